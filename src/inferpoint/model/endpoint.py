@@ -1,0 +1,61 @@
+"""A stored, configured task and the words for its kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from inferpoint.errors import invalid
+
+
+class TaskType(StrEnum):
+    """What a model does."""
+
+    TEXT_EMBEDDING = "text_embedding"
+    SPARSE_EMBEDDING = "sparse_embedding"
+    EMBEDDING = "embedding"
+    RERANK = "rerank"
+    COMPLETION = "completion"
+    CHAT_COMPLETION = "chat_completion"
+
+    @property
+    def embeds(self) -> bool:
+        """Whether its results are vectors, so that long inputs may be chunked."""
+        return self in _EMBEDDING_LIKE
+
+    @property
+    def generates(self) -> bool:
+        """Whether a model writes text, which takes longer than anything else."""
+        return self in (TaskType.COMPLETION, TaskType.CHAT_COMPLETION)
+
+
+_EMBEDDING_LIKE = (TaskType.TEXT_EMBEDDING, TaskType.SPARSE_EMBEDDING, TaskType.EMBEDDING)
+ANY = "any"
+
+
+def task_type(name: str) -> TaskType:
+    """The task type called *name*, whatever its case (as Elasticsearch reads it)."""
+    try:
+        return TaskType(name.strip().lower())
+    except ValueError:
+        raise invalid(f"Unknown task_type [{name}]") from None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One inference endpoint.
+
+    `settings` and `options` are records of the task's own classes. `chunking` is None where none apply.
+    `dimensions` is the length of its vectors as the validation call measured it. `version` is unique for ever: no
+    update, delete or second creation of the same id brings one back, so it can key caches.
+    """
+
+    inference_id: str
+    task_type: TaskType
+    service: str
+    settings: Any
+    options: Any
+    chunking: Any
+    version: str
+    dimensions: int | None = None

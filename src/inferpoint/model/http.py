@@ -1,0 +1,65 @@
+"""HTTP as plain values: a call that has not been sent, a reply that came back, one event of a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import msgspec
+
+from inferpoint.errors import InferenceError, Kind
+
+T = TypeVar("T")
+_NO_HEADERS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request to a provider. Its repr shows the method and the address only: headers hold secrets."""
+
+    url: str
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
+    method: str = "POST"
+
+    def __repr__(self) -> str:
+        return f"Call({self.method} {self.url.partition('?')[0]})"
+
+    def with_headers(self, headers: Mapping[str, str]) -> Call:
+        """The same call with more headers; names are written in lower case."""
+        return replace(self, headers={**self.headers, **headers})
+
+
+def json_call(url: str, body: Mapping[str, Any]) -> Call:
+    """A POST of *body* as JSON."""
+    return Call(url, msgspec.json.encode(body), {"content-type": "application/json"})
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A provider's whole response; header names are in lower case."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
+
+    def __repr__(self) -> str:
+        return f"Reply({self.status}, {len(self.body)} bytes)"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One framed message of a streaming body: its data and, where the framing names events, its name."""
+
+    data: bytes
+    name: str = ""
+
+
+def parse(data: bytes, shape: type[T], *, of: str) -> T:
+    """Read *data* as *shape*; anything else is `UNREADABLE`, said of *of* (such as "OpenAI embeddings response")."""
+    try:
+        return msgspec.json.decode(data, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = "the body is empty" if not data.strip() else str(error)
+        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: {reason}") from None

@@ -1,0 +1,196 @@
+"""What is asked and what is answered, the same for every face and every service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from inferpoint.model.chat import Conversation
+
+
+class InputType(StrEnum):
+    """What an embedding is for. `SEARCH` and `INGEST` also choose the lane."""
+
+    INGEST = "ingest"
+    SEARCH = "search"
+    CLASSIFICATION = "classification"
+    CLUSTERING = "clustering"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: a name, what they may do, and their share when a queue is long."""
+
+    name: str
+    privileges: frozenset[str] = frozenset({"manage_inference", "monitor_inference"})
+    share: float = 1.0
+
+
+ANONYMOUS = Caller("anonymous")
+
+Texts = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The input of a rerank: documents to put in order by how well they answer a query."""
+
+    query: str
+    texts: Texts
+    return_documents: bool | None = None
+    top_n: int | None = None
+
+
+@dataclass(frozen=True)
+class InferenceRequest:
+    """What any face wants done.
+
+    `options` are task settings for this request only, not yet checked. `params` are fields of a face with no place
+    elsewhere. `deadline` is in seconds of the clock's monotonic time; None waits for ever.
+    """
+
+    input: Texts | Documents | Conversation
+    input_type: InputType | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    stream: bool = False
+    deadline: float | None = None
+    caller: Caller = ANONYMOUS
+    request_id: str = ""
+
+    @property
+    def texts(self) -> Texts:
+        """The texts of an embedding or completion request."""
+        assert isinstance(self.input, tuple)
+        return self.input
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens, as the provider counted them."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    reasoning: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.reasoning + other.reasoning,
+        )
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Dense vectors in the order of the inputs.
+
+    Each is JSON text as it came (`msgspec.Raw` of an array of numbers): between provider and caller nobody reads the
+    numbers. `cut` counts the inputs that were shortened to fit the model.
+    """
+
+    vectors: Sequence[Any]
+    usage: Usage | None = None
+    cut: int = 0
+
+
+@dataclass(frozen=True)
+class SparseEmbeddings:
+    """For each input the weights of its tokens, and whether it was cut."""
+
+    weights: Sequence[tuple[Mapping[str, float], bool]]
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One document: its place in the input, its score, its text where asked for."""
+
+    index: int
+    score: float
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Documents, best first."""
+
+    ranked: Sequence[Ranked]
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A piece of a tool call: the n-th of this answer (`ordinal`), and a fragment of its arguments' JSON."""
+
+    ordinal: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer of a model. `reason` is why it ended, in OpenAI's words."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    reason: str | None = None
+    reasoning: str = ""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote, whole."""
+
+    choices: Sequence[Choice]
+    usage: Usage | None = None
+    id: str = ""
+    model: str = ""
+
+
+InferenceResult = Embeddings | SparseEmbeddings | Ranking | Completion
+
+
+@dataclass(frozen=True)
+class Started:
+    """A stream has begun."""
+
+    id: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """A piece of what the model writes."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Reasoning:
+    """A piece of what the model thinks."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A choice has ended, and why, in OpenAI's words."""
+
+    choice: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Used:
+    """What the stream cost, counted so far; a later one replaces an earlier one."""
+
+    usage: Usage
+
+
+Delta = Started | Text | Reasoning | ToolCall | Finished | Used

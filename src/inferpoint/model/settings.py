@@ -1,0 +1,320 @@
+"""Declare a setting once; read, check, show, describe, redact and update it from that one declaration.
+
+The texts are Elasticsearch's: a client that reads them there reads them here. Every problem found is collected, so
+that a person mends a configuration in one go.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass
+from functools import cache
+from typing import Any, TypeVar, dataclass_transform
+from urllib.parse import urlsplit
+
+S = TypeVar("S")
+
+HIDDEN = "***"
+_SECRET_NAME = re.compile(r"(^|_|-)(key|secret|password|token|authorization)$", re.IGNORECASE)
+_JAVA_NAMES = {str: "String", int: "Integer", float: "Double", bool: "Boolean", dict: "Map", list: "List"}
+_TYPE_NAMES = {str: "str", int: "int", float: "float", bool: "bool", dict: "map", list: "list"}
+_INTEGER_LIMIT = 2**31
+_LONG_LIMIT = 2**63
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One thing a user may set.
+
+    `kind` is the JSON type (`str`, `int`, `float`, `bool`, `dict` of strings, `list` of strings) or a settings class
+    for an object of settings. Bounds are inclusive. `wide` integers have 64 bits, others 32.
+    """
+
+    name: str
+    kind: type[Any]
+    label: str
+    help: str
+    default: Any = MISSING
+    choices: tuple[str, ...] = ()
+    at_least: float | None = None
+    at_most: float | None = None
+    url: bool = False
+    wide: bool = False
+    updatable: bool = False
+    secret: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether there is no default."""
+        return self.default is MISSING
+
+    @property
+    def nested(self) -> bool:
+        """Whether its value is an object of settings."""
+        return dataclasses.is_dataclass(self.kind)
+
+
+def setting(
+    help: str,  # noqa: A002 - the word that a reader of a declaration expects
+    *,
+    default: Any = MISSING,
+    label: str = "",
+    choices: tuple[str, ...] = (),
+    at_least: float | None = None,
+    at_most: float | None = None,
+    url: bool = False,
+    wide: bool = False,
+    updatable: bool = False,
+) -> Any:
+    """One setting: what it is for, and what values it takes."""
+    declared = {
+        "label": label, "help": help, "choices": choices, "at_least": at_least, "at_most": at_most,
+        "url": url, "wide": wide, "updatable": updatable, "secret": False,
+    }  # fmt: skip
+    return dataclasses.field(default=default, metadata=declared)
+
+
+def secret(help: str, *, default: Any = MISSING, label: str = "") -> Any:  # noqa: A002
+    """A setting that is stored sealed and never shown again; every secret can be replaced."""
+    declared = {"label": label, "help": help, "updatable": True, "secret": True}
+    return dataclasses.field(default=default, repr=False, metadata=declared)
+
+
+@dataclass_transform(field_specifiers=(setting, secret), frozen_default=True, kw_only_default=True)
+def settings(cls: type[S]) -> type[S]:
+    """Turn a class of `setting(...)`s into a frozen record."""
+    return dataclass(frozen=True, kw_only=True)(cls)
+
+
+@cache
+def declared(cls: type[Any]) -> tuple[Setting, ...]:
+    """The settings of a class, in the order of their declaration."""
+    hints = typing.get_type_hints(cls)
+    return tuple(
+        Setting(
+            name=field.name,
+            kind=_kind(hints[field.name]),
+            default=field.default,
+            **{**field.metadata, "label": field.metadata["label"] or _label(field.name)},
+        )
+        for field in dataclasses.fields(cls)
+    )
+
+
+def read(cls: type[S], given: Mapping[str, Any], *, scope: str, problems: list[str]) -> S | None:
+    """Read *given* as *cls*, leaving unknown names aside; None when anything was added to *problems*."""
+    before = len(problems)
+    values: dict[str, Any] = {}
+    for each in declared(cls):
+        if given.get(each.name) is not None:
+            values[each.name] = _value(each, given[each.name], scope, problems)
+        elif each.required:
+            where = "secret_settings" if each.secret else scope
+            problems.append(f"[{where}] does not contain the required setting [{each.name}]")
+    return cls(**values) if len(problems) == before else None
+
+
+def overlay(record: S, given: Mapping[str, Any], *, scope: str, problems: list[str]) -> S:
+    """*record* with the values of *given*; an explicit null brings a default back."""
+    before = len(problems)
+    values: dict[str, Any] = {}
+    for each in declared(type(record)):
+        if each.name not in given:
+            continue
+        if given[each.name] is not None:
+            values[each.name] = _value(each, given[each.name], scope, problems)
+        elif each.required:
+            where = "secret_settings" if each.secret else scope
+            problems.append(f"[{where}] does not contain the required setting [{each.name}]")
+        else:
+            values[each.name] = each.default
+    return dataclasses.replace(record, **values) if len(problems) == before else record  # type: ignore[type-var]
+
+
+def unknown(cls: type[Any], given: Mapping[str, Any], *, updatable: bool = False) -> dict[str, Any]:
+    """What is in *given* that *cls* does not declare, or with *updatable* does not allow to change."""
+    names = {each.name for each in declared(cls) if each.updatable or not updatable}
+    return {name: value for name, value in given.items() if name not in names}
+
+
+def public(record: Any) -> dict[str, Any]:
+    """The settings that may be shown, without those that are not set."""
+    return _written(record, secrets=False)
+
+
+def secrets(record: Any) -> dict[str, str]:
+    """The secret settings that are set. Only the vault and the signing of a call want these."""
+    return _written(record, secrets=True)
+
+
+def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
+    """Each setting as data, in the form of Elasticsearch's `_inference/_services`; nested ones under a dotted name."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in declared(cls):
+        if each.nested:
+            found.update({f"{each.name}.{name}": inner for name, inner in described(each.kind).items()})
+            continue
+        found[each.name] = {
+            "description": each.help,
+            "label": each.label,
+            "required": each.required,
+            "sensitive": each.secret,
+            "updatable": each.updatable,
+            "type": _TYPE_NAMES[each.kind],
+        }
+        if not each.required and each.default is not None:
+            found[each.name]["default_value"] = each.default
+    return found
+
+
+def as_java(value: Any) -> str:
+    """A JSON value as Java prints it, which is how Elasticsearch's errors quote it; what looks secret is hidden."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case Mapping():
+            items = typing.cast("Mapping[str, Any]", value).items()
+            shown = (f"{k}={HIDDEN if _SECRET_NAME.search(k) else as_java(v)}" for k, v in items)
+            return "{" + ", ".join(shown) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(map(as_java, typing.cast("Sequence[Any]", value))) + "]"
+        case _:
+            return str(value)
+
+
+def numbered(problems: Iterable[str]) -> str:
+    """Problems in one line, numbered as Elasticsearch numbers them."""
+    return "Validation Failed: " + "".join(f"{n}: {problem};" for n, problem in enumerate(problems, 1))
+
+
+def _kind(hint: Any) -> type[Any]:
+    """The JSON type that a type hint stands for, without its `| None`."""
+    if isinstance(hint, types.UnionType):
+        hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
+    origin = typing.get_origin(hint) or hint
+    return {Mapping: dict, tuple: list}.get(origin, origin)
+
+
+def _label(name: str) -> str:
+    return " ".join({"api": "API", "id": "ID", "url": "URL"}.get(word, word.title()) for word in name.split("_"))
+
+
+def _written(record: Any, *, secrets: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for each in declared(type(record)):
+        value = getattr(record, each.name)
+        if each.nested and value is not None:
+            value = _written(value, secrets=secrets)
+            if value:
+                found[each.name] = value
+        elif each.secret is secrets and value is not None:
+            found[each.name] = value
+    return found
+
+
+def _value(each: Setting, value: Any, scope: str, problems: list[str]) -> Any:
+    """*value* as the setting takes it; what is wrong with it is added to *problems*."""
+    if each.nested:
+        return _object(each, value, problems)
+    problem = _wrong_type(each, value) or _wrong_value(each, value, scope)
+    if problem:
+        problems.append(problem)
+    if each.kind is list and isinstance(value, list):
+        return tuple(typing.cast("list[Any]", value))
+    return value
+
+
+def _object(each: Setting, value: Any, problems: list[str]) -> Any:
+    if not isinstance(value, dict):
+        problems.append(_not_of_type(each, value, "Map"))
+        return None
+    given = typing.cast("dict[str, Any]", value)
+    if not given:
+        return None if each.required else each.default
+    if extra := unknown(each.kind, given):
+        problems.append(f"{each.label} settings contain unknown entries [{as_java(extra)}]")
+    return read(each.kind, given, scope=each.name, problems=problems)
+
+
+def _wrong_type(each: Setting, value: Any) -> str | None:
+    accepted = (int, float) if each.kind is float else each.kind
+    if not isinstance(value, accepted) or (isinstance(value, bool) and each.kind is not bool):
+        return _not_of_type(each, value, _java_name(each))
+    if each.kind is int and abs(value) >= (_LONG_LIMIT if each.wide else _INTEGER_LIMIT):
+        return _not_of_type(each, value, _java_name(each))
+    inner: Iterable[Any] = value if each.kind is list else ()
+    for entry in inner:
+        if not isinstance(entry, str):
+            return _not_of_type(each, entry, "String")
+    pairs: Mapping[str, Any] = value if each.kind is dict else {}
+    for name, entry in pairs.items():
+        if not isinstance(entry, str):
+            return (
+                f"Map field [{each.name}] has an entry that is not valid, [{name} => {as_java(entry)}]."
+                f" Value type of [{as_java(entry)}] is not one of [String]."
+            )
+    return None
+
+
+def _wrong_value(each: Setting, value: Any, scope: str) -> str | None:
+    where = f"[{'secret_settings' if each.secret else scope}]"
+    if value in ("", {}, []):
+        noun = {"str": "string", "map": "map", "list": "list"}[_TYPE_NAMES[each.kind]]
+        return f"{where} Invalid value empty {noun}. [{each.name}] must be a non-empty {noun}"
+    if each.choices and value not in each.choices:
+        allowed = ", ".join(sorted(each.choices))
+        return f"{where} Invalid value [{value}] received. [{each.name}] must be one of [{allowed}]"
+    if each.url and (reason := _wrong_url(value)):
+        return (
+            f"{where} Invalid url [{value}] received for field [{each.name}]."
+            f" Error: unable to parse url [{value}]. Reason: {reason}"
+        )
+    return _out_of_bounds(each, value, where)
+
+
+def _out_of_bounds(each: Setting, value: Any, where: str) -> str | None:
+    if each.kind is int and each.at_least is not None and each.at_least >= 1 and value <= 0:
+        noun = "long" if each.wide else "integer"
+        return f"{where} Invalid value [{value}]. [{each.name}] must be a positive {noun}"
+    if each.at_least is not None and not value >= each.at_least:
+        return f"{where} Invalid value [{float(value)}]. [{each.name}] must be {_bound('greater', each.at_least)}"
+    if each.at_most is not None and not value <= each.at_most:
+        return f"{where} Invalid value [{float(value)}]. [{each.name}] must be {_bound('less', each.at_most)}"
+    return None
+
+
+def _bound(word: str, bound: float) -> str:
+    return f"{word} than or equal to [{float(bound)}]"
+
+
+def _wrong_url(value: str) -> str | None:
+    if re.search(r"[\s\x00-\x1f<>\"{}|\\^`]", value):
+        return "Illegal character"
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError as error:
+        return str(error)
+    if parts.scheme not in ("http", "https"):
+        return "the scheme must be http or https"
+    if parts.username is not None or parts.password is not None:
+        return "user information is not allowed"
+    return None if parts.hostname else "the host is missing"
+
+
+def _not_of_type(each: Setting, value: Any, wanted: str) -> str:
+    shown = HIDDEN if each.secret else as_java(value)
+    return (
+        f"field [{each.name}] is not of the expected type."
+        f" The value [{shown}] cannot be converted to a [{wanted}]"
+    )
+
+
+def _java_name(each: Setting) -> str:
+    return "Long" if each.wide else _JAVA_NAMES[each.kind]

@@ -1,0 +1,148 @@
+"""The contract a provider fills in: declarations and pure functions, nothing that waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from inferpoint.errors import Upstream
+from inferpoint.model.endpoint import TaskType
+from inferpoint.model.http import Call, Event, Reply
+from inferpoint.model.inference import Delta, InferenceRequest, InferenceResult, InputType
+from inferpoint.model.settings import setting, settings
+from inferpoint.protocols.sse import ServerSentEvents
+
+S = TypeVar("S")
+O = TypeVar("O")  # noqa: E741 - S and O are the contract's own letters: settings and options
+
+CONTRACT = 1
+SIMILARITIES = ("cosine", "dot_product", "l2_norm")
+
+
+@settings
+class NoOptions:
+    """For tasks that take no task settings."""
+
+
+@settings
+class RateLimit:
+    """How fast a provider may be called."""
+
+    requests_per_minute: int = setting(
+        "The most requests a minute to send to the provider.", label="Rate Limit", at_least=1, wide=True
+    )
+
+
+def rate_limit() -> Any:
+    """The setting that every service with a quota has."""
+    return setting("How fast to call the provider.", default=None, updatable=True)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What signing needs of the world: the time, and the grant's token if there is one."""
+
+    time: datetime
+    token: str = ""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one call takes at the most: inputs, tokens over all of them, bytes of body. None is no limit."""
+
+    inputs: int | None = None
+    tokens: int | None = None
+    bytes: int | None = None
+
+
+class Framing(Protocol):
+    """Cuts a body into events however its bytes arrive; new for every stream."""
+
+    def feed(self, data: bytes, /) -> Sequence[Event]:
+        """The events that *data* completes."""
+        ...
+
+    def end(self) -> Sequence[Event]:
+        """What is left when the body ends."""
+        ...
+
+
+class Reader(Protocol):
+    """Turns one stream's events into deltas; new for every stream, so it may remember."""
+
+    def feed(self, event: Event, /) -> Sequence[Delta]:
+        """What *event* says."""
+        ...
+
+    def end(self) -> Sequence[Delta]:
+        """Called when the body ends; raises `CUT_OFF` unless a finish was seen."""
+        ...
+
+
+@dataclass(frozen=True)
+class Grant(Generic[S]):
+    """A token to fetch before a call can be signed; fetched once for all who wait, and kept for its lifetime."""
+
+    ask: Callable[[S, datetime], Call]
+    read: Callable[[Reply], tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Origin(Generic[S]):
+    """Where a service is, and the environment variable that moves it (the one its own SDK reads)."""
+
+    address: Callable[[S], str]
+    variable: str
+
+
+def unlimited(_settings: Any) -> Limits:
+    """No limit on a call."""
+    return Limits()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Generic[S, O]):
+    """How one service does one task.
+
+    `label` names it in errors ("OpenAI embeddings"). `encode` makes the call, `decode` reads the whole reply, `reader`
+    a streamed one; without a reader the task does not stream. `default_rate` is in requests a minute; without one it
+    is not limited. Calls of equal `rate_group` share one queue. `similarity` is how its vectors compare.
+    `input_types` are those that its wire carries, beyond `search` and `ingest`, which every embedding takes.
+    `phrases` say what a provider's status means, with `{url}` and the reply's headers to fill in. `retried` are the
+    statuses that are worth another try.
+    """
+
+    label: str
+    settings: type[S]
+    options: type[O]
+    encode: Callable[[InferenceRequest, S, O, str], Call]
+    decode: Callable[[Reply, InferenceRequest, S, O], InferenceResult]
+    reader: Callable[[S], Reader] | None = None
+    framing: Callable[[], Framing] = ServerSentEvents
+    limits: Callable[[S], Limits] = unlimited
+    default_rate: Callable[[S], int] | None = None
+    rate_group: Callable[[S], Hashable]
+    similarity: Callable[[S], str] | None = None
+    input_types: frozenset[InputType] = frozenset()
+    phrases: Mapping[int, str] = field(default_factory=dict[int, str])
+    retried: frozenset[int] = frozenset({429})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """One provider: what it can do, how its calls are signed, how it complains.
+
+    `sign` adds headers and changes nothing else. `complaint` finds what an error body says; it may fail, and then the
+    error goes without. `contract` is the version of this file's promises that the service was written for.
+    """
+
+    name: str
+    title: str
+    tasks: Mapping[TaskType, Task[Any, Any]]
+    sign: Callable[[Call, Any, Moment], Call]
+    complaint: Callable[[Reply], Upstream]
+    grant: Grant[Any] | None = None
+    origin: Origin[Any] | None = None
+    contract: int = CONTRACT

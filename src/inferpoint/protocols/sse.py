@@ -1,0 +1,83 @@
+"""Server-sent events: bytes to events and back, by the HTML standard's section on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.http import Event
+
+# The standard's line ends and no others: U+2028, U+2029 and U+0085 are data, and JSON may hold them unescaped.
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+LONGEST_EVENT = 16 * 1024 * 1024
+
+
+class ServerSentEvents:
+    """Reads `text/event-stream`, however its bytes arrive.
+
+    An event that the body's end cuts off is dropped, as the standard says. One longer than 16 MiB is `UNREADABLE`.
+    """
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._name = ""
+        self._data: list[bytes] = []
+        self._length = 0
+        self._begun = False
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        """The events that *data* completes."""
+        self._rest += data
+        if not self._begun and not self._begin():
+            return ()
+        if len(self._rest) + self._length > LONGEST_EVENT and b"\n" not in data:
+            raise InferenceError(Kind.UNREADABLE, f"An event of the stream is longer than {LONGEST_EVENT} bytes")
+        if _LINE_END.search(data) is None and not self._rest.startswith(b"\r", -len(data) - 1):
+            return ()  # an event that comes in many pieces is scanned once, not once a piece
+        text, held = bytes(self._rest), b""
+        if text.endswith(b"\r"):  # perhaps half of \r\n
+            text, held = text[:-1], b"\r"
+        *lines, rest = _LINE_END.split(text)
+        self._rest = bytearray(rest + held)
+        return [event for line in lines if (event := self._line(line)) is not None]
+
+    def end(self) -> Sequence[Event]:
+        """Nothing but an event whose last line end was a lone carriage return, held back for its line feed."""
+        held, self._rest = bytes(self._rest), bytearray()
+        if not held.endswith(b"\r"):
+            return ()
+        event = self._line(held[:-1])
+        return () if event is None else (event,)
+
+    def _begin(self) -> bool:
+        """Pass over a byte-order mark; False while it may still be one."""
+        if len(self._rest) < len(_BYTE_ORDER_MARK) and _BYTE_ORDER_MARK.startswith(bytes(self._rest)):
+            return False
+        if self._rest.startswith(_BYTE_ORDER_MARK):
+            del self._rest[: len(_BYTE_ORDER_MARK)]
+        self._begun = True
+        return True
+
+    def _line(self, line: bytes) -> Event | None:
+        if not line:
+            return self._dispatch()
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+            self._length += len(value)
+        elif name == b"event":
+            self._name = value.decode("utf-8", "replace")
+        return None
+
+    def _dispatch(self) -> Event | None:
+        event = Event(b"\n".join(self._data), self._name) if self._data else None
+        self._data, self._name, self._length = [], "", 0
+        return event
+
+
+def written(event: Event) -> bytes:
+    """*event* as bytes. Its data must be on one line, as JSON is: simple readers take a line for an event."""
+    return b"event: %b\ndata: %b\n\n" % (event.name.encode(), event.data)
