@@ -66,7 +66,7 @@ class Characters:
 
     def at(self, positions: Positions) -> Characters:
         """The characters at *positions* alone."""
-        return Characters(np.frombuffer(self.raw, np.uint8)[positions].tobytes(), self.latin)
+        return Characters(np.frombuffer(self.raw, np.uint8).take(positions).tobytes(), self.latin)
 
 
 def characters(text: str) -> Characters:
@@ -96,6 +96,5 @@ def _reading(letters: str, meaning: Mapping[str, int]) -> Reading:
     of_class = bytearray(256)
     for number, letter in enumerate(letters):
         for group, bits in meaning.items():
-            if letter in group:
-                of_class[number] |= bits
+            of_class[number] |= bits if letter in group else 0
     return Reading(bytes(of_class), _latin.translate(of_class))

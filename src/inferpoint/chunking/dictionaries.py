@@ -12,10 +12,9 @@ from operator import itemgetter
 import numpy as np
 from icu4py.breakers import WordBreaker
 
-from inferpoint.chunking.characters import Flags, Positions
+from inferpoint.chunking.characters import Codes, Positions
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _end = itemgetter(1)
 
 _HAN_AND_KANA = (
@@ -40,29 +39,39 @@ _SHORT_RUN = re.compile(
         for script, never_first, lengths, _ in _SHORT_RUNS
     )
 )
-_ANY_OF_THEM = re.compile("[\u0e01-\u0edf\u1000-\u109f]")
 
 
-def divisions(text: str, boundaries: Positions, dictionary: Flags) -> Positions:
-    """Where the segments that hold *dictionary* characters are to be divided."""
-    starts, ends = boundaries[:-1], boundaries[1:]
-    chosen = np.logical_or.reduceat(dictionary, starts) & (ends - starts > 1)
-    starts, ends = starts[chosen], ends[chosen]
-    if not len(starts):
-        return starts
-    runs = "\n".join([text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
-    placed = np.cumsum(ends - starts + 1) - (ends - starts + 1)  # where each run begins among the runs
-    found = _as_java(_SURROGATE.sub("\ufffd", runs))
-    run = placed.searchsorted(found, "right") - 1
-    divided = starts[run] + found - placed[run]
-    return divided[(starts[run] < divided) & (divided < ends[run])]
+def divisions(text: str, boundaries: Positions, dictionary: Codes, *, short: bool) -> tuple[Positions, Positions]:
+    """Where the segments that hold *dictionary* characters are to be divided, and which segment each division is in.
+
+    Without *short* there are no runs so short that it makes a difference.
+    """
+    starts, lengths = boundaries[:-1], np.diff(boundaries)
+    chosen = np.flatnonzero((np.bitwise_or.reduceat(dictionary, starts) != 0) & (lengths > 1))
+    if not len(chosen):
+        return chosen, chosen
+    starts, lengths = starts.take(chosen), lengths.take(chosen)
+    spans = zip(starts.data, (starts + lengths).data, strict=True)
+    runs = "\n".join([text[start:end] for start, end in spans])
+    run = np.repeat(np.arange(len(chosen)), lengths + 1)  # of each character of the runs and the line end after it
+    placed = np.cumsum(lengths + 1) - (lengths + 1)
+
+    found = _as_java(runs, short=short)[:-1]
+    owner = run.take(found)
+    within = found - placed.take(owner)
+    inner = within > 0
+    return (within + starts.take(owner))[inner], chosen.take(owner)[inner]
 
 
-def _as_java(runs: str) -> Positions:
+def _as_java(runs: str, *, short: bool) -> Positions:
     """The boundaries in *runs* that ICU for Java finds."""
-    found = _boundaries(_LEADING_PROLONGED.sub(lambda marks: _UNDIVIDED * len(marks.group()), runs))
-    short = list(_SHORT_RUN.finditer(runs)) if _ANY_OF_THEM.search(runs) else []
-    return np.union1d(found, _in_short(short)) if short else found
+    ends = _boundaries(_LEADING_PROLONGED.sub(_undivided, runs) if any(map(runs.__contains__, _PROLONGED)) else runs)
+    short_runs = list(_SHORT_RUN.finditer(runs)) if short else []
+    return np.union1d(ends, _in_short(short_runs)) if short_runs else ends
+
+
+def _undivided(marks: re.Match[str]) -> str:
+    return _UNDIVIDED * len(marks.group())
 
 
 def _in_short(short: list[re.Match[str]]) -> Positions:
@@ -81,8 +90,12 @@ def _in_short(short: list[re.Match[str]]) -> Positions:
 
 def _boundaries(text: str) -> Positions:
     """Where ICU for C++ ends the segments of *text*, in code points."""
-    ends = np.fromiter(map(_end, WordBreaker(text, "root").segments()), np.int64)
-    if not _ASTRAL.search(text):
+    try:
+        breaker = WordBreaker(text, "root")
+    except UnicodeEncodeError:
+        breaker = WordBreaker(_SURROGATE.sub("\ufffd", text), "root")
+    ends = np.fromiter(map(_end, breaker.segments()), np.int64)
+    if ends[-1] == len(text):
         return ends
-    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     return np.cumsum(1 + (points > 0xFFFF)).searchsorted(ends) + 1

@@ -35,12 +35,14 @@ _TAKEN = word_reading({
     "pM": _PICTOGRAPH,
 })  # fmt: skip
 
-# What makes a text need more than the two rules above.
-_MARK, _LINE, _REGIONAL, _ZERO_WIDTH_JOINER, _DICTIONARY = (1 << bit for bit in range(5))
-_NATURE = word_reading({"emz": _MARK, "rnl": _LINE, "R": _REGIONAL, "z": _ZERO_WIDTH_JOINER, "TKJIh": _DICTIONARY})
+# What makes characters special.
+_MARK, _LINE, _REGIONAL, _ZERO_WIDTH_JOINER, _DICTIONARY, _SOUTH_EAST = (1 << bit for bit in range(6))
+_NATURE = word_reading({
+    "emz": _MARK, "rnl": _LINE, "R": _REGIONAL, "z": _ZERO_WIDTH_JOINER, "TKJIh": _DICTIONARY, "T": _SOUTH_EAST,
+})  # fmt: skip
 
 # The last unit of a segment makes it a word: always, or without marks, or without marks and with a unit before it.
-_ALWAYS, _UNMARKED, _UNMARKED_AND_JOINED = 1, 2, 4
+_ALWAYS, _UNMARKED, _UNMARKED_AND_JOINED = 1, 2, 3
 _STATUS = word_reading({"AMTHNKJIi": _ALWAYS, "G": _UNMARKED, "Xhq": _UNMARKED_AND_JOINED})
 
 
@@ -54,7 +56,7 @@ class Words:
     @cached_property
     def ends(self) -> Positions:
         """Just past each word."""
-        return self.boundaries[self.end_words]
+        return self.boundaries.compress(self.end_words)
 
     def counts(self, starts: Positions, ends: Positions) -> Positions:
         """How many words Elasticsearch counts in each piece.
@@ -62,7 +64,7 @@ class Words:
         It begins at the last boundary before the piece, so that a word which ends there counts too.
         """
         within = self.ends.searchsorted(ends, "right") - self.ends.searchsorted(starts, "left")
-        return within + self.end_words[self._before(starts)]
+        return within + self.end_words.take(self._before(starts))
 
     def skip(self, start: int, count: int) -> int:
         """Where *count* words, counted from *start* like that, and the segment after them are passed."""
@@ -81,7 +83,7 @@ class Words:
 
 @dataclass(frozen=True)
 class _Units:
-    """Where each character that is not attached to another is, and what is attached to it."""
+    """Where each character is that is not attached to another, and what is attached to it."""
 
     starts: Positions
     marked: Flags
@@ -92,32 +94,23 @@ def words(text: str) -> Words:
     """The words of *text*."""
     every = characters(text)
     kinds = every.codes(_KIND)
-    if not _special(kinds):
-        joined = _joined(every, kinds)
-        boundaries = np.flatnonzero(~joined)
-        return Words(boundaries, _end_words(every, joined, boundaries))
-    natures = every.codes(_NATURE)
-    units = _units(natures)
-    bases = every.at(units.starts)
-    joined = _joined(bases, kinds[units.starts], units)
-    _pair_regionals(np.flatnonzero(natures[units.starts] & _REGIONAL), joined)
-    segments = np.flatnonzero(~joined)
-    boundaries = np.append(units.starts, len(text))[segments]
-    found = Words(boundaries, _end_words(bases, joined, segments, units))
-    return _divided(text, found, (natures & _DICTIONARY) != 0)
+    return _special_words(text, every, kinds) if _special(kinds) else _segments(every, kinds)
 
 
 def word_ends(text: str) -> Positions:
-    """Just past each word of *text*; quicker than all that `words` finds."""
-    kinds = characters(text).codes(_KIND)
+    """Just past each word of *text*: no more than that, and most texts give it quickly."""
+    every = characters(text)
+    read = every.read(_KIND)
+    kinds = np.frombuffer(read, np.uint8)
     if _special(kinds):
-        return words(text).ends
-    inside = np.zeros(len(kinds) + 2, np.bool_)  # with nothing before and nothing after
-    np.not_equal(kinds & _IN_A_WORD, 0, out=inside[1:-1])
-    inside[2:-2] |= _in_the_middle(kinds)
-    underscores = np.flatnonzero(kinds == _UNDERSCORE) + 1
-    inside[underscores[~(inside[underscores - 1] | inside[underscores + 1])]] = False
-    return np.flatnonzero(inside[:-1] > inside[1:])
+        return _special_words(text, every, kinds).ends
+    inside = np.zeros(len(kinds) + 1, np.bool_)  # the last one stands for what is beyond both ends
+    np.not_equal(kinds & _IN_A_WORD, 0, out=inside[:-1])
+    inside[1:-2] |= _in_the_middle(kinds)
+    if _UNDERSCORE in read:
+        underscores = np.flatnonzero(kinds == _UNDERSCORE)
+        inside[underscores] = inside[underscores - 1] | inside[underscores + 1]
+    return np.flatnonzero(inside[:-1] > inside[1:]) + 1
 
 
 def _special(kinds: Codes) -> bool:
@@ -126,59 +119,79 @@ def _special(kinds: Codes) -> bool:
 
 def _in_the_middle(kinds: Codes) -> Flags:
     """Which characters, the first and the last left out, join their neighbours."""
-    return ((kinds[1:-1] >> _JOINS) & kinds[:-2] & kinds[2:] & ~np.uint8(_UNDERSCORE)) != 0
+    return ((kinds[1:-1] >> _JOINS) & kinds[:-2] & kinds[2:]) != 0
+
+
+def _special_words(text: str, every: Characters, kinds: Codes) -> Words:
+    """The words of a text that has more in it than plain letters, digits and punctuation."""
+    kinds = kinds & ~np.uint8(_SPECIAL)
+    natures = every.codes(_NATURE)
+    present = int(np.bitwise_or.reduce(natures))
+    if present & _MARK:
+        units = _units(natures)
+        found = _segments(every.at(units.starts), kinds.take(units.starts), natures.take(units.starts), units)
+        found = Words(np.append(units.starts, len(text)).take(found.boundaries), found.end_words)
+    else:
+        found = _segments(every, kinds, natures)
+    if not present & _DICTIONARY:
+        return found
+    divisions = dictionaries.divisions(text, found.boundaries, natures & _DICTIONARY, short=bool(present & _SOUTH_EAST))
+    return _divided(found, *divisions)
 
 
 def _units(natures: Codes) -> _Units:
     """Attach marks to the character before them, unless that ends a line or there is none."""
-    mark = (natures & _MARK) != 0
-    free = np.ones(len(natures), np.bool_)
-    free[1:] = ~mark[1:] | ((natures[:-1] & _LINE) != 0)
+    free = (natures & _MARK) == 0
+    free[0] = True
+    free[1:] |= (natures[:-1] & _LINE) != 0
     starts = np.flatnonzero(free)
     lasts = np.append(starts[1:], len(natures)) - 1
-    return _Units(
-        starts,
-        marked=(lasts > starts) | mark[starts],
-        before_pictograph=(natures[lasts] & _ZERO_WIDTH_JOINER) != 0,
-    )
+    marked = (natures.take(lasts) & _MARK) != 0
+    return _Units(starts, marked, before_pictograph=(natures.take(lasts) & _ZERO_WIDTH_JOINER) != 0)
 
 
-def _joined(bases: Characters, kinds: Codes, units: _Units | None = None) -> Flags:
-    """Which units belong to the segment of the one before; one more at the end, which does not."""
+def _segments(bases: Characters, kinds: Codes, natures: Codes | None = None, units: _Units | None = None) -> Words:
+    """The words as the rules alone find them, in positions of *bases*."""
     offered, taken = bases.codes(_OFFERED), bases.codes(_TAKEN)
     if units is not None:
         offered = np.where(units.marked, offered & _OFFERED_THROUGH_MARKS, offered)
         offered |= units.before_pictograph * np.uint8(_PICTOGRAPH)
-    joined = np.zeros(len(kinds) + 1, np.bool_)
+    joined = np.zeros(len(kinds) + 1, np.bool_)  # to the one before
     np.not_equal(offered[:-1] & taken[1:], 0, out=joined[1:-1])
     middle = _in_the_middle(kinds)
     joined[1:-2] |= middle
     joined[2:-1] |= middle
-    return joined
+    if natures is not None:
+        joined[_second_regionals(natures)] = True
+    boundaries = np.flatnonzero(~joined)
+    return Words(boundaries, _end_words(bases, joined, boundaries[1:] - 1, units))
 
 
-def _pair_regionals(regionals: Positions, joined: Flags) -> None:
-    """Join the second, fourth, … of neighbouring regional indicators to the one before: each pair is a flag."""
+def _second_regionals(natures: Codes) -> Positions:
+    """Each second one of neighbouring regional indicators, which makes a flag with the first."""
+    regionals = np.flatnonzero(natures & _REGIONAL)
     firsts = np.flatnonzero(np.diff(regionals, prepend=-2) != 1)
-    lengths = np.diff(firsts, append=len(regionals))
-    place = np.arange(len(regionals)) - np.repeat(firsts, lengths)
-    joined[regionals[place % 2 == 1]] = True
+    order = np.arange(len(regionals)) - np.repeat(firsts, np.diff(firsts, append=len(regionals)))
+    return regionals[order % 2 == 1]
 
 
-def _end_words(bases: Characters, joined: Flags, segments: Positions, units: _Units | None = None) -> Flags:
-    """Whether a word ends at each boundary, of which the first is the beginning of the text."""
-    lasts = segments[1:] - 1
+def _end_words(bases: Characters, joined: Flags, lasts: Positions, units: _Units | None) -> Flags:
+    """Whether a word ends at the beginning of the text, which it does not, and after each of *lasts*."""
     status = bases.at(lasts).codes(_STATUS)
-    granted = np.where(joined[lasts], np.uint8(_ALWAYS | _UNMARKED | _UNMARKED_AND_JOINED), np.uint8(_ALWAYS | _UNMARKED))
+    ending = status > 0
     if units is not None:
-        granted[units.marked[lasts]] = _ALWAYS
-    return np.concatenate(([False], (status & granted) != 0))
+        ending = np.where(units.marked.take(lasts), status == _ALWAYS, ending)
+    conditional = np.flatnonzero(status == _UNMARKED_AND_JOINED)
+    ending[conditional] &= joined.take(lasts.take(conditional))
+    return np.concatenate(([False], ending))
 
 
-def _divided(text: str, found: Words, dictionary: Flags) -> Words:
-    """*found* with the segments of scripts without spaces divided; all parts are words if the whole was one."""
-    divisions = dictionaries.divisions(text, found.boundaries, dictionary)
-    places = found.boundaries.searchsorted(divisions)
-    return Words(
-        np.insert(found.boundaries, places, divisions), np.insert(found.end_words, places, found.end_words[places])
-    )
+def _divided(found: Words, divisions: Positions, segments: Positions) -> Words:
+    """*found* with *divisions* of its *segments*, all of whose parts are words if the whole was one."""
+    length = int(found.boundaries[-1])
+    boundary, ends_word = np.zeros((2, length + 1), np.bool_)
+    boundary[found.boundaries] = boundary[divisions] = True
+    ends_word[found.boundaries] = found.end_words
+    ends_word[divisions] = found.end_words.take(segments + 1)
+    boundaries = np.flatnonzero(boundary)
+    return Words(boundaries, ends_word.take(boundaries))
