@@ -34,7 +34,7 @@ WORD_LETTERS = {
 SETTLED = {"CR", "LF", "NL", "FO", "ZWJ", "KA"}  # no other property can change what these are
 
 
-def word_letter(word_break: str, flags: str, *, hangul: bool) -> str:
+def word_letter(word_break: str, flags: str, *, hangul: bool) -> str:  # noqa: PLR0911 - a list of rules, the first that fits
     """The letter of the word rules' class, as the root rules of ICU 77 divide the characters."""
     han, hiragana, ideographic = "h" in flags, "k" in flags, "i" in flags
     southeast_asian, control, pictographic = "s" in flags, "c" in flags, "p" in flags

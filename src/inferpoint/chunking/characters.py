@@ -32,7 +32,9 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-_pairs, _, _classes = zlib.decompress(files(__package__).joinpath("classes.zlib").read_bytes()).partition(b"\n")
+_pairs, _, _classes = zlib.decompress(files("inferpoint.chunking").joinpath("classes.zlib").read_bytes()).partition(
+    b"\n"
+)
 _class_of = np.frombuffer(_classes, np.uint8)
 _latin = _classes[:256]
 

@@ -30,7 +30,12 @@ _UNDIVIDED = "\u30a0"  # of the same class as the prolonged sound mark, but in n
 # that no dictionary divides otherwise ("computer"). After that word a short run is long enough for C++ too.
 _SHORT_RUNS = (
     ("\u0e01-\u0e3a\u0e40-\u0e4e", "\u0e2f\u0e31\u0e34-\u0e3a\u0e46-\u0e4e", "4", "คอมพิวเตอร์"),
-    ("\u0e81-\u0ebd\u0ec0-\u0ec4\u0ec6\u0ec8-\u0ece\u0edc-\u0edf", "\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece", "2,3", "ຄອມພິວເຕີ"),
+    (
+        "\u0e81-\u0ebd\u0ec0-\u0ec4\u0ec6\u0ec8-\u0ece\u0edc-\u0edf",
+        "\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece",
+        "2,3",
+        "ຄອມພິວເຕີ",
+    ),
     ("\u1000-\u103f\u1050-\u108f\u109a-\u109f", "\u102b-\u103e", "2,3", "ကွန်ပျူတာ"),
 )
 _SHORT_RUN = re.compile(

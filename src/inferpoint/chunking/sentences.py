@@ -1,4 +1,4 @@
-"""Where the sentences of a text end: Unicode's default rules, as one regular expression over the characters' classes."""
+"""Where the sentences of a text end: Unicode's default rules, one regular expression over the characters' letters."""
 
 from __future__ import annotations
 

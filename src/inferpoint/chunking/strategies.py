@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from inferpoint.chunking.characters import Positions
-from inferpoint.chunking.separators import Separators
 from inferpoint.chunking.sentences import sentence_ends
+from inferpoint.chunking.separators import Separators
 from inferpoint.chunking.words import Words, word_ends, words
 
 Span = tuple[int, int]
@@ -59,12 +59,13 @@ def by_sentences(text: str, size: int, *, overlap: bool) -> list[Span]:
     return chunks
 
 
-def by_separators(text: str, size: int, separators: Separators) -> list[Span]:
+def by_separators(text: str, size: int, expressions: Sequence[str]) -> list[Span]:
     """Cut before the first separator, join neighbours that fit in *size* words, cut what is too long at the next.
 
     What no separator makes short enough is cut by sentences.
     """
     found = words(text)
+    separators = Separators(expressions, text)
     chunks: list[Span] = []
     pending = [(0, len(text), len(found.ends), 0)]
     while pending:
@@ -74,10 +75,11 @@ def by_separators(text: str, size: int, separators: Separators) -> list[Span]:
         elif level == len(separators):
             inner = by_sentences(text[start:end], size, overlap=False)
             chunks += [(start + inner_start, start + inner_end) for inner_start, inner_end in inner]
-        elif cuts := separators.cuts(level, text[start:end]):
-            edges = np.array([0, *cuts, end - start]) + start
-            pieces = zip(edges[:-1].tolist(), edges[1:].tolist(), found.counts(edges[:-1], edges[1:]).tolist())
-            pending += [(*piece, level + 1) for piece in reversed(_joined(pieces, size))]
+        elif len(cuts := separators.cuts(level, text[start:end])):
+            edges = np.concatenate(([0], cuts, [end - start])) + start
+            counts = found.counts(edges[:-1], edges[1:])
+            pieces = _joined(zip(edges.data, edges[1:].data, counts.data, strict=False), size)
+            pending += [(*piece, level + 1) for piece in reversed(pieces)]
         else:
             pending.append((start, end, count, level + 1))
     return chunks

@@ -64,21 +64,19 @@ class Words:
         It begins at the last boundary before the piece, so that a word which ends there counts too.
         """
         within = self.ends.searchsorted(ends, "right") - self.ends.searchsorted(starts, "left")
-        return within + self.end_words.take(self._before(starts))
+        before = np.maximum(self.boundaries.searchsorted(starts, "left") - 1, 0)
+        return within + self.end_words.take(before)
 
     def skip(self, start: int, count: int) -> int:
         """Where *count* words, counted from *start* like that, and the segment after them are passed."""
-        before = self.boundaries[self._before(np.array([start]))[0]]
+        before = int(self.boundaries[max(0, int(self.boundaries.searchsorted(start, "left")) - 1)])
         last = int(self.ends.searchsorted(before, "left")) + count - 1
         if count == 0:
-            return int(before)
+            return before
         if last >= len(self.ends):
             return int(self.boundaries[-1])
-        following = int(self.boundaries.searchsorted(self.ends[last], "right"))
+        following = int(self.boundaries.searchsorted(int(self.ends[last]), "right"))
         return int(self.boundaries[min(following, len(self.boundaries) - 1)])
-
-    def _before(self, starts: Positions) -> Positions:
-        return np.maximum(self.boundaries.searchsorted(starts, "left") - 1, 0)
 
 
 @dataclass(frozen=True)
@@ -132,10 +130,12 @@ def _special_words(text: str, every: Characters, kinds: Codes) -> Words:
         found = _segments(every.at(units.starts), kinds.take(units.starts), natures.take(units.starts), units)
         found = Words(np.append(units.starts, len(text)).take(found.boundaries), found.end_words)
     else:
-        found = _segments(every, kinds, natures)
+        found = _segments(every, kinds, natures if present & _REGIONAL else None)
     if not present & _DICTIONARY:
         return found
-    divisions = dictionaries.divisions(text, found.boundaries, natures & _DICTIONARY, short=bool(present & _SOUTH_EAST))
+    divisions = dictionaries.divisions(
+        text, found.boundaries, natures & np.uint8(_DICTIONARY), short=bool(present & _SOUTH_EAST)
+    )
     return _divided(found, *divisions)
 
 
