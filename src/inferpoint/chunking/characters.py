@@ -24,8 +24,9 @@ To the rules of sentences::
 
 from __future__ import annotations
 
+import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -37,6 +38,7 @@ _pairs, _, _classes = zlib.decompress(files("inferpoint.chunking").joinpath("cla
 )
 _class_of = np.frombuffer(_classes, np.uint8)
 _latin = _classes[:256]
+_BLOCK = 1 << 16
 
 Codes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
@@ -81,6 +83,15 @@ def characters(text: str) -> Characters:
     if len(units) != len(text):
         units = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     return Characters(_class_of.take(units).tobytes(), latin=False)
+
+
+def blocks(text: str, seam: re.Pattern[str]) -> Iterator[tuple[int, str]]:
+    """*text* in blocks that end at a *seam*, and where each begins: small ones keep arrays small, and in the cache."""
+    start = 0
+    while len(text) - start > _BLOCK and (found := seam.search(text, start + _BLOCK)):
+        yield start, text[start : found.end()]
+        start = found.end()
+    yield start, text[start:]
 
 
 def word_reading(meaning: Mapping[str, int]) -> Reading:

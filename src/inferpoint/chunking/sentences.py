@@ -6,8 +6,9 @@ import re
 
 import numpy as np
 
-from inferpoint.chunking.characters import Positions, characters, sentence_letters
+from inferpoint.chunking.characters import Positions, blocks, characters, sentence_letters
 
+_SEAM = re.compile("\n")  # where a sentence ends whatever is around it
 _LETTERS = sentence_letters()
 _MAY_END = bytes(letter in b"rnSTA" for letter in range(256))
 _TERMINATES = np.array([letter in b"TA" for letter in range(256)])
@@ -26,6 +27,11 @@ _end = re.compile(
 
 def sentence_ends(text: str) -> Positions:
     """Just past each sentence of *text*; the last is the end of the text."""
+    found = [start + _sentence_ends(block) for start, block in blocks(text, _SEAM)]
+    return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+
+
+def _sentence_ends(text: str) -> Positions:
     letters = characters(text).read(_LETTERS)
     starts = None
     if b"e" in letters:

@@ -7,13 +7,14 @@ rules as long segments, which `dictionaries` divides.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from inferpoint.chunking import dictionaries
-from inferpoint.chunking.characters import Characters, Codes, Flags, Positions, characters, word_reading
+from inferpoint.chunking.characters import Characters, Codes, Flags, Positions, blocks, characters, word_reading
 
 # A character in the middle joins its neighbours when both are of one kind, and of a kind that it joins. Text without
 # special characters has words of letters, digits, underscores and what is in the middle of them, and no others.
@@ -45,6 +46,9 @@ _NATURE = word_reading({
 _ALWAYS, _UNMARKED, _UNMARKED_AND_JOINED = 1, 2, 3
 _STATUS = word_reading({"AMTHNKJIi": _ALWAYS, "G": _UNMARKED, "Xhq": _UNMARKED_AND_JOINED})
 
+# No rule looks across the end of a line, or from a space or full stop to a letter or digit.
+_SEAM = re.compile("\n|[ 。](?=[^\\W\uff9e\uff9f])")
+
 
 @dataclass(frozen=True)
 class Words:
@@ -57,6 +61,10 @@ class Words:
     def ends(self) -> Positions:
         """Just past each word."""
         return self.boundaries.compress(self.end_words)
+
+    def moved(self, distance: int) -> Words:
+        """The same words *distance* further on."""
+        return Words(self.boundaries + distance, self.end_words) if distance else self
 
     def counts(self, starts: Positions, ends: Positions) -> Positions:
         """How many words Elasticsearch counts in each piece.
@@ -90,13 +98,29 @@ class _Units:
 
 def words(text: str) -> Words:
     """The words of *text*."""
+    found = [_words(block).moved(start) for start, block in blocks(text, _SEAM)]
+    if len(found) == 1:
+        return found[0]
+    first, *others = found
+    return Words(
+        np.concatenate([first.boundaries, *(words.boundaries[1:] for words in others)]),
+        np.concatenate([first.end_words, *(words.end_words[1:] for words in others)]),
+    )
+
+
+def word_ends(text: str) -> Positions:
+    """Just past each word of *text*: no more than that, and most texts give it quickly."""
+    found = [start + _word_ends(block) for start, block in blocks(text, _SEAM)]
+    return found[0] if len(found) == 1 else np.concatenate(found)
+
+
+def _words(text: str) -> Words:
     every = characters(text)
     kinds = every.codes(_KIND)
     return _special_words(text, every, kinds) if _special(kinds) else _segments(every, kinds)
 
 
-def word_ends(text: str) -> Positions:
-    """Just past each word of *text*: no more than that, and most texts give it quickly."""
+def _word_ends(text: str) -> Positions:
     every = characters(text)
     read = every.read(_KIND)
     kinds = np.frombuffer(read, np.uint8)
