@@ -6,20 +6,17 @@ import re
 
 import numpy as np
 
-from inferpoint.chunking.characters import Positions, blocks, characters, sentence_letters
+from inferpoint.chunking.characters import Codes, Flags, Positions, blocks, characters, sentence_letters
 
 _SEAM = re.compile("\n")  # where a sentence ends whatever is around it
 _LETTERS = sentence_letters()
-_MAY_END = bytes(letter in b"rnSTA" for letter in range(256))
-_TERMINATES = np.array([letter in b"TA" for letter in range(256)])
-_ENDS_LINE = bytes(letter in b"rnS" for letter in range(256))
+_MAY_END, _LINE, _BEGINS = (bytes(letter in some for letter in range(256)) for some in (b"rnSTA", b"rnS", b"UO"))
 _end = re.compile(
     rb"""
       T            C*+ P*+ (?: [nS] | rn?+ | (?![cTA]) )                    # an end, closing marks, spaces, a line end
     | A(?!N)                                                                # but a full stop ends none before a digit,
       (?!(?<=[UL]A)U)                                                       # nor within an abbreviation,
                    C*+ P*+ (?: [nS] | rn?+ | (?![cTA])(?![^OULSrnTA]*+L) )  # nor where lower case follows
-    | [nS] | rn?+                                                           # a line's end is a sentence's
     """,
     re.VERBOSE,
 ).match
@@ -42,22 +39,31 @@ def _sentence_ends(text: str) -> Positions:
 
 
 def _found(letters: bytes) -> Positions:
-    """The ends in *letters*, some of them twice; those before one space and a capital without asking the expression."""
+    """The ends in *letters*, some of them twice; the plainest ones without asking the expression."""
     codes = np.frombuffer(letters, np.uint8)
-    candidates = np.flatnonzero(np.frombuffer(letters.translate(_MAY_END), np.bool_))
-    space, capital = candidates + 1, candidates + 2
-    usual = np.take(_TERMINATES, codes.take(candidates))
-    usual &= codes.take(space, mode="clip") == ord("P")
-    usual &= codes.take(capital, mode="clip") == ord("U")
-    matches = (_end(letters, place) for place in candidates[~usual].data)
-    capital[~usual] = np.fromiter((match.end() if match else 0 for match in matches), np.int64)
-    return capital[capital > 0]
+    places = np.flatnonzero(_flags(codes, _MAY_END))
+    letter, first, second = (codes.take(places + ahead, mode="clip") for ahead in range(3))
+
+    line = _flags(letter, _LINE)
+    halved = (letter == ord("r")) & (first == ord("n"))
+    spaced = first == ord("P")
+    plain = _flags(np.where(spaced, second, first), _BEGINS) & (spaced | (letter == ord("T")))
+    ends = places + 1 + (spaced & ~line)
+    for place in np.flatnonzero(~(line | plain)).data:
+        match = _end(letters, places[place])
+        ends[place] = match.end() if match else 0
+    return ends[(ends > 0) & ~halved]
+
+
+def _flags(letters: Codes, some: bytes) -> Flags:
+    """Which of *letters* are among *some*."""
+    return np.frombuffer(letters.tobytes().translate(some), np.bool_)
 
 
 def _without_marks(letters: bytes) -> tuple[bytes, Positions]:
     """The letters of the characters that marks are attached to, and where each begins, the end of the text last."""
     codes = np.frombuffer(letters, np.uint8)
-    line = np.frombuffer(letters.translate(_ENDS_LINE), np.bool_)
+    line = _flags(codes, _LINE)
     free = codes != ord("e")
     free[0] = True
     free[1:] |= line[:-1]

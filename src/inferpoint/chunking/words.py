@@ -16,23 +16,30 @@ import numpy as np
 from inferpoint.chunking import dictionaries
 from inferpoint.chunking.characters import Characters, Codes, Flags, Positions, blocks, characters, word_reading
 
-# A character in the middle joins its neighbours when both are of one kind, and of a kind that it joins. Text without
-# special characters has words of letters, digits, underscores and what is in the middle of them, and no others.
-_LETTER, _DIGIT, _HEBREW, _UNDERSCORE, _SPECIAL = 1, 2, 4, 8, 0x80
-_IN_A_WORD, _JOINS = 0x0F, 4
-_KIND = word_reading({
-    "AMTH": _LETTER, "N": _DIGIT, "H": _HEBREW, "X": _UNDERSCORE, "emzRTKJIhiHG": _SPECIAL,
+# In plain text words are made of letters, digits and underscores, and of characters in their middle: these join their
+# neighbours when both are of one kind, and of a kind that they join. Only spaces, and the two halves of a line's end,
+# belong together otherwise. Text with special characters needs all that follows.
+_LETTER, _DIGIT, _UNDERSCORE, _RETURN, _SPACE, _FEED, _SPECIAL = 1, 2, 4, 8, 0x40, 0x48, 0x80
+_IN_A_WORD, _JOINS = 7, 4
+_PLAIN = word_reading({
+    "AM": _LETTER, "N": _DIGIT, "X": _UNDERSCORE, "w": _SPACE, "r": _RETURN, "n": _FEED, "emzRTKJIhiHG": _SPECIAL,
+    "qb": (_LETTER | _DIGIT) << _JOINS, "c": _LETTER << _JOINS, "y": _DIGIT << _JOINS,
+})  # fmt: skip
+
+_HEBREW = 4
+_MIDDLE = word_reading({
+    "AMTH": _LETTER, "N": _DIGIT, "H": _HEBREW,
     "qb": (_LETTER | _DIGIT) << _JOINS, "c": _LETTER << _JOINS, "y": _DIGIT << _JOINS, "d": _HEBREW << _JOINS,
 })  # fmt: skip
 
 # Two neighbours belong together when what the left one offers is among what the right one takes.
-_WORD, _KATAKANA, _LINE_END, _SPACE, _HANGUL, _HAN, _QUOTED, _PICTOGRAPH = (1 << bit for bit in range(8))
+_WORD, _KATAKANA, _LINE_END, _BLANK, _HANGUL, _HAN, _QUOTED, _PICTOGRAPH = (1 << bit for bit in range(8))
 _OFFERED_THROUGH_MARKS = _WORD | _KATAKANA | _LINE_END | _QUOTED
 _OFFERED = word_reading({
-    "AMTHNX": _WORD, "KX": _KATAKANA, "r": _LINE_END, "w": _SPACE, "G": _HANGUL, "KJIh": _HAN, "H": _QUOTED,
+    "AMTHNX": _WORD, "KX": _KATAKANA, "r": _LINE_END, "w": _BLANK, "G": _HANGUL, "KJIh": _HAN, "H": _QUOTED,
 })  # fmt: skip
 _TAKEN = word_reading({
-    "AMTHNX": _WORD, "KX": _KATAKANA, "n": _LINE_END, "w": _SPACE, "G": _HANGUL, "KJIh": _HAN, "q": _QUOTED,
+    "AMTHNX": _WORD, "KX": _KATAKANA, "n": _LINE_END, "w": _BLANK, "G": _HANGUL, "KJIh": _HAN, "q": _QUOTED,
     "pM": _PICTOGRAPH,
 })  # fmt: skip
 
@@ -110,28 +117,32 @@ def words(text: str) -> Words:
 
 def word_ends(text: str) -> Positions:
     """Just past each word of *text*: no more than that, and most texts give it quickly."""
-    found = [start + _word_ends(block) for start, block in blocks(text, _SEAM)]
+    found = [_word_ends(block) + start if start else _word_ends(block) for start, block in blocks(text, _SEAM)]
     return found[0] if len(found) == 1 else np.concatenate(found)
 
 
 def _words(text: str) -> Words:
     every = characters(text)
-    kinds = every.codes(_KIND)
-    return _special_words(text, every, kinds) if _special(kinds) else _segments(every, kinds)
+    read = every.read(_PLAIN)
+    kinds = np.frombuffer(read, np.uint8)
+    if _special(kinds):
+        return _special_words(text, every)
+    inside = _inside_words(read)
+    space = kinds == _SPACE
+    apart = np.ones(len(kinds) + 1, np.bool_)  # from the one before
+    apart[1:-1] = ~((inside[:-2] & inside[1:-1]) | (space[:-1] & space[1:]))
+    if _RETURN in read:
+        apart[1:-1] &= (kinds[:-1] != _RETURN) | (kinds[1:] != _FEED)
+    boundaries = np.flatnonzero(apart)
+    return Words(boundaries, inside.take(boundaries - 1))
 
 
 def _word_ends(text: str) -> Positions:
     every = characters(text)
-    read = every.read(_KIND)
-    kinds = np.frombuffer(read, np.uint8)
-    if _special(kinds):
-        return _special_words(text, every, kinds).ends
-    inside = np.zeros(len(kinds) + 1, np.bool_)  # the last one stands for what is beyond both ends
-    np.not_equal(kinds & _IN_A_WORD, 0, out=inside[:-1])
-    inside[1:-2] |= _in_the_middle(kinds)
-    if _UNDERSCORE in read:
-        underscores = np.flatnonzero(kinds == _UNDERSCORE)
-        inside[underscores] = inside[underscores - 1] | inside[underscores + 1]
+    read = every.read(_PLAIN)
+    if _special(np.frombuffer(read, np.uint8)):
+        return _special_words(text, every).ends
+    inside = _inside_words(read)
     return np.flatnonzero(inside[:-1] > inside[1:]) + 1
 
 
@@ -139,28 +150,39 @@ def _special(kinds: Codes) -> bool:
     return bool(kinds.max(initial=0) >= _SPECIAL)
 
 
+def _inside_words(read: bytes) -> Flags:
+    """Which characters of a plain text are in words; one more at the end, for what is beyond it, is not."""
+    kinds = np.frombuffer(read, np.uint8)
+    inside = np.zeros(len(kinds) + 1, np.bool_)
+    np.not_equal(kinds & _IN_A_WORD, 0, out=inside[:-1])
+    inside[1:-2] |= _in_the_middle(kinds)
+    if _UNDERSCORE in read:  # which is no word alone
+        underscores = np.flatnonzero(kinds == _UNDERSCORE)
+        inside[underscores] = inside[underscores - 1] | inside[underscores + 1]
+    return inside
+
+
 def _in_the_middle(kinds: Codes) -> Flags:
     """Which characters, the first and the last left out, join their neighbours."""
     return ((kinds[1:-1] >> _JOINS) & kinds[:-2] & kinds[2:]) != 0
 
 
-def _special_words(text: str, every: Characters, kinds: Codes) -> Words:
-    """The words of a text that has more in it than plain letters, digits and punctuation."""
-    kinds = kinds & ~np.uint8(_SPECIAL)
+def _special_words(text: str, every: Characters) -> Words:
+    """The words of a text that is not plain."""
     natures = every.codes(_NATURE)
     present = int(np.bitwise_or.reduce(natures))
     if present & _MARK:
         units = _units(natures)
-        found = _segments(every.at(units.starts), kinds.take(units.starts), natures.take(units.starts), units)
+        found = _segments(every.at(units.starts), natures.take(units.starts), units)
         found = Words(np.append(units.starts, len(text)).take(found.boundaries), found.end_words)
     else:
-        found = _segments(every, kinds, natures if present & _REGIONAL else None)
+        found = _segments(every, natures)
     if not present & _DICTIONARY:
         return found
-    divisions = dictionaries.divisions(
-        text, found.boundaries, natures & np.uint8(_DICTIONARY), short=bool(present & _SOUTH_EAST)
+    dictionary = natures & np.uint8(_DICTIONARY)
+    return _divided(
+        found, *dictionaries.divisions(text, found.boundaries, dictionary, short=bool(present & _SOUTH_EAST))
     )
-    return _divided(found, *divisions)
 
 
 def _units(natures: Codes) -> _Units:
@@ -174,26 +196,24 @@ def _units(natures: Codes) -> _Units:
     return _Units(starts, marked, before_pictograph=(natures.take(lasts) & _ZERO_WIDTH_JOINER) != 0)
 
 
-def _segments(bases: Characters, kinds: Codes, natures: Codes | None = None, units: _Units | None = None) -> Words:
+def _segments(bases: Characters, natures: Codes, units: _Units | None = None) -> Words:
     """The words as the rules alone find them, in positions of *bases*."""
     offered, taken = bases.codes(_OFFERED), bases.codes(_TAKEN)
     if units is not None:
         offered = np.where(units.marked, offered & _OFFERED_THROUGH_MARKS, offered)
         offered |= units.before_pictograph * np.uint8(_PICTOGRAPH)
-    joined = np.zeros(len(kinds) + 1, np.bool_)  # to the one before
+    joined = np.zeros(len(taken) + 1, np.bool_)  # to the one before
     np.not_equal(offered[:-1] & taken[1:], 0, out=joined[1:-1])
-    middle = _in_the_middle(kinds)
+    middle = _in_the_middle(bases.codes(_MIDDLE))
     joined[1:-2] |= middle
     joined[2:-1] |= middle
-    if natures is not None:
-        joined[_second_regionals(natures)] = True
+    joined[_second_regionals(np.flatnonzero(natures & _REGIONAL))] = True
     boundaries = np.flatnonzero(~joined)
     return Words(boundaries, _end_words(bases, joined, boundaries[1:] - 1, units))
 
 
-def _second_regionals(natures: Codes) -> Positions:
+def _second_regionals(regionals: Positions) -> Positions:
     """Each second one of neighbouring regional indicators, which makes a flag with the first."""
-    regionals = np.flatnonzero(natures & _REGIONAL)
     firsts = np.flatnonzero(np.diff(regionals, prepend=-2) != 1)
     order = np.arange(len(regionals)) - np.repeat(firsts, np.diff(firsts, append=len(regionals)))
     return regionals[order % 2 == 1]
