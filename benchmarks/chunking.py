@@ -1,7 +1,7 @@
 """How fast texts are chunked, beside other splitters, and how much memory a long one takes.
 
 Every splitter cuts the same texts in one process, some documents in a row, in a new order each round; a speed is the
-median over the rounds, in MB of UTF-8 a second. Ours are told 250 words. The others are told 250 words where spaces divide
+Every splitter cuts the same texts in one process, some documents in a row, in a new order each round; a speed is the
 words, and 500 characters elsewhere, since none of them finds words there. All are made before the clock starts::
 
     pip install -r requirements/bench-chunking.txt
