@@ -48,7 +48,8 @@ class InferenceRequest:
     """What any face wants done.
 
     `options` are task settings for this request only, not yet checked. `params` are fields of a face with no place
-    elsewhere. `deadline` is in seconds of the clock's monotonic time; None waits for ever.
+    elsewhere. `timeout` is in seconds; None is what is usual for the task. `deadline` follows from it when the walk
+    begins, in seconds of the clock's monotonic time.
     """
 
     input: Texts | Documents | Conversation
@@ -56,6 +57,7 @@ class InferenceRequest:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
     stream: bool = False
+    timeout: float | None = None
     deadline: float | None = None
     caller: Caller = ANONYMOUS
     request_id: str = ""

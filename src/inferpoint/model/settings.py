@@ -39,7 +39,7 @@ class Setting:
     label: str
     help: str
     default: Any = MISSING
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
     at_least: float | None = None
     at_most: float | None = None
     url: bool = False
@@ -63,7 +63,7 @@ def setting(
     *,
     default: Any = MISSING,
     label: str = "",
-    choices: tuple[str, ...] = (),
+    choices: tuple[str | int, ...] = (),
     at_least: float | None = None,
     at_most: float | None = None,
     url: bool = False,
@@ -267,15 +267,19 @@ def _wrong_value(each: Setting, value: Any, scope: str) -> str | None:
     if value in ("", {}, []):
         noun = {"str": "string", "map": "map", "list": "list"}[_TYPE_NAMES[each.kind]]
         return f"{where} Invalid value empty {noun}. [{each.name}] must be a non-empty {noun}"
-    if each.choices and value not in each.choices:
-        allowed = ", ".join(sorted(each.choices))
-        return f"{where} Invalid value [{value}] received. [{each.name}] must be one of [{allowed}]"
     if each.url and (reason := _wrong_url(value)):
         return (
             f"{where} Invalid url [{value}] received for field [{each.name}]."
             f" Error: unable to parse url [{value}]. Reason: {reason}"
         )
-    return _out_of_bounds(each, value, where)
+    return _out_of_bounds(each, value, where) or _not_a_choice(each, value, where)
+
+
+def _not_a_choice(each: Setting, value: Any, where: str) -> str | None:
+    if not each.choices or value in each.choices:
+        return None
+    allowed = ", ".join(map(str, sorted(each.choices)))  # type: ignore[type-var]
+    return f"{where} Invalid value [{value}] received. [{each.name}] must be one of [{allowed}]"
 
 
 def _out_of_bounds(each: Setting, value: Any, where: str) -> str | None:

@@ -1,0 +1,233 @@
+"""How an endpoint's long texts are cut: `chunking_settings`, read, checked, completed and shown.
+
+One record for each strategy, declared like every other setting. `read` holds a record to the bounds of the API;
+`accept` takes whatever the chunkers can do, which is more, and so reads a stored record back whatever the bounds are
+by then. What is missing is filled in, so that a record says everything there is to say about it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
+
+from inferpoint.errors import Subject, invalid
+from inferpoint.model.settings import as_java, public, setting, settings, unknown
+from inferpoint.model.settings import read as read_record
+
+SCOPE = "chunking_settings"
+LARGEST = 300
+MOST_SEPARATORS = 50
+SIZE_NAMES = ("max_chunk_size", "max_chunking_size")
+SEPARATOR_GROUPS = {
+    "markdown": (
+        *("\n" + "#" * level + " " for level in range(1, 7)),
+        "\n^(?!\\s*$).*\\n-{1,}\\n",
+        "\n^(?!\\s*$).*\\n={1,}\\n",
+    ),
+    "plaintext": (r"(?<!\n)\n\n(?!\n)", r"(?<!\n)\n(?!\n)"),
+}
+
+_DEFAULT_SIZE = 250
+_DEFAULT_OVERLAP = 100
+_INTEGER_LIMIT = 2**31
+
+
+@settings
+class Whole:
+    """`none`: every text is one chunk."""
+
+    strategy: ClassVar[str] = "none"
+    refusal: ClassVar[str] = "When chunking is disabled (none), settings can not have the following"
+
+
+@settings
+class _Sized:
+    """Chunks of at most so many words; whoever asks may call the size by either name, or by both."""
+
+    smallest: ClassVar[int] = 10
+
+    max_chunk_size: int | None = setting("The most words in a chunk.", default=None, at_least=1)
+    max_chunking_size: int | None = setting("Another name of max_chunk_size.", default=None, at_least=1)
+
+    @property
+    def size(self) -> int:
+        """The most words in a chunk."""
+        return self.max_chunk_size or self.max_chunking_size or _DEFAULT_SIZE
+
+
+@settings
+class Words(_Sized):
+    """`word`: so many words a chunk, some of them shared with the chunk before."""
+
+    strategy: ClassVar[str] = "word"
+    refusal: ClassVar[str] = "Word based chunking settings can not have the following settings"
+
+    overlap: int = setting("The words a chunk shares with the one before.", default=_DEFAULT_OVERLAP, at_least=0)
+
+
+@settings
+class Sentences(_Sized):
+    """`sentence`: as many whole sentences as fit, the last of them perhaps repeated in the next chunk."""
+
+    strategy: ClassVar[str] = "sentence"
+    refusal: ClassVar[str] = "Sentence based chunking settings can not have the following settings"
+    smallest: ClassVar[int] = 20
+
+    sentence_overlap: int = setting("The sentences a chunk shares with the one before: 0 or 1.", default=1)
+
+
+@settings
+class Recursive(_Sized):
+    """`recursive`: cut at the first separator, and what is still too long at the next."""
+
+    strategy: ClassVar[str] = "recursive"
+    refusal: ClassVar[str] = "Recursive chunking settings can not have the following settings"
+
+    separators: tuple[str, ...] | None = setting("Regular expressions to cut before, in order.", default=None)
+    separator_group: str | None = setting(
+        "Separators made for a kind of text.", default=None, choices=tuple(SEPARATOR_GROUPS)
+    )
+
+
+ChunkingSettings = Whole | Words | Sentences | Recursive
+
+_STRATEGIES: dict[str, type[ChunkingSettings]] = {kind.strategy: kind for kind in (Whole, Words, Sentences, Recursive)}
+
+
+def read(given: object, *, largest: int = LARGEST, problems: list[str]) -> ChunkingSettings | None:
+    """The settings that *given* asks for, within the API's bounds; None when anything was added to *problems*.
+
+    Nothing given means sentences. Raises for a strategy that does not exist, of which nothing else can be said.
+    """
+    before = len(problems)
+    values = _mapping(given, problems)
+    kind = _strategy(values)
+    if extra := unknown(kind, values):
+        problems.append(f"{kind.refusal}: [{', '.join(extra)}]")
+    record = _record(kind, values, largest, problems)
+    if issubclass(kind, _Sized):
+        _hold_size(kind.smallest, values, largest, problems)
+    if len(problems) == before and isinstance(record, Words):
+        _hold_overlap(record, problems, given="overlap" in values)
+    if isinstance(record, Recursive):
+        _hold_separators(record, problems)
+    return record if len(problems) == before else None
+
+
+def accept(given: Mapping[str, Any] | None) -> ChunkingSettings:
+    """The settings that *given* asks for, within what the chunkers can do; raises where that is not possible."""
+    problems: list[str] = []
+    values = _mapping(given, problems)
+    record = _record(_strategy(values), values, LARGEST, problems)
+    if isinstance(record, Words) and record.overlap >= record.size:
+        problems.append(f"[{SCOPE}] Invalid value [{record.overlap}]. [overlap] must be less than [{record.size}]")
+    if record is None or problems:
+        raise invalid(*problems, subject=Subject.SETTINGS)
+    return record
+
+
+def shown(record: ChunkingSettings) -> dict[str, Any]:
+    """The settings as GET answers them and as they are stored: the size under the name it came with."""
+    values = public(record)
+    if isinstance(record, Recursive):
+        values["separators"] = list(record.separators or ())
+    return {"strategy": record.strategy, **values}
+
+
+def _mapping(given: object, problems: list[str]) -> dict[str, Any]:
+    """The settings that are really given: null is the same as nothing."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        shown = as_java(given)
+        problems.append(
+            f"field [{SCOPE}] is not of the expected type. The value [{shown}] cannot be converted to a [Map]"
+        )
+        return {}
+    return {name: value for name, value in cast("Mapping[str, Any]", given).items() if value is not None}
+
+
+def _strategy(values: dict[str, Any]) -> type[ChunkingSettings]:
+    """The record that the strategy in *values* has, which is taken out of them."""
+    name = values.pop("strategy", Sentences.strategy)
+    if not isinstance(name, str) or name not in _STRATEGIES:
+        raise invalid(f"Invalid chunkingStrategy {as_java(name)}", subject=Subject.ARGUMENT)
+    return _STRATEGIES[name]
+
+
+def _record(
+    kind: type[ChunkingSettings], values: Mapping[str, Any], largest: int, problems: list[str]
+) -> ChunkingSettings | None:
+    """*values* as a record that the chunkers can follow, completed; None when anything was added to *problems*."""
+    before = len(problems)
+    completed = dict(values)
+    if kind is not Whole and not any(name in values for name in SIZE_NAMES):
+        completed["max_chunk_size"] = min(_DEFAULT_SIZE, largest)
+    if kind is Recursive:
+        _choose_separators(completed, problems)
+    record = read_record(kind, completed, scope=SCOPE, problems=problems)
+    if record is not None:
+        problems.extend(_contradictions(record))
+    if record is None or len(problems) > before:
+        return None
+    if isinstance(record, Recursive) and record.separator_group:
+        return dataclasses.replace(record, separators=SEPARATOR_GROUPS[record.separator_group], separator_group=None)
+    return record
+
+
+def _choose_separators(values: dict[str, Any], problems: list[str]) -> None:
+    """Name the separators in one way: a list, or a group by its own name."""
+    group, separators = values.get("separator_group"), values.get("separators")
+    if group is not None and separators is not None:
+        problems.append("Recursive chunking settings can not have both separators and separator_set")
+    if separators == []:
+        problems.append("Recursive chunking settings can not have an empty list of separators")
+        del values["separators"]
+    if isinstance(group, str) and group.strip().lower() in SEPARATOR_GROUPS:
+        values["separator_group"] = group.strip().lower()
+    if group is None and separators is None:
+        values["separator_group"] = "plaintext"
+
+
+def _contradictions(record: ChunkingSettings) -> list[str]:
+    """What is wrong with values that are each of the right type."""
+    found: list[str] = []
+    if isinstance(record, _Sized) and len({record.max_chunk_size, record.max_chunking_size, None}) > 2:
+        found.append(
+            f"[{SCOPE}] Invalid value [{record.max_chunking_size}]. [max_chunking_size] is another name of"
+            f" [max_chunk_size], which is [{record.max_chunk_size}]"
+        )
+    if isinstance(record, Sentences) and record.sentence_overlap not in (0, 1):
+        found.append(f"sentence_overlap[{record.sentence_overlap}] must be either 0 or 1")
+    return found
+
+
+def _hold_size(smallest: int, values: Mapping[str, Any], largest: int, problems: list[str]) -> None:
+    """Hold the sizes to the API's bounds, under the names they were given."""
+    for name in SIZE_NAMES:
+        size = values.get(name)
+        if type(size) is not int or not 0 < size < _INTEGER_LIMIT:
+            continue  # not given, or refused already
+        wrong = f"[{SCOPE}] Invalid value [{float(size)}]. [{name}] must be"
+        if size < smallest:
+            problems.append(f"{wrong} greater than or equal to [{float(smallest)}]")
+        elif size > largest:
+            problems.append(f"{wrong} less than or equal to [{float(largest)}]")
+
+
+def _hold_overlap(record: Words, problems: list[str], *, given: bool) -> None:
+    """Hold the overlap to half of a chunk, saying where it comes from when nobody gave it."""
+    half = record.size // 2
+    if record.overlap > half:
+        source = "" if given else f"; it is [{_DEFAULT_OVERLAP}] unless it is given"
+        problems.append(
+            f"[{SCOPE}] Invalid value [{float(record.overlap)}]."
+            f" [overlap] must be less than or equal to [{float(half)}]{source}"
+        )
+
+
+def _hold_separators(record: Recursive, problems: list[str]) -> None:
+    count = len(record.separators or ())
+    if count > MOST_SEPARATORS:
+        problems.append(f"separators list size [{count}] must not exceed [{MOST_SEPARATORS}]")

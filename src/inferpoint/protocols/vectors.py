@@ -1,0 +1,54 @@
+"""Dense vectors as JSON text, checked without reading their numbers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.http import parse
+
+_NUMBERS = b"0123456789+-.eE, \t\r\n"
+
+
+def dense(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
+    """*raw* when it is a vector, as a list of numbers or as base64 of little-endian 32-bit floats; else `UNREADABLE`."""
+    text = bytes(raw)
+    if text.startswith(b'"'):
+        return _from_base64(parse(text, str, of=of), of=of)
+    # Only digits and commas between two brackets: cheaper than reading 1,536 numbers, and as sure.
+    if len(text) < 3 or text[:1] != b"[" or text[-1:] != b"]" or text[1:-1].translate(None, _NUMBERS):
+        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: an embedding is not a list of numbers")
+    return raw
+
+
+def written(numbers: Iterable[float]) -> msgspec.Raw:
+    """32-bit numbers as JSON with the nine digits that bring each back exactly."""
+    return msgspec.Raw(("[" + ",".join(f"{number:.9g}" for number in numbers) + "]").encode())
+
+
+def length(vector: msgspec.Raw) -> int:
+    """How many numbers a vector holds."""
+    return bytes(vector).count(b",") + 1
+
+
+def in_order(rows: Sequence[tuple[int, Any]], *, of: str) -> list[Any]:
+    """What *rows* hold, by their index; an index that is missing or twice there is `UNREADABLE`."""
+    ordered = sorted(rows, key=lambda row: row[0])
+    if [index for index, _ in ordered] != list(range(len(rows))):
+        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: the indices are not 0 to {len(rows) - 1}")
+    return [value for _, value in ordered]
+
+
+def _from_base64(text: str, *, of: str) -> msgspec.Raw:
+    try:
+        packed = base64.b64decode(text, validate=True)
+        return written(array("f", packed))
+    except (binascii.Error, ValueError):
+        message = f"Failed to read the {of}: an embedding is not base64 of 32-bit floats"
+        raise InferenceError(Kind.UNREADABLE, message) from None
