@@ -17,7 +17,7 @@ from inferpoint.runtime.safetensors import Tensors
 _OPSET = 20  # the first with an exact Gelu
 _IR_VERSION = 10
 _MASKED = -1e9
-POOLINGS = ("mean", "cls")
+_INPUTS = ("input_ids", "attention_mask")
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,14 @@ class Architecture:
 
 
 def sentence_encoder(architecture: Architecture, weights: Tensors, *, pooling: str, normalized: bool) -> bytes:
-    """The ONNX model, as the bytes of its file; *pooling* is one of `POOLINGS`."""
-    architecture.check()
-    graph = _Graph(weights)
+    """The ONNX model, as the bytes of its file; *pooling* is `mean` or `cls`."""
+    graph = _Graph(architecture, weights)
     shape = graph.node("Shape", "input_ids")
     mask = graph.node("Cast", "attention_mask", to=graph.onnx.TensorProto.FLOAT)
     bias = _attention_bias(graph, mask)
-    states = _embed(graph, architecture, shape)
+    states = _embed(graph, shape)
     for index in range(architecture.num_hidden_layers):
-        states = _layer(graph, architecture, f"encoder.layer.{index}.", states, shape, bias)
+        states = _layer(graph, f"encoder.layer.{index}.", states, shape, bias)
     whole = graph.node("Concat", shape, graph.integers(architecture.hidden_size), axis=0)
     states = graph.node("Reshape", states, whole)
     pooled = _mean(graph, states, mask) if pooling == "mean" else graph.node("Gather", states, graph.integer(0), axis=1)
@@ -74,8 +73,9 @@ def sentence_encoder(architecture: Architecture, weights: Tensors, *, pooling: s
 class _Graph:
     """A graph being drawn: each method adds one thing and answers its name."""
 
-    def __init__(self, weights: Tensors) -> None:
+    def __init__(self, architecture: Architecture, weights: Tensors) -> None:
         self.onnx = extra("onnx", of="local")
+        self.architecture = architecture
         self._weights = weights
         self._prefix = "bert." if "bert.embeddings.word_embeddings.weight" in weights else ""
         self._nodes: list[Any] = []
@@ -123,18 +123,15 @@ class _Graph:
         return name
 
 
-_INPUTS = ("input_ids", "attention_mask")
-
-
 def _attention_bias(graph: _Graph, mask: str) -> str:
     """Nothing for a word piece, a very negative number for padding: [batch, 1, 1, length]."""
     padding = graph.node("Sub", graph.number(1), mask)
     return graph.node("Unsqueeze", graph.node("Mul", padding, graph.number(_MASKED)), graph.integers(1, 2))
 
 
-def _embed(graph: _Graph, architecture: Architecture, shape: str) -> str:
+def _embed(graph: _Graph, shape: str) -> str:
     """Words and their positions, all of the first type, as [batch * length, hidden]: the shape of all that follows."""
-    hidden = architecture.hidden_size
+    architecture, hidden = graph.architecture, graph.architecture.hidden_size
     words = graph.weight("embeddings.word_embeddings.weight", architecture.vocab_size, hidden)
     places = graph.weight("embeddings.position_embeddings.weight", architecture.max_position_embeddings, hidden)
     types = graph.weight("embeddings.token_type_embeddings.weight", architecture.type_vocab_size, hidden)
@@ -143,23 +140,23 @@ def _embed(graph: _Graph, architecture: Architecture, shape: str) -> str:
     position = graph.node("Slice", places, zero, length, zero)
     offset = graph.node("Add", position, graph.node("Gather", types, graph.integer(0)))
     states = graph.node("Add", graph.node("Gather", words, "input_ids"), offset)
-    return _norm(graph, architecture, "embeddings.LayerNorm", graph.node("Flatten", states, axis=2))
+    return _norm(graph, "embeddings.LayerNorm", graph.node("Flatten", states, axis=2))
 
 
-def _layer(graph: _Graph, architecture: Architecture, name: str, states: str, shape: str, bias: str) -> str:
+def _layer(graph: _Graph, name: str, states: str, shape: str, bias: str) -> str:
     """One layer: attention, then a wide hidden step, each added to what came in and normalised."""
-    hidden, wide = architecture.hidden_size, architecture.intermediate_size
-    context = _attention(graph, architecture, f"{name}attention.self.", states, shape, bias)
+    hidden, wide = graph.architecture.hidden_size, graph.architecture.intermediate_size
+    context = _attention(graph, f"{name}attention.self.", states, shape, bias)
     attended = _linear(graph, f"{name}attention.output.dense", context, hidden, hidden)
-    states = _norm(graph, architecture, f"{name}attention.output.LayerNorm", graph.node("Add", states, attended))
+    states = _norm(graph, f"{name}attention.output.LayerNorm", graph.node("Add", states, attended))
     widened = graph.node("Gelu", _linear(graph, f"{name}intermediate.dense", states, hidden, wide))
     narrowed = _linear(graph, f"{name}output.dense", widened, wide, hidden)
-    return _norm(graph, architecture, f"{name}output.LayerNorm", graph.node("Add", states, narrowed))
+    return _norm(graph, f"{name}output.LayerNorm", graph.node("Add", states, narrowed))
 
 
-def _attention(graph: _Graph, architecture: Architecture, name: str, states: str, shape: str, bias: str) -> str:
+def _attention(graph: _Graph, name: str, states: str, shape: str, bias: str) -> str:
     """Each word piece's mixture of all the others' values, head by head."""
-    hidden, heads = architecture.hidden_size, architecture.num_attention_heads
+    hidden, heads = graph.architecture.hidden_size, graph.architecture.num_attention_heads
     by_head = graph.node("Concat", shape, graph.integers(heads, hidden // heads), axis=0)
 
     def projected(which: str, order: list[int]) -> str:
@@ -179,10 +176,10 @@ def _linear(graph: _Graph, name: str, states: str, taken: int, given: int) -> st
     return graph.node("Gemm", states, weight, bias, transB=1)
 
 
-def _norm(graph: _Graph, architecture: Architecture, name: str, states: str) -> str:
-    hidden = architecture.hidden_size
+def _norm(graph: _Graph, name: str, states: str) -> str:
+    hidden = graph.architecture.hidden_size
     weight, bias = graph.weight(f"{name}.weight", hidden), graph.weight(f"{name}.bias", hidden)
-    return graph.node("LayerNormalization", states, weight, bias, axis=-1, epsilon=architecture.layer_norm_eps)
+    return graph.node("LayerNormalization", states, weight, bias, axis=-1, epsilon=graph.architecture.layer_norm_eps)
 
 
 def _mean(graph: _Graph, states: str, mask: str) -> str:

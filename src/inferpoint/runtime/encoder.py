@@ -1,4 +1,4 @@
-"""One loaded model: texts to word pieces, word pieces to vectors. Its methods may be called from many threads at once."""
+"""One loaded model: texts to word pieces, word pieces to vectors; many threads may use it at once."""
 
 from __future__ import annotations
 

