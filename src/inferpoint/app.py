@@ -8,7 +8,7 @@ import fcntl
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Parts:
 
 
 @contextlib.asynccontextmanager
-async def assembled(config: Config, environ: Mapping[str, str]) -> AsyncIterator[Parts]:
+async def assembled(config: Config, environ: Mapping[str, str]) -> AsyncGenerator[Parts]:
     """An engine on the folder of *config*, which is its own until the end."""
     folder = Path(config.data_dir)
     with locked(folder):
@@ -77,7 +77,7 @@ def origins(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Generator[None]:
     """Hold *folder*, made when it is not there, against a second server; `CONFLICT` when there is one."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ class _Uvicorn(uvicorn.Server):
         self.should_exit = True
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
 

@@ -33,9 +33,7 @@ class Config:
         "The largest request body that is read.", default=100 * 1024 * 1024, at_least=1, wide=True
     )
     max_chunk_size: int = setting("The largest chunk that an endpoint may ask for, in words.", default=300, at_least=20)
-    shutdown_seconds: int = setting(
-        "How long to let requests finish after being told to stop.", default=30, at_least=1
-    )
+    shutdown_seconds: int = setting("How long to let requests finish after being told to stop.", default=30, at_least=1)
     skip_validation: bool = setting("Keep endpoints without calling their provider once.", default=False)
     insecure: bool = setting("Listen on an address that others can reach, without keys.", default=False)
 

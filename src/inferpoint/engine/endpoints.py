@@ -87,7 +87,9 @@ class Endpoints:
     async def load(self) -> None:
         """Read the store. An endpoint whose service is gone stays in it and says so; a wrong key raises."""
         for row in await self._store.all():
-            secrets = {name: self._vault.open(text, _place(row.inference_id, name)) for name, text in row.secrets.items()}
+            secrets = {
+                name: self._vault.open(text, _place(row.inference_id, name)) for name, text in row.secrets.items()
+            }
             try:
                 self._resolved[row.inference_id] = _typed(row, secrets)
             except InferenceError as error:

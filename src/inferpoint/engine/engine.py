@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -48,9 +48,7 @@ class Engine:
         self._outbound = outbound
         self._clock = clock
         self._origins = policy.origins
-        self.lifecycle = Lifecycle(
-            endpoints, self._whole, validate=policy.validate, largest_chunk=policy.largest_chunk
-        )
+        self.lifecycle = Lifecycle(endpoints, self._whole, validate=policy.validate, largest_chunk=policy.largest_chunk)
 
     async def infer(
         self, inference_id: str, request: InferenceRequest, kind: TaskType | None = None
@@ -115,9 +113,7 @@ class Engine:
         except InferenceError as error:
             raise failure(resolved, error) from error.__cause__
 
-    async def _pieces(
-        self, resolved: Resolved, request: InferenceRequest
-    ) -> AsyncGenerator[Sequence[Delta], None]:
+    async def _pieces(self, resolved: Resolved, request: InferenceRequest) -> AsyncGenerator[Sequence[Delta], None]:
         """One call to the provider, its reply read as it comes."""
         assert resolved.task.reader is not None
         try:
@@ -190,7 +186,7 @@ class _Reading:
 
 
 @contextlib.asynccontextmanager
-async def _until(resolved: Resolved, request: InferenceRequest) -> AsyncIterator[None]:
+async def _until(resolved: Resolved, request: InferenceRequest) -> AsyncGenerator[None]:
     try:
         async with asyncio.timeout(request.timeout):
             yield
@@ -240,6 +236,4 @@ def _cannot_stream(resolved: Resolved) -> InferenceError:
     if not streaming:
         return InferenceError(Kind.UNSUPPORTED, f"{problem}.")
     kind = resolved.endpoint.task_type
-    return InferenceError(
-        Kind.UNSUPPORTED, f"{problem} and task [{kind}]. Supported tasks: [{','.join(streaming)}]"
-    )
+    return InferenceError(Kind.UNSUPPORTED, f"{problem} and task [{kind}]. Supported tasks: [{','.join(streaming)}]")

@@ -111,9 +111,7 @@ class Lifecycle:
         try:
             result = await self._probe(draft, InferenceRequest(PROBE, timeout=seconds, caller=caller))
         except InferenceError as error:
-            problem = (
-                "Could not complete inference endpoint creation as validation call to service threw an exception."
-            )
+            problem = "Could not complete inference endpoint creation as validation call to service threw an exception."
             raise invalid(problem) from error
         if not isinstance(result, Embeddings):
             return draft
@@ -148,9 +146,7 @@ async def _written(write: Coroutine[Any, Any, None]) -> None:
 def _refuse_other_type(resolved: Resolved, kind: TaskType | None) -> None:
     stored = resolved.endpoint.task_type
     if kind not in (None, stored):
-        raise invalid(
-            f"Requested task type [{kind}] does not match the inference endpoint's task type [{stored}]"
-        )
+        raise invalid(f"Requested task type [{kind}] does not match the inference endpoint's task type [{stored}]")
 
 
 def _update_type(kind: TaskType | None, config: Mapping[str, Any]) -> TaskType | None:

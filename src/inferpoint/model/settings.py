@@ -22,6 +22,7 @@ HIDDEN = "***"
 _SECRET_NAME = re.compile(r"(^|_|-)(key|secret|password|token|authorization)$", re.IGNORECASE)
 _JAVA_NAMES = {str: "String", int: "Integer", float: "Double", bool: "Boolean", dict: "Map", list: "List"}
 _TYPE_NAMES = {str: "str", int: "int", float: "float", bool: "bool", dict: "map", list: "list"}
+_JSON_TYPES: dict[Any, type[Any]] = {Mapping: dict, tuple: list}
 _INTEGER_LIMIT = 2**31
 _LONG_LIMIT = 2**63
 
@@ -94,15 +95,7 @@ def settings(cls: type[S]) -> type[S]:
 def declared(cls: type[Any]) -> tuple[Setting, ...]:
     """The settings of a class, in the order of their declaration."""
     hints = typing.get_type_hints(cls)
-    return tuple(
-        Setting(
-            name=field.name,
-            kind=_kind(hints[field.name]),
-            default=field.default,
-            **{**field.metadata, "label": field.metadata["label"] or _label(field.name)},
-        )
-        for field in dataclasses.fields(cls)
-    )
+    return tuple(_declared(field, _kind(hints[field.name])) for field in dataclasses.fields(cls))
 
 
 def read(cls: type[S], given: Mapping[str, Any], *, scope: str, problems: list[str]) -> S | None:
@@ -122,7 +115,7 @@ def overlay(record: S, given: Mapping[str, Any], *, scope: str, problems: list[s
     """*record* with the values of *given*; an explicit null brings a default back."""
     before = len(problems)
     values: dict[str, Any] = {}
-    for each in declared(type(record)):
+    for each in declared(record.__class__):
         if each.name not in given:
             continue
         if given[each.name] is not None:
@@ -193,12 +186,18 @@ def numbered(problems: Iterable[str]) -> str:
     return "Validation Failed: " + "".join(f"{n}: {problem};" for n, problem in enumerate(problems, 1))
 
 
+def _declared(field: dataclasses.Field[Any], kind: type[Any]) -> Setting:
+    given: dict[str, Any] = dict(field.metadata)
+    label = given.pop("label") or _label(field.name)
+    return Setting(name=field.name, kind=kind, label=label, default=field.default, **given)
+
+
 def _kind(hint: Any) -> type[Any]:
     """The JSON type that a type hint stands for, without its `| None`."""
     if isinstance(hint, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
-    origin = typing.get_origin(hint) or hint
-    return {Mapping: dict, tuple: list}.get(origin, origin)
+    origin: Any = typing.get_origin(hint) or hint
+    return _JSON_TYPES.get(origin, origin)
 
 
 def _label(name: str) -> str:
@@ -207,8 +206,8 @@ def _label(name: str) -> str:
 
 def _written(record: Any, *, secrets: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for each in declared(type(record)):
-        value = getattr(record, each.name)
+    for each in declared(record.__class__):
+        value: Any = getattr(record, each.name)
         if each.nested and value is not None:
             value = _written(value, secrets=secrets)
             if value:
@@ -243,17 +242,22 @@ def _object(each: Setting, value: Any, problems: list[str]) -> Any:
 
 
 def _wrong_type(each: Setting, value: Any) -> str | None:
-    accepted = (int, float) if each.kind is float else each.kind
+    accepted: Any = (int, float) if each.kind is float else each.kind
     if not isinstance(value, accepted) or (isinstance(value, bool) and each.kind is not bool):
         return _not_of_type(each, value, _java_name(each))
     if each.kind is int and abs(value) >= (_LONG_LIMIT if each.wide else _INTEGER_LIMIT):
         return _not_of_type(each, value, _java_name(each))
-    inner: Iterable[Any] = value if each.kind is list else ()
-    for entry in inner:
-        if not isinstance(entry, str):
-            return _not_of_type(each, entry, "String")
-    pairs: Mapping[str, Any] = value if each.kind is dict else {}
-    for name, entry in pairs.items():
+    return _wrong_entry(each, value)
+
+
+def _wrong_entry(each: Setting, value: Any) -> str | None:
+    """What is wrong with the first entry of a list or map that is not a string."""
+    if each.kind is list:
+        strange = [entry for entry in value if not isinstance(entry, str)]
+        return _not_of_type(each, strange[0], "String") if strange else None
+    if each.kind is not dict:
+        return None
+    for name, entry in value.items():
         if not isinstance(entry, str):
             return (
                 f"Map field [{each.name}] has an entry that is not valid, [{name} => {as_java(entry)}]."
@@ -314,10 +318,7 @@ def _wrong_url(value: str) -> str | None:
 
 def _not_of_type(each: Setting, value: Any, wanted: str) -> str:
     shown = HIDDEN if each.secret else as_java(value)
-    return (
-        f"field [{each.name}] is not of the expected type."
-        f" The value [{shown}] cannot be converted to a [{wanted}]"
-    )
+    return f"field [{each.name}] is not of the expected type. The value [{shown}] cannot be converted to a [{wanted}]"
 
 
 def _java_name(each: Setting) -> str:

@@ -17,7 +17,7 @@ _NUMBERS = b"0123456789+-.eE, \t\r\n"
 
 
 def dense(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
-    """*raw* when it is a vector, as a list of numbers or as base64 of little-endian 32-bit floats; else `UNREADABLE`."""
+    """*raw* when it is a vector: a list of numbers, or base64 of little-endian 32-bit floats; else `UNREADABLE`."""
     text = bytes(raw)
     if text.startswith(b'"'):
         return _from_base64(parse(text, str, of=of), of=of)

@@ -96,7 +96,7 @@ def _check_tokenizer(tokenizer: _WordPiece, architecture: Architecture) -> None:
 
 def _max_tokens(sentences: _Sentences, architecture: Architecture) -> int:
     stated = sentences.max_seq_length or architecture.max_position_embeddings
-    if not 2 < stated <= architecture.max_position_embeddings:  # noqa: PLR2004 - both ends of a text are marked
+    if not 2 < stated <= architecture.max_position_embeddings:
         raise invalid(f"The model has {architecture.max_position_embeddings} positions but takes {stated} word pieces")
     return stated
 

@@ -20,6 +20,7 @@ from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.http import Call, Reply
 from inferpoint.runtime import models
 from inferpoint.runtime.encoder import Encoder, Pieces, load
+from inferpoint.runtime.transport import Arriving, Whole
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -52,13 +53,13 @@ class LocalModels:
         self._encoders: dict[tuple[str, int], Future[Encoder]] = {}
         self._workers: dict[tuple[str, int, int], ThreadPoolExecutor] = {}
 
-    async def send(self, call: Call) -> Reply:
+    async def send(self, call: Call) -> Arriving:
         """The vectors, or what is wrong in the words of an `error`."""
         try:
-            return Reply(200, await self._embed(call), _JSON)
+            return Whole(Reply(200, await self._embed(call), _JSON))
         except InferenceError as error:
             status = 500 if error.kind is Kind.INTERNAL else 400
-            return Reply(status, msgspec.json.encode({"error": str(error)}), _JSON)
+            return Whole(Reply(status, msgspec.json.encode({"error": str(error)}), _JSON))
 
     def close(self) -> None:
         """Give up what waits and let the threads end."""

@@ -6,12 +6,9 @@ the address check runs on the resolved address, before connecting; whoever stops
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import socket
 from collections.abc import AsyncIterator, Mapping
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -41,7 +38,7 @@ class Arriving(Protocol):
         ...
 
     async def read(self) -> Reply:
-        """The whole reply; `CUT_OFF` when the body ends early, `TOO_LARGE` beyond 100 MiB."""
+        """The whole reply; `CUT_OFF` when the body ends early, `UNREADABLE` beyond 100 MiB."""
         ...
 
     def pieces(self) -> AsyncIterator[bytes]:
@@ -59,6 +56,26 @@ class Transport(Protocol):
     async def send(self, call: Call, /) -> Arriving:
         """The reply, once its headers are there."""
         ...
+
+
+class Whole:
+    """A reply that is all there, for transports that do not wait for a body."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self.status = reply.status
+        self.headers = reply.headers
+
+    async def read(self) -> Reply:
+        """The reply."""
+        return self._reply
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body, in one piece."""
+        yield self._reply.body
+
+    def close(self) -> None:
+        """There is no connection."""
 
 
 class HttpTransport:
@@ -114,7 +131,7 @@ class _Arriving:
             size += len(piece)
             if size > LARGEST_REPLY:
                 self.close()
-                raise InferenceError(Kind.TOO_LARGE, f"The provider's reply is larger than {LARGEST_REPLY} bytes")
+                raise InferenceError(Kind.UNREADABLE, f"The provider's reply is larger than {LARGEST_REPLY} bytes")
             pieces.append(piece)
         return Reply(self.status, b"".join(pieces), self.headers)
 
@@ -143,19 +160,19 @@ class _CheckedResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         found = [each for each in await self._resolver.resolve(host, port, family) if permitted(each["host"])]
         if not found:
-            raise _Forbidden(host)
+            raise _ForbiddenError(host)
         return found
 
     async def close(self) -> None:
         await self._resolver.close()
 
 
-class _Forbidden(OSError):
+class _ForbiddenError(OSError):
     """The name stands for addresses that may not be called."""
 
 
 def _address(text: str) -> URL:
-    """*text* as it is, percent-encoding included; a number instead of a name is checked here, as nothing resolves it."""
+    """*text* as it is, percent-encoding included. A number instead of a name is checked here: nothing resolves it."""
     try:
         url = URL(text, encoded=True)
         host = url.host
@@ -174,7 +191,7 @@ def _refused(address: str) -> InferenceError:
 
 def _unreachable(call: Call, error: BaseException) -> InferenceError:
     address = call.url.partition("?")[0]
-    if isinstance(error, _Forbidden) or isinstance(error.__cause__, _Forbidden):
+    if isinstance(error, _ForbiddenError) or isinstance(error.__cause__, _ForbiddenError):
         return _refused(address)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return invalid(f"Invalid host [{address}], please check that the URL is correct.")

@@ -1,4 +1,4 @@
-"""Hugging Face: Text Embeddings Inference and the inference toolkit. https://huggingface.co/docs/inference-endpoints"""
+"""Hugging Face: Text Embeddings Inference and the inference toolkit. https://huggingface.co/docs/inference-endpoints."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sql
+from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from inferpoint.errors import InferenceError, Kind, Subject
@@ -62,7 +63,7 @@ class Store:
 
         def select(connection: sql.Connection) -> list[StoredEndpoint]:
             rows = connection.execute(sql.select(ENDPOINTS).order_by(ENDPOINTS.c.inference_id))
-            return [StoredEndpoint(**row._mapping) for row in rows]  # noqa: SLF001 - it is public by its documentation
+            return [StoredEndpoint(**row) for row in rows.mappings()]
 
         return await self._run(select, "read the inference endpoints")
 
@@ -108,8 +109,8 @@ def opened(folder: Path) -> Store:
 
 def _opened(url: str) -> Store:
     engine = sql.create_engine(url, connect_args={"check_same_thread": False})
-    sql.event.listen(engine, "connect", _configure)
-    sql.event.listen(engine, "begin", _begin)
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
     try:
         with engine.begin() as connection:
             _migrate(connection)

@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed with AES-256-GCM, each bound to its place, so that a sealed text moved elsewhere stays shut."""
+"""Secrets at rest: sealed with AES-256-GCM, each bound to its place, so that one moved elsewhere stays shut."""
 
 from __future__ import annotations
 

@@ -119,5 +119,3 @@ def _drop(value: Any, patterns: Sequence[_Pattern]) -> Any:
         found = [_drop(inner, patterns) for inner in cast("list[Any]", value)]
         return [inner for inner in found if inner is not _NOTHING]
     return value
-
-

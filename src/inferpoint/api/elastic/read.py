@@ -15,7 +15,13 @@ from inferpoint.model.inference import InferenceRequest, InputType, Texts
 
 _PARSER = "cluster:internal/xpack/inference"
 _FIELDS = ("input", "input_type", "task_settings", "timeout")
-_TOKENS = {str: "VALUE_STRING", bool: "VALUE_BOOLEAN", int: "VALUE_NUMBER", float: "VALUE_NUMBER", dict: "START_OBJECT"}
+_TOKENS: dict[Any, str] = {
+    str: "VALUE_STRING",
+    bool: "VALUE_BOOLEAN",
+    int: "VALUE_NUMBER",
+    float: "VALUE_NUMBER",
+    dict: "START_OBJECT",
+}
 _INPUT_TYPE = "input_type"
 
 
@@ -119,7 +125,7 @@ def _timeout(body: bytes, value: Any) -> float:
 
 
 def _wrong_type(body: bytes, name: str, value: Any) -> InferenceError:
-    token = _TOKENS.get(type(value), "START_ARRAY")
+    token = _TOKENS.get(value.__class__, "START_ARRAY")
     return _wrong_field(body, name, f"{{name}} doesn't support values of type: {token}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -79,7 +80,7 @@ async def delete(engine: Engine, incoming: Incoming) -> Answer:
     done = await engine.lifecycle.delete(
         incoming.caller, incoming.names["inference_id"], _type(incoming), dry_run=dry_run
     )
-    body = {"acknowledged": done, "pipelines": [], "indexes": []}
+    body: dict[str, Any] = {"acknowledged": done, "pipelines": [], "indexes": []}
     return Answer(body=msgspec.json.encode({**body, "error_message": ""} if dry_run else body))
 
 
@@ -109,9 +110,7 @@ async def list_services(_engine: Engine, incoming: Incoming) -> Answer:
     return write.services(service for service in found if kind is None or kind in service.tasks)
 
 
-async def _events(
-    first: Sequence[Delta], pieces: AsyncGenerator[Sequence[Delta], None]
-) -> AsyncGenerator[bytes, None]:
+async def _events(first: Sequence[Delta], pieces: AsyncGenerator[Sequence[Delta], None]) -> AsyncGenerator[bytes, None]:
     """Events as the deltas come; `[DONE]` only after a whole answer."""
     try:
         yield write.deltas(first)
