@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from inferpoint.runtime.local import LocalModels
 from inferpoint.runtime.models import InstalledModel, import_model
 
