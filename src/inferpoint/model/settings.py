@@ -22,7 +22,7 @@ HIDDEN = "***"
 _SECRET_NAME = re.compile(r"(^|_|-)(key|secret|password|token|authorization)$", re.IGNORECASE)
 _JAVA_NAMES = {str: "String", int: "Integer", float: "Double", bool: "Boolean", dict: "Map", list: "List"}
 _TYPE_NAMES = {str: "str", int: "int", float: "float", bool: "bool", dict: "map", list: "list"}
-_JSON_TYPES: dict[Any, type[Any]] = {Mapping: dict, tuple: list}
+_JSON_TYPES: dict[Any, Any] = {Mapping: dict, tuple: list}
 _INTEGER_LIMIT = 2**31
 _LONG_LIMIT = 2**63
 
@@ -194,9 +194,9 @@ def _declared(field: dataclasses.Field[Any], kind: type[Any]) -> Setting:
 
 def _kind(hint: Any) -> type[Any]:
     """The JSON type that a type hint stands for, without its `| None`."""
-    if isinstance(hint, types.UnionType):
-        hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
-    origin: Any = typing.get_origin(hint) or hint
+    parts: tuple[Any, ...] = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    wanted = next(part for part in parts if part is not types.NoneType)
+    origin: Any = typing.get_origin(wanted) or wanted
     return _JSON_TYPES.get(origin, origin)
 
 
