@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -221,6 +221,7 @@ class Numbers:
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1))
+@example(np.random.default_rng(3).normal(size=2_000).astype(np.float32).tolist())
 def test_digits(numbers: list[float]) -> None:
     """Every 32-bit number is written as JSON in nine significant digits at the most, and reads back the same."""
     (text,) = Encoder(None, Numbers(numbers), LIMIT).vectors([Pieces(array("q", [2, 3]), 2)])
@@ -328,24 +329,27 @@ def test_cancelled(models: LocalModels, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_loaded_once(models: LocalModels, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many who ask at once for a model that is not loaded yet share one load, and one who leaves does not stop it."""
+    """Many who ask for a model that is being loaded, or waits for it, share one load; one who leaves stops nobody."""
     loads: list[int] = []
-    loading = threading.Event()
+    loading, go_on = threading.Event(), threading.Event()
     plain = local.load
 
-    def counted(folder: Path, max_tokens: int, num_threads: int) -> Encoder:
+    def slow(folder: Path, max_tokens: int, num_threads: int) -> Encoder:
         loads.append(num_threads)
         loading.set()
+        assert go_on.wait(timeout=30)
         return plain(folder, max_tokens, num_threads)
 
-    monkeypatch.setattr(local, "load", counted)
+    monkeypatch.setattr(local, "load", slow)
 
     async def crowd() -> None:
-        impatient = asyncio.create_task(embed(models, "gone"))
-        others = [asyncio.create_task(embed(models, "hello", num_threads=1 + index % 2)) for index in range(20)]
+        tasks = [asyncio.create_task(embed(models, "hello", num_threads=1 + index % 2)) for index in range(20)]
         await asyncio.to_thread(loading.wait)
-        impatient.cancel()
-        await asyncio.gather(*others)
+        assert "inputs" in refused(await models.send(json_call("local:text_embedding", {"model": MODEL})))
+        for impatient in tasks[:4]:
+            impatient.cancel()
+        go_on.set()
+        await asyncio.gather(*tasks[4:])
 
     asyncio.run(crowd())
     assert sorted(loads) == [1, 2]

@@ -141,8 +141,10 @@ def test_killed(tiny: Tiny, tmp_path: Path, files_written: int) -> None:
     done = subprocess.run([sys.executable, "-c", program, str(source), str(folder)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert installed(folder) == []
+    (folder / ".partial" / "left.over").touch()
     model = import_model(source, folder)
     assert installed(folder) == [model]
+    assert not list(folder.rglob("left.over"))
     assert {path.name for path in folder.iterdir()} == {".lock", "tiny-model"}
 
 
