@@ -158,7 +158,7 @@ def infer(
 @models.command("list")
 def list_models(data_dir: Folder = _FOLDER, output: Form = Output.TABLE) -> None:
     """List the installed models."""
-    from inferpoint.runtime import models as installed  # noqa: PLC0415 - only these commands touch models
+    from inferpoint.runtime.local import models as installed  # noqa: PLC0415 - only these commands touch models
 
     rows = [
         {
@@ -180,7 +180,7 @@ def import_model(
     data_dir: Folder = _FOLDER,
 ) -> None:
     """Install a model from this machine."""
-    from inferpoint.runtime import models as installed  # noqa: PLC0415
+    from inferpoint.runtime.local import models as installed  # noqa: PLC0415
 
     made = installed.import_model(source, data_dir / "models", name)
     print(f"Installed {made.name}: {made.dimensions} dimensions, texts of up to {made.max_tokens} word pieces")
@@ -194,7 +194,7 @@ def pull_model(
     """Install a model from the Hugging Face hub."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
 
-    from inferpoint.runtime import models as installed  # noqa: PLC0415
+    from inferpoint.runtime.local import models as installed  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:

@@ -18,8 +18,8 @@ import msgspec
 
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.http import Call, Reply
-from inferpoint.runtime import models
-from inferpoint.runtime.encoder import Encoder, Pieces, load
+from inferpoint.runtime.local import models
+from inferpoint.runtime.local.encoder import Encoder, Pieces, load
 from inferpoint.runtime.transport import Arriving, Whole
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from inferpoint.errors import InferenceError, Kind, invalid
-from inferpoint.runtime.extras import extra
+from inferpoint.runtime.local.extras import extra
 
 
 @dataclass(frozen=True)
