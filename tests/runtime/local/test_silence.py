@@ -5,7 +5,7 @@ import sys
 LOAD = """
 from pathlib import Path
 from inferpoint.errors import InferenceError
-from inferpoint.runtime.encoder import load
+from inferpoint.runtime.local.encoder import load
 try:
     load(Path("nothing"), 256, 1)
 except InferenceError:
