@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sql
 from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.pool import StaticPool
 
 from inferpoint.errors import InferenceError, Kind, Subject
 
@@ -102,13 +103,10 @@ class Store:
         return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
 
 
-def opened(folder: Path) -> Store:
-    """The store in *folder*, its schema brought up to date; `INTERNAL` when it cannot be read."""
-    return _opened(sql.URL.create("sqlite", database=str(folder / "inferpoint.db")))
-
-
-def _opened(url: sql.URL) -> Store:
-    engine = sql.create_engine(url, connect_args={"check_same_thread": False})
+def opened(folder: Path | None) -> Store:
+    """The store in *folder*, or one in memory, its schema brought up to date; `INTERNAL` when it cannot be read."""
+    url = sql.URL.create("sqlite", database=str(folder / "inferpoint.db") if folder else None)
+    engine = sql.create_engine(url, connect_args={"check_same_thread": False}, poolclass=StaticPool)
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     try:
