@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,6 +26,7 @@ _TYPE_NAMES = {str: "str", int: "int", float: "float", bool: "bool", dict: "map"
 _JSON_TYPES: dict[Any, Any] = {Mapping: dict, tuple: list}
 _INTEGER_LIMIT = 2**31
 _LONG_LIMIT = 2**63
+_DOUBLE_LIMIT = 2**1024
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def _wrong_type(each: Setting, value: Any) -> str | None:
         return _not_of_type(each, value, _java_name(each))
     if each.kind is int and abs(value) >= (_LONG_LIMIT if each.wide else _INTEGER_LIMIT):
         return _not_of_type(each, value, _java_name(each))
-    if each.kind is float and abs(value) > sys.float_info.max:
+    if each.kind is float and abs(value) >= _DOUBLE_LIMIT:
         return _not_of_type(each, value, _java_name(each))
     return _wrong_entry(each, value)
 
