@@ -15,10 +15,10 @@ from inferpoint.protocols.service import Moment
 Sign = Callable[[Call, Any, Moment], Call]
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-# A proxy may change or drop these on the way, so AWS's own SDKs leave them out of the signature too.
+# These change on the way, so AWS's own SDKs leave them out too.
 _UNSIGNED = frozenset({
-    "authorization", "connection", "expect", "keep-alive", "proxy-authenticate", "proxy-authorization",
-    "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "x-amzn-trace-id",
+    "authorization", "baggage", "connection", "expect", "keep-alive", "proxy-authenticate", "proxy-authorization", "te",
+    "traceparent", "tracestate", "trailer", "transfer-encoding", "upgrade", "user-agent", "x-amzn-trace-id",
 })  # fmt: skip
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
