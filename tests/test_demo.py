@@ -36,7 +36,7 @@ class OpenAI(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     refuses = False
 
-    def do_POST(self):  # noqa: D102 - the name that http.server calls
+    def do_POST(self):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         assert self.headers["authorization"] == f"Bearer {KEY}"
         if self.refuses:
@@ -59,7 +59,7 @@ class OpenAI(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
 
-    def log_message(self, *_):  # noqa: D102
+    def log_message(self, *_):
         pass
 
 
