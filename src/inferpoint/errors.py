@@ -53,6 +53,7 @@ class Subject(StrEnum):
     REQUEST = "request"  # fields of a request, likewise
     BODY = "body"  # bytes that are not the JSON that is expected
     MISSING_BODY = "missing_body"
+    MEDIA_TYPE = "media_type"  # a content type that is not read
     ARGUMENT = "argument"  # one value that stands alone: a parameter, a strategy
     EXISTING = "existing"  # an endpoint that is there already
 

@@ -73,8 +73,10 @@ def test_size_answers_under_its_name(names: tuple[str, ...]) -> None:
 def test_two_sizes() -> None:
     """Two different sizes under the two names are an error."""
     assert problems_of({"max_chunk_size": 100, "max_chunking_size": 200}) == [
-        "[chunking_settings] Invalid value [200]. [max_chunking_size] is another name of [max_chunk_size],"
-        " which is [100]"
+        (
+            "[chunking_settings] Invalid value [200]. [max_chunking_size] is another name of [max_chunk_size],"
+            " which is [100]"
+        )
     ]
 
 
@@ -105,8 +107,10 @@ def test_two_sizes() -> None:
         (
             {"max_chunk_size": 10**30},
             [
-                "field [max_chunk_size] is not of the expected type."
-                f" The value [{10**30}] cannot be converted to a [Integer]"
+                (
+                    "field [max_chunk_size] is not of the expected type."
+                    f" The value [{10**30}] cannot be converted to a [Integer]"
+                )
             ],
         ),
         (
@@ -116,8 +120,10 @@ def test_two_sizes() -> None:
         (
             {"strategy": "word", "max_chunk_size": 199},
             [
-                "[chunking_settings] Invalid value [100.0]. [overlap] must be less than or equal to [99.0];"
-                " it is [100] unless it is given"
+                (
+                    "[chunking_settings] Invalid value [100.0]. [overlap] must be less than or equal to [99.0];"
+                    " it is [100] unless it is given"
+                )
             ],
         ),
         (
@@ -168,8 +174,10 @@ def test_two_sizes() -> None:
         (
             {"strategy": "recursive", "separator_group": "foo"},
             [
-                "[chunking_settings] Invalid value [foo] received."
-                " [separator_group] must be one of [markdown, plaintext]"
+                (
+                    "[chunking_settings] Invalid value [foo] received."
+                    " [separator_group] must be one of [markdown, plaintext]"
+                )
             ],
         ),
         ("x", ["field [chunking_settings] is not of the expected type. The value [x] cannot be converted to a [Map]"]),

@@ -81,7 +81,7 @@ def main() -> None:
             table[point] = pairs.index(pair)
     data = zlib.compress("".join(pairs).encode() + b"\n" + table, 9)
     TABLE.write_bytes(data)
-    print(f"{len(pairs)} classes, {len(data)} bytes in {TABLE.name}")  # noqa: T201
+    print(f"{len(pairs)} classes, {len(data)} bytes in {TABLE.name}")
 
 
 if __name__ == "__main__":

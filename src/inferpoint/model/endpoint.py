@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from inferpoint.errors import invalid
+from inferpoint.errors import Subject, invalid
+from inferpoint.model.settings import as_java
 
 
 class TaskType(StrEnum):
@@ -40,6 +41,26 @@ def task_type(name: str) -> TaskType:
         return TaskType(name.strip().lower())
     except ValueError:
         raise invalid(f"Unknown task_type [{name}]") from None
+
+
+def resolved_type(path: TaskType | None, given: Any) -> TaskType | None:
+    """The task type that a request's path and its body agree on; None when neither says one."""
+    if given is None:
+        return path
+    if not isinstance(given, str):
+        raise invalid(
+            "field [task_type] is not of the expected type."
+            f" The value [{as_java(given)}] cannot be converted to a [String]",
+            subject=Subject.SETTINGS,
+        )
+    if given.strip().lower() == ANY:
+        raise invalid(f"task_type [{ANY}] is not valid type for inference")
+    body = task_type(given)
+    if path not in (None, body):
+        raise invalid(
+            f"Cannot resolve conflicting task_type parameter in the request URL [{path}] and the request body [{body}]"
+        )
+    return body
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
+from inferpoint.errors import Subject, invalid
 from inferpoint.model.chat import Conversation
 
 
@@ -17,6 +20,17 @@ class InputType(StrEnum):
     SEARCH = "search"
     CLASSIFICATION = "classification"
     CLUSTERING = "clustering"
+
+
+def purpose(name: str) -> InputType | None:
+    """The input type called *name*, whatever its case; `unspecified` is none."""
+    word = name.strip().lower()
+    if word == "unspecified":
+        return None
+    try:
+        return InputType(word)
+    except ValueError:
+        raise invalid(f"Unrecognized input_type [{name}]", subject=Subject.ARGUMENT) from None
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,8 @@ class InferenceRequest:
     """What any face wants done.
 
     `options` are task settings for this request only, not yet checked. `params` are fields of a face with no place
-    elsewhere. `deadline` is in seconds of the clock's monotonic time; None waits for ever.
+    elsewhere. `timeout` is in seconds; None is what is usual for the task. `deadline` follows from it when the walk
+    begins, in seconds of the clock's monotonic time.
     """
 
     input: Texts | Documents | Conversation
@@ -56,6 +71,7 @@ class InferenceRequest:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
     stream: bool = False
+    timeout: float | None = None
     deadline: float | None = None
     caller: Caller = ANONYMOUS
     request_id: str = ""
@@ -96,6 +112,10 @@ class Embeddings:
     vectors: Sequence[Any]
     usage: Usage | None = None
     cut: int = 0
+
+    def numbers(self) -> list[list[float]]:
+        """The vectors as numbers, for callers that compute with them."""
+        return [msgspec.json.decode(vector, type=list[float]) for vector in self.vectors]
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,14 @@ from urllib.parse import urlsplit
 S = TypeVar("S")
 
 HIDDEN = "***"
-_SECRET_NAME = re.compile(r"(^|_|-)(key|secret|password|token|authorization)$", re.IGNORECASE)
+# Rather too much is hidden than too little: who wrote `apiKey` for `api_key` put a key there all the same.
+_SECRET_NAME = re.compile(r"(keys?|secrets?|passwords?|token|authorization|credentials?)$", re.IGNORECASE)
 _JAVA_NAMES = {str: "String", int: "Integer", float: "Double", bool: "Boolean", dict: "Map", list: "List"}
 _TYPE_NAMES = {str: "str", int: "int", float: "float", bool: "bool", dict: "map", list: "list"}
+_JSON_TYPES: dict[Any, Any] = {Mapping: dict, tuple: list}
 _INTEGER_LIMIT = 2**31
 _LONG_LIMIT = 2**63
+_DOUBLE_LIMIT = 2**1024
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Setting:
     """One thing a user may set.
 
     `kind` is the JSON type (`str`, `int`, `float`, `bool`, `dict` of strings, `list` of strings) or a settings class
-    for an object of settings. Bounds are inclusive. `wide` integers have 64 bits, others 32.
+    for an object of settings. Bounds are inclusive, but for `above`. `wide` integers have 64 bits, others 32. Choices
+    that take `any_case` are kept in lower case. `pattern` is what the whole of a string must match.
     """
 
     name: str
@@ -39,9 +43,12 @@ class Setting:
     label: str
     help: str
     default: Any = MISSING
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | int, ...] = ()
     at_least: float | None = None
     at_most: float | None = None
+    above: float | None = None
+    pattern: str = ""
+    any_case: bool = False
     url: bool = False
     wide: bool = False
     updatable: bool = False
@@ -63,17 +70,20 @@ def setting(
     *,
     default: Any = MISSING,
     label: str = "",
-    choices: tuple[str, ...] = (),
+    choices: tuple[str | int, ...] = (),
     at_least: float | None = None,
     at_most: float | None = None,
+    above: float | None = None,
+    pattern: str = "",
+    any_case: bool = False,
     url: bool = False,
     wide: bool = False,
     updatable: bool = False,
 ) -> Any:
     """One setting: what it is for, and what values it takes."""
     declared = {
-        "label": label, "help": help, "choices": choices, "at_least": at_least, "at_most": at_most,
-        "url": url, "wide": wide, "updatable": updatable, "secret": False,
+        "label": label, "help": help, "choices": choices, "at_least": at_least, "at_most": at_most, "above": above,
+        "pattern": pattern, "any_case": any_case, "url": url, "wide": wide, "updatable": updatable, "secret": False,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata=declared)
 
@@ -94,15 +104,7 @@ def settings(cls: type[S]) -> type[S]:
 def declared(cls: type[Any]) -> tuple[Setting, ...]:
     """The settings of a class, in the order of their declaration."""
     hints = typing.get_type_hints(cls)
-    return tuple(
-        Setting(
-            name=field.name,
-            kind=_kind(hints[field.name]),
-            default=field.default,
-            **{**field.metadata, "label": field.metadata["label"] or _label(field.name)},
-        )
-        for field in dataclasses.fields(cls)
-    )
+    return tuple(_declared(field, _kind(hints[field.name])) for field in dataclasses.fields(cls))
 
 
 def read(cls: type[S], given: Mapping[str, Any], *, scope: str, problems: list[str]) -> S | None:
@@ -122,7 +124,7 @@ def overlay(record: S, given: Mapping[str, Any], *, scope: str, problems: list[s
     """*record* with the values of *given*; an explicit null brings a default back."""
     before = len(problems)
     values: dict[str, Any] = {}
-    for each in declared(type(record)):
+    for each in declared(record.__class__):
         if each.name not in given:
             continue
         if given[each.name] is not None:
@@ -193,12 +195,18 @@ def numbered(problems: Iterable[str]) -> str:
     return "Validation Failed: " + "".join(f"{n}: {problem};" for n, problem in enumerate(problems, 1))
 
 
+def _declared(field: dataclasses.Field[Any], kind: type[Any]) -> Setting:
+    given: dict[str, Any] = dict(field.metadata)
+    label = given.pop("label") or _label(field.name)
+    return Setting(name=field.name, kind=kind, label=label, default=field.default, **given)
+
+
 def _kind(hint: Any) -> type[Any]:
     """The JSON type that a type hint stands for, without its `| None`."""
-    if isinstance(hint, types.UnionType):
-        hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
-    origin = typing.get_origin(hint) or hint
-    return {Mapping: dict, tuple: list}.get(origin, origin)
+    parts: tuple[Any, ...] = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    wanted = next(part for part in parts if part is not types.NoneType)
+    origin: Any = typing.get_origin(wanted) or wanted
+    return _JSON_TYPES.get(origin, origin)
 
 
 def _label(name: str) -> str:
@@ -207,8 +215,8 @@ def _label(name: str) -> str:
 
 def _written(record: Any, *, secrets: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for each in declared(type(record)):
-        value = getattr(record, each.name)
+    for each in declared(record.__class__):
+        value: Any = getattr(record, each.name)
         if each.nested and value is not None:
             value = _written(value, secrets=secrets)
             if value:
@@ -227,7 +235,7 @@ def _value(each: Setting, value: Any, scope: str, problems: list[str]) -> Any:
         problems.append(problem)
     if each.kind is list and isinstance(value, list):
         return tuple(typing.cast("list[Any]", value))
-    return value
+    return value.lower() if each.any_case and isinstance(value, str) else value
 
 
 def _object(each: Setting, value: Any, problems: list[str]) -> Any:
@@ -243,17 +251,24 @@ def _object(each: Setting, value: Any, problems: list[str]) -> Any:
 
 
 def _wrong_type(each: Setting, value: Any) -> str | None:
-    accepted = (int, float) if each.kind is float else each.kind
+    accepted: Any = (int, float) if each.kind is float else each.kind
     if not isinstance(value, accepted) or (isinstance(value, bool) and each.kind is not bool):
         return _not_of_type(each, value, _java_name(each))
     if each.kind is int and abs(value) >= (_LONG_LIMIT if each.wide else _INTEGER_LIMIT):
         return _not_of_type(each, value, _java_name(each))
-    inner: Iterable[Any] = value if each.kind is list else ()
-    for entry in inner:
-        if not isinstance(entry, str):
-            return _not_of_type(each, entry, "String")
-    pairs: Mapping[str, Any] = value if each.kind is dict else {}
-    for name, entry in pairs.items():
+    if each.kind is float and abs(value) >= _DOUBLE_LIMIT:
+        return _not_of_type(each, value, _java_name(each))
+    return _wrong_entry(each, value)
+
+
+def _wrong_entry(each: Setting, value: Any) -> str | None:
+    """What is wrong with the first entry of a list or map that is not a string."""
+    if each.kind is list:
+        strange = [entry for entry in value if not isinstance(entry, str)]
+        return _not_of_type(each, strange[0], "String") if strange else None
+    if each.kind is not dict:
+        return None
+    for name, entry in value.items():
         if not isinstance(entry, str):
             return (
                 f"Map field [{each.name}] has an entry that is not valid, [{name} => {as_java(entry)}]."
@@ -267,15 +282,21 @@ def _wrong_value(each: Setting, value: Any, scope: str) -> str | None:
     if value in ("", {}, []):
         noun = {"str": "string", "map": "map", "list": "list"}[_TYPE_NAMES[each.kind]]
         return f"{where} Invalid value empty {noun}. [{each.name}] must be a non-empty {noun}"
-    if each.choices and value not in each.choices:
-        allowed = ", ".join(sorted(each.choices))
-        return f"{where} Invalid value [{value}] received. [{each.name}] must be one of [{allowed}]"
     if each.url and (reason := _wrong_url(value)):
         return (
             f"{where} Invalid url [{value}] received for field [{each.name}]."
             f" Error: unable to parse url [{value}]. Reason: {reason}"
         )
-    return _out_of_bounds(each, value, where)
+    if each.pattern and not re.fullmatch(each.pattern, value):
+        return f"{where} Invalid value [{value}] received. [{each.name}] must match the pattern {each.pattern}"
+    return _out_of_bounds(each, value, where) or _not_a_choice(each, value, where)
+
+
+def _not_a_choice(each: Setting, value: Any, where: str) -> str | None:
+    if not each.choices or (value.lower() if each.any_case else value) in each.choices:
+        return None
+    allowed = ", ".join(map(str, sorted(each.choices)))  # type: ignore[type-var]
+    return f"{where} Invalid value [{value}] received. [{each.name}] must be one of [{allowed}]"
 
 
 def _out_of_bounds(each: Setting, value: Any, where: str) -> str | None:
@@ -284,6 +305,8 @@ def _out_of_bounds(each: Setting, value: Any, where: str) -> str | None:
         return f"{where} Invalid value [{value}]. [{each.name}] must be a positive {noun}"
     if each.at_least is not None and not value >= each.at_least:
         return f"{where} Invalid value [{float(value)}]. [{each.name}] must be {_bound('greater', each.at_least)}"
+    if each.above is not None and not value > each.above:
+        return f"{where} Invalid value [{float(value)}]. [{each.name}] must be greater than [{float(each.above)}]"
     if each.at_most is not None and not value <= each.at_most:
         return f"{where} Invalid value [{float(value)}]. [{each.name}] must be {_bound('less', each.at_most)}"
     return None
@@ -310,10 +333,7 @@ def _wrong_url(value: str) -> str | None:
 
 def _not_of_type(each: Setting, value: Any, wanted: str) -> str:
     shown = HIDDEN if each.secret else as_java(value)
-    return (
-        f"field [{each.name}] is not of the expected type."
-        f" The value [{shown}] cannot be converted to a [{wanted}]"
-    )
+    return f"field [{each.name}] is not of the expected type. The value [{shown}] cannot be converted to a [{wanted}]"
 
 
 def _java_name(each: Setting) -> str:

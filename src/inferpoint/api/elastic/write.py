@@ -1,0 +1,90 @@
+"""Results, endpoints and services as Elasticsearch writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from inferpoint.api.face import Answer
+from inferpoint.engine.endpoints import Resolved
+from inferpoint.model import settings
+from inferpoint.model.http import Event
+from inferpoint.model.inference import (
+    Completion,
+    Delta,
+    Embeddings,
+    InferenceResult,
+    Ranked,
+    Ranking,
+    SparseEmbeddings,
+    Text,
+)
+from inferpoint.protocols import sse
+from inferpoint.protocols.service import Service
+
+DONE = sse.written(Event(b"[DONE]", "message"))
+CUT_HEADER = "x-inferpoint-truncated"
+
+
+def result(inferred: InferenceResult) -> Answer:
+    """A whole result. How many inputs were cut has no place in the body, so a header says it."""
+    headers: dict[str, str] = {}
+    match inferred:
+        case Embeddings(vectors, _, cut):
+            body: dict[str, Any] = {"text_embedding": [{"embedding": vector} for vector in vectors]}
+            headers = {CUT_HEADER: str(cut)} if cut else {}
+        case SparseEmbeddings(weights):
+            body = {"sparse_embedding": [{"is_truncated": cut, "embedding": found} for found, cut in weights]}
+        case Ranking(ranked):
+            body = {"rerank": [_ranked(each) for each in ranked]}
+        case Completion(choices):
+            body = {"completion": [{"result": choice.text} for choice in choices]}
+    return Answer(body=msgspec.json.encode(body), headers=headers)
+
+
+def deltas(found: Sequence[Delta]) -> bytes:
+    """One event for each piece of text."""
+    texts = (delta.text for delta in found if isinstance(delta, Text))
+    return b"".join(
+        sse.written(Event(msgspec.json.encode({"completion": [{"delta": text}]}), "message")) for text in texts
+    )
+
+
+def endpoint(resolved: Resolved, version: str) -> Answer:
+    """One endpoint, as PUT answers it; what is taken but not wise comes as a `Warning`, which clients show."""
+    warnings = ", ".join(f'299 Elasticsearch-{version} "{warning}"' for warning in resolved.warnings)
+    return Answer(body=msgspec.json.encode(resolved.shown()), headers={"warning": warnings} if warnings else {})
+
+
+def endpoints(found: Iterable[Resolved]) -> Answer:
+    """Endpoints, as GET answers them, one or many."""
+    return Answer(body=msgspec.json.encode({"endpoints": [resolved.shown() for resolved in found]}))
+
+
+def services(found: Iterable[Service]) -> Answer:
+    """What there is to set for each service: the union over its tasks, each setting with the tasks it is for."""
+    described = [
+        {
+            "service": service.name,
+            "name": service.title,
+            "task_types": [kind.value for kind in service.tasks],
+            "configurations": _configurations(service),
+        }
+        for service in found
+    ]
+    return Answer(body=msgspec.json.encode(described))
+
+
+def _configurations(service: Service) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for kind, task in service.tasks.items():
+        for name, setting in {**settings.described(task.settings), **settings.described(task.options)}.items():
+            found.setdefault(name, {**setting, "supported_task_types": []})["supported_task_types"].append(kind.value)
+    return dict(sorted(found.items()))
+
+
+def _ranked(each: Ranked) -> dict[str, Any]:
+    found: dict[str, Any] = {"index": each.index, "relevance_score": each.score}
+    return found if each.text is None else {**found, "text": each.text}

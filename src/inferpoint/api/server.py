@@ -1,0 +1,230 @@
+"""All faces as one ASGI application: match the route, let the caller in, read, act, answer, tell.
+
+ASGI itself, without a framework: a search request is answered in less time than a framework needs to route it, and
+every request, hot or not, takes the same path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from inferpoint.api import admission
+from inferpoint.api.face import Answer, Face, Incoming, Route
+from inferpoint.engine.engine import Engine
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.runtime.clock import Clock
+from inferpoint.runtime.telemetry import Answered, Telemetry
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+CLIENT_LEFT = 499
+_ELSEWHERE = "-"
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """Who may come in: *guarded* against pages from elsewhere, with bodies of at most so many bytes."""
+
+    guarded: bool
+    max_body_bytes: int
+
+
+class Server:
+    """The application. `face` also has the words for paths that no face has."""
+
+    def __init__(
+        self, engine: Engine, face: Face, extra: Sequence[Route], entrance: Entrance, telemetry: Telemetry, clock: Clock
+    ) -> None:
+        self._engine = engine
+        self._face = face
+        self._router = Router([*face.routes, *extra])
+        self._entrance = entrance
+        self._telemetry = telemetry
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return
+        began = self._clock.monotonic()
+        exchange = _Exchange(scope, receive, send)
+        route = self._router.find(exchange.path)
+        try:
+            await exchange.answer(await self._answer(exchange, route))
+        except asyncio.CancelledError:
+            if not exchange.left:
+                raise
+            exchange.status = CLIENT_LEFT
+        finally:
+            exchange.close()
+            self._tell(exchange, route.pattern if route else _ELSEWHERE, began)
+
+    async def _answer(self, exchange: _Exchange, matched: Matched | None) -> Answer:
+        incoming = exchange.incoming(matched.names if matched else {})
+        try:
+            return self._face.finish(await self._act(exchange, incoming, matched), incoming)
+        except InferenceError as error:
+            return self._failed(error, incoming)
+        except Exception:  # noqa: BLE001 - whatever happens, the caller gets an answer and the log the reason
+            print(f"{exchange.request_id} {traceback.format_exc()}", file=sys.stderr)
+            problem = f"An internal error happened; the log has it under request id [{exchange.request_id}]"
+            return self._failed(InferenceError(Kind.INTERNAL, problem), incoming)
+
+    async def _act(self, exchange: _Exchange, incoming: Incoming, matched: Matched | None) -> Answer:
+        if self._entrance.guarded:
+            admission.refuse_foreign_page(incoming.headers)
+        if matched is None:
+            return self._face.lost(incoming)
+        route = matched.routes.get("GET" if incoming.method == "HEAD" else incoming.method)
+        if route is None:
+            return self._face.wrong_method(incoming, sorted(matched.routes))
+        self._face.check(incoming, route)
+        body = await exchange.body(self._entrance.max_body_bytes)
+        return await route.act(self._engine, exchange.incoming(matched.names, body))
+
+    def _failed(self, error: InferenceError, incoming: Incoming) -> Answer:
+        return self._face.finish(self._face.fail(error, incoming), incoming)
+
+    def _tell(self, exchange: _Exchange, pattern: str, began: float) -> None:
+        self._telemetry.answered(
+            Answered(
+                time=self._clock.now(),
+                request_id=exchange.request_id,
+                caller=exchange.caller.name,
+                method=exchange.method,
+                route=pattern,
+                path=exchange.raw_path,
+                status=exchange.status,
+                seconds=self._clock.monotonic() - began,
+                size=exchange.sent,
+                opaque_id=exchange.headers.get("x-opaque-id", ""),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The routes of a path, by method, and the path's variable parts."""
+
+    pattern: str
+    routes: Mapping[str, Route]
+    names: Mapping[str, str]
+
+
+class Router:
+    """Paths to routes. A literal segment wins over a variable one, the earlier the stronger."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        by_path: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            by_path.setdefault(route.path, {})[route.method] = route
+        self._by_length: dict[int, list[tuple[tuple[str, ...], str, Mapping[str, Route]]]] = {}
+        for path, methods in by_path.items():
+            parts = tuple(part for part in path.split("/") if part)
+            self._by_length.setdefault(len(parts), []).append((parts, path, methods))
+        for patterns in self._by_length.values():
+            patterns.sort(key=lambda pattern: [part.startswith("{") for part in pattern[0]])
+
+    def find(self, segments: Sequence[str]) -> Matched | None:
+        """What is at a path of *segments*, percent-decoded each."""
+        for parts, path, methods in self._by_length.get(len(segments), ()):
+            names: dict[str, str] = {}
+            for part, segment in zip(parts, segments, strict=True):
+                if part.startswith("{"):
+                    names[part[1:-1]] = segment
+                elif part != segment:
+                    break
+            else:
+                return Matched(path, methods, names)
+        return None
+
+
+class _Exchange:
+    """One request and its answer over ASGI."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._query = scope["query_string"]
+        self._task = asyncio.current_task()
+        self._read = False
+        self._watcher: asyncio.Future[None] | None = None
+        self.method: str = scope["method"]
+        self.raw_path: str = scope["raw_path"].decode("ascii", "backslashreplace")
+        self.path = [unquote(segment) for segment in self.raw_path.split("/") if segment]
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self.caller = admission.caller(self.headers)
+        self.request_id = os.urandom(8).hex()
+        self.left = False
+        self.status = 0
+        self.sent = 0
+
+    def incoming(self, names: Mapping[str, str], body: bytes = b"") -> Incoming:
+        query = dict(parse_qsl(self._query.decode("latin-1"), keep_blank_values=True)) if self._query else {}
+        return Incoming(self.method, self.raw_path, names, query, self.headers, body, self.caller, self.request_id)
+
+    async def body(self, most: int) -> bytes:
+        """The whole body, without its encoding; read no further than *most* bytes."""
+        admission.refuse_large(self.headers, most)
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.left = True
+                raise asyncio.CancelledError
+            pieces.append(message.get("body", b""))
+            size += len(pieces[-1])
+            if size > most:
+                raise admission.too_large(most)
+            if not message.get("more_body", False):
+                break
+        self._read = True
+        self._watcher = asyncio.ensure_future(self._watch())
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return admission.decoded(body, self.headers.get("content-encoding", "").strip().lower(), most)
+
+    def close(self) -> None:
+        """Stop looking whether the caller has left."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    async def answer(self, answer: Answer) -> None:
+        """Send *answer*."""
+        self.status = answer.status
+        headers = {"content-type": answer.content_type, "x-request-id": self.request_id, **answer.headers}
+        if answer.pieces is None:
+            headers["content-length"] = str(len(answer.body))
+        if not self._read and self.headers.get("content-length", "0") != "0":
+            headers["connection"] = "close"  # what was not read must not be taken for the next request
+        encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        await self._send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+        if answer.pieces is None:
+            await self._body(answer.body if self.method != "HEAD" else b"", more=False)
+            return
+        async with contextlib.aclosing(answer.pieces):
+            async for piece in answer.pieces:
+                if piece:
+                    await self._body(piece, more=True)
+        await self._body(b"", more=False)
+
+    async def _body(self, piece: bytes, *, more: bool) -> None:
+        self.sent += len(piece)
+        await self._send({"type": "http.response.body", "body": piece, "more_body": more})
+
+    async def _watch(self) -> None:
+        """Cancel what goes on for the caller when it leaves: nothing more is asked of a provider for it."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and self._task is not None:
+            self.left = True
+            self._task.cancel()

@@ -1,0 +1,178 @@
+"""The composition root: the only file that joins storage, runtime, engine and faces."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import uvicorn
+import uvloop
+
+from inferpoint import __version__, services
+from inferpoint.api import operations
+from inferpoint.api.elastic.routes import FACE
+from inferpoint.api.server import Entrance, Server
+from inferpoint.config import Config, is_loopback
+from inferpoint.engine.endpoints import Endpoints
+from inferpoint.engine.engine import Engine, Policy
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.runtime.clock import Clock, SystemClock
+from inferpoint.runtime.limiter import Limiter
+from inferpoint.runtime.local.transport import LocalModels
+from inferpoint.runtime.outbound import Outbound
+from inferpoint.runtime.telemetry import Answered, Telemetry, access_log
+from inferpoint.runtime.transport import HttpTransport
+from inferpoint.storage import store, vault
+
+LOCK = "inferpoint.lock"
+MODELS = "models"
+KEEP_ALIVE_SECONDS = 3600  # a client that reuses a connection as it closes sends again, and pays twice
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a running engine is made of."""
+
+    engine: Engine
+    telemetry: Telemetry
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an engine keeps what it must not forget: a folder of its own, or nowhere; and where its models are."""
+
+    folder: Path | None
+    models: Path
+
+
+@contextlib.asynccontextmanager
+async def assembled(
+    place: Place, policy: Policy, environ: Mapping[str, str], log: Callable[[Answered], None]
+) -> AsyncGenerator[Parts]:
+    """An engine at *place*, which is its own until the end."""
+    with contextlib.ExitStack() as stack:
+        if place.folder is not None:
+            stack.enter_context(locked(place.folder))
+        kept = store.opened(place.folder)
+        stack.callback(kept.close)
+        endpoints = Endpoints(kept, await _vault(place.folder, environ, kept))
+        await endpoints.load()
+        clock = SystemClock()
+        limiter = Limiter(clock)
+        telemetry = Telemetry(limiter.waiting, log)
+        http, local = HttpTransport(__version__), LocalModels(place.models)
+        stack.callback(local.close)
+        try:
+            outbound = Outbound({"http": http, "https": http, "local": local}, limiter, clock, telemetry)
+            yield Parts(Engine(endpoints, outbound, clock, policy), telemetry, clock)
+        finally:
+            await http.close()
+
+
+async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
+    """What seals the secrets: with a key that lasts as long as they do."""
+    if folder is None:
+        return vault.Vault(os.urandom(vault.KEY_BYTES))
+    sealed = any(row.secrets for row in await kept.all())
+    return vault.Vault(vault.secret_key(folder, environ, sealed=sealed))
+
+
+def origins(environ: Mapping[str, str]) -> dict[str, str]:
+    """Where services were moved to, by the variables that their own SDKs read."""
+    found = (services.find(name).origin for name in services.names())
+    variables = {origin.variable for origin in found if origin is not None}
+    return {name: environ[name].rstrip("/") for name in variables if environ.get(name)}
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """Hold *folder*, made when it is not there, against a second server; `CONFLICT` when there is one."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (folder / LOCK).open("w")
+    except OSError as error:
+        raise InferenceError(Kind.INVALID, f"The data folder {folder} cannot be used: {error.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InferenceError(
+                Kind.CONFLICT, f"The data folder {folder} is in use by another server or program"
+            ) from None
+        yield
+
+
+def serve(config: Config, environ: Mapping[str, str]) -> None:
+    """Run the server until it is told to stop."""
+    uvloop.run(_serve(config, environ))
+
+
+async def _serve(config: Config, environ: Mapping[str, str]) -> None:
+    listener = _listener(config)
+    folder = Path(config.data_dir)
+    place = Place(folder, folder / MODELS)
+    policy = Policy(origins(environ), not config.skip_validation, config.max_chunk_size)
+    async with assembled(place, policy, environ, access_log(config.log_format, sys.stderr)) as parts:
+        entrance = Entrance(is_loopback(config.host), config.max_body_bytes)
+        watched: list[_Uvicorn] = []
+        routes = operations.routes(parts.telemetry.exposition, stopping=lambda: any(s.should_exit for s in watched))
+        application = Server(parts.engine, FACE, routes, entrance, parts.telemetry, parts.clock)
+        server = _Uvicorn(
+            uvicorn.Config(
+                application,
+                http="httptools",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=config.shutdown_seconds,
+            )
+        )
+        watched.append(server)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, server.stop)
+        _announce(config, listener)
+        await server.serve(sockets=[listener])
+
+
+class _Uvicorn(uvicorn.Server):
+    """A server that ends by returning: uvicorn's own would raise the signal again and exit with its number."""
+
+    def stop(self) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def _listener(config: Config) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        return socket.create_server((config.host, config.port), family=family, backlog=2048)
+    except OSError as error:
+        problem = f"Cannot listen on {config.host}:{config.port}: {error.strerror or error}"
+        raise InferenceError(Kind.INVALID, problem) from None
+
+
+def _announce(config: Config, listener: socket.socket) -> None:
+    port = listener.getsockname()[1]
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    url = f"http://{host}:{port}"
+    said = f"Inferpoint {__version__} is listening on {url}, with its data in {config.data_dir}"
+    if config.log_format == "json":
+        said = msgspec.json.encode({"message": said, "url": url}).decode()
+    print(said, file=sys.stderr, flush=True)

@@ -1,0 +1,103 @@
+"""The server's own settings, from a file, the environment and flags, each going before the one named earlier."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from inferpoint.errors import InferenceError, Kind, invalid
+from inferpoint.model.settings import Setting, declared, read, setting, settings, unknown
+
+PREFIX = "INFERPOINT_"
+SCOPE = "configuration"
+_TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
+
+
+@settings
+class Config:
+    """How the server runs."""
+
+    host: str = setting("The address to listen on.", default="127.0.0.1")
+    port: int = setting("The port to listen on; 0 takes a free one.", default=9210, at_least=0, at_most=65535)
+    data_dir: str = setting(
+        "The folder for endpoints, the secret key and models.", default=platformdirs.user_data_dir("inferpoint")
+    )
+    log_format: str = setting("How to write the access log.", default="text", choices=("text", "json"))
+    max_body_bytes: int = setting(
+        "The largest request body that is read.", default=100 * 1024 * 1024, at_least=1, wide=True
+    )
+    max_chunk_size: int = setting("The largest chunk that an endpoint may ask for, in words.", default=300, at_least=20)
+    shutdown_seconds: int = setting("How long to let requests finish after being told to stop.", default=30, at_least=1)
+    skip_validation: bool = setting("Keep endpoints without calling their provider once.", default=False)
+    insecure: bool = setting("Listen on an address that others can reach, without keys.", default=False)
+
+
+def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], program: str) -> Config:
+    """The configuration that *arguments* and *environ* ask for; a wrong flag ends the program with its usage."""
+    parser = argparse.ArgumentParser(prog=program, description="Run the server.")
+    parser.add_argument("--config", metavar="FILE", help="A TOML file of these settings, by their names.")
+    for each in declared(Config):
+        flag = "--" + each.name.replace("_", "-")
+        if each.kind is bool:
+            parser.add_argument(flag, action="store_true", default=None, help=each.help)
+        else:
+            shown = f"{each.help} (default: {each.default})".replace("%", "%%")
+            parser.add_argument(flag, metavar=each.name.upper(), help=shown)
+    flags = vars(parser.parse_args(arguments))
+    file = flags.pop("config") or environ.get(PREFIX + "CONFIG")
+    return combined(_file(file) if file else {}, environ, flags)
+
+
+def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any]) -> Config:
+    """One configuration of three sources; `INVALID` with every problem, and for an address that is not safe."""
+    if extra := unknown(Config, file):
+        raise invalid(f"The configuration file has settings that do not exist: {', '.join(sorted(extra))}")
+    values = dict(file)
+    for each in declared(Config):
+        for text in (environ.get(PREFIX + each.name.upper()), flags.get(each.name)):
+            if text is not None:
+                values[each.name] = _typed(each, text)
+    problems: list[str] = []
+    config = read(Config, values, scope=SCOPE, problems=problems)
+    if config is None:
+        raise invalid(*problems)
+    if not is_loopback(config.host) and not config.insecure:
+        raise invalid(
+            f"Refusing to listen on {config.host}: whoever reaches it could use the keys of your providers;"
+            " say --insecure to do it all the same"
+        )
+    return config
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach *host*."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _typed(each: Setting, text: Any) -> Any:
+    """A word of the command line or the environment as the setting's type; what it cannot be stays a word."""
+    if not isinstance(text, str):
+        return text
+    if each.kind is bool and text.lower() in _TRUE + _FALSE:
+        return text.lower() in _TRUE
+    if each.kind is int and text.strip().lstrip("-").isdecimal():
+        return int(text)
+    return text
+
+
+def _file(name: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(Path(name).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InferenceError(Kind.INVALID, f"The configuration file {name} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InferenceError(Kind.INVALID, f"The configuration file {name} is not TOML: {error}") from None

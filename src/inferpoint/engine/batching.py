@@ -1,0 +1,58 @@
+"""Inputs into calls that respect what a provider takes, and their results joined in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.inference import Embeddings, InferenceRequest, InferenceResult, Usage
+from inferpoint.protocols.service import Limits
+
+_BYTES_A_TOKEN = 3  # an English token is about four bytes, a Chinese character three
+
+
+def split(request: InferenceRequest, limits: Limits) -> list[InferenceRequest]:
+    """*request* as the fewest requests that keep the inputs' order and respect *limits*."""
+    if not isinstance(request.input, tuple):
+        return [request]
+    texts = request.input
+    if len(texts) <= (limits.inputs or len(texts)) and limits.tokens is limits.bytes is None:
+        return [request]
+    return [replace(request, input=batch) for batch in _batches(texts, limits)]
+
+
+def joined(results: Sequence[InferenceResult], count: int) -> InferenceResult:
+    """The results of the calls of one request as its result; a provider that lost an input is `UNREADABLE`."""
+    if not isinstance(results[0], Embeddings):
+        return results[0]
+    parts = [result for result in results if isinstance(result, Embeddings)]
+    vectors = [vector for part in parts for vector in part.vectors]
+    if len(vectors) != count:
+        raise InferenceError(Kind.UNREADABLE, f"The provider answered [{len(vectors)}] embeddings for [{count}] inputs")
+    used = [part.usage for part in parts if part.usage is not None]
+    return Embeddings(vectors, sum(used, Usage()) if used else None, sum(part.cut for part in parts))
+
+
+def estimated_tokens(text: str) -> int:
+    """How many tokens *text* may be, rather too many than too few."""
+    return len(text.encode("utf-8", "surrogatepass")) // _BYTES_A_TOKEN + 1
+
+
+def _batches(texts: Sequence[str], limits: Limits) -> Iterator[tuple[str, ...]]:
+    batch: list[str] = []
+    tokens = size = 0
+    for text in texts:
+        more, longer = estimated_tokens(text), len(text.encode("utf-8", "surrogatepass"))
+        full = (
+            len(batch) == limits.inputs
+            or (limits.tokens is not None and tokens + more > limits.tokens)
+            or (limits.bytes is not None and size + longer > limits.bytes)
+        )
+        if batch and full:
+            yield tuple(batch)
+            batch, tokens, size = [], 0, 0
+        batch.append(text)
+        tokens += more
+        size += longer
+    yield tuple(batch)

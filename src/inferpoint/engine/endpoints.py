@@ -1,0 +1,275 @@
+"""Stored rows to typed endpoints and back, kept in memory: no request reads the database."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from inferpoint import services
+from inferpoint.chunking import settings as chunking
+from inferpoint.errors import InferenceError, Kind, Subject, invalid
+from inferpoint.model import settings
+from inferpoint.model.endpoint import Endpoint, TaskType
+from inferpoint.protocols.service import RateLimit, Service, Task
+from inferpoint.storage.store import Store, StoredEndpoint
+from inferpoint.storage.vault import Vault
+
+SERVICE_SETTINGS = "service_settings"
+TASK_SETTINGS = "task_settings"
+CHUNKING_SETTINGS = "chunking_settings"
+_INFERENCE_ID = re.compile(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """An endpoint with the service and the task it is an endpoint of."""
+
+    endpoint: Endpoint
+    service: Service
+    task: Task[Any, Any]
+
+    @cached_property
+    def rate(self) -> int | None:
+        """Requests a minute, as the user set it or by the service's default; None is no limit."""
+        given: RateLimit | None = getattr(self.endpoint.settings, "rate_limit", None)
+        if given is not None:
+            return given.requests_per_minute
+        return self.task.default_rate(self.endpoint.settings) if self.task.default_rate else None
+
+    @cached_property
+    def group(self) -> str:
+        """The queue its calls wait in, as a digest: what makes a group holds keys."""
+        parts: Hashable = (self.service.name, self.task.rate_group(self.endpoint.settings), self.rate)
+        return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """The endpoint's secrets, to be kept out of what a provider says."""
+        return tuple(settings.secrets(self.endpoint.settings).values())
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What its owner should know about its settings."""
+        return self.task.warnings(self.endpoint.settings, self.endpoint.options)
+
+    def shown(self) -> dict[str, Any]:
+        """The endpoint as everybody may see it, in the form of Elasticsearch's GET."""
+        endpoint = self.endpoint
+        visible = settings.public(endpoint.settings)
+        if endpoint.dimensions is not None:
+            visible["dimensions"] = endpoint.dimensions
+            if self.task.similarity:
+                visible["similarity"] = self.task.similarity(endpoint.settings)
+        if self.rate is not None:
+            visible["rate_limit"] = {"requests_per_minute": self.rate}
+        found = {
+            "inference_id": endpoint.inference_id,
+            "task_type": endpoint.task_type.value,
+            "service": endpoint.service,
+            SERVICE_SETTINGS: visible,
+        }
+        if options := settings.public(endpoint.options):
+            found[TASK_SETTINGS] = options
+        if endpoint.chunking is not None:
+            found[CHUNKING_SETTINGS] = chunking.shown(endpoint.chunking)
+        return found
+
+
+class Endpoints:
+    """All endpoints, in memory as in the store: a write is there first, and in memory when it is durable."""
+
+    def __init__(self, store: Store, vault: Vault) -> None:
+        self._store = store
+        self._vault = vault
+        self._resolved: dict[str, Resolved] = {}
+        self._unusable: dict[str, InferenceError] = {}
+
+    async def load(self) -> None:
+        """Read the store. An endpoint whose service is gone stays in it and says so; a wrong key raises."""
+        for row in await self._store.all():
+            secrets = {
+                name: self._vault.open(text, _place(row.inference_id, name)) for name, text in row.secrets.items()
+            }
+            try:
+                self._resolved[row.inference_id] = _typed(row, secrets)
+            except InferenceError as error:
+                problem = f"{error} for inference endpoint [{row.inference_id}]."
+                self._unusable[row.inference_id] = InferenceError(Kind.INTERNAL, problem)
+
+    def find(self, inference_id: str) -> Resolved:
+        """The endpoint called *inference_id*, or `NOT_FOUND`."""
+        if resolved := self._resolved.get(inference_id):
+            return resolved
+        if unusable := self._unusable.get(inference_id):
+            raise unusable
+        raise InferenceError(Kind.NOT_FOUND, f"Inference endpoint not found [{inference_id}]")
+
+    def exists(self, inference_id: str) -> bool:
+        """Whether there is an endpoint of that id, usable or not."""
+        return inference_id in self._resolved or inference_id in self._unusable
+
+    def unusable(self, inference_id: str) -> bool:
+        """Whether the endpoint is stored but its service, or a setting it needs, is gone."""
+        return inference_id in self._unusable
+
+    def refuse_duplicate(self, inference_id: str) -> None:
+        """`CONFLICT` when there is an endpoint of that id."""
+        if self.exists(inference_id):
+            problem = f"Inference endpoint [{inference_id}] already exists"
+            raise InferenceError(Kind.CONFLICT, problem, subject=Subject.EXISTING)
+
+    def all(self, task_type: TaskType | None = None) -> list[Resolved]:
+        """Every endpoint, or every one of a task type, by id."""
+        found = (self._resolved[inference_id] for inference_id in sorted(self._resolved))
+        return [each for each in found if task_type in (None, each.endpoint.task_type)]
+
+    async def add(self, resolved: Resolved) -> None:
+        """Keep a new endpoint."""
+        await self._store.add(self._row(resolved.endpoint))
+        self._resolved[resolved.endpoint.inference_id] = resolved
+
+    async def replace(self, resolved: Resolved) -> None:
+        """Keep a changed endpoint."""
+        await self._store.replace(self._row(resolved.endpoint))
+        self._resolved[resolved.endpoint.inference_id] = resolved
+
+    async def remove(self, inference_id: str) -> None:
+        """Forget an endpoint."""
+        await self._store.remove(inference_id)
+        self._resolved.pop(inference_id, None)
+        self._unusable.pop(inference_id, None)
+
+    def _row(self, endpoint: Endpoint) -> StoredEndpoint:
+        opened = settings.secrets(endpoint.settings).items()
+        return StoredEndpoint(
+            inference_id=endpoint.inference_id,
+            task_type=endpoint.task_type.value,
+            service=endpoint.service,
+            settings=settings.public(endpoint.settings),
+            secrets={name: self._vault.seal(text, _place(endpoint.inference_id, name)) for name, text in opened},
+            options=settings.public(endpoint.options),
+            chunking=None if endpoint.chunking is None else chunking.shown(endpoint.chunking),
+            dimensions=endpoint.dimensions,
+            version=endpoint.version,
+        )
+
+
+def check_inference_id(inference_id: str) -> None:
+    """`INVALID` unless *inference_id* is one that Elasticsearch takes."""
+    if not _INFERENCE_ID.fullmatch(inference_id):
+        raise invalid(
+            f"Invalid inference_id; '{inference_id}' can contain lowercase alphanumeric (a-z and 0-9), hyphens or"
+            " underscores; must start and end with alphanumeric",
+            subject=Subject.REQUEST,
+        )
+
+
+def created(inference_id: str, task_type: TaskType, config: Mapping[str, Any], *, largest_chunk: int) -> Resolved:
+    """The endpoint that *config* describes, not yet tried; every problem of its settings is in one `INVALID`.
+
+    Texts and the order of the checks are Elasticsearch's: settings first, then what is left over and unknown.
+    """
+    service, task = _task(config.get("service"), task_type)
+    if SERVICE_SETTINGS not in config:
+        raise invalid(f"Missing required field [{SERVICE_SETTINGS}]")
+    problems: list[str] = []
+    given = section(config, SERVICE_SETTINGS, problems)
+    wanted = section(config, TASK_SETTINGS, problems)
+    record = settings.read(task.settings, given, scope=SERVICE_SETTINGS, problems=problems)
+    options = settings.read(task.options, wanted, scope=TASK_SETTINGS, problems=problems)
+    cut = _chunking(config, task_type, problems, largest_chunk)
+    if problems:
+        raise invalid(*problems, subject=Subject.SETTINGS)
+    allowed = ("service", "task_type", SERVICE_SETTINGS, TASK_SETTINGS, CHUNKING_SETTINGS)
+    refuse_unknown({name: value for name, value in config.items() if name not in allowed}, service)
+    refuse_unknown(settings.unknown(task.settings, given), service)
+    refuse_unknown(settings.unknown(task.options, wanted), service)
+    task.check(record, options)
+    endpoint = Endpoint(inference_id, task_type, service.name, record, options, cut, _version())
+    return Resolved(endpoint, service, task)
+
+
+def updated(resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int) -> Resolved:
+    """*resolved* with what *config* changes, not yet tried. Chunking settings are replaced, all others merged."""
+    problems: list[str] = []
+    given = section(config, SERVICE_SETTINGS, problems)
+    wanted = section(config, TASK_SETTINGS, problems)
+    if not problems:
+        refuse_unknown(settings.unknown(resolved.task.settings, given, updatable=True), resolved.service)
+        refuse_unknown(settings.unknown(resolved.task.options, wanted), resolved.service)
+    before = resolved.endpoint
+    record = settings.overlay(before.settings, given, scope=SERVICE_SETTINGS, problems=problems)
+    options = settings.overlay(before.options, wanted, scope=TASK_SETTINGS, problems=problems)
+    cut = before.chunking
+    if config.get(CHUNKING_SETTINGS):
+        cut = _chunking(config, before.task_type, problems, largest_chunk)
+    if problems:
+        raise invalid(*problems, subject=Subject.SETTINGS)
+    resolved.task.check(record, options)
+    after = replace(before, settings=record, options=options, chunking=cut)
+    return resolved if after == before else replace(resolved, endpoint=replace(after, version=_version()))
+
+
+def section(config: Mapping[str, Any], name: str, problems: list[str]) -> Mapping[str, Any]:
+    """The object called *name*; absent or null it is empty, anything else is a problem."""
+    value = config.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        problems.append(
+            f"field [{name}] is not of the expected type."
+            f" The value [{settings.as_java(value)}] cannot be converted to a [Map]"
+        )
+        return {}
+    return value  # type: ignore[return-value]
+
+
+def refuse_unknown(left: Mapping[str, Any], service: Service) -> None:
+    """`INVALID` when anything is left over."""
+    if left:
+        shown = settings.as_java(left)
+        raise invalid(f"Configuration contains settings [{shown}] unknown to the [{service.name}] service")
+
+
+def _task(name: Any, task_type: TaskType) -> tuple[Service, Task[Any, Any]]:
+    if name is None:
+        raise invalid("Inference endpoint configuration is missing the [service] setting")
+    service = services.find(name if isinstance(name, str) else settings.as_java(name))
+    if task_type not in service.tasks:
+        raise invalid(f"The [{service.name}] service does not support task type [{task_type.value}]")
+    return service, service.tasks[task_type]
+
+
+def _chunking(config: Mapping[str, Any], task_type: TaskType, problems: list[str], largest: int) -> Any:
+    """Defaulted where inputs can be chunked; elsewhere checked and kept when given, and without effect."""
+    given = config.get(CHUNKING_SETTINGS)
+    if given is None and not task_type.embeds:
+        return None
+    return chunking.read(given, largest=largest, problems=problems)
+
+
+def _typed(row: StoredEndpoint, secrets: Mapping[str, str]) -> Resolved:
+    """An endpoint as it was stored: settings it no longer knows are passed over, so that no old row is lost."""
+    task_type = TaskType(row.task_type)
+    service, task = _task(row.service, task_type)
+    problems: list[str] = []
+    record = settings.read(task.settings, {**row.settings, **secrets}, scope=SERVICE_SETTINGS, problems=problems)
+    options = settings.read(task.options, row.options, scope=TASK_SETTINGS, problems=problems)
+    if problems:
+        raise invalid(*problems, subject=Subject.SETTINGS)
+    cut = None if row.chunking is None else chunking.accept(row.chunking)
+    endpoint = Endpoint(row.inference_id, task_type, row.service, record, options, cut, row.version, row.dimensions)
+    return Resolved(endpoint, service, task)
+
+
+def _place(inference_id: str, name: str) -> str:
+    return f"{inference_id}/{name}"
+
+
+def _version() -> str:
+    return uuid.uuid4().hex

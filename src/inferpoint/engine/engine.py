@@ -1,0 +1,241 @@
+"""The walk every request takes, from its endpoint to its result. Faces, command line and library start here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from inferpoint.engine.access import MONITOR, allow
+from inferpoint.engine.batching import joined, split
+from inferpoint.engine.endpoints import TASK_SETTINGS, Endpoints, Resolved, refuse_unknown
+from inferpoint.engine.lifecycle import Lifecycle
+from inferpoint.engine.refusals import failure, interruption, refusal
+from inferpoint.errors import InferenceError, Kind, Subject, invalid
+from inferpoint.model import settings
+from inferpoint.model.endpoint import TaskType
+from inferpoint.model.http import Call
+from inferpoint.model.inference import Delta, InferenceRequest, InferenceResult, InputType
+from inferpoint.model.times import human
+from inferpoint.protocols.service import Moment
+from inferpoint.runtime.clock import Clock
+from inferpoint.runtime.limiter import Place
+from inferpoint.runtime.outbound import Outbound, Outgoing
+
+GENERATING_SECONDS = 120.0
+OTHER_SECONDS = 30.0
+CALLS_AT_ONCE = 8
+_EVERYWHERE = frozenset({InputType.INGEST, InputType.SEARCH})
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the server's owner decided: where services are, whether endpoints are tried, how large chunks may be."""
+
+    origins: Mapping[str, str]
+    validate: bool = True
+    largest_chunk: int = 300
+
+
+class Engine:
+    """Infers, whole and in pieces. `lifecycle` is where endpoints come from."""
+
+    def __init__(self, endpoints: Endpoints, outbound: Outbound, clock: Clock, policy: Policy) -> None:
+        self._endpoints = endpoints
+        self._outbound = outbound
+        self._clock = clock
+        self._origins = policy.origins
+        self.lifecycle = Lifecycle(endpoints, self._whole, validate=policy.validate, largest_chunk=policy.largest_chunk)
+
+    async def infer(
+        self, inference_id: str, request: InferenceRequest, kind: TaskType | None = None
+    ) -> InferenceResult:
+        """The whole result. *kind* is the task type that the caller takes the endpoint to have, if it says so."""
+        return await self._whole(self._begin(inference_id, request, kind), request)
+
+    async def stream(
+        self, inference_id: str, request: InferenceRequest, kind: TaskType | None = None
+    ) -> AsyncGenerator[Sequence[Delta], None]:
+        """The result in pieces, those together that came together; the timeout is for the first of them."""
+        resolved = self._begin(inference_id, request, kind)
+        if resolved.task.reader is None:
+            raise _cannot_stream(resolved)
+        request = self._timed(resolved, replace(request, stream=True))
+        async with contextlib.aclosing(self._pieces(resolved, request)) as pieces:
+            async with _until(resolved, request):
+                first = await anext(pieces)
+            yield first
+            async for deltas in pieces:
+                yield deltas
+
+    def _begin(self, inference_id: str, request: InferenceRequest, kind: TaskType | None) -> Resolved:
+        """The endpoint with the options of this request, or why it cannot do what is asked."""
+        allow(request.caller, MONITOR, "cluster:monitor/xpack/inference")
+        resolved = self._endpoints.find(inference_id)
+        stored = resolved.endpoint.task_type
+        if kind not in (None, stored):
+            raise invalid(
+                f"Incompatible task_type, the requested type [{kind}] does not match the model type [{stored}]"
+            )
+        if stored.generates and len(request.texts) != 1:
+            raise invalid(f"{resolved.task.label} only accepts 1 input", subject=Subject.NONE)
+        _refuse_input_type(resolved, request.input_type)
+        return _with_options(resolved, request.options) if request.options else resolved
+
+    def _timed(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
+        """*request* with the moment by which to answer it: Elasticsearch's for the task where it says none."""
+        usual = GENERATING_SECONDS if resolved.endpoint.task_type.generates else OTHER_SECONDS
+        timeout = usual if request.timeout is None else request.timeout
+        return replace(request, timeout=timeout, deadline=self._clock.monotonic() + timeout)
+
+    async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
+        request = self._timed(resolved, request)
+        async with _until(resolved, request):
+            batches = split(request, resolved.task.limits(resolved.endpoint.settings))
+            if len(batches) == 1:
+                results: Sequence[InferenceResult] = [await self._one(resolved, request)]
+            else:
+                results = await _together([self._one(resolved, batch) for batch in batches])
+            return joined(results, len(request.texts))
+
+    async def _one(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
+        """One call to the provider."""
+        endpoint, task = resolved.endpoint, resolved.task
+        try:
+            outgoing = self._outgoing(resolved, request)
+            reply = await self._outbound.send(outgoing)
+            if not 200 <= reply.status < 300:
+                raise refusal(resolved, outgoing.call, reply, self._clock.now())
+            return task.decode(reply, request, endpoint.settings, endpoint.options)
+        except InferenceError as error:
+            raise failure(resolved, error) from error.__cause__
+
+    async def _pieces(self, resolved: Resolved, request: InferenceRequest) -> AsyncGenerator[Sequence[Delta], None]:
+        """One call to the provider, its reply read as it comes."""
+        assert resolved.task.reader is not None
+        try:
+            outgoing = self._outgoing(resolved, request)
+            arriving = await self._outbound.open(outgoing)
+            try:
+                if not 200 <= arriving.status < 300:
+                    raise refusal(resolved, outgoing.call, await arriving.read(), self._clock.now())
+                reading = _Reading(resolved)
+                async for piece in arriving.pieces():
+                    if deltas := reading.feed(piece):
+                        yield deltas
+                    reading.check()
+                yield reading.end()
+            finally:
+                arriving.close()
+        except InferenceError as error:
+            raise failure(resolved, error) from error.__cause__
+
+    def _outgoing(self, resolved: Resolved, request: InferenceRequest) -> Outgoing:
+        endpoint, service, task = resolved.endpoint, resolved.service, resolved.task
+        origin = ""
+        if service.origin is not None:
+            origin = self._origins.get(service.origin.variable) or service.origin.address(endpoint.settings)
+
+        def sign(call: Call, now: datetime) -> Call:
+            return service.sign(call, endpoint.settings, Moment(now))
+
+        return Outgoing(
+            service=service.name,
+            call=task.encode(request, endpoint.settings, endpoint.options, origin),
+            sign=sign,
+            place=Place(
+                group=resolved.group,
+                rate=resolved.rate,
+                caller=request.caller,
+                inference_id=endpoint.inference_id,
+                lane=request.input_type,
+                deadline=request.deadline,
+            ),
+            retried=task.retried,
+        )
+
+
+class _Reading:
+    """One stream on its way from bytes to deltas. What came before a fault is handed on before the fault."""
+
+    def __init__(self, resolved: Resolved) -> None:
+        assert resolved.task.reader is not None
+        self._resolved = resolved
+        self._framing = resolved.task.framing()
+        self._reader = resolved.task.reader(resolved.endpoint.settings)
+        self._fault: InferenceError | None = None
+
+    def feed(self, piece: bytes) -> Sequence[Delta]:
+        deltas: list[Delta] = []
+        try:
+            for event in self._framing.feed(piece):
+                deltas.extend(self._reader.feed(event))
+        except InferenceError as error:
+            self._fault = error if error.upstream is None else interruption(self._resolved, error.upstream)
+        return deltas
+
+    def check(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+
+    def end(self) -> Sequence[Delta]:
+        deltas = [delta for event in self._framing.end() for delta in self._reader.feed(event)]
+        return [*deltas, *self._reader.end()]
+
+
+@contextlib.asynccontextmanager
+async def _until(resolved: Resolved, request: InferenceRequest) -> AsyncGenerator[None]:
+    try:
+        async with asyncio.timeout(request.timeout):
+            yield
+    except TimeoutError:
+        given, inference_id = human(request.timeout or 0.0), resolved.endpoint.inference_id
+        problem = f"Request timed out after [{given}] for inference id [{inference_id}]"
+        raise InferenceError(Kind.TIMED_OUT, problem) from None
+
+
+async def _together(calls: Sequence[Coroutine[Any, Any, InferenceResult]]) -> Sequence[InferenceResult]:
+    """The results of several calls, a few at a time, in order; the first error ends them all."""
+    room = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    async def one(call: Coroutine[Any, Any, InferenceResult]) -> InferenceResult:
+        async with room:
+            return await call
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(call)) for call in calls]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+def _with_options(resolved: Resolved, given: Mapping[str, Any]) -> Resolved:
+    problems: list[str] = []
+    refuse_unknown(settings.unknown(resolved.task.options, given), resolved.service)
+    options = settings.overlay(resolved.endpoint.options, given, scope=TASK_SETTINGS, problems=problems)
+    if problems:
+        raise invalid(*problems, subject=Subject.SETTINGS)
+    resolved.task.check(resolved.endpoint.settings, options)
+    return replace(resolved, endpoint=replace(resolved.endpoint, options=options))
+
+
+def _refuse_input_type(resolved: Resolved, input_type: InputType | None) -> None:
+    if input_type is None or input_type in _EVERYWHERE | resolved.task.input_types:
+        return
+    raise invalid(
+        f"Invalid input_type [{input_type}]. The input_type option is not supported by this service",
+        subject=Subject.SETTINGS,
+    )
+
+
+def _cannot_stream(resolved: Resolved) -> InferenceError:
+    streaming = [kind.value for kind, task in resolved.service.tasks.items() if task.reader is not None]
+    problem = f"Streaming is not allowed for service [{resolved.service.name}]"
+    if not streaming:
+        return InferenceError(Kind.UNSUPPORTED, f"{problem}.")
+    kind = resolved.endpoint.task_type
+    return InferenceError(Kind.UNSUPPORTED, f"{problem} and task [{kind}]. Supported tasks: [{','.join(streaming)}]")

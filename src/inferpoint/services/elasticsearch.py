@@ -1,0 +1,100 @@
+"""Models in our own process, under the name that Elasticsearch gives to models on its own machines."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import msgspec
+
+from inferpoint.errors import Upstream
+from inferpoint.model.endpoint import TaskType
+from inferpoint.model.http import Call, Reply, json_call, parse
+from inferpoint.model.inference import Embeddings, InferenceRequest, Usage
+from inferpoint.model.settings import setting, settings
+from inferpoint.protocols import vectors
+from inferpoint.protocols.auth import unsigned
+from inferpoint.protocols.service import Service, Task
+
+EMBEDDINGS = "local embeddings"
+OF = f"{EMBEDDINGS} response"
+
+
+@settings
+class Settings:
+    """An installed model and how much of the machine it may use."""
+
+    model_id: str = setting("The installed model to run; `inferpoint models list` names them.")
+    num_threads: int = setting(
+        "How many threads work on one batch.", default=1, choices=(1, 2, 4, 8, 16, 32), at_least=1
+    )
+    num_allocations: int = setting(
+        "How many batches are worked on at the same time.", default=1, at_least=1, at_most=64, updatable=True
+    )
+
+
+@settings
+class Options:
+    """What to do with text that the model cannot take whole."""
+
+    truncate: str | None = setting(
+        "Whether a text too long for the model is an error (none, the default) or loses its end (end).",
+        default=None,
+        choices=("none", "end"),
+        updatable=True,
+    )
+
+
+def embed(request: InferenceRequest, model: Settings, options: Options, _origin: str) -> Call:
+    """A call to the address that the engine keeps for its own models."""
+    body = {
+        "model": model.model_id,
+        "inputs": request.texts,
+        "truncate": options.truncate or "none",
+        "num_threads": model.num_threads,
+        "num_allocations": model.num_allocations,
+    }
+    return json_call(f"local:{TaskType.TEXT_EMBEDDING}", body)
+
+
+class _Embeddings(msgspec.Struct):
+    embeddings: list[msgspec.Raw]
+    tokens: int
+    cut: int
+
+
+def embeddings(reply: Reply, _request: InferenceRequest, _model: Settings, _options: Options) -> Embeddings:
+    """The vectors, and how many inputs were cut."""
+    read = parse(reply.body, _Embeddings, of=OF)
+    return Embeddings([vectors.dense(row, of=OF) for row in read.embeddings], Usage(input=read.tokens), read.cut)
+
+
+class _Refusal(msgspec.Struct):
+    error: str
+
+
+def complaint(reply: Reply) -> Upstream:
+    """One sentence."""
+    return Upstream(reply.status, parse(reply.body, _Refusal, of="error").error)
+
+
+def _group(model: Settings) -> Hashable:
+    return model.model_id
+
+
+SERVICE = Service(
+    name="elasticsearch",
+    title="Elasticsearch",
+    tasks={
+        TaskType.TEXT_EMBEDDING: Task(
+            label=EMBEDDINGS,
+            settings=Settings,
+            options=Options,
+            encode=embed,
+            decode=embeddings,
+            rate_group=_group,
+            similarity=lambda _: "cosine",
+        )
+    },
+    sign=unsigned,
+    complaint=complaint,
+)
