@@ -19,7 +19,7 @@ from inferpoint.chunking.characters import Characters, Codes, Flags, Positions, 
 # In plain text words are made of letters, digits and underscores, and of characters in their middle: these join their
 # neighbours when both are of one kind, and of a kind that they join. Only spaces, and the two halves of a line's end,
 # belong together otherwise. Text with special characters needs all that follows.
-_LETTER, _DIGIT, _UNDERSCORE, _RETURN, _SPACE, _FEED, _SPECIAL = 1, 2, 4, 8, 0x40, 0x48, 0x80
+_LETTER, _DIGIT, _UNDERSCORE, _RETURN, _SPACE, _FEED, _SPECIAL = 1, 2, 4, 8, 0x40, 0x48, 0x80  # above ASCII
 _IN_A_WORD, _JOINS = 7, 4
 _PLAIN = word_reading({
     "AM": _LETTER, "N": _DIGIT, "X": _UNDERSCORE, "w": _SPACE, "r": _RETURN, "n": _FEED, "emzRTKJIhiHG": _SPECIAL,
@@ -124,9 +124,9 @@ def word_ends(text: str) -> Positions:
 def _words(text: str) -> Words:
     every = characters(text)
     read = every.read(_PLAIN)
-    kinds = np.frombuffer(read, np.uint8)
-    if _special(kinds):
+    if not read.isascii():
         return _special_words(text, every)
+    kinds = np.frombuffer(read, np.uint8)
     inside = _inside_words(read)
     space = kinds == _SPACE
     apart = np.ones(len(kinds) + 1, np.bool_)  # from the one before
@@ -140,31 +140,33 @@ def _words(text: str) -> Words:
 def _word_ends(text: str) -> Positions:
     every = characters(text)
     read = every.read(_PLAIN)
-    if _special(np.frombuffer(read, np.uint8)):
+    if not read.isascii():
         return _special_words(text, every).ends
     inside = _inside_words(read)
-    return np.flatnonzero(inside[:-1] > inside[1:]) + 1
-
-
-def _special(kinds: Codes) -> bool:
-    return bool(kinds.max(initial=0) >= _SPECIAL)
+    ends = np.flatnonzero(inside[:-1] > inside[1:])
+    ends += 1
+    return ends
 
 
 def _inside_words(read: bytes) -> Flags:
     """Which characters of a plain text are in words; one more at the end, for what is beyond it, is not."""
     kinds = np.frombuffer(read, np.uint8)
-    inside = np.zeros(len(kinds) + 1, np.bool_)
-    np.not_equal(kinds & _IN_A_WORD, 0, out=inside[:-1])
-    inside[1:-2] |= _in_the_middle(kinds)
+    some = np.zeros(len(kinds) + 1, np.uint8)
+    np.bitwise_and(kinds, _IN_A_WORD, out=some[:-1])
+    some[1:-2] |= _in_the_middle(kinds)
+    inside = some != 0
     if _UNDERSCORE in read:  # which is no word alone
         underscores = np.flatnonzero(kinds == _UNDERSCORE)
         inside[underscores] = inside[underscores - 1] | inside[underscores + 1]
     return inside
 
 
-def _in_the_middle(kinds: Codes) -> Flags:
-    """Which characters, the first and the last left out, join their neighbours."""
-    return ((kinds[1:-1] >> _JOINS) & kinds[:-2] & kinds[2:]) != 0
+def _in_the_middle(kinds: Codes) -> Codes:
+    """For each character but the first and the last, of what kind are the neighbours that it joins; else 0."""
+    joins = kinds[1:-1] >> _JOINS
+    joins &= kinds[:-2]
+    joins &= kinds[2:]
+    return joins
 
 
 def _special_words(text: str, every: Characters) -> Words:
@@ -204,7 +206,7 @@ def _segments(bases: Characters, natures: Codes, units: _Units | None = None) ->
         offered |= units.before_pictograph * np.uint8(_PICTOGRAPH)
     joined = np.zeros(len(taken) + 1, np.bool_)  # to the one before
     np.not_equal(offered[:-1] & taken[1:], 0, out=joined[1:-1])
-    middle = _in_the_middle(bases.codes(_MIDDLE))
+    middle = _in_the_middle(bases.codes(_MIDDLE)) != 0
     joined[1:-2] |= middle
     joined[2:-1] |= middle
     joined[_second_regionals(np.flatnonzero(natures & _REGIONAL))] = True
