@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from inferpoint.chunking import chunk, count_words
+from inferpoint.chunking import characters, chunk, count_words
 from inferpoint.chunking.java_regex import compiled
+from inferpoint.chunking.sentences import sentence_ends
 from inferpoint.chunking.separators import Separators
 from inferpoint.chunking.settings import SEPARATOR_GROUPS
 from inferpoint.chunking.words import word_ends, words
@@ -114,6 +115,19 @@ def test_groups(pieces: list[str]) -> None:
         for level, separator in enumerate(separators):
             theirs = {match.start() for match in compiled(separator).finditer(text)} - {0, len(text)}
             assert ours.cuts(level, text).tolist() == sorted(theirs)
+
+
+@examples(max_examples=500, deadline=None)
+@given(texts, st.integers(1, 20))
+def test_blocks(text: str, block: int) -> None:
+    """A long text that is read in blocks has the words and sentences that it has when read at once."""
+    at_once = words(text), word_ends(text), sentence_ends(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(characters, "_BLOCK", block)
+        found = words(text), word_ends(text), sentence_ends(text)
+    assert found[0].boundaries.tolist() == at_once[0].boundaries.tolist()
+    assert found[0].end_words.tolist() == at_once[0].end_words.tolist()
+    assert [ends.tolist() for ends in found[1:]] == [ends.tolist() for ends in at_once[1:]]
 
 
 STRATEGIES = [

@@ -163,7 +163,7 @@ def _inside_words(read: bytes) -> Flags:
 
 def _in_the_middle(kinds: Codes) -> Codes:
     """For each character but the first and the last, of what kind are the neighbours that it joins; else 0."""
-    joins = kinds[1:-1] >> _JOINS
+    joins = kinds[1:-1] >> np.uint8(_JOINS)
     joins &= kinds[:-2]
     joins &= kinds[2:]
     return joins
