@@ -116,7 +116,8 @@ def _opened(url: str) -> Store:
             _migrate(connection)
     except (DatabaseError, sqlite3.Error) as error:
         engine.dispose()
-        raise InferenceError(Kind.INTERNAL, f"The store cannot be opened: {error}") from None
+        reason = error.orig if isinstance(error, DatabaseError) else error  # SQLAlchemy's own text has many lines
+        raise InferenceError(Kind.INTERNAL, f"The store cannot be opened: {reason}") from None
     return Store(engine)
 
 
