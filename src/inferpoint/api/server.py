@@ -61,10 +61,8 @@ class Server:
         route = self._router.find(exchange.path)
         try:
             await exchange.answer(await self._answer(exchange, route))
-        except asyncio.CancelledError:
-            if not exchange.left:
-                raise
-            exchange.status = CLIENT_LEFT
+        except asyncio.CancelledError:  # the caller left, or a stream outlived the deadline of the shutdown
+            exchange.status = CLIENT_LEFT if exchange.left else exchange.status
         finally:
             exchange.close()
         self._tell(exchange, route.pattern if route else _ELSEWHERE, began)
@@ -75,6 +73,10 @@ class Server:
             return self._face.finish(await self._act(exchange, incoming, matched), incoming)
         except InferenceError as error:
             return self._failed(error, incoming)
+        except asyncio.CancelledError:
+            if exchange.left:
+                raise
+            return self._failed(InferenceError(Kind.INTERNAL, "The server was stopped before its answer"), incoming)
         except Exception:  # noqa: BLE001 - whatever happens, the caller gets an answer and the log the reason
             print(f"{exchange.request_id} {traceback.format_exc()}", file=sys.stderr)
             problem = f"An internal error happened; the log has it under request id [{exchange.request_id}]"
