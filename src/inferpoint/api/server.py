@@ -207,7 +207,7 @@ class _Exchange:
         headers = {"content-type": answer.content_type, "x-request-id": self.request_id, **answer.headers}
         if answer.pieces is None:
             headers["content-length"] = str(len(answer.body))
-        if not self._read and self.headers.get("content-length", "0") != "0":
+        if not self._read and ("transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"):
             headers["connection"] = "close"  # what was not read must not be taken for the next request
         encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": answer.status, "headers": encoded})
