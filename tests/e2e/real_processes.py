@@ -104,7 +104,8 @@ class Inferpoint(Program):
 
     def __enter__(self) -> Self:
         try:
-            self.url = self.until(rb"is listening on (http://127\.0\.0\.1:\d+)")[1].decode()
+            self.url = self.until(rb"is listening on (http://[\d.]+:\d+)")[1].decode()
+            self.url = self.url.replace("0.0.0.0", "127.0.0.1")
         except BaseException:
             self.kill()
             raise
