@@ -19,7 +19,9 @@ from urllib.parse import urlsplit
 S = TypeVar("S")
 
 HIDDEN = "***"
-_SECRET_NAME = re.compile(r"(^|_|-)(key|secret|password|token|authorization)$", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"((^|_|-)(key|secret|password|token|authorization)|(api|access|secret)key)$", re.IGNORECASE
+)  # as they are, and as they are misspelt
 _JAVA_NAMES = {str: "String", int: "Integer", float: "Double", bool: "Boolean", dict: "Map", list: "List"}
 _TYPE_NAMES = {str: "str", int: "int", float: "float", bool: "bool", dict: "map", list: "list"}
 _JSON_TYPES: dict[Any, type[Any]] = {Mapping: dict, tuple: list}
@@ -149,7 +151,8 @@ def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for each in declared(cls):
         if each.nested:
-            found.update({f"{each.name}.{name}": inner for name, inner in described(each.kind).items()})
+            for name, inner in described(each.kind).items():
+                found[f"{each.name}.{name}"] = {**inner, "required": each.required and inner["required"]}
             continue
         found[each.name] = {
             "description": each.help,
