@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -51,6 +51,11 @@ class Resolved:
     def secrets(self) -> tuple[str, ...]:
         """The endpoint's secrets, to be kept out of what a provider says."""
         return tuple(settings.secrets(self.endpoint.settings).values())
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What its owner should know about its settings."""
+        return self.task.warnings(self.endpoint.settings, self.endpoint.options)
 
     def shown(self) -> dict[str, Any]:
         """The endpoint as everybody may see it, in the form of Elasticsearch's GET."""
@@ -184,6 +189,7 @@ def created(inference_id: str, task_type: TaskType, config: Mapping[str, Any], *
     refuse_unknown({name: value for name, value in config.items() if name not in allowed}, service)
     refuse_unknown(settings.unknown(task.settings, given), service)
     refuse_unknown(settings.unknown(task.options, wanted), service)
+    task.check(record, options)
     endpoint = Endpoint(inference_id, task_type, service.name, record, options, cut, _version())
     return Resolved(endpoint, service, task)
 
@@ -204,6 +210,7 @@ def updated(resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int
         cut = _chunking(config, before.task_type, problems, largest_chunk)
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
+    resolved.task.check(record, options)
     after = replace(before, settings=record, options=options, chunking=cut)
     return resolved if after == before else replace(resolved, endpoint=replace(after, version=_version()))
 

@@ -219,6 +219,7 @@ def _with_options(resolved: Resolved, given: Mapping[str, Any]) -> Resolved:
     options = settings.overlay(resolved.endpoint.options, given, scope=TASK_SETTINGS, problems=problems)
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
+    resolved.task.check(resolved.endpoint.settings, options)
     return replace(resolved, endpoint=replace(resolved.endpoint, options=options))
 
 

@@ -19,14 +19,14 @@ from urllib.parse import urlsplit
 S = TypeVar("S")
 
 HIDDEN = "***"
-_SECRET_NAME = re.compile(
-    r"((^|_|-)(key|secret|password|token|authorization)|(api|access|secret)key)$", re.IGNORECASE
-)  # as they are, and as they are misspelt
+# Rather too much is hidden than too little: who wrote `apiKey` for `api_key` put a key there all the same.
+_SECRET_NAME = re.compile(r"(keys?|secrets?|passwords?|token|authorization|credentials?)$", re.IGNORECASE)
 _JAVA_NAMES = {str: "String", int: "Integer", float: "Double", bool: "Boolean", dict: "Map", list: "List"}
 _TYPE_NAMES = {str: "str", int: "int", float: "float", bool: "bool", dict: "map", list: "list"}
-_JSON_TYPES: dict[Any, type[Any]] = {Mapping: dict, tuple: list}
+_JSON_TYPES: dict[Any, Any] = {Mapping: dict, tuple: list}
 _INTEGER_LIMIT = 2**31
 _LONG_LIMIT = 2**63
+_DOUBLE_LIMIT = 2**1024
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Setting:
     """One thing a user may set.
 
     `kind` is the JSON type (`str`, `int`, `float`, `bool`, `dict` of strings, `list` of strings) or a settings class
-    for an object of settings. Bounds are inclusive. `wide` integers have 64 bits, others 32.
+    for an object of settings. Bounds are inclusive, but for `above`. `wide` integers have 64 bits, others 32. Choices
+    that take `any_case` are kept in lower case. `pattern` is what the whole of a string must match.
     """
 
     name: str
@@ -45,6 +46,9 @@ class Setting:
     choices: tuple[str | int, ...] = ()
     at_least: float | None = None
     at_most: float | None = None
+    above: float | None = None
+    pattern: str = ""
+    any_case: bool = False
     url: bool = False
     wide: bool = False
     updatable: bool = False
@@ -69,14 +73,17 @@ def setting(
     choices: tuple[str | int, ...] = (),
     at_least: float | None = None,
     at_most: float | None = None,
+    above: float | None = None,
+    pattern: str = "",
+    any_case: bool = False,
     url: bool = False,
     wide: bool = False,
     updatable: bool = False,
 ) -> Any:
     """One setting: what it is for, and what values it takes."""
     declared = {
-        "label": label, "help": help, "choices": choices, "at_least": at_least, "at_most": at_most,
-        "url": url, "wide": wide, "updatable": updatable, "secret": False,
+        "label": label, "help": help, "choices": choices, "at_least": at_least, "at_most": at_most, "above": above,
+        "pattern": pattern, "any_case": any_case, "url": url, "wide": wide, "updatable": updatable, "secret": False,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata=declared)
 
@@ -197,9 +204,9 @@ def _declared(field: dataclasses.Field[Any], kind: type[Any]) -> Setting:
 
 def _kind(hint: Any) -> type[Any]:
     """The JSON type that a type hint stands for, without its `| None`."""
-    if isinstance(hint, types.UnionType):
-        hint = next(part for part in typing.get_args(hint) if part is not types.NoneType)
-    origin: Any = typing.get_origin(hint) or hint
+    parts: tuple[Any, ...] = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    wanted = next(part for part in parts if part is not types.NoneType)
+    origin: Any = typing.get_origin(wanted) or wanted
     return _JSON_TYPES.get(origin, origin)
 
 
@@ -229,7 +236,7 @@ def _value(each: Setting, value: Any, scope: str, problems: list[str]) -> Any:
         problems.append(problem)
     if each.kind is list and isinstance(value, list):
         return tuple(typing.cast("list[Any]", value))
-    return value
+    return value.lower() if each.any_case and isinstance(value, str) else value
 
 
 def _object(each: Setting, value: Any, problems: list[str]) -> Any:
@@ -249,6 +256,8 @@ def _wrong_type(each: Setting, value: Any) -> str | None:
     if not isinstance(value, accepted) or (isinstance(value, bool) and each.kind is not bool):
         return _not_of_type(each, value, _java_name(each))
     if each.kind is int and abs(value) >= (_LONG_LIMIT if each.wide else _INTEGER_LIMIT):
+        return _not_of_type(each, value, _java_name(each))
+    if each.kind is float and abs(value) >= _DOUBLE_LIMIT:
         return _not_of_type(each, value, _java_name(each))
     return _wrong_entry(each, value)
 
@@ -279,11 +288,13 @@ def _wrong_value(each: Setting, value: Any, scope: str) -> str | None:
             f"{where} Invalid url [{value}] received for field [{each.name}]."
             f" Error: unable to parse url [{value}]. Reason: {reason}"
         )
+    if each.pattern and not re.fullmatch(each.pattern, value):
+        return f"{where} Invalid value [{value}] received. [{each.name}] must match the pattern {each.pattern}"
     return _out_of_bounds(each, value, where) or _not_a_choice(each, value, where)
 
 
 def _not_a_choice(each: Setting, value: Any, where: str) -> str | None:
-    if not each.choices or value in each.choices:
+    if not each.choices or (value.lower() if each.any_case else value) in each.choices:
         return None
     allowed = ", ".join(map(str, sorted(each.choices)))  # type: ignore[type-var]
     return f"{where} Invalid value [{value}] received. [{each.name}] must be one of [{allowed}]"
@@ -295,6 +306,8 @@ def _out_of_bounds(each: Setting, value: Any, where: str) -> str | None:
         return f"{where} Invalid value [{value}]. [{each.name}] must be a positive {noun}"
     if each.at_least is not None and not value >= each.at_least:
         return f"{where} Invalid value [{float(value)}]. [{each.name}] must be {_bound('greater', each.at_least)}"
+    if each.above is not None and not value > each.above:
+        return f"{where} Invalid value [{float(value)}]. [{each.name}] must be greater than [{float(each.above)}]"
     if each.at_most is not None and not value <= each.at_most:
         return f"{where} Invalid value [{float(value)}]. [{each.name}] must be {_bound('less', each.at_most)}"
     return None

