@@ -81,8 +81,7 @@ class Provider:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = False
-    block_on_close = True
+    daemon_threads = True  # one that a failed test left waiting must not keep the tests from ending
     act: Callable[[Asked], None]
     asked: queue.Queue[Asked]
 

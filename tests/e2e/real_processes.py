@@ -89,18 +89,23 @@ class Program:
             self._news.notify_all()
 
 
+def serving(data_dir: Path, *flags: str) -> list[str]:
+    """What runs the server on a free port."""
+    return [sys.executable, "-m", "inferpoint", "serve", "--port=0", f"--data-dir={data_dir}", *flags]
+
+
 class Inferpoint(Program):
     """The server, listening on a free port."""
 
     def __init__(self, data_dir: Path, *flags: str, env: Mapping[str, str] | None = None) -> None:
-        command = (sys.executable, "-m", "inferpoint", "serve", "--port", "0", "--data-dir", str(data_dir), *flags)
-        super().__init__(command, environ(data_dir.parent, env))
+        super().__init__(serving(data_dir, *flags), environ(data_dir.parent, env))
         self.data_dir = data_dir
         self.url = ""
 
     def __enter__(self) -> Self:
         try:
-            self.url = self.until(rb"is listening on (http://127\.0\.0\.1:\d+)")[1].decode()
+            self.url = self.until(rb"is listening on (http://[\d.]+:\d+)")[1].decode()
+            self.url = self.url.replace("0.0.0.0", "127.0.0.1")
         except BaseException:
             self.kill()
             raise

@@ -26,7 +26,7 @@ def refuse_foreign_page(headers: Mapping[str, str]) -> None:
     if _name(f"//{host}") not in _LOOPBACK:
         raise InferenceError(Kind.FORBIDDEN, f"The host [{host}] is not this machine; --insecure opens the server")
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and origin.partition("://")[2] != host:
         raise InferenceError(Kind.FORBIDDEN, f"The origin [{origin}] may not use this server")
 
 

@@ -69,11 +69,12 @@ def _complaint(resolved: Resolved, reply: Reply) -> Upstream:
         said = resolved.service.complaint(reply)
     except InferenceError:  # not the error body that the provider documents: its first words are better than none
         said = Upstream(reply.status, _plain(reply))
+    said = _hidden(said, resolved.secrets)  # before it is cut: half a key would not be known for one
     return replace(said, message=said.message[:LONGEST_WORDS])
 
 
 def _plain(reply: Reply) -> str:
-    text = reply.body[:LONGEST_WORDS].decode("utf-8", "replace").strip()
+    text = reply.body.decode("utf-8", "replace").strip()
     return "" if text.startswith("<") else text  # a page for people says nothing to programs
 
 

@@ -158,7 +158,8 @@ def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for each in declared(cls):
         if each.nested:
-            found.update({f"{each.name}.{name}": inner for name, inner in described(each.kind).items()})
+            for name, inner in described(each.kind).items():
+                found[f"{each.name}.{name}"] = {**inner, "required": each.required and inner["required"]}
             continue
         found[each.name] = {
             "description": each.help,
