@@ -26,7 +26,7 @@ _TYPE_NAMES = {str: "str", int: "int", float: "float", bool: "bool", dict: "map"
 _JSON_TYPES: dict[Any, Any] = {Mapping: dict, tuple: list}
 _INTEGER_LIMIT = 2**31
 _LONG_LIMIT = 2**63
-_DOUBLE_LIMIT = 2**1024
+_DOUBLE_LIMIT = 2**1023
 
 
 @dataclass(frozen=True)
