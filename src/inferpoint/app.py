@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,15 +25,16 @@ from inferpoint.config import Config, is_loopback
 from inferpoint.engine.endpoints import Endpoints
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.runtime.clock import SystemClock
+from inferpoint.runtime.clock import Clock, SystemClock
 from inferpoint.runtime.limiter import Limiter
-from inferpoint.runtime.local import LocalModels
+from inferpoint.runtime.local.transport import LocalModels
 from inferpoint.runtime.outbound import Outbound
-from inferpoint.runtime.telemetry import Telemetry, access_log
+from inferpoint.runtime.telemetry import Answered, Telemetry, access_log
 from inferpoint.runtime.transport import HttpTransport
 from inferpoint.storage import store, vault
 
 LOCK = "inferpoint.lock"
+MODELS = "models"
 KEEP_ALIVE_SECONDS = 3600  # a client that reuses a connection as it closes sends again, and pays twice
 
 
@@ -42,31 +44,47 @@ class Parts:
 
     engine: Engine
     telemetry: Telemetry
-    clock: SystemClock
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an engine keeps what it must not forget: a folder of its own, or nowhere; and where its models are."""
+
+    folder: Path | None
+    models: Path
 
 
 @contextlib.asynccontextmanager
-async def assembled(config: Config, environ: Mapping[str, str]) -> AsyncGenerator[Parts]:
-    """An engine on the folder of *config*, which is its own until the end."""
-    folder = Path(config.data_dir)
-    with locked(folder):
-        kept = store.opened(folder)
+async def assembled(
+    place: Place, policy: Policy, environ: Mapping[str, str], log: Callable[[Answered], None]
+) -> AsyncGenerator[Parts]:
+    """An engine at *place*, which is its own until the end."""
+    with contextlib.ExitStack() as stack:
+        if place.folder is not None:
+            stack.enter_context(locked(place.folder))
+        kept = store.opened(place.folder)
+        stack.callback(kept.close)
+        endpoints = Endpoints(kept, await _vault(place.folder, environ, kept))
+        await endpoints.load()
         clock = SystemClock()
         limiter = Limiter(clock)
-        telemetry = Telemetry(limiter.waiting, access_log(config.log_format, sys.stderr))
-        http, local = HttpTransport(__version__), LocalModels(folder / "models")
+        telemetry = Telemetry(limiter.waiting, log)
+        http, local = HttpTransport(__version__), LocalModels(place.models)
+        stack.callback(local.close)
         try:
-            sealed = any(row.secrets for row in await kept.all())
-            endpoints = Endpoints(kept, vault.Vault(vault.secret_key(folder, environ, sealed=sealed)))
-            await endpoints.load()
-            transports = {"http": http, "https": http, "local": local}
-            outbound = Outbound(transports, limiter, clock, telemetry)
-            policy = Policy(origins(environ), not config.skip_validation, config.max_chunk_size)
+            outbound = Outbound({"http": http, "https": http, "local": local}, limiter, clock, telemetry)
             yield Parts(Engine(endpoints, outbound, clock, policy), telemetry, clock)
         finally:
             await http.close()
-            local.close()
-            kept.close()
+
+
+async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
+    """What seals the secrets: with a key that lasts as long as they do."""
+    if folder is None:
+        return vault.Vault(os.urandom(vault.KEY_BYTES))
+    sealed = any(row.secrets for row in await kept.all())
+    return vault.Vault(vault.secret_key(folder, environ, sealed=sealed))
 
 
 def origins(environ: Mapping[str, str]) -> dict[str, str]:
@@ -88,7 +106,9 @@ def locked(folder: Path) -> Generator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InferenceError(Kind.CONFLICT, f"The data folder {folder} is in use by another server") from None
+            raise InferenceError(
+                Kind.CONFLICT, f"The data folder {folder} is in use by another server or program"
+            ) from None
         yield
 
 
@@ -99,7 +119,10 @@ def serve(config: Config, environ: Mapping[str, str]) -> None:
 
 async def _serve(config: Config, environ: Mapping[str, str]) -> None:
     listener = _listener(config)
-    async with assembled(config, environ) as parts:
+    folder = Path(config.data_dir)
+    place = Place(folder, folder / MODELS)
+    policy = Policy(origins(environ), not config.skip_validation, config.max_chunk_size)
+    async with assembled(place, policy, environ, access_log(config.log_format, sys.stderr)) as parts:
         entrance = Entrance(is_loopback(config.host), config.max_body_bytes)
         watched: list[_Uvicorn] = []
         routes = operations.routes(parts.telemetry.exposition, stopping=lambda: any(s.should_exit for s in watched))

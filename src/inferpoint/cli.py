@@ -10,15 +10,15 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any, cast
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote
-from urllib.request import Request, urlopen
+from urllib.parse import quote, urlsplit
+from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from inferpoint import __version__, services
-from inferpoint.config import Config
+from inferpoint.config import Config, is_loopback
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.endpoint import TaskType
 
@@ -158,7 +158,7 @@ def infer(
 @models.command("list")
 def list_models(data_dir: Folder = _FOLDER, output: Form = Output.TABLE) -> None:
     """List the installed models."""
-    from inferpoint.runtime import models as installed  # noqa: PLC0415 - only these commands touch models
+    from inferpoint.runtime.local import models as installed  # noqa: PLC0415 - only these commands touch models
 
     rows = [
         {
@@ -180,7 +180,7 @@ def import_model(
     data_dir: Folder = _FOLDER,
 ) -> None:
     """Install a model from this machine."""
-    from inferpoint.runtime import models as installed  # noqa: PLC0415
+    from inferpoint.runtime.local import models as installed  # noqa: PLC0415
 
     made = installed.import_model(source, data_dir / "models", name)
     print(f"Installed {made.name}: {made.dimensions} dimensions, texts of up to {made.max_tokens} word pieces")
@@ -194,7 +194,7 @@ def pull_model(
     """Install a model from the Hugging Face hub."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
 
-    from inferpoint.runtime import models as installed  # noqa: PLC0415
+    from inferpoint.runtime.local import models as installed  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -228,13 +228,19 @@ def _ask(url: str, method: str, path: str, body: Mapping[str, Any] | None = None
     data = None if body is None else json.dumps(body).encode()
     headers = {} if data is None else {"content-type": "application/json"}
     try:
-        return urlopen(Request(url.rstrip("/") + path, data, headers, method=method), timeout=SECONDS)  # noqa: S310
+        return _opener(url).open(Request(url.rstrip("/") + path, data, headers, method=method), timeout=SECONDS)  # noqa: S310
     except HTTPError as error:
         with error:
             raise _refused(_json_or_nothing(error.read()), error.code) from None
     except (URLError, OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise InferenceError(Kind.CUT_OFF, f"No server answers at {url}: {reason}") from None
+
+
+def _opener(url: str) -> OpenerDirector:
+    """By the proxy that the environment names, but not to this machine itself."""
+    own = is_loopback(urlsplit(url).hostname or "")
+    return build_opener(ProxyHandler({})) if own else build_opener()
 
 
 def _refused(answer: Any, status: int) -> InferenceError:

@@ -67,7 +67,7 @@ class Server:
             exchange.status = CLIENT_LEFT
         finally:
             exchange.close()
-        self._tell(exchange, route.pattern if route else _ELSEWHERE, began)
+            self._tell(exchange, route.pattern if route else _ELSEWHERE, began)
 
     async def _answer(self, exchange: _Exchange, matched: Matched | None) -> Answer:
         incoming = exchange.incoming(matched.names if matched else {})

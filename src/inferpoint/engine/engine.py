@@ -13,7 +13,7 @@ from inferpoint.engine.access import MONITOR, allow
 from inferpoint.engine.batching import joined, split
 from inferpoint.engine.endpoints import TASK_SETTINGS, Endpoints, Resolved, refuse_unknown
 from inferpoint.engine.lifecycle import Lifecycle
-from inferpoint.engine.refusals import failure, refusal
+from inferpoint.engine.refusals import failure, interruption, refusal
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
 from inferpoint.model.endpoint import TaskType
@@ -163,6 +163,7 @@ class _Reading:
 
     def __init__(self, resolved: Resolved) -> None:
         assert resolved.task.reader is not None
+        self._resolved = resolved
         self._framing = resolved.task.framing()
         self._reader = resolved.task.reader(resolved.endpoint.settings)
         self._fault: InferenceError | None = None
@@ -173,7 +174,7 @@ class _Reading:
             for event in self._framing.feed(piece):
                 deltas.extend(self._reader.feed(event))
         except InferenceError as error:
-            self._fault = error
+            self._fault = error if error.upstream is None else interruption(self._resolved, error.upstream)
         return deltas
 
     def check(self) -> None:

@@ -36,6 +36,14 @@ def refusal(resolved: Resolved, call: Call, reply: Reply, now: datetime) -> Infe
     )
 
 
+def interruption(resolved: Resolved, said: Upstream) -> InferenceError:
+    """The error that a provider writes into a stream it has begun."""
+    reason = f"Received an error response for request from inference entity id [{resolved.endpoint.inference_id}]"
+    if said.message:
+        reason += f". Error message: [{said.message}]"
+    return InferenceError(kind_of_status(said.status), reason, upstream=said)
+
+
 def failure(resolved: Resolved, error: InferenceError) -> InferenceError:
     """*error* as the caller may read it.
 

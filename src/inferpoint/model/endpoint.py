@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from inferpoint.errors import Subject, invalid
+from inferpoint.model.settings import as_java
 
 
 class TaskType(StrEnum):
@@ -48,7 +49,8 @@ def resolved_type(path: TaskType | None, given: Any) -> TaskType | None:
         return path
     if not isinstance(given, str):
         raise invalid(
-            f"field [task_type] is not of the expected type. The value [{given}] cannot be converted to a [String]",
+            "field [task_type] is not of the expected type."
+            f" The value [{as_java(given)}] cannot be converted to a [String]",
             subject=Subject.SETTINGS,
         )
     if given.strip().lower() == ANY:

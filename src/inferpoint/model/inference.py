@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
+from inferpoint.errors import Subject, invalid
 from inferpoint.model.chat import Conversation
 
 
@@ -17,6 +20,17 @@ class InputType(StrEnum):
     SEARCH = "search"
     CLASSIFICATION = "classification"
     CLUSTERING = "clustering"
+
+
+def purpose(name: str) -> InputType | None:
+    """The input type called *name*, whatever its case; `unspecified` is none."""
+    word = name.strip().lower()
+    if word == "unspecified":
+        return None
+    try:
+        return InputType(word)
+    except ValueError:
+        raise invalid(f"Unrecognized input_type [{name}]", subject=Subject.ARGUMENT) from None
 
 
 @dataclass(frozen=True)
@@ -98,6 +112,10 @@ class Embeddings:
     vectors: Sequence[Any]
     usage: Usage | None = None
     cut: int = 0
+
+    def numbers(self) -> list[list[float]]:
+        """The vectors as numbers, for callers that compute with them."""
+        return [msgspec.json.decode(vector, type=list[float]) for vector in self.vectors]
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,14 @@ from urllib.parse import urlsplit
 S = TypeVar("S")
 
 HIDDEN = "***"
-_SECRET_NAME = re.compile(r"(^|_|-)(key|secret|password|token|authorization)$", re.IGNORECASE)
+# Rather too much is hidden than too little: who wrote `apiKey` for `api_key` put a key there all the same.
+_SECRET_NAME = re.compile(r"(keys?|secrets?|passwords?|token|authorization|credentials?)$", re.IGNORECASE)
 _JAVA_NAMES = {str: "String", int: "Integer", float: "Double", bool: "Boolean", dict: "Map", list: "List"}
 _TYPE_NAMES = {str: "str", int: "int", float: "float", bool: "bool", dict: "map", list: "list"}
 _JSON_TYPES: dict[Any, Any] = {Mapping: dict, tuple: list}
 _INTEGER_LIMIT = 2**31
 _LONG_LIMIT = 2**63
+_DOUBLE_LIMIT = 2**1024
 
 
 @dataclass(frozen=True)
@@ -253,6 +255,8 @@ def _wrong_type(each: Setting, value: Any) -> str | None:
     if not isinstance(value, accepted) or (isinstance(value, bool) and each.kind is not bool):
         return _not_of_type(each, value, _java_name(each))
     if each.kind is int and abs(value) >= (_LONG_LIMIT if each.wide else _INTEGER_LIMIT):
+        return _not_of_type(each, value, _java_name(each))
+    if each.kind is float and abs(value) >= _DOUBLE_LIMIT:
         return _not_of_type(each, value, _java_name(each))
     return _wrong_entry(each, value)
 

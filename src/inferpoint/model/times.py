@@ -7,6 +7,7 @@ import re
 from inferpoint.errors import Subject, invalid
 
 _UNITS = {"nanos": 1e-9, "micros": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST = 2**63 * 1e-9
 _TIME = re.compile(r"(-?[0-9]+)(\.[0-9]+)?\s*([a-z]*)")
 
 
@@ -20,7 +21,11 @@ def seconds(text: str, *, name: str) -> float:
         )
     if match[2]:
         raise invalid(f"failed to parse [{text}], fractional time values are not supported", subject=Subject.ARGUMENT)
-    return max(0.0, int(match[1]) * _UNITS.get(match[3], 0.0))
+    found = float(match[1]) * _UNITS.get(match[3], 0.0)
+    if found > _LONGEST:
+        problem = f"Values greater than {2**63 - 1} nanoseconds are not supported: {text}"
+        raise invalid(problem, subject=Subject.ARGUMENT)
+    return max(0.0, found)
 
 
 def human(span: float) -> str:

@@ -29,11 +29,11 @@ class ServerSentEvents:
 
     def feed(self, data: bytes) -> Sequence[Event]:
         """The events that *data* completes."""
+        if len(self._rest) + self._length > LONGEST_EVENT:
+            raise InferenceError(Kind.UNREADABLE, f"An event of the stream is longer than {LONGEST_EVENT} bytes")
         self._rest += data
         if not self._begun and not self._begin():
             return ()
-        if len(self._rest) + self._length > LONGEST_EVENT and b"\n" not in data:
-            raise InferenceError(Kind.UNREADABLE, f"An event of the stream is longer than {LONGEST_EVENT} bytes")
         if _LINE_END.search(data) is None and not self._rest.startswith(b"\r", -len(data) - 1):
             return ()  # an event that comes in many pieces is scanned once, not once a piece
         text, held = bytes(self._rest), b""
@@ -67,7 +67,7 @@ class ServerSentEvents:
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
-            self._length += len(value)
+            self._length += len(value) + 1
         elif name == b"event":
             self._name = value.decode("utf-8", "replace")
         return None

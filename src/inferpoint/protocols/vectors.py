@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -22,7 +23,8 @@ def dense(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
     if text.startswith(b'"'):
         return _from_base64(parse(text, str, of=of), of=of)
     # Only digits and commas between two brackets: cheaper than reading 1,536 numbers, and as sure.
-    if len(text) < 3 or text[:1] != b"[" or text[-1:] != b"]" or text[1:-1].translate(None, _NUMBERS):
+    inside = text[1:-1]
+    if text[:1] != b"[" or text[-1:] != b"]" or not inside.strip() or inside.translate(None, _NUMBERS):
         raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: an embedding is not a list of numbers")
     return raw
 
@@ -47,8 +49,9 @@ def in_order(rows: Sequence[tuple[int, Any]], *, of: str) -> list[Any]:
 
 def _from_base64(text: str, *, of: str) -> msgspec.Raw:
     try:
-        packed = base64.b64decode(text, validate=True)
-        return written(array("f", packed))
+        numbers = array("f", base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError):
-        message = f"Failed to read the {of}: an embedding is not base64 of 32-bit floats"
-        raise InferenceError(Kind.UNREADABLE, message) from None
+        numbers = array("f")
+    if not numbers or not all(map(math.isfinite, numbers)):  # JSON has no word for the others
+        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: an embedding is not base64 of 32-bit floats")
+    return written(numbers)

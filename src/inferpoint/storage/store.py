@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sql
 from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.pool import StaticPool
 
 from inferpoint.errors import InferenceError, Kind, Subject
 
@@ -96,19 +97,16 @@ class Store:
             except IntegrityError:
                 problem = f"{purpose.partition(' ')[2].capitalize()} already exists"
                 raise InferenceError(Kind.CONFLICT, problem, subject=Subject.EXISTING) from None
-            except DatabaseError as error:
-                raise InferenceError(Kind.INTERNAL, f"Failed to {purpose}: {error.orig}") from None
+            except (DatabaseError, ValueError) as error:  # a ValueError is a row that is not JSON any more
+                raise InferenceError(Kind.INTERNAL, f"Failed to {purpose}: {_reason(error)}") from None
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
 
 
-def opened(folder: Path) -> Store:
-    """The store in *folder*, its schema brought up to date; `INTERNAL` when it cannot be read."""
-    return _opened(f"sqlite:///{folder / 'inferpoint.db'}")
-
-
-def _opened(url: str) -> Store:
-    engine = sql.create_engine(url, connect_args={"check_same_thread": False})
+def opened(folder: Path | None) -> Store:
+    """The store in *folder*, or one in memory, its schema brought up to date; `INTERNAL` when it cannot be read."""
+    url = sql.URL.create("sqlite", database=str(folder / "inferpoint.db") if folder else None)
+    engine = sql.create_engine(url, connect_args={"check_same_thread": False}, poolclass=StaticPool)
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     try:
@@ -116,7 +114,7 @@ def _opened(url: str) -> Store:
             _migrate(connection)
     except (DatabaseError, sqlite3.Error) as error:
         engine.dispose()
-        raise InferenceError(Kind.INTERNAL, f"The store cannot be opened: {error}") from None
+        raise InferenceError(Kind.INTERNAL, f"The store cannot be opened: {_reason(error)}") from None
     return Store(engine)
 
 
@@ -147,6 +145,11 @@ def _migrate(connection: sql.Connection) -> None:
     config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _reason(error: Exception) -> str:
+    """The driver's own sentence: SQLAlchemy adds the statement and a link, on lines of their own."""
+    return str(error.orig if isinstance(error, DatabaseError) else error)
 
 
 def _named(inference_id: str) -> str:

@@ -11,7 +11,7 @@ from inferpoint.api.face import Incoming
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model import times
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import InferenceRequest, InputType, Texts
+from inferpoint.model.inference import InferenceRequest, InputType, Texts, purpose
 
 _PARSER = "cluster:internal/xpack/inference"
 _FIELDS = ("input", "input_type", "task_settings", "timeout")
@@ -109,13 +109,7 @@ def _input_type(body: bytes, value: Any) -> InputType | None:
         return None
     if not isinstance(value, str):
         raise _wrong_type(body, _INPUT_TYPE, value)
-    word = value.strip().lower()
-    if word == "unspecified":
-        return None
-    try:
-        return InputType(word)
-    except ValueError:
-        raise invalid(f"Unrecognized input_type [{value}]", subject=Subject.ARGUMENT) from None
+    return purpose(value)
 
 
 def _timeout(body: bytes, value: Any) -> float:

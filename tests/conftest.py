@@ -1,0 +1,75 @@
+"""How much hypothesis tries, what pure tests may not do, and the world that the others start from."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from world import World
+
+from inferpoint.storage import store
+
+settings.register_profile(
+    "inferpoint",
+    max_examples=50,
+    deadline=None,  # a busy machine is not a broken program
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("inferpoint")
+
+PURE = ("model", "protocols", "services", "api")
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pure tests make no socket; the event loop's own pair comes from the system ready made."""
+    if request.path.relative_to(Path(__file__).parent).parts[0] not in PURE:
+        return
+    made = socket.socket.__init__
+
+    def guarded(self: socket.socket, *given: Any, fileno: int | None = None) -> None:
+        assert fileno is not None or given[3:], "a test of pure functions opens a socket"
+        made(self, *given, **({} if fileno is None else {"fileno": fileno}))
+
+    monkeypatch.setattr(socket.socket, "__init__", guarded)
+
+
+@pytest.fixture(scope="session")
+def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("migrated")
+    store.opened(folder).close()
+    return folder / "inferpoint.db"
+
+
+@pytest.fixture
+def data(tmp_path: Path, _migrated: Path) -> Path:
+    """A data folder with an empty store."""
+    shutil.copy(_migrated, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def make_world(data: Path) -> Iterator[Callable[..., World]]:
+    """Makes worlds on one data folder, each after the one before was closed."""
+    made: list[World] = []
+
+    def make(*arguments: Any, **policy: Any) -> World:
+        for each in made:
+            each.store.close()
+        made.append(World(data, *arguments, **policy))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.store.close()
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    """A world whose provider answers like OpenAI."""
+    return make_world()

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import base64
+import struct
+from array import array
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.protocols.vectors import dense, in_order, length, written
+
+FLOATS = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50)
+
+
+def packed(numbers: list[float]) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()))
+
+
+@pytest.mark.parametrize("text", [b"[1]", b"[0.1,-2E+5,3e-9]", b"[ 1 ,\n\t2 ]"])
+def test_a_list_of_numbers_passes_unread(text: bytes) -> None:
+    """The text of a vector is handed on byte by byte as it came."""
+    raw = msgspec.Raw(text)
+    assert dense(raw, of="x") is raw
+
+
+@given(FLOATS)
+def test_base64_is_little_endian_floats(numbers: list[float]) -> None:
+    """Packed floats become the numbers that they are, exactly."""
+    found = msgspec.json.decode(dense(packed(numbers), of="x"), type=list[float])
+    assert array("f", found) == array("f", numbers)
+
+
+@given(FLOATS)
+def test_written_numbers_come_back_exactly(numbers: list[float]) -> None:
+    """Nine digits bring every 32-bit number back, and a vector's length is known without reading it."""
+    raw = written(numbers)
+    found = msgspec.json.decode(raw, type=list[float])
+    assert array("f", found) == array("f", numbers)
+    assert length(raw) == len(numbers)
+
+
+NOT_VECTORS = [
+    b"null", b"true", b"1", b"{}", b"[]", b"[ ]", b"[null]", b"[true]", b"[[1]]", b'["1"]', b'[1,"2"]', b"[{}]",
+    b'""', b'"!"', b'"AAA="', b'"AAAA"', b'"\\u00e9"', b'"AAAAAA"',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NOT_VECTORS)
+def test_anything_else_is_unreadable(text: bytes) -> None:
+    """What is not a list of at least one number, or base64 of one, is not what the provider promised."""
+    with pytest.raises(InferenceError, match="Failed to read the x: an embedding is not") as caught:
+        dense(msgspec.Raw(text), of="x")
+    assert caught.value.kind is Kind.UNREADABLE
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_packed_floats_that_json_cannot_write_are_unreadable(number: float) -> None:
+    """A vector with a number that is none does not become an answer that is not JSON."""
+    with pytest.raises(InferenceError, match="is not"):
+        dense(packed([1.0, number]), of="x")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_any_json_is_a_vector_or_unreadable(value: object) -> None:
+    """Whatever stands where a vector should, it is a list of numbers in the end or an error."""
+    try:
+        found = dense(msgspec.Raw(msgspec.json.encode(value)), of="x")
+    except InferenceError as error:
+        assert error.kind is Kind.UNREADABLE
+    else:
+        assert msgspec.json.decode(found, type=list[float])
+
+
+@given(st.permutations(range(8)))
+def test_rows_are_put_in_the_order_of_their_indices(order: list[int]) -> None:
+    """The provider's indices say which input a row is of."""
+    assert in_order([(index, f"row {index}") for index in order], of="x") == [f"row {index}" for index in range(8)]
+
+
+@pytest.mark.parametrize("indices", [[0, 0], [1, 2], [-1, 0], [0, 2], [0, 10**30]])
+def test_an_index_missing_or_twice_is_unreadable(indices: list[int]) -> None:
+    """No input may go without its own row."""
+    with pytest.raises(InferenceError, match="the indices are not 0 to 1"):
+        in_order([(index, None) for index in indices], of="x")

@@ -1,0 +1,214 @@
+"""The laws of the design, held by reading the source."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import inferpoint
+from inferpoint import services
+
+SOURCE = Path(inferpoint.__file__).parent
+FILES = sorted(SOURCE.rglob("*.py"))
+MODULES = [path for path in FILES if "migrations" not in path.parts]  # Alembic reads those by their paths
+
+# What is on a floor, from the ground up. Within a row nobody sees the others; rows of one floor number see upwards
+# no more than rows of different numbers do.
+FLOORS = (
+    ("errors",),
+    ("model",),
+    ("protocols", "chunking"),
+    ("services", "runtime", "storage"),  # floors 2 and 3 never see each other
+    ("engine",),
+    ("api", "config"),
+    ("app",),
+    ("library",),
+    ("", "cli", "console", "jobs", "testing"),
+    ("__main__",),
+)
+FLOOR = {name: number for number, row in enumerate(FLOORS) for name in row}
+NOT_SEEN = {("runtime", "protocols"), ("runtime", "chunking"), ("storage", "protocols"), ("storage", "chunking")}
+
+UNNAMED = {"utils", "util", "helpers", "helper", "common", "base", "manager", "managers", "misc", "core"}
+WORLD = {
+    "aiohttp", "asyncio", "concurrent", "ctypes", "fcntl", "glob", "http", "io", "logging", "multiprocessing", "os",
+    "pathlib", "platform", "prometheus_client", "random", "requests", "secrets", "select", "shutil", "signal",
+    "socket", "sqlalchemy", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib.request",
+    "uuid", "uvloop", "zoneinfo",
+}  # fmt: skip
+PURE = [path for path in MODULES if path.parent.name in ("services", "protocols", "chunking", "model")]
+FINDS = SOURCE / "services" / "__init__.py"  # it finds the services' files, and is none
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [str(path.relative_to(SOURCE)) for path in paths]
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+def place(path: Path) -> str:
+    """The part of the design that a file is of."""
+    first = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+    return "" if first == "__init__" else first
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module a file imports, with its full name, wherever in the file it does."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            assert node.module
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(path: Path) -> set[str]:
+    """The parts of the design that a file imports."""
+    found: set[str] = set()
+    for module in imports(path):
+        first, _, rest = module.partition(".")
+        part = rest.partition(".")[0]
+        if first == "inferpoint" and part and part in FLOOR:
+            found.add(part)
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
+def test_imports_go_down(path: Path) -> None:
+    """A file imports from its own part and from lower ones: never from a higher one, never from one beside it."""
+    part = place(path)
+    assert part in FLOOR, f"{part} has no floor: say in this file where it belongs"
+    for imported in ours(path) - {part}:
+        if part == "" and imported == "library":
+            continue
+        assert FLOOR[imported] < FLOOR[part], f"{part} imports {imported}"
+        assert (part, imported) not in NOT_SEEN, f"{part} imports {imported}"
+
+
+def test_no_service_imports_another() -> None:
+    """What two services share has a name of its own, in protocols."""
+    for path in (SOURCE / "services").glob("*.py"):
+        if path != FINDS:
+            assert "services" not in ours(path), path
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PURE if path != FINDS], ids=lambda path: f"{path.parent.name}/{path.name}"
+)
+def test_declarations_and_pure_functions_only(path: Path) -> None:
+    """Below the engine nothing waits, looks at a clock, draws a number or writes a log."""
+    for module in imports(path):
+        parts = module.split(".")
+        assert not {".".join(parts[:length]) for length in range(1, len(parts) + 1)} & WORLD, module
+    called = {ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}
+    assert not called & {"open", "print", "input", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
+
+
+def named_in(node: ast.AST) -> Iterator[ast.expr]:
+    """The expressions by which a node tells things apart: what it compares with, matches, looks up or is keyed by."""
+    match node:
+        case ast.Compare(left, _, comparators):
+            for each in (left, *comparators):
+                yield from each.elts if isinstance(each, ast.Tuple | ast.List | ast.Set) else (each,)
+        case ast.MatchValue(value) | ast.Subscript(slice=value):
+            yield value
+        case ast.Dict(keys):
+            yield from (key for key in keys if key is not None)
+        case ast.Call(ast.Attribute(attr="get" | "startswith" | "endswith" | "pop"), arguments):
+            yield from arguments[:1]
+        case _:
+            return
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if place(path) != "services"], ids=lambda path: str(path.relative_to(SOURCE))
+)
+def test_nothing_outside_services_knows_a_service(path: Path) -> None:
+    """No expression outside services/ compares with, matches or looks up a service's name."""
+    for node in ast.walk(tree(path)):
+        for each in named_in(node):
+            known = isinstance(each, ast.Constant) and each.value in services.names()
+            assert not known, f"{path}:{node.lineno}"  # type: ignore[attr-defined]
+
+
+def test_the_law_finds_what_it_forbids() -> None:
+    """Each way to tell a service by its name is one that the law above sees."""
+    for text in (
+        "s.name == 'openai'", "s.name in ('x', 'openai')", "d['openai']", "{'openai': 1}", "d.get('openai')",
+        "match s:\n case 'openai': pass", "'openai' != s", "s.name.startswith('openai')",
+    ):  # fmt: skip
+        found = [each for node in ast.walk(ast.parse(text)) for each in named_in(node)]
+        assert any(isinstance(each, ast.Constant) and each.value == "openai" for each in found), text
+
+
+def test_every_file_has_a_name() -> None:
+    """If it has no name, it has no place."""
+    for path in [*FILES, *(path for path in SOURCE.rglob("*") if path.is_dir())]:
+        assert not UNNAMED & set(path.stem.split("_")), path
+
+
+def test_every_module_says_what_it_is() -> None:
+    """The first line of a module could stand in a table of contents."""
+    for path in FILES:
+        if path.read_text("utf-8").strip():
+            assert ast.get_docstring(tree(path)), path
+
+
+def loaded(program: str, *arguments: str) -> set[str]:
+    """The modules that a fresh Python has read after *program*."""
+    ran = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{program}\nprint(*sys.modules)", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")},
+    )
+    assert ran.returncode == 0, ran.stderr
+    return set(ran.stdout.split())
+
+
+ASSEMBLED = """
+import asyncio, pathlib
+from inferpoint import app
+from inferpoint.api.elastic.routes import FACE
+from inferpoint.api.server import Entrance, Server
+from inferpoint.engine.engine import Policy
+folder = pathlib.Path(sys.argv[1])
+async def main():
+    async with app.assembled(app.Place(folder, folder / "models"), Policy({}), {}, lambda _: None) as parts:
+        Server(parts.engine, FACE, (), Entrance(True, 1), parts.telemetry, parts.clock)
+asyncio.run(main())
+"""
+
+
+def test_a_running_server_carries_only_what_it_uses(data: Path) -> None:
+    """Nothing of migrations, tables on a terminal or models is read by a server that is up to date."""
+    heavy = {
+        "alembic",
+        "typer",
+        "rich",
+        "numpy",
+        "onnx",
+        "onnxruntime",
+        "tokenizers",
+        "inferpoint.cli",
+        "inferpoint.library",
+    }
+    assert not loaded(ASSEMBLED, str(data)) & heavy
+
+
+def test_the_package_alone_reads_nothing_heavy() -> None:
+    """`import inferpoint` is its names and its error; everything else is read on first use."""
+    found = loaded("import inferpoint")
+    assert {name for name in found if name.startswith("inferpoint")} == {"inferpoint", "inferpoint.errors"}
+    assert not found & {"aiohttp", "sqlalchemy", "msgspec", "uvicorn", "alembic", "numpy", "cryptography", "asyncio"}
