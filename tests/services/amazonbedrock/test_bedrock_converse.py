@@ -55,7 +55,7 @@ NUMBERS = st.integers(0, 1) | st.floats(0, 1)
     st.none() | st.integers(1, 500) | st.floats(0.25, 500),
 )
 def test_the_request_is_the_one_that_the_sdk_makes(
-    provider: str, text: str, stream: bool, options: dict[str, Any], top_k: float | None  # noqa: FBT001
+    provider: str, text: str, stream: bool, options: dict[str, Any], top_k: float | None
 ) -> None:  # fmt: skip
     """Method, path with its encoding, headers and body, for the same parameters."""
     parameters: dict[str, Any] = {
