@@ -124,6 +124,16 @@ def vectors(asked: Asked) -> None:
     asked.answer([[0.6, 0.0, 0.8] for _ in ([inputs] if isinstance(inputs, str) else inputs)])
 
 
+def bedrock(asked: Asked) -> None:
+    """Answer as Amazon Bedrock documents Titan's vectors and Converse's messages."""
+    if asked.path.endswith("/invoke"):
+        asked.answer({"embedding": [0.6, 0.0, 0.8], "inputTextTokenCount": 2})
+        return
+    message = {"role": "assistant", "content": [{"text": "Very big."}]}
+    usage = {"inputTokens": 2, "outputTokens": 3, "totalTokens": 5}
+    asked.answer({"output": {"message": message}, "stopReason": "end_turn", "usage": usage})
+
+
 def silence(asked: Asked) -> None:
     """Never answer."""
     asked.until_left()
