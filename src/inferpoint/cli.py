@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from enum import StrEnum
 from http.client import HTTPException
 from pathlib import Path
@@ -206,21 +207,26 @@ def pull_model(
 
 
 def _print_stream(url: str, inference_id: str, body: Mapping[str, Any], output: Output) -> None:
+    """Print what comes, until the event that says that it is whole."""
     for data in _events(_ask(url, "POST", _path(inference_id) + "/_stream", body)):
+        whole = data == "[DONE]"
         if output is Output.JSON:
             print(data, flush=True)
-            continue
-        if data == "[DONE]":
-            print()
-            return
-        event = json.loads(data)
+        event = {"completion": [{"delta": "\n"}]} if whole else _json(data, "an event of the stream")
         if "error" in event:
             raise _refused(event, 500)
-        print("".join(piece["delta"] for piece in event["completion"]), end="", flush=True)
+        if output is Output.TABLE:
+            print("".join(piece["delta"] for piece in event["completion"]), end="", flush=True)
+        if whole:
+            return
+    raise InferenceError(Kind.CUT_OFF, f"The answer of {url} broke off before its end")
 
 
-def _events(lines: Iterator[bytes]) -> Iterator[str]:
-    return (line[len(b"data: ") :].decode().rstrip("\n") for line in lines if line.startswith(b"data: "))
+def _events(response: Any) -> Iterator[str]:
+    with response, _reading(response.url):
+        for line in response:
+            if line.startswith(b"data: "):
+                yield line[len(b"data: ") :].decode().rstrip("\n")
 
 
 def _ask(url: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -231,7 +237,8 @@ def _ask(url: str, method: str, path: str, body: Mapping[str, Any] | None = None
         return _opener(url).open(Request(url.rstrip("/") + path, data, headers, method=method), timeout=SECONDS)  # noqa: S310
     except HTTPError as error:
         with error:
-            raise _refused(_json_or_nothing(error.read()), error.code) from None
+            # A refused stream has its error in an event.
+            raise _refused(_json_or_nothing(error.read().rpartition(b"\ndata: ")[2]), error.code) from None
     except (URLError, OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise InferenceError(Kind.CUT_OFF, f"No server answers at {url}: {reason}") from None
@@ -254,8 +261,19 @@ def _refused(answer: Any, status: int) -> InferenceError:
 
 
 def _object(response: Any) -> dict[str, Any]:
-    with response:
+    with response, _reading(response.url):
         return json.loads(response.read())
+
+
+@contextlib.contextmanager
+def _reading(url: str) -> Generator[None]:
+    """An answer that ends early, or is not one of ours, as an error."""
+    try:
+        yield
+    except (OSError, HTTPException) as error:
+        raise InferenceError(Kind.CUT_OFF, f"The answer of {url} broke off: {error}") from None
+    except ValueError:
+        raise InferenceError(Kind.UNREADABLE, f"What answers at {url} is not Inferpoint") from None
 
 
 def _json_or_nothing(text: bytes) -> Any:
