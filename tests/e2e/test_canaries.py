@@ -16,7 +16,8 @@ from raw_http import Answered, ask
 from real_processes import Inferpoint
 
 # What settings without a default need to be taken; whatever is not here takes any word.
-_VALUES = {"provider": "amazontitan", "region": "us-east-1", "model": "amazon.titan-text-express-v1", "max_tokens": 5}
+_VALUES = {"provider": "amazontitan", "region": "us-east-1", "max_tokens": 5}
+PLAIN = "plain"  # the model that makes the provider answer in its usual way; others have the names of other ways
 _VARIABLES = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME")
 # What a canary looks like, also when only half of it is left, and in base64 wherever in a group of three it begins.
 TRACE = re.compile(rb"canary[0-9a-f]{9}|Y2FuYXJ5|NhbmFye|jYW5hcn")
@@ -77,8 +78,9 @@ WAYS: dict[str, tuple[int, Callable[[str], Any]]] = {
 def echo(asked: Asked) -> None:
     """Quote the caller's key in every way in which a provider may refuse or misunderstand it."""
     key = asked.headers.get("authorization") or asked.headers.get("x-api-key") or ""
-    way = asked.path.rpartition("/")[2]
-    status, words = WAYS.get(way, WAYS["plain"])
+    named = (*asked.path.split("/"), asked.json.get("model"))
+    way = next((name for name in named if name in WAYS), PLAIN)
+    status, words = WAYS[way]
     if way.startswith("stream"):
         asked.stream()
         asked.send(words(key))
@@ -120,7 +122,7 @@ def services(watch: Watch) -> Iterator[tuple[str, str, list[str], dict[str, Any]
                 for name, each in service["configurations"].items()
                 if task_type in each["supported_task_types"]
             }
-            needed = {name: _VALUES.get(name, "m") for name, each in mine.items() if each["required"]}
+            needed = {name: _VALUES.get(name, PLAIN) for name, each in mine.items() if each["required"]}
             hidden = [name for name, each in mine.items() if each["sensitive"]]
             yield service["service"], task_type, hidden, needed
 
@@ -148,7 +150,8 @@ def test_every_secret_of_every_service_stays_hidden(watch: Watch, echoing: Provi
     for service, task_type, hidden, needed in services(watch):
         for way in WAYS if hidden else ():
             given = {name: watch.canary() for name in hidden}
-            whole = config(service, given, f"{echoing.url}/{way}", needed)
+            named = {name: way if value == PLAIN else value for name, value in needed.items()}
+            whole = config(service, given, f"{echoing.url}/{way}", named)
             assert watch.put(task_type, "refused", whole).status >= 400
             inference_id = f"{service.replace('_', '-')}-{task_type.replace('_', '-')}-{way}"
             kept = watch.put(task_type, inference_id, whole, "skip_validation")
