@@ -106,9 +106,7 @@ def locked(folder: Path) -> Generator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InferenceError(
-                Kind.CONFLICT, f"The data folder {folder} is in use by another server or program"
-            ) from None
+            raise InferenceError(Kind.CONFLICT, f"The data folder {folder} is in use by another process") from None
         yield
 
 
