@@ -107,7 +107,7 @@ def locked(folder: Path) -> Generator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InferenceError(
-                Kind.CONFLICT, f"The data folder {folder} is in use by another server or program"
+                Kind.CONFLICT, f"The data folder {folder} is in use by another process"
             ) from None
         yield
 
