@@ -281,13 +281,13 @@ def test_a_stream_that_ends_before_its_end_is_cut_off(length: int) -> None:
     ],
 )
 def test_an_error_in_a_stream(kind: str, status: int, told_status: int) -> None:
-    """Its type stands for the status that it would have had; its words are Anthropic's own."""
+    """Its type stands for the status that it would have had; the words are the engine's to choose."""
     body = {"type": "error", "error": {"type": kind, "message": "Overloaded"}}
     found, error = streamed(claude(), [said([START, BLOCK, piece("He"), body, *STOP])])
     assert found == [*BEGINNING, Text("He")]
     assert error is not None
     assert error.upstream == Upstream(status, "Overloaded", kind)
-    assert told(error) == (told_status, "status_exception", "Overloaded")
+    assert told(error)[:2] == (told_status, "status_exception")
 
 
 @pytest.mark.parametrize(
