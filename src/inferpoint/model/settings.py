@@ -247,7 +247,7 @@ def _object(each: Setting, value: Any, problems: list[str]) -> Any:
     if not given:
         return None if each.required else each.default
     if extra := unknown(each.kind, given):
-        problems.append(f"{each.label} settings contain unknown entries [{as_java(extra)}]")
+        problems.append(f"{each.label.capitalize()} settings contain unknown entries [{as_java(extra)}]")
     return read(each.kind, given, scope=each.name, problems=problems)
 
 

@@ -419,7 +419,7 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"rate_limit": {"requests_per_minute": "50"}}, {},
      "field [requests_per_minute] is not of the expected type. The value [50] cannot be converted to a [Long]"),
     ({"rate_limit": {"requests_per_minute": 5, "x": 1}}, {},
-     "Rate Limit settings contain unknown entries [{x=1}]"),
+     "Rate limit settings contain unknown entries [{x=1}]"),
     ({"rate_limit": 50}, {},
      "field [rate_limit] is not of the expected type. The value [50] cannot be converted to a [Map]"),
     ({}, {"max_tokens": None}, "[task_settings] does not contain the required setting [max_tokens]"),
