@@ -12,7 +12,7 @@ import msgspec
 from inferpoint.api.face import JSON, Answer, Incoming, Route
 from inferpoint.errors import Subject, invalid
 
-PRODUCT = {"x-elastic-product": "Elasticsearch"}
+PRODUCT = ("x-elastic-product", "Elasticsearch")  # clients refuse answers without it, whoever wrote them
 _COMMON = frozenset({"pretty", "human", "error_trace", "filter_path", "format"})
 _VENDOR = re.compile(r"application/vnd\.elasticsearch\+json\s*;\s*compatible-with\s*=\s*([89])\b", re.IGNORECASE)
 _READ = re.compile(r"\s*(application/json|application/vnd\.elasticsearch\+json)\s*(;|$)", re.IGNORECASE)
@@ -27,6 +27,7 @@ def check(incoming: Incoming, route: Route) -> None:
         raise invalid(
             f"request [{incoming.path}] contains unrecognized parameter{plural}: {shown}", subject=Subject.ARGUMENT
         )
+    flag(incoming.query, "pretty")
     content_type = incoming.headers.get("content-type")
     if route.takes_body and content_type is not None and not _READ.match(content_type):
         raise invalid(f"Content-Type header [{content_type}] is not supported", subject=Subject.MEDIA_TYPE)
@@ -34,15 +35,15 @@ def check(incoming: Incoming, route: Route) -> None:
 
 def finish(answer: Answer, incoming: Incoming) -> Answer:
     """*answer* with the media type that was asked for, filtered and indented where that was asked for."""
-    headers = {**answer.headers, **PRODUCT}
+    headers = answer.headers
     if opaque := incoming.headers.get("x-opaque-id"):
-        headers["x-opaque-id"] = opaque
+        headers = {**headers, "x-opaque-id": opaque}
     if answer.content_type != JSON:
         return replace(answer, headers=headers)
     body = answer.body
     if paths := incoming.query.get("filter_path"):
         body = msgspec.json.encode(filtered(msgspec.json.decode(body), paths.split(",")))
-    if flag(incoming.query, "pretty"):
+    if incoming.query.get("pretty", "false") != "false":
         body = msgspec.json.format(body, indent=2) + b"\n"
     accepted = _VENDOR.search(incoming.headers.get("accept", ""))
     media_type = f"application/vnd.elasticsearch+json;compatible-with={accepted[1]}" if accepted else JSON
