@@ -21,6 +21,7 @@ T = TypeVar("T", Reply, Arriving)
 ATTEMPTS = 3
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 5.0
+LONGEST_ASKED = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -111,13 +112,19 @@ def pause(attempt: int, asked: float, uniform: Callable[[float, float], float]) 
 
 
 def asked_to_wait(headers: Mapping[str, str], now: datetime) -> float:
-    """What a reply asks for, in seconds: `retry-after-ms`, or `retry-after` as seconds or as an HTTP date; else 0."""
+    """What a reply asks for, in seconds: `retry-after-ms`, or `retry-after` as seconds or as an HTTP date; else 0.
+
+    At most a day, infinity included.
+    """
     milliseconds, text = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
+    seconds = 0.0
     try:
         if milliseconds:
-            return max(0.0, float(milliseconds) / 1000)
-        if text.replace(".", "", 1).isdigit():
-            return float(text)
-        return max(0.0, (parsedate_to_datetime(text).astimezone(UTC) - now).total_seconds()) if text else 0.0
+            seconds = float(milliseconds) / 1000
+        elif text.replace(".", "", 1).isdigit():
+            seconds = float(text)
+        elif text:
+            seconds = (parsedate_to_datetime(text).astimezone(UTC) - now).total_seconds()
     except (ValueError, OverflowError):
         return 0.0
+    return min(max(0.0, seconds), LONGEST_ASKED)
