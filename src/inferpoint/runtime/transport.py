@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 from typing import Protocol
 
 import aiohttp
@@ -176,6 +177,7 @@ def _readable(value: str) -> str:
     return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+@lru_cache(1024)
 def _address(text: str) -> URL:
     """*text* as it is, percent-encoding included. A number instead of a name is checked here: nothing resolves it."""
     try:
