@@ -144,6 +144,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--only", help="One kind of request, by its model: chat, one, many, stream.")
+    parser.add_argument("--share", type=float, default=1.0, help="Which part of the usual requests to make.")
     parser.add_argument("--profile", action="store_true", help="Say how to see where the time goes.")
     given = parser.parse_args()
     chosen = [work for work in works() if given.only in (None, work.model)]
@@ -156,12 +157,14 @@ def main() -> None:
                 print(f"meanwhile: py-spy record --pid {pid} --rate 500 --format raw --output where.txt")
             for work in chosen:
                 make(url, canned, work)
-                uvloop.run(ask(url, work, given.connections, work.requests // 4))  # connections and counters are made
+                uvloop.run(ask(url, work, given.connections, given.connections))  # what is made once is made
             for _ in range(given.rounds):
                 for work in chosen:
+                    requests = int(work.requests * given.share)
                     began = processor_seconds(pid)
-                    uvloop.run(ask(url, work, given.connections, work.requests))
-                    work.measured.append(work.requests / (processor_seconds(pid) - began))
+                    uvloop.run(ask(url, work, given.connections, requests))
+                    spent = max(processor_seconds(pid) - began, 1 / _TICKS)
+                    work.measured.append(requests / spent)
     for work in chosen:
         least, most = min(work.measured), max(work.measured)
         middle = statistics.median(work.measured)
