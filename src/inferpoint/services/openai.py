@@ -175,7 +175,7 @@ class _Chunk(msgspec.Struct):
     id: str = ""
     model: str = ""
     usage: _Usage | None = None
-    error: msgspec.Raw | None = None
+    error: Any = None
 
 
 class Chunks:
