@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -26,14 +27,14 @@ def refuse_foreign_page(headers: Mapping[str, str]) -> None:
     if _name(f"//{host}") not in _LOOPBACK:
         raise InferenceError(Kind.FORBIDDEN, f"The host [{host}] is not this machine; --insecure opens the server")
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and _authority(origin) != host:
         raise InferenceError(Kind.FORBIDDEN, f"The origin [{origin}] may not use this server")
 
 
 def refuse_large(headers: Mapping[str, str], most: int) -> None:
     """`TOO_LARGE` when a body says that it is larger than *most* bytes."""
     length = headers.get("content-length", "0")
-    if length.isdigit() and int(length) > most:
+    if re.fullmatch("[0-9]+", length) and float(length) > most:
         raise too_large(most)
 
 
@@ -58,6 +59,13 @@ def decoded(body: bytes, encoding: str, most: int) -> bytes:
     if not unpacker.eof or unpacker.unused_data:
         raise invalid("[1:1] the body is not one whole gzip member", subject=Subject.BODY)
     return unpacked
+
+
+def _authority(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 def _name(authority: str) -> str | None:
