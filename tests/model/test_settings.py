@@ -123,7 +123,7 @@ WRONG = [
     ("rate_limit", {"requests": 0}, "[rate_limit] Invalid value [0]. [requests] must be a positive long"),
     ("rate_limit", {"requests": 2**63}, of_type("requests", str(2**63), "Long")),
     ("rate_limit", {"requests": None}, "[rate_limit] does not contain the required setting [requests]"),
-    ("rate_limit", {"requests": 1, "x": 2}, "Rate Limit settings contain unknown entries [{x=2}]"),
+    ("rate_limit", {"requests": 1, "x": 2}, "Rate limit settings contain unknown entries [{x=2}]"),
 ]
 
 

@@ -27,7 +27,7 @@ def refuse_foreign_page(headers: Mapping[str, str]) -> None:
     if _name(f"//{host}") not in _LOOPBACK:
         raise InferenceError(Kind.FORBIDDEN, f"The host [{host}] is not this machine; --insecure opens the server")
     origin = headers.get("origin")
-    if origin is not None and _authority(origin) != host:
+    if origin is not None and origin.partition("://")[2] != host:
         raise InferenceError(Kind.FORBIDDEN, f"The origin [{origin}] may not use this server")
 
 
@@ -59,13 +59,6 @@ def decoded(body: bytes, encoding: str, most: int) -> bytes:
     if not unpacker.eof or unpacker.unused_data:
         raise invalid("[1:1] the body is not one whole gzip member", subject=Subject.BODY)
     return unpacked
-
-
-def _authority(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:
-        return None
 
 
 def _name(authority: str) -> str | None:

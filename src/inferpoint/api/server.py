@@ -61,10 +61,8 @@ class Server:
         route = self._router.find(exchange.path)
         try:
             await exchange.answer(await self._answer(exchange, route))
-        except asyncio.CancelledError:
-            if not exchange.left:
-                raise
-            exchange.status = CLIENT_LEFT
+        except asyncio.CancelledError:  # the caller left, or a stream outlived the deadline of the shutdown
+            exchange.status = CLIENT_LEFT if exchange.left else exchange.status
         finally:
             exchange.close()
             self._tell(exchange, route.pattern if route else _ELSEWHERE, began)
@@ -75,6 +73,10 @@ class Server:
             return self._face.finish(await self._act(exchange, incoming, matched), incoming)
         except InferenceError as error:
             return self._failed(error, incoming)
+        except asyncio.CancelledError:
+            if exchange.left:
+                raise
+            return self._failed(InferenceError(Kind.INTERNAL, "The server was stopped before its answer"), incoming)
         except Exception:  # noqa: BLE001 - whatever happens, the caller gets an answer and the log the reason
             print(f"{exchange.request_id} {traceback.format_exc()}", file=sys.stderr)
             problem = f"An internal error happened; the log has it under request id [{exchange.request_id}]"
@@ -205,7 +207,7 @@ class _Exchange:
         headers = {"content-type": answer.content_type, "x-request-id": self.request_id, **answer.headers}
         if answer.pieces is None:
             headers["content-length"] = str(len(answer.body))
-        if not self._read and self.headers.get("content-length", "0") != "0":
+        if not self._read and ("transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"):
             headers["connection"] = "close"  # what was not read must not be taken for the next request
         encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": answer.status, "headers": encoded})

@@ -1,0 +1,5 @@
+"""Long texts to chunks: where each begins and ends."""
+
+from inferpoint.chunking.chunker import chunk, count_words
+
+__all__ = ["chunk", "count_words"]

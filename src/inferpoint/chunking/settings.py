@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
-from inferpoint.errors import Subject, invalid
+from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.settings import as_java, public, setting, settings, unknown
 from inferpoint.model.settings import read as read_record
 
@@ -228,6 +228,16 @@ def _hold_overlap(record: Words, problems: list[str], *, given: bool) -> None:
 
 
 def _hold_separators(record: Recursive, problems: list[str]) -> None:
-    count = len(record.separators or ())
-    if count > MOST_SEPARATORS:
-        problems.append(f"separators list size [{count}] must not exceed [{MOST_SEPARATORS}]")
+    """Hold the separators to a number, and to what can be searched for."""
+    separators = record.separators or ()
+    if len(separators) > MOST_SEPARATORS:
+        problems.append(f"separators list size [{len(separators)}] must not exceed [{MOST_SEPARATORS}]")
+    if separators in SEPARATOR_GROUPS.values():
+        return
+    from inferpoint.chunking.java_regex import compiled  # noqa: PLC0415 - the module `regex` is for separators only
+
+    for separator in separators[:MOST_SEPARATORS]:
+        try:
+            compiled(separator)
+        except InferenceError as error:
+            problems.extend(error.problems)

@@ -36,6 +36,15 @@ def refusal(resolved: Resolved, call: Call, reply: Reply, now: datetime) -> Infe
     )
 
 
+def interruption(resolved: Resolved, said: Upstream) -> InferenceError:
+    """The error that a provider writes into a stream it has begun."""
+    reason = f"Received an error response for request from inference entity id [{resolved.endpoint.inference_id}]"
+    if said.message:
+        reason += f". Error message: [{said.message}]"
+    whose = "provider" if said.status == 429 else None
+    return InferenceError(kind_of_status(said.status), reason, upstream=said, whose_limit=whose)
+
+
 def failure(resolved: Resolved, error: InferenceError) -> InferenceError:
     """*error* as the caller may read it.
 
@@ -61,11 +70,12 @@ def _complaint(resolved: Resolved, reply: Reply) -> Upstream:
         said = resolved.service.complaint(reply)
     except InferenceError:  # not the error body that the provider documents: its first words are better than none
         said = Upstream(reply.status, _plain(reply))
+    said = _hidden(said, resolved.secrets)  # before it is cut: half a key would not be known for one
     return replace(said, message=said.message[:LONGEST_WORDS])
 
 
 def _plain(reply: Reply) -> str:
-    text = reply.body[:LONGEST_WORDS].decode("utf-8", "replace").strip()
+    text = reply.body.decode("utf-8", "replace").strip()
     return "" if text.startswith("<") else text  # a page for people says nothing to programs
 
 

@@ -34,7 +34,8 @@ class Setting:
     """One thing a user may set.
 
     `kind` is the JSON type (`str`, `int`, `float`, `bool`, `dict` of strings, `list` of strings) or a settings class
-    for an object of settings. Bounds are inclusive. `wide` integers have 64 bits, others 32.
+    for an object of settings. Bounds are inclusive, but for `above`. `wide` integers have 64 bits, others 32. Choices
+    that take `any_case` are kept in lower case. `pattern` is what the whole of a string must match.
     """
 
     name: str
@@ -45,6 +46,9 @@ class Setting:
     choices: tuple[str | int, ...] = ()
     at_least: float | None = None
     at_most: float | None = None
+    above: float | None = None
+    pattern: str = ""
+    any_case: bool = False
     url: bool = False
     wide: bool = False
     updatable: bool = False
@@ -69,14 +73,17 @@ def setting(
     choices: tuple[str | int, ...] = (),
     at_least: float | None = None,
     at_most: float | None = None,
+    above: float | None = None,
+    pattern: str = "",
+    any_case: bool = False,
     url: bool = False,
     wide: bool = False,
     updatable: bool = False,
 ) -> Any:
     """One setting: what it is for, and what values it takes."""
     declared = {
-        "label": label, "help": help, "choices": choices, "at_least": at_least, "at_most": at_most,
-        "url": url, "wide": wide, "updatable": updatable, "secret": False,
+        "label": label, "help": help, "choices": choices, "at_least": at_least, "at_most": at_most, "above": above,
+        "pattern": pattern, "any_case": any_case, "url": url, "wide": wide, "updatable": updatable, "secret": False,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata=declared)
 
@@ -151,7 +158,8 @@ def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for each in declared(cls):
         if each.nested:
-            found.update({f"{each.name}.{name}": inner for name, inner in described(each.kind).items()})
+            for name, inner in described(each.kind).items():
+                found[f"{each.name}.{name}"] = {**inner, "required": each.required and inner["required"]}
             continue
         found[each.name] = {
             "description": each.help,
@@ -228,7 +236,7 @@ def _value(each: Setting, value: Any, scope: str, problems: list[str]) -> Any:
         problems.append(problem)
     if each.kind is list and isinstance(value, list):
         return tuple(typing.cast("list[Any]", value))
-    return value
+    return value.lower() if each.any_case and isinstance(value, str) else value
 
 
 def _object(each: Setting, value: Any, problems: list[str]) -> Any:
@@ -239,7 +247,7 @@ def _object(each: Setting, value: Any, problems: list[str]) -> Any:
     if not given:
         return None if each.required else each.default
     if extra := unknown(each.kind, given):
-        problems.append(f"{each.label} settings contain unknown entries [{as_java(extra)}]")
+        problems.append(f"{each.label.capitalize()} settings contain unknown entries [{as_java(extra)}]")
     return read(each.kind, given, scope=each.name, problems=problems)
 
 
@@ -280,11 +288,13 @@ def _wrong_value(each: Setting, value: Any, scope: str) -> str | None:
             f"{where} Invalid url [{value}] received for field [{each.name}]."
             f" Error: unable to parse url [{value}]. Reason: {reason}"
         )
+    if each.pattern and not re.fullmatch(each.pattern, value):
+        return f"{where} Invalid value [{value}] received. [{each.name}] must match the pattern {each.pattern}"
     return _out_of_bounds(each, value, where) or _not_a_choice(each, value, where)
 
 
 def _not_a_choice(each: Setting, value: Any, where: str) -> str | None:
-    if not each.choices or value in each.choices:
+    if not each.choices or (value.lower() if each.any_case else value) in each.choices:
         return None
     allowed = ", ".join(map(str, sorted(each.choices)))  # type: ignore[type-var]
     return f"{where} Invalid value [{value}] received. [{each.name}] must be one of [{allowed}]"
@@ -296,6 +306,8 @@ def _out_of_bounds(each: Setting, value: Any, where: str) -> str | None:
         return f"{where} Invalid value [{value}]. [{each.name}] must be a positive {noun}"
     if each.at_least is not None and not value >= each.at_least:
         return f"{where} Invalid value [{float(value)}]. [{each.name}] must be {_bound('greater', each.at_least)}"
+    if each.above is not None and not value > each.above:
+        return f"{where} Invalid value [{float(value)}]. [{each.name}] must be greater than [{float(each.above)}]"
     if each.at_most is not None and not value <= each.at_most:
         return f"{where} Invalid value [{float(value)}]. [{each.name}] must be {_bound('less', each.at_most)}"
     return None

@@ -12,10 +12,13 @@ from inferpoint.engine.endpoints import Resolved
 from inferpoint.model import settings
 from inferpoint.model.http import Event
 from inferpoint.model.inference import (
+    Chunk,
+    ChunkedEmbeddings,
     Completion,
     Delta,
     Embeddings,
     InferenceResult,
+    Previewed,
     Ranked,
     Ranking,
     SparseEmbeddings,
@@ -34,6 +37,9 @@ def result(inferred: InferenceResult) -> Answer:
     match inferred:
         case Embeddings(vectors, _, cut):
             body: dict[str, Any] = {"text_embedding": [{"embedding": vector} for vector in vectors]}
+            headers = {CUT_HEADER: str(cut)} if cut else {}
+        case ChunkedEmbeddings(inputs, _, cut):
+            body = {"text_embedding": [{"chunks": [_chunk(each) for each in chunks]} for chunks in inputs]}
             headers = {CUT_HEADER: str(cut)} if cut else {}
         case SparseEmbeddings(weights):
             body = {"sparse_embedding": [{"is_truncated": cut, "embedding": found} for found, cut in weights]}
@@ -83,6 +89,30 @@ def _configurations(service: Service) -> dict[str, Any]:
         for name, setting in {**settings.described(task.settings), **settings.described(task.options)}.items():
             found.setdefault(name, {**setting, "supported_task_types": []})["supported_task_types"].append(kind.value)
     return dict(sorted(found.items()))
+
+
+def previews(found: Sequence[Sequence[Previewed]], *, with_text: bool) -> Answer:
+    """What would be the chunks of each input."""
+    inputs = [{"chunks": [_previewed(each, with_text=with_text) for each in chunks]} for chunks in found]
+    return Answer(body=msgspec.json.encode({"inputs": inputs}))
+
+
+def _previewed(each: Previewed, *, with_text: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "start_offset": each.start,
+        "end_offset": each.end,
+        "words": each.words,
+        "overlap": each.overlap,
+    }
+    return {**found, "text": each.text} if with_text else found
+
+
+def _chunk(each: Chunk) -> dict[str, Any]:
+    """A chunk in the names under which `semantic_text` stores it."""
+    found: dict[str, Any] = {"start_offset": each.start, "end_offset": each.end}
+    if each.text is not None:
+        found["text"] = each.text
+    return {**found, "embeddings": each.vector}
 
 
 def _ranked(each: Ranked) -> dict[str, Any]:

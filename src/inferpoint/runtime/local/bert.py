@@ -11,8 +11,8 @@ from math import sqrt
 from typing import Any
 
 from inferpoint.errors import invalid
-from inferpoint.runtime.extras import extra
-from inferpoint.runtime.safetensors import Tensors
+from inferpoint.runtime.local.extras import extra
+from inferpoint.runtime.local.safetensors import Tensors
 
 _OPSET = 20  # the first with an exact Gelu
 _IR_VERSION = 10

@@ -17,14 +17,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from sending import sent
 from tokenizers import Tokenizer
 
 from inferpoint.model.http import Call, Reply, json_call
-from inferpoint.runtime import local
-from inferpoint.runtime.encoder import Encoder, Pieces
-from inferpoint.runtime.local import LocalModels, plan
+from inferpoint.runtime.local import transport as local
+from inferpoint.runtime.local.encoder import Encoder, Pieces
+from inferpoint.runtime.local.transport import LocalModels, plan
 
 MODEL = "all-minilm-l6-v2"
 LIMIT = 256
@@ -49,7 +50,7 @@ def call(*inputs: str, **changes: Any) -> Call:
 
 
 async def embed(models: LocalModels, *inputs: str, **changes: Any) -> Array:
-    reply = await models.send(call(*inputs, **changes))
+    reply = await sent(models, call(*inputs, **changes))
     assert reply.status == 200, reply.body
     return np.array(json.loads(reply.body)["embeddings"])
 
@@ -109,7 +110,7 @@ def test_order(models: LocalModels, count: int) -> None:
 
 def test_no_inputs(models: LocalModels) -> None:
     """No texts give no vectors."""
-    reply = asyncio.run(models.send(call()))
+    reply = asyncio.run(sent(models, call()))
     assert json.loads(reply.body) == {"embeddings": [], "tokens": 0, "cut": 0}
 
 
@@ -124,14 +125,14 @@ def test_any_text(models: LocalModels, texts: list[str]) -> None:
 
 def test_usage(models: LocalModels) -> None:
     """Word pieces are counted as the model sees them, both end marks among them, and cut texts are counted."""
-    reply = asyncio.run(models.send(call("hello world", "", "a " * 300, truncate="end")))
+    reply = asyncio.run(sent(models, call("hello world", "", "a " * 300, truncate="end")))
     said = json.loads(reply.body)
     assert (said["tokens"], said["cut"]) == (4 + 2 + LIMIT, 1)
 
 
 def test_too_long(models: LocalModels) -> None:
     """Without leave to cut, a text that is too long is refused by its index, its count and the limit."""
-    error = refused(asyncio.run(models.send(call("short", "a " * 255, "b " * 998))))
+    error = refused(asyncio.run(sent(models, call("short", "a " * 255, "b " * 998))))
     assert "takes 256 word pieces" in error
     assert "input 1 has 257, input 2 has 1000;" in error
     assert "input 0" not in error
@@ -141,14 +142,14 @@ def test_too_long(models: LocalModels) -> None:
 
 def test_many_too_long(models: LocalModels) -> None:
     """When many texts are too long the first ten are named and the rest counted."""
-    error = refused(asyncio.run(models.send(call(*["a " * 300] * 13))))
+    error = refused(asyncio.run(sent(models, call(*["a " * 300] * 13))))
     assert "input 9 has 302 and 3 more are too long" in error
 
 
 @pytest.mark.parametrize("name", ["missing", "", "../models", "/etc", ".partial", "a\nb"])
 def test_not_installed(models: LocalModels, name: str) -> None:
     """A model that is not there is refused with what is there and how to get it, whatever its name."""
-    error = refused(asyncio.run(models.send(call("hello", model=name))))
+    error = refused(asyncio.run(sent(models, call("hello", model=name))))
     assert f"[{name}] is not installed (installed: {MODEL})" in error
     assert "`inferpoint models list`" in error
     assert "`inferpoint models import`" in error
@@ -157,7 +158,7 @@ def test_not_installed(models: LocalModels, name: str) -> None:
 def test_installed_later(tmp_path: Path, folder: Path, models: LocalModels) -> None:
     """A model that was missing is found once it is installed; nothing needs to be started again."""
     late = LocalModels(tmp_path / "later")
-    assert "installed: none" in refused(asyncio.run(late.send(call("hello"))))
+    assert "installed: none" in refused(asyncio.run(sent(late, call("hello"))))
     (tmp_path / "later").symlink_to(folder)
     assert np.array_equal(vectors(late, "hello"), vectors(models, "hello"))
     late.close()
@@ -171,7 +172,7 @@ def test_damaged(tmp_path: Path) -> None:
     (place / "model.json").write_text(json.dumps(manifest))
     (place / "tokenizer.json").write_text("{}")
     models = LocalModels(tmp_path)
-    assert "[broken] cannot be loaded" in refused(asyncio.run(models.send(call("hello", model="broken"))))
+    assert "[broken] cannot be loaded" in refused(asyncio.run(sent(models, call("hello", model="broken"))))
     models.close()
 
 
@@ -179,7 +180,7 @@ def test_damaged(tmp_path: Path) -> None:
 def test_extra_missing(models: LocalModels, monkeypatch: pytest.MonkeyPatch, library: str) -> None:
     """Without one of the libraries of the extra, the error says which and what to install."""
     monkeypatch.setitem(sys.modules, library, None)
-    error = refused(asyncio.run(models.send(call("hello"))))
+    error = refused(asyncio.run(sent(models, call("hello"))))
     assert f"[{library}] cannot be imported" in error
     assert "pip install 'inferpoint[local]'" in error
 
@@ -206,7 +207,7 @@ def test_nothing_imported_early() -> None:
 )
 def test_wrong_call(models: LocalModels, changed: Call) -> None:
     """A call that is not what is expected is refused in one sentence."""
-    assert re.match(r"Local models do|The call to the local model", refused(asyncio.run(models.send(changed))))
+    assert re.match(r"Local models do|The call to the local model", refused(asyncio.run(sent(models, changed))))
 
 
 class Numbers:
@@ -221,6 +222,7 @@ class Numbers:
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1))
+@example(np.random.default_rng(3).normal(size=2_000).astype(np.float32).tolist())
 def test_digits(numbers: list[float]) -> None:
     """Every 32-bit number is written as JSON in nine significant digits at the most, and reads back the same."""
     (text,) = Encoder(None, Numbers(numbers), LIMIT).vectors([Pieces(array("q", [2, 3]), 2)])
@@ -231,14 +233,14 @@ def test_digits(numbers: list[float]) -> None:
 
 def test_not_a_number(models: LocalModels, monkeypatch: pytest.MonkeyPatch) -> None:
     """A vector that holds no number is an error of the model's, never JSON that cannot be read."""
-    asyncio.run(models.send(call("load it")))
+    asyncio.run(sent(models, call("load it")))
     plain, broken = Encoder.vectors, Encoder(None, Numbers([1.0, float("nan")]), LIMIT)
 
     def failing(_: Encoder, batch: Sequence[Pieces]) -> list[bytes]:
         return plain(broken, batch)
 
     monkeypatch.setattr(Encoder, "vectors", failing)
-    reply = asyncio.run(models.send(call("hello")))
+    reply = asyncio.run(sent(models, call("hello")))
     assert (reply.status, json.loads(reply.body)["error"][:16]) == (500, "The model failed")
 
 
@@ -328,24 +330,27 @@ def test_cancelled(models: LocalModels, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_loaded_once(models: LocalModels, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many who ask at once for a model that is not loaded yet share one load, and one who leaves does not stop it."""
+    """Many who ask for a model that is being loaded, or waits for it, share one load; one who leaves stops nobody."""
     loads: list[int] = []
-    loading = threading.Event()
+    loading, go_on = threading.Event(), threading.Event()
     plain = local.load
 
-    def counted(folder: Path, max_tokens: int, num_threads: int) -> Encoder:
+    def slow(folder: Path, max_tokens: int, num_threads: int) -> Encoder:
         loads.append(num_threads)
         loading.set()
+        assert go_on.wait(timeout=30)
         return plain(folder, max_tokens, num_threads)
 
-    monkeypatch.setattr(local, "load", counted)
+    monkeypatch.setattr(local, "load", slow)
 
     async def crowd() -> None:
-        impatient = asyncio.create_task(embed(models, "gone"))
-        others = [asyncio.create_task(embed(models, "hello", num_threads=1 + index % 2)) for index in range(20)]
+        tasks = [asyncio.create_task(embed(models, "hello", num_threads=1 + index % 2)) for index in range(20)]
         await asyncio.to_thread(loading.wait)
-        impatient.cancel()
-        await asyncio.gather(*others)
+        assert "inputs" in refused(await sent(models, json_call("local:text_embedding", {"model": MODEL})))
+        for impatient in tasks[:4]:
+            impatient.cancel()
+        go_on.set()
+        await asyncio.gather(*tasks[4:])
 
     asyncio.run(crowd())
     assert sorted(loads) == [1, 2]

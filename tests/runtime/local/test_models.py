@@ -21,11 +21,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sending import sent
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import json_call
-from inferpoint.runtime.local import LocalModels
-from inferpoint.runtime.models import REPOSITORY, InstalledModel, find, import_model, installed, pull
+from inferpoint.runtime.local.models import REPOSITORY, InstalledModel, find, import_model, installed, pull
+from inferpoint.runtime.local.transport import LocalModels
 
 Tiny = Callable[..., Path]
 Array = np.ndarray[Any, Any]
@@ -54,7 +55,7 @@ def zipped(source: Path, wheel: Path, prefix: str = "some/package/model/") -> Pa
 def embedded(folder: Path, name: str) -> Array:
     models = LocalModels(folder)
     call = json_call("local:text_embedding", {"model": name, "inputs": list(TEXTS)})
-    reply = asyncio.run(models.send(call))
+    reply = asyncio.run(sent(models, call))
     models.close()
     assert reply.status == 200, reply.body
     return np.array(json.loads(reply.body)["embeddings"])
@@ -134,15 +135,18 @@ def test_killed(tiny: Tiny, tmp_path: Path, files_written: int) -> None:
     """An import that is killed leaves nothing installed, and the next one succeeds and cleans up."""
     source, folder = tiny(), tmp_path / "models"
     program = (
-        "import os, signal, sys; from pathlib import Path; from inferpoint.runtime.models import import_model; n = []\n"
+        "import os, signal, sys; from pathlib import Path; n = []\n"
+        "from inferpoint.runtime.local.models import import_model\n"
         f"os.fsync = lambda _: n.append(1) or len(n) == {files_written} and os.kill(os.getpid(), signal.SIGKILL)\n"
         "import_model(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     done = subprocess.run([sys.executable, "-c", program, str(source), str(folder)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert installed(folder) == []
+    (folder / ".partial" / "left.over").touch()
     model = import_model(source, folder)
     assert installed(folder) == [model]
+    assert not list(folder.rglob("left.over"))
     assert {path.name for path in folder.iterdir()} == {".lock", "tiny-model"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inferpoint.errors import InferenceError, Kind, invalid
-from inferpoint.runtime.extras import extra
+from inferpoint.runtime.local.extras import extra
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Encoder:
 
 def load(folder: Path, max_tokens: int, num_threads: int) -> Encoder:
     """The model whose `model.onnx` and `tokenizer.json` are in *folder*."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # from its import on, onnxruntime would report to Microsoft
     onnxruntime, tokenizers = extra("onnxruntime", of="local"), extra("tokenizers", of="local")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads

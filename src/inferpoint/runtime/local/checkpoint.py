@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from inferpoint.errors import invalid
-from inferpoint.runtime import safetensors
-from inferpoint.runtime.bert import Architecture, sentence_encoder
+from inferpoint.runtime.local import safetensors
+from inferpoint.runtime.local.bert import Architecture, sentence_encoder
 
 T = TypeVar("T")
 

@@ -1,0 +1,103 @@
+"""Who calls, where, and what Bedrock says when it refuses: the same for every operation."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from urllib.parse import quote
+
+import msgspec
+
+from inferpoint.errors import InferenceError, Upstream, invalid, kind_of_status
+from inferpoint.model.http import Event, Reply, parse
+from inferpoint.model.settings import secret, setting, settings
+from inferpoint.protocols.eventstream import EXCEPTION
+from inferpoint.protocols.service import RateLimit, rate_limit
+
+PROVIDERS = ("amazontitan", "anthropic", "ai21labs", "cohere", "meta", "mistral")
+REQUESTS_A_MINUTE = 240
+PHRASES = {403: "Received a permission denied error status code"}
+RETRIED = frozenset({429, 500, 503})
+# The partitions of AWS whose names end otherwise, by how their regions begin.
+SUFFIXES = {
+    "cn-": "amazonaws.com.cn",
+    "eusc-": "amazonaws.eu",
+    "us-iso-": "c2s.ic.gov",
+    "us-isob-": "sc2s.sgov.gov",
+    "us-isof-": "csp.hci.ic.gov",
+    "eu-isoe-": "cloud.adc-e.uk",
+}
+
+
+@settings
+class Account:
+    """Who calls which model of whom."""
+
+    access_key: str = secret("The AWS access key, of a user who may invoke the model.")
+    secret_key: str = secret("The AWS secret key that belongs to the access key.")
+    region: str = setting("The region where the model is deployed.", pattern=r"[a-z0-9]+(-[a-z0-9]+)+")
+    provider: str = setting("Who made the model.", choices=PROVIDERS, any_case=True)
+    model: str = setting("The id of a base model or inference profile, or an ARN.")
+    rate_limit: RateLimit | None = rate_limit()
+
+
+def available(account: Account, task: str, providers: tuple[str, ...]) -> None:
+    """`INVALID` when the provider's models cannot do *task*."""
+    if account.provider not in providers:
+        raise invalid(f"The [{task}] task type for provider [{account.provider}] is not available")
+
+
+def address(account: Account) -> str:
+    """Bedrock's runtime in the account's region."""
+    suffix = next((suffix for start, suffix in SUFFIXES.items() if account.region.startswith(start)), "amazonaws.com")
+    return f"https://bedrock-runtime.{account.region}.{suffix}"
+
+
+def operation(account: Account, origin: str, name: str) -> str:
+    """The URL of an operation on the model, whose id may hold colons and slashes."""
+    return f"{origin}/model/{quote(account.model, safe='')}/{name}"
+
+
+def group(account: Account) -> Hashable:
+    """One queue for an account, as in Elasticsearch."""
+    return account.access_key, account.secret_key
+
+
+STATUSES = {
+    "validationexception": 400,
+    "servicequotaexceededexception": 400,
+    "accessdeniedexception": 403,
+    "resourcenotfoundexception": 404,
+    "modeltimeoutexception": 408,
+    "modelerrorexception": 424,
+    "modelstreamerrorexception": 424,
+    "throttlingexception": 429,
+    "modelnotreadyexception": 429,
+    "serviceunavailableexception": 503,
+}
+
+
+class _Refusal(msgspec.Struct, rename={"upper": "Message", "type": "__type"}):
+    message: str | None = None
+    upper: str | None = None
+    type: str | None = None
+
+    @property
+    def said(self) -> str:
+        return self.message or self.upper or ""
+
+
+def complaint(reply: Reply) -> Upstream:
+    """`{"message"}` or `{"Message"}`; the type is in a header or `__type`, between a namespace and an address."""
+    said = parse(reply.body, _Refusal, of="error")
+    kind = reply.headers.get("x-amzn-errortype") or said.type or ""
+    return Upstream(reply.status, said.said, kind.partition(":")[0].rpartition("#")[2] or None)
+
+
+def raised(event: Event) -> InferenceError | None:
+    """The error that an event of a stream is, if it is one, with the status that it would have had."""
+    if not event.name.startswith(EXCEPTION):
+        return None
+    kind = event.name.removeprefix(EXCEPTION)
+    message = parse(event.data or b"{}", _Refusal, of="Amazon Bedrock stream").said
+    upstream = Upstream(STATUSES.get(kind.lower(), 500), message, kind)
+    return InferenceError(kind_of_status(upstream.status), "Received an error response", upstream=upstream)

@@ -1,0 +1,124 @@
+"""Embeddings: InvokeModel, with a body that each provider has for itself.
+
+https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embed-text.html
+https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from inferpoint.errors import Subject, invalid
+from inferpoint.model.endpoint import TaskType
+from inferpoint.model.http import Call, Reply, json_call, parse
+from inferpoint.model.inference import Embeddings, InferenceRequest, InputType, Usage
+from inferpoint.protocols import vectors
+from inferpoint.protocols.service import Limits, NoOptions, Task
+from inferpoint.services.amazonbedrock import account
+from inferpoint.services.amazonbedrock.account import Account
+
+EMBEDDINGS = "Amazon Bedrock embeddings"
+OF = f"{EMBEDDINGS} response"
+_COUNT = re.compile(r"[0-9]{1,15}")
+PURPOSES = {
+    None: "search_document",
+    InputType.INGEST: "search_document",
+    InputType.SEARCH: "search_query",
+    InputType.CLASSIFICATION: "classification",
+    InputType.CLUSTERING: "clustering",
+}
+
+
+@dataclass(frozen=True)
+class Format:
+    """What one provider's embedding models are asked, what they answer, and how many texts they take at once."""
+
+    ask: Callable[[InferenceRequest], dict[str, Any]]
+    read: Callable[[Reply], Embeddings]
+    inputs: int
+
+
+def _ask_titan(request: InferenceRequest) -> dict[str, Any]:
+    if request.input_type in (InputType.CLASSIFICATION, InputType.CLUSTERING):
+        raise invalid(
+            f"Invalid input_type [{request.input_type}]."
+            " The input_type option is not supported for provider [amazontitan]",
+            subject=Subject.SETTINGS,
+        )
+    return {"inputText": request.texts[0]}
+
+
+class _Titan(msgspec.Struct, rename="camel"):
+    embedding: msgspec.Raw
+    input_text_token_count: int | None = None
+
+
+def _read_titan(reply: Reply) -> Embeddings:
+    read = parse(reply.body, _Titan, of=OF)
+    usage = None if read.input_text_token_count is None else Usage(input=read.input_text_token_count)
+    return Embeddings([vectors.dense(read.embedding, of=OF)], usage)
+
+
+def _ask_cohere(request: InferenceRequest) -> dict[str, Any]:
+    return {"texts": request.texts, "input_type": PURPOSES[request.input_type]}
+
+
+class _Cohere(msgspec.Struct):
+    embeddings: msgspec.Raw
+
+
+class _ByType(msgspec.Struct):
+    float: list[msgspec.Raw]
+
+
+def _read_cohere(reply: Reply) -> Embeddings:
+    """A list of vectors or, by type, an object with that list in it."""
+    found = bytes(parse(reply.body, _Cohere, of=OF).embeddings)
+    rows = parse(found, _ByType, of=OF).float if found.startswith(b"{") else parse(found, list[msgspec.Raw], of=OF)
+    tokens = reply.headers.get("x-amzn-bedrock-input-token-count", "")
+    usage = Usage(input=int(tokens)) if _COUNT.fullmatch(tokens) else None
+    return Embeddings([vectors.dense(row, of=OF) for row in rows], usage)
+
+
+FORMATS = {
+    "amazontitan": Format(_ask_titan, _read_titan, inputs=1),
+    "cohere": Format(_ask_cohere, _read_cohere, inputs=96),
+}
+
+
+def check(model: Account, _options: NoOptions) -> None:
+    """Whether the provider has such models."""
+    account.available(model, TaskType.TEXT_EMBEDDING, tuple(FORMATS))
+
+
+def embed(request: InferenceRequest, model: Account, _options: NoOptions, origin: str) -> Call:
+    """A call of the model itself."""
+    call = json_call(account.operation(model, origin, "invoke"), FORMATS[model.provider].ask(request))
+    return call.with_headers({"accept": "application/json"})
+
+
+def embeddings(reply: Reply, _request: InferenceRequest, model: Account, _options: NoOptions) -> Embeddings:
+    """As the provider's models answer."""
+    return FORMATS[model.provider].read(reply)
+
+
+EMBED = Task(
+    label=EMBEDDINGS,
+    settings=Account,
+    options=NoOptions,
+    check=check,
+    encode=embed,
+    decode=embeddings,
+    limits=lambda model: Limits(inputs=FORMATS[model.provider].inputs),
+    default_rate=lambda _: account.REQUESTS_A_MINUTE,
+    rate_group=account.group,
+    similarity=lambda _: "cosine",
+    input_types=frozenset({InputType.CLASSIFICATION, InputType.CLUSTERING}),
+    phrases=account.PHRASES,
+    retried=account.RETRIED,
+)

@@ -1,0 +1,79 @@
+"""Separators mean what they mean to Java."""
+
+from __future__ import annotations
+
+import pytest
+
+from inferpoint.chunking import settings
+from inferpoint.chunking.java_regex import compiled
+from inferpoint.errors import InferenceError
+
+LINE_ENDS = "\n|\r|\x85|\u2028|\u2029|\r\n"
+
+
+@pytest.mark.parametrize(
+    ("expression", "text", "found"),
+    [
+        (".", "a\n\r\x85\u2028\u2029b", ["a", "b"]),
+        ("(?s).", "a\n", ["a", "\n"]),
+        ("(?s:.)b.", "\nbc\nb\n", ["\nbc"]),
+        ("(?-s:.)", "\n", []),
+        ("^.", "a\nb\r\nc\u2028d", ["a", "b", "c", "d"]),
+        (".$", "a\nb\r\nc\u2028d", ["a", "b", "c", "d"]),
+        ("(?-m)^.", "a\nb", ["a"]),
+        ("(?-m).$", "a\nb\n", ["b"]),
+        ("(?:(?-m)^)a|^b", "a\nb\na", ["a", "b"]),
+        (r"\s+", " \t\x0b\x85\xa0\u3000", [" \t\x0b"]),
+        (r"\S", " \x85", ["\x85"]),
+        (r"\d+", "1٣", ["1"]),
+        (r"\w+", "aé_1", ["a", "_1"]),
+        (r"[\w&&[^a]]+", "abca", ["bc"]),
+        (r"[a-c&&b-d]", "abcd", ["b", "c"]),
+        (r"[^\W\d]+", "a1é_", ["a", "_"]),
+        (r"\bb", "éb b", ["b", "b"]),
+        (r"\Ba", "aa", ["a"]),
+        (r"\R", LINE_ENDS, LINE_ENDS.split("|")),
+        (r"\h\v", " \n\xa0\u2028", [" \n", "\xa0\u2028"]),
+        (r"\Q.*[\E.", ".*[x.*", [".*[x"]),
+        (r"\Q(", "(", ["("]),
+        (r"\p{L}\pN\P{Lu}", "é1e", ["é1e"]),
+        (r"\p{Lower}\p{IsAlphabetic}", "aéé", ["aé"]),
+        (r"\p{Punct}+", "!~a\\[]", ["!~", "\\[]"]),
+        (r"\x41\x{1F600}\u0042\0103\cJ\e", "A\U0001f600BC\n\x1b", ["A\U0001f600BC\n\x1b"]),
+        (r"(?<twice>a|b)\k<twice>", "abba", ["bb"]),
+        (r"(a|b)\1", "abba", ["bb"]),
+        (r"(?i)THE ", "the The ", ["the ", "The "]),
+        (r"(?i:a)b", "Ab AB", ["Ab"]),
+        (r"[-a]|[b-]|[+--]|[c-e]", "-a+,d", ["-", "a", "+", ",", "d"]),
+        (r"[]x]", "]x", ["]", "x"]),
+        (r"[[:a:]]", ":b", [":"]),
+        (r"[a|b||~~^.{1}]", "|~^.{}", ["|", "~", "^", ".", "{", "}"]),
+        (r"a{2}b{1,}c{0,1}d++", "aabbcdd", ["aabbcdd"]),
+        (r"(?>a+)a", "aaa", []),
+        (r"(?<![a-z]{1,3})b(?=c)", "abc bc", ["b"]),
+        (r"a\.\*\-\ ", "a.*- ", ["a.*- "]),
+        (r"a\Z", "a\r\n", ["a"]),
+        (r"a\z", "a\n", []),
+        ("}", "}", ["}"]),
+        ("#  x", "#  x", ["#  x"]),
+    ],
+)
+def test_meaning(expression: str, text: str, found: list[str]) -> None:
+    """An expression finds what it finds in Java."""
+    assert [match.group() for match in compiled(expression).finditer(text)] == found
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "[a", "(a", "a)", "*a", "a**", "a{e}", "(?R)", "(*FAIL)", "(?|a|b)", "(?P<n>a)", "(?x) a", "(?U)a", r"\Ga",
+        r"\K", "\\", r"\p{Nonsense}", r"\L<names>", r"\m", "a{2,1}", r"\2", "(" * 5000 + ")" * 5000,
+    ],
+)  # fmt: skip
+def test_refuse(expression: str) -> None:
+    """What Java does not have, or we do not translate, is refused where the settings are read, with a reason."""
+    with pytest.raises(InferenceError, match="must be regular expressions: "):
+        compiled(expression)
+    problems: list[str] = []
+    settings.read({"strategy": "recursive", "separators": ["a", expression]}, problems=problems)
+    assert [problem.startswith("[chunking_settings] Invalid value [") for problem in problems] == [True]

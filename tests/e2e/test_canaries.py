@@ -1,0 +1,219 @@
+"""Secrets: planted wherever a user may put one, then looked for in all that the server wrote and answered."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emulated_provider import Asked, Provider, chunk
+from raw_http import Answered, ask
+from real_processes import Inferpoint
+
+# What settings without a default need to be taken; whatever is not here takes any word.
+_VALUES = {"provider": "amazontitan", "region": "us-east-1", "max_tokens": 5}
+PLAIN = "plain"  # the model that makes the provider answer in its usual way; others have the names of other ways
+_VARIABLES = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME")
+# What a canary looks like, also when only half of it is left, and in base64 wherever in a group of three it begins.
+TRACE = re.compile(rb"canary[0-9a-f]{9}|Y2FuYXJ5|NhbmFye|jYW5hcn")
+
+
+class Watch:
+    """What must not be seen, and all the answers that must not show it."""
+
+    def __init__(self, server: Inferpoint) -> None:
+        self.server = server
+        self.planted = 0
+        self.answers: list[bytes] = []
+
+    def canary(self, extra: str = "") -> str:
+        """A new secret."""
+        self.planted += 1
+        return f"canary{secrets.token_hex(12)}{extra}"
+
+    def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answered:
+        """Ask the server, and keep what it answers."""
+        answered = ask(self.server.url, method, path, body, headers)
+        self.answers.append(repr(dict(answered.headers)).encode() + answered.body)
+        return answered
+
+    def put(self, task_type: str, inference_id: str, config: Any, query: str = "error_trace") -> Answered:
+        """Create an endpoint, or try to."""
+        return self.ask("PUT", f"/_inference/{task_type}/{inference_id}?{query}", config)
+
+    def seen(self) -> list[str]:
+        """Where a canary is, if anywhere."""
+        # The write-ahead log has what was stored whether or not it reached the database yet.
+        places = {str(path): path.read_bytes() for path in self.server.data_dir.parent.rglob("*") if path.is_file()}
+        places |= {f"answer {number}": answer for number, answer in enumerate(self.answers)}
+        places |= {"log": self.server.written}
+        return [f"{place}: {found[0]!r}" for place, content in places.items() if (found := TRACE.search(content))]
+
+
+def _long(key: str) -> str:
+    """Words that are cut off in the middle of the key in them."""
+    return "x" * (1980 - key.find("canary")) + key
+
+
+WAYS: dict[str, tuple[int, Callable[[str], Any]]] = {
+    "plain": (401, lambda key: {"error": {"message": f"Incorrect API key provided: {key}"}}),
+    "words": (400, lambda key: f"who is {key}?".encode()),
+    "list": (422, lambda key: {"error": [f"no {key}", {"message": key}], "error_type": key}),
+    "object": (403, lambda key: {"error": {"message": key, "type": key, "code": key, "param": key}}),
+    "unknown": (404, lambda key: {"fault": {"keys": [key]}}),
+    "cut": (400, lambda key: {"error": {"message": _long(key)}}),
+    "cut-words": (400, lambda key: _long(key).encode()),
+    "shape": (200, lambda key: {"data": key, "choices": key, "embeddings": key}),
+    "nonsense": (200, str.encode),
+    "stream": (200, lambda key: chunk("so far") + b'data: {"error": {"message": "no %b"}}\n\n' % key.encode()),
+    "stream-nonsense": (200, lambda key: chunk("so far") + b"data: %b\n\n" % key.encode()),
+}
+
+
+def echo(asked: Asked) -> None:
+    """Quote the caller's key in every way in which a provider may refuse or misunderstand it."""
+    key = asked.headers.get("authorization") or asked.headers.get("x-api-key") or ""
+    named = (*asked.path.split("/"), asked.json.get("model"))
+    way = next((name for name in named if name in WAYS), PLAIN)
+    status, words = WAYS[way]
+    if way.startswith("stream"):
+        asked.stream()
+        asked.send(words(key))
+    else:
+        asked.answer(words(key), status)
+
+
+@pytest.fixture(scope="module")
+def echoing() -> Iterator[Provider]:
+    """A provider that says the keys it is given."""
+    with Provider(echo) as running:
+        yield running
+
+
+@pytest.fixture(params=["text", "json"])
+def watch(request: pytest.FixtureRequest, tmp_path: Path, echoing: Provider) -> Iterator[Watch]:
+    """A server to plant secrets on, its own key among them; at the end none of them is anywhere."""
+    key = secrets.token_bytes(32)
+    env = dict.fromkeys(_VARIABLES, echoing.url) | {"INFERPOINT_SECRET_KEY": base64.b64encode(key).decode()}
+    with Inferpoint(tmp_path / "data", f"--log-format={request.param}", env=env) as server:
+        watch = Watch(server)
+        yield watch
+        assert watch.planted
+        assert watch.answers
+        assert not watch.seen()
+        server.kill()
+        assert not watch.seen()
+        assert key not in server.written
+        assert base64.b64encode(key) not in server.written
+        assert b"Traceback" not in server.written
+
+
+def services(watch: Watch) -> Iterator[tuple[str, str, list[str], dict[str, Any]]]:
+    """Each service and task type: the names of its secrets, and a configuration without them."""
+    for service in watch.ask("GET", "/_inference/_services").json:
+        for task_type in service["task_types"]:
+            mine = {
+                name: each
+                for name, each in service["configurations"].items()
+                if task_type in each["supported_task_types"]
+            }
+            needed = {name: _VALUES.get(name, PLAIN) for name, each in mine.items() if each["required"]}
+            hidden = [name for name, each in mine.items() if each["sensitive"]]
+            yield service["service"], task_type, hidden, needed
+
+
+def config(service: str, settings: Mapping[str, Any], address: str, needed: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with *address* where it may be given."""
+    given = {**{name: value for name, value in needed.items() if name != "max_tokens"}, **settings}
+    given["rate_limit"] = {"requests_per_minute": 1_000_000}
+    if service in ("openai", "hugging_face"):
+        given["url"] = address
+    options = {name: value for name, value in needed.items() if name == "max_tokens"}
+    return {"service": service, "service_settings": given, "task_settings": options}
+
+
+def test_a_canary_is_known_in_every_form() -> None:
+    """A canary is found whole, cut in half, and in base64 at any offset: what finds nothing must be able to."""
+    canary = f"canary{secrets.token_hex(12)}".encode()
+    for content in (canary, canary[:15], *(base64.b64encode(bytes(before) + canary) for before in range(3))):
+        assert TRACE.search(content)
+
+
+def test_every_secret_of_every_service_stays_hidden(watch: Watch, echoing: Provider) -> None:
+    """Stored, shown, used, refused by its provider or changed: no secret is seen again."""
+    tried = 0
+    for service, task_type, hidden, needed in services(watch):
+        for way in WAYS if hidden else ():
+            given = {name: watch.canary() for name in hidden}
+            named = {name: way if value == PLAIN else value for name, value in needed.items()}
+            whole = config(service, given, f"{echoing.url}/{way}", named)
+            assert watch.put(task_type, "refused", whole).status >= 400
+            inference_id = f"{service.replace('_', '-')}-{task_type.replace('_', '-')}-{way}"
+            kept = watch.put(task_type, inference_id, whole, "skip_validation")
+            assert kept.status == 200, kept.body
+            path = f"/_inference/{task_type}/{inference_id}"
+            for form in ("", "/_stream"):
+                answered = watch.ask("POST", f"{path}{form}?error_trace", {"input": "x"})
+                assert answered.status >= 400 or b"event: error" in answered.body
+            new = {"service_settings": {name: watch.canary() for name in hidden}}
+            assert watch.ask("PUT", f"{path}/_update", new).status >= 400
+            watch.put(task_type, inference_id, whole)
+            watch.ask("GET", f"{path}?pretty")
+            tried += 1
+    assert tried >= 3 * len(WAYS)
+    watch.ask("GET", "/_inference")
+    watch.ask("GET", "/metrics")
+    assert watch.ask("DELETE", "/_inference/openai-completion-plain").status == 200
+
+
+def test_a_secret_of_a_wrong_type_or_in_a_wrong_place_stays_hidden(watch: Watch, echoing: Provider) -> None:
+    """What is refused is named without its value wherever its name says that it is a secret."""
+    for service, task_type, hidden, needed in services(watch):
+        for name in hidden:
+            for wrong in (
+                {"x": watch.canary()}, [watch.canary()], {"api_key": watch.canary()}, watch.canary("\r\nX-More: 1"),
+                watch.canary("\0"), watch.canary("\ud800"), {name: {name: watch.canary()}},
+            ):  # fmt: skip
+                given = {each: watch.canary() for each in hidden} | {name: wrong}
+                whole = config(service, given, echoing.url, needed)
+                assert watch.put(task_type, "wrong", whole).status >= 400
+            whole = config(service, {each: watch.canary() for each in hidden}, echoing.url, needed)
+            for place in ("task_settings", "chunking_settings", "rate_limit"):
+                astray = json.loads(json.dumps(whole))
+                section = astray["service_settings"] if place == "rate_limit" else astray
+                section[place] = {**section.get(place, {}), name: watch.canary()}
+                assert watch.put(task_type, "astray", astray).status == 400
+            for misspelt in (name.upper(), name.replace("_", ""), name.title().replace("_", ""), f"my_{name}"):
+                settings = {**whole["service_settings"], misspelt: watch.canary()}
+                assert watch.put(task_type, "misspelt", {**whole, "service_settings": settings}).status == 400
+                assert watch.put(task_type, "misspelt", {**whole, misspelt: watch.canary()}).status == 400
+
+
+def test_a_secret_in_a_broken_request_stays_hidden(watch: Watch) -> None:
+    """A body that cannot be read, a query or a header that nobody asked for is not repeated."""
+    body = json.dumps({"service": "openai", "service_settings": {"api_key": watch.canary()}}).encode()
+    for broken in (
+        body[:-2],
+        body[:-1] + b",}",
+        body + body,
+        b"\xff" + body,
+        b"[" + body + b"]",
+        body.decode().encode("utf-16"),
+    ):
+        assert watch.ask("PUT", "/_inference/completion/broken?error_trace", broken).status == 400
+    query = f"/_inference?api_key={watch.canary()}"
+    assert watch.ask("GET", query).status == 400
+    assert watch.ask("GET", f"/_inference?timeout={watch.canary()}").status == 400
+    for scheme in ("Bearer", "ApiKey", "Basic"):
+        headers = {"Authorization": f"{scheme} {watch.canary()}", "X-Api-Key": watch.canary()}
+        assert watch.ask("GET", "/_inference", headers=headers).status == 200
+        assert watch.ask("GET", "/_inference/none", headers=headers).status == 404
+        assert watch.ask("POST", "/_inference/none?error_trace", {"input": "x"}, headers).status == 404
+    for misplaced in ("api_key", "task_settings"):
+        wrong = {"input": "x", misplaced: {"api_key": watch.canary()}}
+        assert watch.ask("POST", "/_inference/none", wrong).status >= 400
