@@ -19,6 +19,7 @@ import uvloop
 
 from inferpoint import __version__, services
 from inferpoint.api import operations
+from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.server import Entrance, Server
 from inferpoint.config import Config, is_loopback
@@ -135,6 +136,8 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> None:
             uvicorn.Config(
                 application,
                 http="httptools",
+                ws="none",
+                headers=[PRODUCT],
                 lifespan="off",
                 log_config=None,
                 access_log=False,

@@ -122,8 +122,12 @@ def pause(attempt: int, asked: float, uniform: Callable[[float, float], float]) 
 
 
 def asked_to_wait(headers: Mapping[str, str], now: datetime) -> float:
-    """What a reply asks for, in seconds: `retry-after-ms`, or `retry-after` as seconds or as an HTTP date; else 0."""
+    """What a reply asks for, in seconds: `retry-after-ms`, or `retry-after` as seconds or as an HTTP date; else 0.
+
+    At most a day, infinity included.
+    """
     milliseconds, text = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
+    seconds = 0.0
     try:
         if milliseconds:
             seconds = float(milliseconds) / 1000

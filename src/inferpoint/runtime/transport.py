@@ -122,7 +122,7 @@ class _Arriving:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self.status = response.status
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        self.headers: Mapping[str, str] = {name.lower(): _readable(value) for name, value in response.headers.items()}
 
     async def read(self) -> Reply:
         pieces: list[bytes] = []
@@ -169,6 +169,11 @@ class _CheckedResolver(AbstractResolver):
 
 class _ForbiddenError(OSError):
     """The name stands for addresses that may not be called."""
+
+
+def _readable(value: str) -> str:
+    """A header's value, which may hold any bytes, as text that can be written again."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _address(text: str) -> URL:

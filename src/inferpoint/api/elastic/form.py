@@ -12,7 +12,7 @@ import msgspec
 from inferpoint.api.face import JSON, Answer, Incoming, Route
 from inferpoint.errors import Subject, invalid
 
-PRODUCT = {"x-elastic-product": "Elasticsearch"}
+PRODUCT = ("x-elastic-product", "Elasticsearch")  # clients refuse answers without it, whoever wrote them
 _COMMON = frozenset({"pretty", "human", "error_trace", "filter_path", "format"})
 _VENDOR = re.compile(r"application/vnd\.elasticsearch\+json\s*;\s*compatible-with\s*=\s*([89])\b", re.IGNORECASE)
 _READ = re.compile(r"\s*(application/json|application/vnd\.elasticsearch\+json)\s*(;|$)", re.IGNORECASE)
@@ -36,9 +36,9 @@ def check(incoming: Incoming, route: Route) -> None:
 
 def finish(answer: Answer, incoming: Incoming) -> Answer:
     """*answer* with the media type that was asked for, filtered and indented where that was asked for."""
-    headers = {**answer.headers, **PRODUCT}
+    headers = answer.headers
     if opaque := incoming.headers.get("x-opaque-id"):
-        headers["x-opaque-id"] = opaque
+        headers = {**headers, "x-opaque-id": opaque}
     if answer.content_type != JSON:
         return replace(answer, headers=headers)
     body = answer.body
