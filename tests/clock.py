@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -68,7 +69,7 @@ class FakeClock:
         """Let *seconds* pass, and everything happen that is due in them, in order."""
         end = self._now + seconds
         await settle()
-        while self._alarms and self._alarms[0][0] <= end:
+        while self._due(end):
             self._ring()
             await settle()
         self._now = end
@@ -82,7 +83,7 @@ class FakeClock:
                 await settle()
                 if task.done():
                     break
-                if self.alarms:
+                if self._due(math.inf):
                     self._ring()
                 else:
                     await asyncio.wait({task}, timeout=PATIENCE)
@@ -91,11 +92,22 @@ class FakeClock:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    def _due(self, end: float) -> bool:
+        """Whether there is an alarm not later than *end*; time does not move for those that were cancelled."""
+        while self._alarms and self._alarms[0][2].cancelled:
+            heapq.heappop(self._alarms)
+        return bool(self._alarms) and self._alarms[0][0] <= end
+
     def _ring(self) -> None:
-        moment, _, alarm = heapq.heappop(self._alarms)
-        if not alarm.cancelled:
-            self._now = max(self._now, moment)
-            alarm.act()
+        """Everything that is due at the next moment, at once, as an event loop does it."""
+        moment = self._alarms[0][0]
+        self._now = max(self._now, moment)
+        due: list[Alarm] = []
+        while self._alarms and self._alarms[0][0] <= moment:
+            due.append(heapq.heappop(self._alarms)[2])
+        for alarm in due:
+            if not alarm.cancelled:
+                alarm.act()
 
 
 async def settle() -> None:

@@ -42,7 +42,7 @@ WORLD = {
     "socket", "sqlalchemy", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib.request",
     "uuid", "uvloop", "zoneinfo",
 }  # fmt: skip
-PURE = [path for path in MODULES if path.parent.name in ("services", "protocols", "chunking", "model")]
+PURE = [path for path in MODULES if path.relative_to(SOURCE).parts[0] in ("services", "protocols", "chunking", "model")]
 FINDS = SOURCE / "services" / "__init__.py"  # it finds the services' files, and is none
 
 

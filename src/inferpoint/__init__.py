@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any
 from inferpoint.errors import InferenceError
 
 if TYPE_CHECKING:
+    from inferpoint.chunking import chunk
     from inferpoint.library import Inferpoint, connect
 
-__all__ = ["InferenceError", "Inferpoint", "__version__", "connect"]
+__all__ = ["InferenceError", "Inferpoint", "__version__", "chunk", "connect"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     """The library is read when it is first used, so that importing the package costs nothing."""
+    if name == "chunk":
+        from inferpoint.chunking import chunk  # noqa: PLC0415
+
+        return chunk
     if name in __all__:
         from inferpoint import library  # noqa: PLC0415
 

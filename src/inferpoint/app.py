@@ -93,7 +93,13 @@ def origins(environ: Mapping[str, str]) -> dict[str, str]:
     """Where services were moved to, by the variables that their own SDKs read."""
     found = (services.find(name).origin for name in services.names())
     variables = {origin.variable for origin in found if origin is not None}
-    return {name: environ[name].rstrip("/") for name in variables if environ.get(name)}
+    moved = {name: environ[name].rstrip("/") for name in variables if environ.get(name)}
+    for name, address in moved.items():
+        if not address.startswith(("http://", "https://")):
+            raise InferenceError(
+                Kind.INVALID, f"The variable {name} is not an address that begins with http:// or https://"
+            )
+    return moved
 
 
 @contextlib.contextmanager
@@ -108,9 +114,7 @@ def locked(folder: Path) -> Generator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InferenceError(
-                Kind.CONFLICT, f"The data folder {folder} is in use by another server or program"
-            ) from None
+            raise InferenceError(Kind.CONFLICT, f"The data folder {folder} is in use by another process") from None
         yield
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated_provider import Asked, Provider, vectors
+from emulated_provider import Asked, Provider, bedrock, vectors
 from raw_http import ask
 from real_processes import ROOT, Aimock, Inferpoint, environ, run
 
@@ -31,9 +31,14 @@ def aimock(home: Path) -> Iterator[Aimock]:
 
 
 @pytest.fixture(scope="session")
-def moved(aimock: Aimock) -> dict[str, str]:
-    """The variables that move the services to aimock."""
-    return {"OPENAI_BASE_URL": f"{aimock.url}/v1", "ANTHROPIC_BASE_URL": aimock.url}
+def moved(aimock: Aimock) -> Iterator[dict[str, str]]:
+    """The variables that move the services to aimock, and Bedrock, whose vectors it has not, to a stand-in."""
+    with Provider(bedrock) as amazon:
+        yield {
+            "OPENAI_BASE_URL": f"{aimock.url}/v1",
+            "ANTHROPIC_BASE_URL": aimock.url,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": amazon.url,
+        }
 
 
 @pytest.fixture(scope="session")

@@ -111,6 +111,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: _Server
 
     def do_POST(self) -> None:
@@ -126,6 +127,16 @@ def vectors(asked: Asked) -> None:
     """Answer as Text Embeddings Inference does: a vector for each input, here of three numbers."""
     inputs = asked.json["inputs"]
     asked.answer([[0.6, 0.0, 0.8] for _ in ([inputs] if isinstance(inputs, str) else inputs)])
+
+
+def bedrock(asked: Asked) -> None:
+    """Answer as Amazon Bedrock documents Titan's vectors and Converse's messages."""
+    if asked.path.endswith("/invoke"):
+        asked.answer({"embedding": [0.6, 0.0, 0.8], "inputTextTokenCount": 2})
+        return
+    message = {"role": "assistant", "content": [{"text": "Very big."}]}
+    usage = {"inputTokens": 2, "outputTokens": 3, "totalTokens": 5}
+    asked.answer({"output": {"message": message}, "stopReason": "end_turn", "usage": usage})
 
 
 def silence(asked: Asked) -> None:

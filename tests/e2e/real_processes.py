@@ -86,9 +86,9 @@ class Program:
 
     def _read(self, stream: IO[bytes]) -> None:
         with stream:
-            for line in stream:
+            while some := os.read(stream.fileno(), 65536):
                 with self._news:
-                    self._written += line
+                    self._written += some
                     self._news.notify_all()
         with self._news:
             self._news.notify_all()

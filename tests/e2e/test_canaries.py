@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,8 +16,11 @@ from raw_http import Answered, ask
 from real_processes import Inferpoint
 
 # What settings without a default need to be taken; whatever is not here takes any word.
-_VALUES = {"provider": "amazontitan", "region": "us-east-1", "model": "amazon.titan-text-express-v1", "max_tokens": 5}
+_VALUES = {"provider": "amazontitan", "region": "us-east-1", "max_tokens": 5}
+PLAIN = "plain"  # the model that makes the provider answer in its usual way; others have the names of other ways
 _VARIABLES = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME")
+# What a canary looks like, also when only half of it is left, and in base64 wherever in a group of three it begins.
+TRACE = re.compile(rb"canary[0-9a-f]{9}|Y2FuYXJ5|NhbmFye|jYW5hcn")
 
 
 class Watch:
@@ -24,13 +28,13 @@ class Watch:
 
     def __init__(self, server: Inferpoint) -> None:
         self.server = server
-        self.planted: list[str] = []
+        self.planted = 0
         self.answers: list[bytes] = []
 
     def canary(self, extra: str = "") -> str:
         """A new secret."""
-        self.planted.append(f"canary{secrets.token_hex(12)}")
-        return self.planted[-1] + extra
+        self.planted += 1
+        return f"canary{secrets.token_hex(12)}{extra}"
 
     def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answered:
         """Ask the server, and keep what it answers."""
@@ -48,17 +52,7 @@ class Watch:
         places = {str(path): path.read_bytes() for path in self.server.data_dir.parent.rglob("*") if path.is_file()}
         places |= {f"answer {number}": answer for number, answer in enumerate(self.answers)}
         places |= {"log": self.server.written}
-        traces = [trace for canary in self.planted for trace in traced(canary)]
-        return [f"{place}: {trace!r}" for place, content in places.items() for trace in traces if trace in content]
-
-
-def traced(canary: str) -> Iterator[bytes]:
-    """The forms that a secret may take: half of it, as it is or in base64, wherever in a group of three it begins."""
-    half = canary[: len(canary) // 2].encode()
-    yield half
-    for before in range(3):
-        encoded = base64.b64encode(bytes(before) + half)
-        yield encoded[4 if before else 0 : -4]
+        return [f"{place}: {found[0]!r}" for place, content in places.items() if (found := TRACE.search(content))]
 
 
 def _long(key: str) -> str:
@@ -84,8 +78,9 @@ WAYS: dict[str, tuple[int, Callable[[str], Any]]] = {
 def echo(asked: Asked) -> None:
     """Quote the caller's key in every way in which a provider may refuse or misunderstand it."""
     key = asked.headers.get("authorization") or asked.headers.get("x-api-key") or ""
-    way = asked.path.rpartition("/")[2]
-    status, words = WAYS.get(way, WAYS["plain"])
+    named = (*asked.path.split("/"), asked.json.get("model"))
+    way = next((name for name in named if name in WAYS), PLAIN)
+    status, words = WAYS[way]
     if way.startswith("stream"):
         asked.stream()
         asked.send(words(key))
@@ -127,7 +122,7 @@ def services(watch: Watch) -> Iterator[tuple[str, str, list[str], dict[str, Any]
                 for name, each in service["configurations"].items()
                 if task_type in each["supported_task_types"]
             }
-            needed = {name: _VALUES.get(name, "m") for name, each in mine.items() if each["required"]}
+            needed = {name: _VALUES.get(name, PLAIN) for name, each in mine.items() if each["required"]}
             hidden = [name for name, each in mine.items() if each["sensitive"]]
             yield service["service"], task_type, hidden, needed
 
@@ -135,10 +130,18 @@ def services(watch: Watch) -> Iterator[tuple[str, str, list[str], dict[str, Any]
 def config(service: str, settings: Mapping[str, Any], address: str, needed: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration with *address* where it may be given."""
     given = {**{name: value for name, value in needed.items() if name != "max_tokens"}, **settings}
+    given["rate_limit"] = {"requests_per_minute": 1_000_000}
     if service in ("openai", "hugging_face"):
         given["url"] = address
     options = {name: value for name, value in needed.items() if name == "max_tokens"}
     return {"service": service, "service_settings": given, "task_settings": options}
+
+
+def test_a_canary_is_known_in_every_form() -> None:
+    """A canary is found whole, cut in half, and in base64 at any offset: what finds nothing must be able to."""
+    canary = f"canary{secrets.token_hex(12)}".encode()
+    for content in (canary, canary[:15], *(base64.b64encode(bytes(before) + canary) for before in range(3))):
+        assert TRACE.search(content)
 
 
 def test_every_secret_of_every_service_stays_hidden(watch: Watch, echoing: Provider) -> None:
@@ -147,7 +150,8 @@ def test_every_secret_of_every_service_stays_hidden(watch: Watch, echoing: Provi
     for service, task_type, hidden, needed in services(watch):
         for way in WAYS if hidden else ():
             given = {name: watch.canary() for name in hidden}
-            whole = config(service, given, f"{echoing.url}/{way}", needed)
+            named = {name: way if value == PLAIN else value for name, value in needed.items()}
+            whole = config(service, given, f"{echoing.url}/{way}", named)
             assert watch.put(task_type, "refused", whole).status >= 400
             inference_id = f"{service.replace('_', '-')}-{task_type.replace('_', '-')}-{way}"
             kept = watch.put(task_type, inference_id, whole, "skip_validation")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from real_processes import ROOT, Inferpoint, environ, run
 
 _FOLDER = Path(os.environ.get("INFERPOINT_SHARED") or ROOT.parent / "shared")
 _FILE = _FOLDER / "pages" / "examples.json"
+_COUNT = itertools.count(1)
 _FORMS = [*CLIENTS, None]  # none is the console: plain HTTP
 
 
@@ -35,7 +37,8 @@ def _examples() -> Iterator[Any]:
 def filled(text: str, embedder: Provider) -> str:
     """*text* with what its reader fills in where it has angle brackets."""
     values = {"<url_endpoint>": embedder.url, "<model_id>": "claude-sonnet-4-5"}
-    return re.sub(r"<\w+>", lambda found: values.get(found[0], "made-up-" + found[0].strip("<>")), text)
+    # A new key each time: calls with the same one would wait for each other, at the pace that the provider allows.
+    return re.sub(r"<\w+>", lambda found: values.get(found[0], f"made-up-{next(_COUNT)}"), text)
 
 
 def console(text: str) -> tuple[str, str, str]:

@@ -211,7 +211,7 @@ def test_what_keeps_the_server_from_starting_is_one_sentence(data_dir: Path, env
 def test_a_folder_belongs_to_one_server(data_dir: Path) -> None:
     """A second server on a folder says so and ends; when the first is killed, the folder is free."""
     with Inferpoint(data_dir) as server:
-        assert refused(data_dir) == f"The data folder {data_dir} is in use by another server"
+        assert refused(data_dir) == f"The data folder {data_dir} is in use by another process"
         server.tell(signal.SIGKILL)
         server.ended()
         with Inferpoint(data_dir):

@@ -131,7 +131,7 @@ def test_aimock_was_asked_as_openai_is(server: Inferpoint, aimock: Aimock, compl
     """What reaches OpenAI has the model, one message of the user, and asks for usage at the stream's end."""
     text = f"tell a story to {completion}"
     streamed(server, completion, text)
-    journal = ask(aimock.url, "GET", "/__aimock/journal?limit=50").json
+    journal = ask(aimock.url, "GET", "/__aimock/journal?limit=100000").json
     (body,) = [entry["body"] for entry in journal if text in json.dumps(entry["body"])]
     assert body["model"] == "gpt-4o-mini"
     assert body["messages"] == [{"role": "user", "content": text}]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+from inferpoint.engine import chunked
 from inferpoint.engine.access import MONITOR, allow
 from inferpoint.engine.batching import joined, split
 from inferpoint.engine.endpoints import TASK_SETTINGS, Endpoints, Resolved, refuse_unknown
@@ -18,7 +20,16 @@ from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call
-from inferpoint.model.inference import Delta, InferenceRequest, InferenceResult, InputType
+from inferpoint.model.inference import (
+    Cutting,
+    Delta,
+    Embeddings,
+    InferenceRequest,
+    InferenceResult,
+    InputType,
+    Previewed,
+    Texts,
+)
 from inferpoint.model.times import human
 from inferpoint.protocols.service import Moment
 from inferpoint.runtime.clock import Clock
@@ -48,6 +59,7 @@ class Engine:
         self._outbound = outbound
         self._clock = clock
         self._origins = policy.origins
+        self._largest_chunk = policy.largest_chunk
         self.lifecycle = Lifecycle(endpoints, self._whole, validate=policy.validate, largest_chunk=policy.largest_chunk)
 
     async def infer(
@@ -71,6 +83,18 @@ class Engine:
             async for deltas in pieces:
                 yield deltas
 
+    async def preview(self, texts: Texts, cutting: Cutting) -> Sequence[Sequence[Previewed]]:
+        """The chunks of every text, without calling anybody."""
+        return await chunked.previewed(texts, chunked.wanted(cutting, None, largest=self._largest_chunk))
+
+    async def preview_on(
+        self, inference_id: str, request: InferenceRequest, cutting: Cutting, kind: TaskType | None = None
+    ) -> Sequence[Sequence[Previewed]]:
+        """The chunks that an endpoint would make of every text, without calling its provider."""
+        resolved = self._begin(inference_id, replace(request, cutting=cutting), kind)
+        settings = chunked.wanted(cutting, resolved.endpoint.chunking, largest=self._largest_chunk)
+        return await chunked.previewed(request.texts, settings)
+
     def _begin(self, inference_id: str, request: InferenceRequest, kind: TaskType | None) -> Resolved:
         """The endpoint with the options of this request, or why it cannot do what is asked."""
         allow(request.caller, MONITOR, "cluster:monitor/xpack/inference")
@@ -82,6 +106,8 @@ class Engine:
             )
         if stored.generates and len(request.texts) != 1:
             raise invalid(f"{resolved.task.label} only accepts 1 input", subject=Subject.NONE)
+        if request.cutting is not None and not stored.embeds:
+            raise invalid(f"Inputs cannot be chunked for task type [{stored}]")
         _refuse_input_type(resolved, request.input_type)
         return _with_options(resolved, request.options) if request.options else resolved
 
@@ -94,12 +120,25 @@ class Engine:
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         request = self._timed(resolved, request)
         async with _until(resolved, request):
-            batches = split(request, resolved.task.limits(resolved.endpoint.settings))
-            if len(batches) == 1:
-                results: Sequence[InferenceResult] = [await self._one(resolved, request)]
-            else:
-                results = await _together([self._one(resolved, batch) for batch in batches])
-            return joined(results, len(request.texts))
+            if request.cutting is None:
+                return await self._batched(resolved, request)
+            return await self._chunked(resolved, request, request.cutting)
+
+    async def _chunked(self, resolved: Resolved, request: InferenceRequest, cutting: Cutting) -> InferenceResult:
+        """The chunks of all inputs share the provider's calls."""
+        settings = chunked.wanted(cutting, resolved.endpoint.chunking, largest=self._largest_chunk)
+        spans = await chunked.cut(request.texts, settings)
+        result = await self._batched(resolved, replace(request, input=chunked.pieces(request.texts, spans)))
+        assert isinstance(result, Embeddings)
+        return chunked.regrouped(result, request.texts, spans, cutting)
+
+    async def _batched(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
+        batches = split(request, resolved.task.limits(resolved.endpoint.settings))
+        if len(batches) == 1:
+            results: Sequence[InferenceResult] = [await self._one(resolved, request)]
+        else:
+            results = await _together([partial(self._one, resolved, batch) for batch in batches])
+        return joined(results, len(request.texts))
 
     async def _one(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         """One call to the provider."""
@@ -197,13 +236,13 @@ async def _until(resolved: Resolved, request: InferenceRequest) -> AsyncGenerato
         raise InferenceError(Kind.TIMED_OUT, problem) from None
 
 
-async def _together(calls: Sequence[Coroutine[Any, Any, InferenceResult]]) -> Sequence[InferenceResult]:
-    """The results of several calls, a few at a time, in order; the first error ends them all."""
+async def _together(calls: Sequence[Callable[[], Awaitable[InferenceResult]]]) -> Sequence[InferenceResult]:
+    """The results of several calls, a few at a time, in order; the first error ends them all, begun or not."""
     room = asyncio.Semaphore(CALLS_AT_ONCE)
 
-    async def one(call: Coroutine[Any, Any, InferenceResult]) -> InferenceResult:
+    async def one(call: Callable[[], Awaitable[InferenceResult]]) -> InferenceResult:
         async with room:
-            return await call
+            return await call()
 
     try:
         async with asyncio.TaskGroup() as group:

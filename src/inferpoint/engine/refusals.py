@@ -41,7 +41,8 @@ def interruption(resolved: Resolved, said: Upstream) -> InferenceError:
     reason = f"Received an error response for request from inference entity id [{resolved.endpoint.inference_id}]"
     if said.message:
         reason += f". Error message: [{said.message}]"
-    return InferenceError(kind_of_status(said.status), reason, upstream=said)
+    whose = "provider" if said.status == 429 else None
+    return InferenceError(kind_of_status(said.status), reason, upstream=said, whose_limit=whose)
 
 
 def failure(resolved: Resolved, error: InferenceError) -> InferenceError:

@@ -58,18 +58,32 @@ class Documents:
 
 
 @dataclass(frozen=True)
+class Cutting:
+    """That the inputs are to be cut into chunks, and how.
+
+    `settings` are chunking settings not yet checked; None are the endpoint's. With `fold` no input has more than 512
+    chunks.
+    """
+
+    settings: Mapping[str, Any] | None = None
+    return_text: bool = False
+    fold: bool = True
+
+
+@dataclass(frozen=True)
 class InferenceRequest:
     """What any face wants done.
 
-    `options` are task settings for this request only, not yet checked. `params` are fields of a face with no place
-    elsewhere. `timeout` is in seconds; None is what is usual for the task. `deadline` follows from it when the walk
-    begins, in seconds of the clock's monotonic time.
+    `options` are task settings for this request only, not yet checked. With `cutting` each input is cut into chunks.
+    `params` are fields of a face with no place elsewhere. `timeout` is in seconds; None is what is usual for the task.
+    `deadline` follows from it when the walk begins, in seconds of the clock's monotonic time.
     """
 
     input: Texts | Documents | Conversation
     input_type: InputType | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    cutting: Cutting | None = None
     stream: bool = False
     timeout: float | None = None
     deadline: float | None = None
@@ -116,6 +130,36 @@ class Embeddings:
     def numbers(self) -> list[list[float]]:
         """The vectors as numbers, for callers that compute with them."""
         return [msgspec.json.decode(vector, type=list[float]) for vector in self.vectors]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of an input, with its offsets in code points and its vector as JSON text."""
+
+    start_offset: int
+    end_offset: int
+    vector: Any
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class ChunkedEmbeddings:
+    """For each input its chunks, in order."""
+
+    inputs: Sequence[Sequence[Chunk]]
+    usage: Usage | None = None
+    cut: int = 0
+
+
+@dataclass(frozen=True)
+class Previewed:
+    """What would be a chunk: its offsets, the words in it, how many of them the chunk before has too."""
+
+    start_offset: int
+    end_offset: int
+    words: int
+    overlap: int
+    text: str
 
 
 @dataclass(frozen=True)
@@ -173,7 +217,7 @@ class Completion:
     model: str = ""
 
 
-InferenceResult = Embeddings | SparseEmbeddings | Ranking | Completion
+InferenceResult = Embeddings | ChunkedEmbeddings | SparseEmbeddings | Ranking | Completion
 
 
 @dataclass(frozen=True)

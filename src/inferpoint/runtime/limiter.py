@@ -31,11 +31,14 @@ class Place:
 
 @dataclass
 class _Group:
-    """One queue: who waits, in the order of arrival, and when the next of them may go."""
+    """One queue: who waits, in the order of arrival, and when the next of them may go.
+
+    Whoever is called is told when the one after it may go.
+    """
 
     interval: float
     free_at: float
-    waiting: dict[asyncio.Future[None], None] = field(default_factory=dict[asyncio.Future[None], None])
+    waiting: dict[asyncio.Future[float], None] = field(default_factory=dict[asyncio.Future[float], None])
     timer: Timer | None = None
 
 
@@ -73,14 +76,14 @@ class Limiter:
         return sum(len(group.waiting) for group in self._groups.values())
 
     async def _wait(self, group: _Group) -> None:
-        turn = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         group.waiting[turn] = None
         self._arm(group)
         try:
             await turn
         except asyncio.CancelledError:
             if group.waiting.pop(turn, turn) is turn and not turn.cancelled():
-                self._give_back(group)
+                self._give_back(group, turn.result())
             raise
         finally:
             self._arm(group)
@@ -104,12 +107,14 @@ class Limiter:
             del group.waiting[turn]
             if not turn.done():  # its caller has left but does not know it yet
                 group.free_at = now + group.interval
-                turn.set_result(None)
+                turn.set_result(group.free_at)
                 break
         self._arm(group)
 
-    def _give_back(self, group: _Group) -> None:
+    def _give_back(self, group: _Group, next_at: float) -> None:
         """The one whose turn it was has left between being called and going: the next may have it."""
+        if group.free_at != next_at:
+            return  # on a loop that is late somebody else has gone since, and the turn is over
         group.free_at -= group.interval
         if group.timer is not None:
             group.timer.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -235,12 +236,8 @@ def _broken(event: Event) -> InferenceError:
     """An error after the headers said 200: its type stands for the status that it would have had."""
     said = complaint(Reply(500, event.data))
     status = STATUSES.get(said.type or "", 500)
-    return InferenceError(
-        kind_of_status(status),
-        said.message or "Received an error response",
-        upstream=Upstream(status, said.message, said.type),
-        whose_limit="provider" if status == 429 else None,
-    )
+    upstream = replace(said, status=status)
+    return InferenceError(kind_of_status(status), "Received an error response", upstream=upstream)
 
 
 def _group(account: Account) -> Hashable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from typing import Any
 
@@ -45,7 +46,7 @@ def embeddings(reply: Reply, _request: InferenceRequest, _model: Settings, _opti
     else:
         rows = parse(reply.body, _Toolkit, of=OF).embeddings
     tokens = reply.headers.get("x-compute-tokens", "")
-    usage = Usage(input=int(tokens)) if tokens.isascii() and tokens.isdigit() else None
+    usage = Usage(input=int(tokens)) if re.fullmatch("[0-9]{1,18}", tokens) else None
     return Embeddings([vectors.dense(row, of=OF) for row in rows], usage)
 
 
@@ -69,9 +70,9 @@ def _words(found: Any) -> str:
             return found
         case {"message": str(message)}:
             return message
-        case [*parts]:
-            return "; ".join(map(_words, parts))
-        case _:
+        case [*parts] if all(isinstance(part, str) for part in parts):
+            return "; ".join(parts)
+        case _:  # whatever it is, and however deep
             return msgspec.json.encode(found).decode()
 
 

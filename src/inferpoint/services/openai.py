@@ -151,6 +151,8 @@ class _Completion(msgspec.Struct):
 def completion(reply: Reply, _request: InferenceRequest, _model: Account, _options: Options) -> Completion:
     """Every choice, in its order."""
     read = parse(reply.body, _Completion, of=f"{COMPLETIONS} response")
+    if not read.choices:
+        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {COMPLETIONS} response: it has no choice")
     choices = [Choice(_said(choice.message), reason=choice.finish_reason) for choice in read.choices]
     return Completion(choices, read.usage.read() if read.usage else None, read.id, read.model)
 

@@ -281,13 +281,13 @@ def test_a_stream_that_ends_before_its_end_is_cut_off(length: int) -> None:
     ],
 )
 def test_an_error_in_a_stream(kind: str, status: int, told_status: int) -> None:
-    """Its type stands for the status that it would have had; its words are Anthropic's own."""
+    """Its type stands for the status that it would have had; the words are the engine's to choose."""
     body = {"type": "error", "error": {"type": kind, "message": "Overloaded"}}
     found, error = streamed(claude(), [said([START, BLOCK, piece("He"), body, *STOP])])
     assert found == [*BEGINNING, Text("He")]
     assert error is not None
     assert error.upstream == Upstream(status, "Overloaded", kind)
-    assert told(error) == (told_status, "status_exception", "Overloaded")
+    assert told(error)[:2] == (told_status, "status_exception")
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ WRONG: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({"rate_limit": {"requests_per_minute": "50"}}, {},
      "field [requests_per_minute] is not of the expected type. The value [50] cannot be converted to a [Long]"),
     ({"rate_limit": {"requests_per_minute": 5, "x": 1}}, {},
-     "Rate Limit settings contain unknown entries [{x=1}]"),
+     "Rate limit settings contain unknown entries [{x=1}]"),
     ({"rate_limit": 50}, {},
      "field [rate_limit] is not of the expected type. The value [50] cannot be converted to a [Map]"),
     ({}, {"max_tokens": None}, "[task_settings] does not contain the required setting [max_tokens]"),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
 
+from inferpoint.api.elastic import chunks
 from inferpoint.api.face import Incoming
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model import times
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import InferenceRequest, InputType, Texts, purpose
+from inferpoint.model.inference import Cutting, InferenceRequest, InputType, Texts, purpose
 
 _PARSER = "cluster:internal/xpack/inference"
-_FIELDS = ("input", "input_type", "task_settings", "timeout")
+_FIELDS = ("input", "input_type", "task_settings", "timeout", chunks.CHUNKED, *chunks.FIELDS)
+_PREVIEW_FIELDS = ("input", *chunks.FIELDS)
 _TOKENS: dict[Any, str] = {
     str: "VALUE_STRING",
     bool: "VALUE_BOOLEAN",
@@ -40,10 +42,7 @@ def json_object(incoming: Incoming) -> dict[str, Any]:
 
 def inference(incoming: Incoming, kind: TaskType | None) -> InferenceRequest:
     """What to infer. The query's timeout goes before the body's."""
-    body = json_object(incoming)
-    for name in body:
-        if name not in _FIELDS:
-            raise _wrong_field(incoming.body, name, "unknown field [{name}]")
+    body = _known(incoming, _FIELDS)
     options = _options(incoming.body, body)
     problems: list[str] = []
     texts = _texts(incoming.body, body.get("input"), problems)
@@ -52,16 +51,33 @@ def inference(incoming: Incoming, kind: TaskType | None) -> InferenceRequest:
         problems.append(f"Field [input_type] cannot be specified for task type [{kind}]")
     if problems:
         raise invalid(*problems, subject=Subject.REQUEST)
-    if input_type is None and (kind is None or kind.embeds) and isinstance(options.get(_INPUT_TYPE), str):
-        # Kibana's connector says it here, whatever the service.
-        input_type = _input_type(incoming.body, options[_INPUT_TYPE])
+    if (kind is None or kind.embeds) and isinstance(options.get(_INPUT_TYPE), str):
+        # Kibana's connector says it here, whatever the service; what stands at the top goes before it.
+        input_type = input_type or _input_type(incoming.body, options[_INPUT_TYPE])
         options = {name: value for name, value in options.items() if name != _INPUT_TYPE}
     seconds = timeout(incoming.query)
     if seconds is None and body.get("timeout") is not None:
         seconds = _timeout(incoming.body, body["timeout"])
     return InferenceRequest(
-        texts, input_type, options=options, timeout=seconds, caller=incoming.caller, request_id=incoming.request_id
+        texts,
+        input_type,
+        options=options,
+        cutting=chunks.cutting(body, incoming.query),
+        timeout=seconds,
+        caller=incoming.caller,
+        request_id=incoming.request_id,
     )
+
+
+def preview(incoming: Incoming) -> tuple[InferenceRequest, Cutting]:
+    """Which texts to cut, and how."""
+    body = _known(incoming, _PREVIEW_FIELDS)
+    problems: list[str] = []
+    texts = _texts(incoming.body, body.get("input"), problems)
+    if problems:
+        raise invalid(*problems, subject=Subject.REQUEST)
+    request = InferenceRequest(texts, caller=incoming.caller, request_id=incoming.request_id)
+    return request, chunks.asked_for(body)
 
 
 def timeout(query: Mapping[str, str]) -> float | None:
@@ -75,6 +91,14 @@ def position(body: bytes, name: str) -> str:
     at = max(0, body.find(msgspec.json.encode(name)))
     line, column = body.count(b"\n", 0, at) + 1, at - body.rfind(b"\n", 0, at)
     return f"[{line}:{column}]"
+
+
+def _known(incoming: Incoming, names: Sequence[str]) -> dict[str, Any]:
+    body = json_object(incoming)
+    for name in body:
+        if name not in names:
+            raise _wrong_field(incoming.body, name, "unknown field [{name}]")
+    return body
 
 
 def _texts(body: bytes, value: Any, problems: list[str]) -> Texts:

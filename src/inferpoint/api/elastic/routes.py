@@ -9,6 +9,7 @@ import msgspec
 
 from inferpoint import services
 from inferpoint.api.elastic import errors, read, write
+from inferpoint.api.elastic.chunks import CHUNKED
 from inferpoint.api.elastic.form import check, finish, flag
 from inferpoint.api.face import EVENT_STREAM, Answer, Face, Incoming, Route
 from inferpoint.engine.engine import Engine
@@ -91,6 +92,16 @@ async def infer(engine: Engine, incoming: Incoming) -> Answer:
     return write.result(await engine.infer(incoming.names["inference_id"], request, kind))
 
 
+async def preview(engine: Engine, incoming: Incoming) -> Answer:
+    """What would be the chunks of some texts, by an endpoint's settings or by the request's alone."""
+    request, cutting = read.preview(incoming)
+    if "inference_id" in incoming.names:
+        found = await engine.preview_on(incoming.names["inference_id"], request, cutting, _type(incoming))
+    else:
+        found = await engine.preview(request.texts, cutting)
+    return write.previews(found, with_text=cutting.return_text)
+
+
 async def stream(engine: Engine, incoming: Incoming) -> Answer:
     """A result as it comes. The status is known with the first piece, so an error before it has its own."""
     kind = _type(incoming)
@@ -130,6 +141,7 @@ def _type(incoming: Incoming) -> TaskType | None:
 
 
 _TIMEOUT = frozenset({"timeout"})
+_INFER = frozenset({"timeout", CHUNKED})
 _PUT = frozenset({"timeout", "skip_validation"})
 _UPDATE = frozenset({"timeout", "master_timeout"})
 _DELETE = frozenset({"dry_run", "force"})
@@ -149,8 +161,11 @@ FACE = Face(
         Route("PUT", "/_inference/{task_type}/{inference_id}/_update", update, _UPDATE, takes_body=True),
         Route("DELETE", "/_inference/{inference_id}", delete, _DELETE),
         Route("DELETE", "/_inference/{task_type}/{inference_id}", delete, _DELETE),
-        Route("POST", "/_inference/{inference_id}", infer, _TIMEOUT, takes_body=True),
-        Route("POST", "/_inference/{task_type}/{inference_id}", infer, _TIMEOUT, takes_body=True),
+        Route("POST", "/_inference/{inference_id}", infer, _INFER, takes_body=True),
+        Route("POST", "/_inference/{task_type}/{inference_id}", infer, _INFER, takes_body=True),
+        Route("POST", "/_inference/_chunk", preview, takes_body=True),
+        Route("POST", "/_inference/{inference_id}/_chunk", preview, takes_body=True),
+        Route("POST", "/_inference/{task_type}/{inference_id}/_chunk", preview, takes_body=True),
         Route("POST", "/_inference/{inference_id}/_stream", stream, _TIMEOUT, takes_body=True),
         Route("POST", "/_inference/{task_type}/{inference_id}/_stream", stream, _TIMEOUT, takes_body=True),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -12,10 +13,13 @@ from inferpoint.engine.endpoints import Resolved
 from inferpoint.model import settings
 from inferpoint.model.http import Event
 from inferpoint.model.inference import (
+    Chunk,
+    ChunkedEmbeddings,
     Completion,
     Delta,
     Embeddings,
     InferenceResult,
+    Previewed,
     Ranked,
     Ranking,
     SparseEmbeddings,
@@ -34,6 +38,9 @@ def result(inferred: InferenceResult) -> Answer:
     match inferred:
         case Embeddings(vectors, _, cut):
             body: dict[str, Any] = {"text_embedding": [{"embedding": vector} for vector in vectors]}
+            headers = {CUT_HEADER: str(cut)} if cut else {}
+        case ChunkedEmbeddings(inputs, _, cut):
+            body = {"text_embedding": [{"chunks": [_chunk(each) for each in chunks]} for chunks in inputs]}
             headers = {CUT_HEADER: str(cut)} if cut else {}
         case SparseEmbeddings(weights):
             body = {"sparse_embedding": [{"is_truncated": cut, "embedding": found} for found, cut in weights]}
@@ -83,6 +90,25 @@ def _configurations(service: Service) -> dict[str, Any]:
         for name, setting in {**settings.described(task.settings), **settings.described(task.options)}.items():
             found.setdefault(name, {**setting, "supported_task_types": []})["supported_task_types"].append(kind.value)
     return dict(sorted(found.items()))
+
+
+def previews(found: Sequence[Sequence[Previewed]], *, with_text: bool) -> Answer:
+    """What would be the chunks of each input."""
+    inputs = [{"chunks": [_previewed(each, with_text=with_text) for each in chunks]} for chunks in found]
+    return Answer(body=msgspec.json.encode({"inputs": inputs}))
+
+
+def _previewed(each: Previewed, *, with_text: bool) -> dict[str, Any]:
+    found = asdict(each)
+    return found if with_text else {name: value for name, value in found.items() if name != "text"}
+
+
+def _chunk(each: Chunk) -> dict[str, Any]:
+    """A chunk in the names under which `semantic_text` stores it."""
+    found: dict[str, Any] = {"start_offset": each.start_offset, "end_offset": each.end_offset}
+    if each.text is not None:
+        found["text"] = each.text
+    return {**found, "embeddings": each.vector}
 
 
 def _ranked(each: Ranked) -> dict[str, Any]:

@@ -99,10 +99,5 @@ def raised(event: Event) -> InferenceError | None:
         return None
     kind = event.name.removeprefix(EXCEPTION)
     message = parse(event.data or b"{}", _Refusal, of="Amazon Bedrock stream").said
-    status = STATUSES.get(kind.lower(), 500)
-    return InferenceError(
-        kind_of_status(status),
-        f"Received [{kind}] in the stream" + (f". Error message: [{message}]" if message else ""),
-        upstream=Upstream(status, message, kind),
-        whose_limit="provider" if status == 429 else None,
-    )
+    upstream = Upstream(STATUSES.get(kind.lower(), 500), message, kind)
+    return InferenceError(kind_of_status(upstream.status), "Received an error response", upstream=upstream)

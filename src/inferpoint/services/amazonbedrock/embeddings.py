@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from inferpoint.services.amazonbedrock.account import Account
 
 EMBEDDINGS = "Amazon Bedrock embeddings"
 OF = f"{EMBEDDINGS} response"
+_COUNT = re.compile(r"[0-9]{1,15}")
 PURPOSES = {
     None: "search_document",
     InputType.INGEST: "search_document",
@@ -79,7 +81,7 @@ def _read_cohere(reply: Reply) -> Embeddings:
     found = bytes(parse(reply.body, _Cohere, of=OF).embeddings)
     rows = parse(found, _ByType, of=OF).float if found.startswith(b"{") else parse(found, list[msgspec.Raw], of=OF)
     tokens = reply.headers.get("x-amzn-bedrock-input-token-count", "")
-    usage = Usage(input=int(tokens)) if tokens.isascii() and tokens.isdigit() else None
+    usage = Usage(input=int(tokens)) if _COUNT.fullmatch(tokens) else None
     return Embeddings([vectors.dense(row, of=OF) for row in rows], usage)
 
 

@@ -1,0 +1,110 @@
+"""Long inputs to chunks and back: each input's chunks with their vectors, no more than 512 of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from inferpoint.chunking import chunk, count_words
+from inferpoint.chunking.settings import ChunkingSettings, read
+from inferpoint.errors import InferenceError, Kind, Subject, invalid
+from inferpoint.model.inference import Chunk, ChunkedEmbeddings, Cutting, Embeddings, Previewed, Texts
+from inferpoint.protocols import vectors
+
+T = TypeVar("T")
+Span = tuple[int, int]
+
+MOST_CHUNKS = 512
+LARGE = 64 * 1024  # characters; what takes longer than a millisecond leaves the event loop
+
+
+def wanted(cutting: Cutting, stored: ChunkingSettings | None, *, largest: int) -> ChunkingSettings:
+    """The chunking settings of a request: its own, held to the same bounds as an endpoint's, or the *stored* ones."""
+    if cutting.settings is None and stored is not None:
+        return stored
+    problems: list[str] = []
+    found = read(cutting.settings, largest=largest, problems=problems)
+    if found is None:
+        raise invalid(*problems, subject=Subject.SETTINGS)
+    return found
+
+
+async def cut(texts: Texts, settings: ChunkingSettings) -> Sequence[Sequence[Span]]:
+    """The spans of every text."""
+    return await off_the_loop(texts, lambda: [chunk(text, settings, clock=time.monotonic) for text in texts])
+
+
+async def previewed(texts: Texts, settings: ChunkingSettings) -> Sequence[Sequence[Previewed]]:
+    """The chunks of every text, with the words in each and those it shares with the one before."""
+    spans = await cut(texts, settings)
+    return await off_the_loop(texts, lambda: [_described(*each) for each in zip(texts, spans, strict=True)])
+
+
+def preview(text: str, settings: ChunkingSettings) -> Sequence[Previewed]:
+    """The chunks of one text, for programs that have no other requests to go on with."""
+    return _described(text, chunk(text, settings, clock=time.monotonic))
+
+
+async def off_the_loop(texts: Texts, work: Callable[[], T]) -> T:
+    """*work* on *texts*, in a thread when they are long: other requests go on meanwhile."""
+    return await asyncio.to_thread(work) if sum(map(len, texts)) > LARGE else work()
+
+
+def pieces(texts: Texts, spans: Sequence[Sequence[Span]]) -> Texts:
+    """The text of every chunk, of all inputs in one row."""
+    return tuple(text[start:end] for text, own in zip(texts, spans, strict=True) for start, end in own)
+
+
+def regrouped(
+    embedded: Embeddings, texts: Texts, spans: Sequence[Sequence[Span]], cutting: Cutting
+) -> ChunkedEmbeddings:
+    """The vectors of one row of chunks, given back to the inputs that the chunks are of."""
+    row = iter(embedded.vectors)
+    inputs = [[(span, next(row)) for span in own] for own in spans]
+    if cutting.fold:
+        inputs = [_folded(chunks) for chunks in inputs]
+    found = [list(_chunks(text, chunks, cutting)) for text, chunks in zip(texts, inputs, strict=True)]
+    return ChunkedEmbeddings(found, embedded.usage, embedded.cut)
+
+
+def _chunks(text: str, chunks: Sequence[tuple[Span, Any]], cutting: Cutting) -> Iterator[Chunk]:
+    for (start, end), vector in chunks:
+        yield Chunk(start, end, vector, text[start:end] if cutting.return_text else None)
+
+
+def _folded(chunks: list[tuple[Span, Any]]) -> list[tuple[Span, Any]]:
+    """At most 512 chunks, by Elasticsearch's rule: the i-th of n goes to slot i·512 // n, whose vector is a mean."""
+    count = len(chunks)
+    if count <= MOST_CHUNKS:
+        return chunks
+    slots: list[list[tuple[Span, Any]]] = [[] for _ in range(MOST_CHUNKS)]
+    for index, each in enumerate(chunks):
+        slots[index * MOST_CHUNKS // count].append(each)
+    return [((slot[0][0][0], slot[-1][0][1]), _mean([vector for _, vector in slot])) for slot in slots]
+
+
+def _mean(found: Sequence[Any]) -> Any:
+    if len(found) == 1:
+        return found[0]
+    rows = [msgspec.json.decode(vector, type=list[float]) for vector in found]
+    if len({len(row) for row in rows}) != 1:
+        raise InferenceError(Kind.UNREADABLE, "The provider answered embeddings of different lengths")
+    return vectors.written(sum(column) / len(rows) for column in zip(*rows, strict=True))
+
+
+def _described(text: str, spans: Sequence[Span]) -> Sequence[Previewed]:
+    shared = [(start, max(start, before)) for (start, _), before in zip(spans, _ends_before(spans), strict=True)]
+    words, overlaps = count_words(text, spans), count_words(text, shared)
+    return [
+        Previewed(start, end, count, overlap, text[start:end])
+        for (start, end), count, overlap in zip(spans, words, overlaps, strict=True)
+    ]
+
+
+def _ends_before(spans: Sequence[Span]) -> Sequence[int]:
+    """For each span the end of the one before it; before the first there is nothing."""
+    return [0, *(end for _, end in spans[:-1])]

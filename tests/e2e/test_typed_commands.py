@@ -1,0 +1,215 @@
+"""The command line as a person types it, against a running server and without one."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from emulated_provider import Asked, Provider, chunk
+from raw_http import ask
+from real_processes import Inferpoint, Program, environ, run
+
+PROGRAM = str(Path(sys.executable).parent / "inferpoint")
+OPENAI = {"service": "openai", "service_settings": {"api_key": "sk-test", "model_id": "gpt-4o-mini"}}
+Type = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def typed(server: Inferpoint, home: Path) -> Type:
+    """A function that runs a command about the shared server."""
+
+    def run_command(*words: str, given: str = "", url: str = server.url) -> subprocess.CompletedProcess[str]:
+        return run([PROGRAM, *words], environ(home, {"INFERPOINT_URL": url}), given)
+
+    return run_command
+
+
+def printed(done: subprocess.CompletedProcess[str]) -> str:
+    """What a command that succeeded printed."""
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return done.stdout
+
+
+def sentence(done: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence of a command that failed."""
+    assert done.returncode != 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("inferpoint: ")
+    return line.removeprefix("inferpoint: ")
+
+
+@pytest.fixture
+def nobody() -> str:
+    """An address where no server listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    return f"http://127.0.0.1:{port}"
+
+
+def test_an_endpoint_lives_by_commands(typed: Type, inference_id: str, tmp_path: Path) -> None:
+    """An endpoint is put, got, listed, tested, called and deleted, as JSON and as a table."""
+    put = json.loads(printed(typed("endpoints", "put", inference_id, json.dumps(OPENAI), "--task-type", "completion")))
+    assert put["inference_id"] == inference_id
+    assert json.loads(printed(typed("endpoints", "get", inference_id))) == put
+    assert put in json.loads(printed(typed("endpoints", "list", "-o", "json")))
+    for table in (typed("endpoints", "list"), typed("endpoints", "get", inference_id, "-o", "table")):
+        assert re.search(rf"│ {inference_id} +│ completion +│ openai ", printed(table))
+    assert "Very big." in printed(typed("endpoints", "test", inference_id))
+    assert printed(typed("infer", inference_id, "how big")) == "Very big.\n"
+    answer = printed(typed("infer", inference_id, "how big", "-o", "json", "--task-settings", '{"user": "u"}'))
+    assert json.loads(answer) == {"completion": [{"result": "Very big."}]}
+    assert printed(typed("infer", inference_id, given="how big")) == "Very big.\n"
+    assert printed(typed("endpoints", "delete", inference_id)) == f"Deleted {inference_id}\n"
+    assert sentence(typed("endpoints", "get", inference_id)) == f"Inference endpoint not found [{inference_id}]"
+    (tmp_path / "endpoint.json").write_text(json.dumps({**OPENAI, "task_type": "completion"}))
+    assert inference_id in printed(typed("endpoints", "put", inference_id, str(tmp_path / "endpoint.json")))
+    printed(typed("endpoints", "delete", inference_id))
+    config = json.dumps({**OPENAI, "task_type": "completion"})
+    assert inference_id in printed(typed("endpoints", "put", inference_id, "-", "-o", "table", given=config))
+
+
+def test_a_stream_is_printed(typed: Type, completion: str) -> None:
+    """`--stream` prints the text as it comes, or the events."""
+    story = "Once upon a time there was an index of — naïve — vectors. 👋 They lived happily.\n"
+    assert printed(typed("infer", completion, "tell a story", "--stream")) == story
+    lines = printed(typed("infer", completion, "--stream", "-o", "json", given="tell a story")).splitlines()
+    assert lines.pop() == "[DONE]"
+    assert "".join(json.loads(line)["completion"][0]["delta"] for line in lines) + "\n" == story
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_stream_that_fails_is_a_failure(typed: Type, completion: str, form: str) -> None:
+    """A stream refused or broken off is one sentence with the provider's words and an exit status, whatever came."""
+    refused = typed("infer", completion, "wrong key", "--stream", "-o", form)
+    assert "Incorrect API key provided" in sentence(refused)
+    broken = typed("infer", completion, "stop early", "--stream", "-o", form)
+    assert broken.stdout
+    assert "OpenAI chat completions" in sentence(broken)
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_server_that_dies_in_a_stream_is_a_failure(
+    tmp_path: Path, home: Path, provider: Callable[..., Provider], form: str
+) -> None:
+    """When the server is killed in the middle of a stream the command says so in one sentence."""
+    half = provider(begin)
+    settings = {"api_key": "sk-test", "model_id": "m", "url": half.url}
+    config = {"service": "openai", "service_settings": settings}
+    with Inferpoint(tmp_path / "data") as server:
+        assert ask(server.url, "PUT", "/_inference/completion/chat?skip_validation=true", config).status == 200
+        words = [PROGRAM, "infer", "chat", "x", "--stream", "-o", form, "--url", server.url]
+        with Program(words, environ(home)) as command:
+            command.until(b"first")
+            server.kill()
+            assert command.ended() == 1
+            said = command.written
+    assert b"broke off" in said
+    assert b"Traceback" not in said
+
+
+def begin(asked: Asked) -> None:
+    """Begin to answer, and never end."""
+    asked.stream()
+    asked.send(chunk("first"))
+    asked.until_left()
+
+
+def test_the_local_model_is_imported_listed_and_used(
+    typed: Type, server: Inferpoint, local_model: str, inference_id: str
+) -> None:
+    """A model imported beside a running server is listed, and embeds for it at once."""
+    folder = ("--data-dir", str(server.data_dir))
+    (listed,) = json.loads(printed(typed("models", "list", *folder, "-o", "json")))
+    assert (listed["name"], listed["dimensions"], listed["max_tokens"]) == (local_model, 384, 256)
+    assert listed["sha256"] == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    assert local_model in printed(typed("models", "list", *folder))
+    config = json.dumps({"service": "elasticsearch", "service_settings": {"model_id": local_model}})
+    put = json.loads(printed(typed("endpoints", "put", inference_id, config, "--task-type", "text_embedding")))
+    assert put["service_settings"]["dimensions"] == 384
+    assert printed(typed("endpoints", "test", inference_id)).endswith("text_embedding, 384 dimensions\n")
+    texts = ("How do I reset my password?", "I forgot my login credentials.", "The cat sat on the mat.")
+    lines = printed(typed("infer", inference_id, *texts, "--input-type", "search")).splitlines()
+    one, near, far = (json.loads(line)["embedding"] for line in lines)
+    assert sum(a * b for a, b in zip(one, near, strict=True)) > 2 * sum(a * b for a, b in zip(one, far, strict=True))
+    assert "256" in sentence(typed("infer", inference_id, "long " * 300))
+
+
+def test_services_and_version_are_printed(typed: Type, home: Path) -> None:
+    """What there is, and which version, the same by both names of the program."""
+    listed = json.loads(printed(typed("services", "-o", "json")))
+    assert {"service": "openai", "name": "OpenAI", "task_types": ["text_embedding", "completion"]} in listed
+    assert "Hugging Face" in printed(typed("services"))
+    version = printed(typed("version"))
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", version)
+    assert printed(run([sys.executable, "-m", "inferpoint", "version"], environ(home))) == version
+
+
+@pytest.mark.parametrize("words", [["--help"], ["endpoints", "--help"], ["serve", "--help"], ["infer", "--help"]])
+def test_help_is_printed(typed: Type, words: list[str]) -> None:
+    """Every command explains itself."""
+    assert "usage: " in printed(typed(*words)).lower()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["endpoints", "get", "none"], "Inference endpoint not found [none]"),
+        (["endpoints", "get", "a/b c"], "Inference endpoint not found [a/b c]"),
+        (["endpoints", "delete", "none"], "Inference endpoint not found [none]"),
+        (["endpoints", "test", "none"], "Inference endpoint not found [none]"),
+        (["infer", "none", "x"], "Inference endpoint not found [none]"),
+        (["infer", "none", "x", "--stream"], "Inference endpoint not found [none]"),
+        (["infer", "none", "x", "--task-settings", "{"], "--task-settings is not JSON"),
+        (["infer", "none", "x", "--task-settings", "[]"], "task_settings"),
+        (["endpoints", "put", "x", "{"], "the argument is not JSON"),
+        (["endpoints", "put", "x", "/nowhere/file"], "The file /nowhere/file cannot be read"),
+        (["endpoints", "put", "x", "{}"], "model is missing required setting [task_type]"),
+        (["endpoints", "put", "UPPER", '{"task_type": "completion"}'], "Invalid inference_id; 'UPPER'"),
+        (["endpoints", "put", "x", "-"], "standard input is not JSON"),
+        (["models", "import", "/nowhere/model.whl"], "/nowhere/model.whl"),
+        (["serve", "--host", "0.0.0.0"], "Refusing to listen on 0.0.0.0"),
+        (["serve", "--data-dir", "/proc/none"], "cannot be used"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "one sentence",
+)
+def test_what_fails_is_one_sentence(typed: Type, words: list[str], said: str) -> None:
+    """A failure is one sentence on standard error, without a traceback, and an exit status."""
+    assert said in sentence(typed(*words))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["endpoints", "list"], ["endpoints", "delete", "x"], ["infer", "x", "y"], ["infer", "x", "y", "--stream"]],
+    ids=" ".join,
+)
+def test_without_a_server_the_address_is_named(typed: Type, nobody: str, words: list[str]) -> None:
+    """When no server listens, one sentence names the address that was tried."""
+    assert sentence(typed(*words, url=nobody)).startswith(f"No server answers at {nobody}: ")
+    assert sentence(typed(*words, "--url", nobody)).startswith(f"No server answers at {nobody}: ")
+
+
+def test_another_server_is_told_from_ours(typed: Type, provider: Callable[..., Provider]) -> None:
+    """An address where something else listens is one sentence too."""
+    page = provider(lambda asked: asked.answer(b"<html>It works!</html>"))
+    assert sentence(typed("infer", "x", "y", url=page.url))
+    assert sentence(typed("infer", "x", "y", "--stream", url=page.url))
+    assert sentence(typed("endpoints", "list", url="nonsense"))
+    assert sentence(typed("endpoints", "list", url="ftp://127.0.0.1"))
+
+
+@pytest.mark.parametrize(
+    "words", [["nonsense"], ["endpoints", "put"], ["infer"], ["serve", "--nonsense"]], ids=" ".join
+)
+def test_a_wrong_command_ends_with_its_usage(typed: Type, words: list[str]) -> None:
+    """What cannot be understood has exit status 2 and says how to do it."""
+    done = typed(*words)
+    assert done.returncode == 2
+    assert "usage: " in done.stderr.lower()
+    assert "Traceback" not in done.stderr
