@@ -130,8 +130,8 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> None:
     policy = Policy(origins(environ), not config.skip_validation, config.max_chunk_size)
     async with assembled(place, policy, environ, access_log(config.log_format, sys.stderr)) as parts:
         entrance = Entrance(is_loopback(config.host), config.max_body_bytes)
-        watched: list[_Uvicorn] = []
-        routes = operations.routes(parts.telemetry.exposition, stopping=lambda: any(s.should_exit for s in watched))
+        stopping = asyncio.Event()
+        routes = operations.routes(parts.telemetry.exposition, stopping=stopping.is_set)
         application = Server(parts.engine, FACE, routes, entrance, parts.telemetry, parts.clock)
         server = _Uvicorn(
             uvicorn.Config(
@@ -148,9 +148,8 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> None:
                 timeout_graceful_shutdown=config.shutdown_seconds,
             )
         )
-        watched.append(server)
         for name in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(name, server.stop)
+            asyncio.get_running_loop().add_signal_handler(name, server.stop, stopping)
         gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
         gc.set_threshold(10_000, 20, 20)
         _announce(config, listener)
@@ -160,7 +159,8 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> None:
 class _Uvicorn(uvicorn.Server):
     """A server that ends by returning: uvicorn's own would raise the signal again and exit with its number."""
 
-    def stop(self) -> None:
+    def stop(self, stopping: asyncio.Event) -> None:
+        stopping.set()
         self.force_exit = self.should_exit
         self.should_exit = True
 
