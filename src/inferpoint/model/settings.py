@@ -176,6 +176,11 @@ def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def looks_secret(name: str) -> bool:
+    """Whether what is called *name* is a secret, as far as its name tells."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def as_java(value: Any) -> str:
     """A JSON value as Java prints it, which is how Elasticsearch's errors quote it; what looks secret is hidden."""
     match value:
@@ -185,7 +190,7 @@ def as_java(value: Any) -> str:
             return "true" if value else "false"
         case Mapping():
             items = typing.cast("Mapping[str, Any]", value).items()
-            shown = (f"{k}={HIDDEN if _SECRET_NAME.search(k) else as_java(v)}" for k, v in items)
+            shown = (f"{k}={HIDDEN if looks_secret(k) else as_java(v)}" for k, v in items)
             return "{" + ", ".join(shown) + "}"
         case list() | tuple():
             return "[" + ", ".join(map(as_java, typing.cast("Sequence[Any]", value))) + "]"
