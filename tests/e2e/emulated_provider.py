@@ -79,6 +79,10 @@ class Provider:
         self._server.hang_up()
         self._server.server_close()
 
+    def hang_up(self) -> None:
+        """End every connection."""
+        self._server.hang_up()
+
     def next(self) -> Asked:
         """Wait for the next request."""
         return self.asked.get(timeout=PATIENCE)

@@ -43,6 +43,11 @@ class Program:
         self.kill()
 
     @property
+    def pid(self) -> int:
+        """Its process, as the system numbers it."""
+        return self._process.pid
+
+    @property
     def written(self) -> bytes:
         """All that it has written to standard output and standard error."""
         with self._news:

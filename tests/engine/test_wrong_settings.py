@@ -253,7 +253,13 @@ def of_url() -> list[Case]:
         "https://a:x/": "Port could not be cast to integer value as 'x'",
     }
     return [
-        (f"{make.__name__}: url {url}", EMBEDDING, make({"url": url}), SETTINGS, bad_url(url, reason))
+        (
+            f"{make.__name__}: url {url}",
+            EMBEDDING,
+            make({"url": url}),
+            SETTINGS,
+            bad_url(url.replace("user:pw", "***"), reason),
+        )
         for make in (openai, hugging_face)
         for url, reason in reasons.items()
     ]

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inferpoint import services
+from inferpoint.model.endpoint import TaskType
 from inferpoint.model.settings import (
     as_java,
     declared,
@@ -116,7 +117,7 @@ WRONG = [
     ("url", "http://a b", url_problem("http://a b", "Illegal character")),
     ("url", "http://a/\n", url_problem("http://a/\n", "Illegal character")),
     ("url", "<url_endpoint>", url_problem("<url_endpoint>", "Illegal character")),
-    ("url", "http://a:b@c/", url_problem("http://a:b@c/", "user information is not allowed")),
+    ("url", "http://a:b@c/", url_problem("http://***@c/", "user information is not allowed")),
     ("url", "http://a:99999/", url_problem("http://a:99999/", "Port out of range 0-65535")),
     ("url", "http://[::1", url_problem("http://[::1", "Invalid IPv6 URL")),
     ("rate_limit", 5, of_type("rate_limit", "5", "Map")),
@@ -316,3 +317,23 @@ def test_a_description_says_what_a_declaration_says() -> None:
     assert found["rate_limit.requests"]["label"] == "Rate Limit"
     assert "rate_limit" not in found
     assert "default_value" not in found["url"]
+
+
+@pytest.mark.parametrize("name", ["Authorization", "x-api-key", "API-Key", "apikey", "Cookie", "Proxy-Authorization"])
+def test_a_header_that_carries_a_key_is_refused(name: str) -> None:
+    """Headers are shown as they are, so none may hold a key; the value is not in the error."""
+    problems: list[str] = []
+    options = services.find("openai").tasks[TaskType.COMPLETION].options
+    assert read(options, {"headers": {name: "sk-canary"}}, scope="task_settings", problems=problems) is None
+    assert problems == [
+        f"Map field [headers] must not hold [{name}], which would be shown; keys belong in secret settings"
+    ]
+
+
+def test_a_password_in_an_address_is_not_repeated() -> None:
+    """An address with a user and a password is refused without saying either."""
+    problems: list[str] = []
+    settings = services.find("hugging_face").tasks[TaskType.TEXT_EMBEDDING].settings
+    read(settings, {"api_key": "k", "url": "https://user:canary@host/x"}, scope="s", problems=problems)
+    assert problems[0].startswith("[s] Invalid url [https://***@host/x] received")
+    assert "canary" not in problems[0]

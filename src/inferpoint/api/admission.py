@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 from urllib.parse import urlsplit
@@ -33,7 +34,7 @@ def refuse_foreign_page(headers: Mapping[str, str]) -> None:
 def refuse_large(headers: Mapping[str, str], most: int) -> None:
     """`TOO_LARGE` when a body says that it is larger than *most* bytes."""
     length = headers.get("content-length", "0")
-    if length.isdigit() and int(length) > most:
+    if re.fullmatch("[0-9]+", length) and float(length) > most:
         raise too_large(most)
 
 

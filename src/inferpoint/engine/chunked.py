@@ -41,7 +41,12 @@ async def cut(texts: Texts, settings: ChunkingSettings) -> Sequence[Sequence[Spa
 async def previewed(texts: Texts, settings: ChunkingSettings) -> Sequence[Sequence[Previewed]]:
     """The chunks of every text, with the words in each and those it shares with the one before."""
     spans = await cut(texts, settings)
-    return await off_the_loop(texts, lambda: [_preview(*each) for each in zip(texts, spans, strict=True)])
+    return await off_the_loop(texts, lambda: [_described(*each) for each in zip(texts, spans, strict=True)])
+
+
+def preview(text: str, settings: ChunkingSettings) -> Sequence[Previewed]:
+    """The chunks of one text, for programs that have no other requests to go on with."""
+    return _described(text, chunk(text, settings, clock=time.monotonic))
 
 
 async def off_the_loop(texts: Texts, work: Callable[[], T]) -> T:
@@ -91,7 +96,7 @@ def _mean(found: Sequence[Any]) -> Any:
     return vectors.written(sum(column) / len(rows) for column in zip(*rows, strict=True))
 
 
-def _preview(text: str, spans: Sequence[Span]) -> Sequence[Previewed]:
+def _described(text: str, spans: Sequence[Span]) -> Sequence[Previewed]:
     shared = [(start, max(start, before)) for (start, _), before in zip(spans, _ends_before(spans), strict=True)]
     words, overlaps = count_words(text, spans), count_words(text, shared)
     return [

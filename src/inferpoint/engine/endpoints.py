@@ -14,7 +14,7 @@ from inferpoint import services
 from inferpoint.chunking import settings as chunking
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
-from inferpoint.model.endpoint import Endpoint, TaskType
+from inferpoint.model.endpoint import Endpoint, TaskType, task_type
 from inferpoint.protocols.service import RateLimit, Service, Task
 from inferpoint.storage.store import Store, StoredEndpoint
 from inferpoint.storage.vault import Vault
@@ -255,15 +255,15 @@ def _chunking(config: Mapping[str, Any], task_type: TaskType, problems: list[str
 
 def _typed(row: StoredEndpoint, secrets: Mapping[str, str]) -> Resolved:
     """An endpoint as it was stored: settings it no longer knows are passed over, so that no old row is lost."""
-    task_type = TaskType(row.task_type)
-    service, task = _task(row.service, task_type)
+    kind = task_type(row.task_type)
+    service, task = _task(row.service, kind)
     problems: list[str] = []
     record = settings.read(task.settings, {**row.settings, **secrets}, scope=SERVICE_SETTINGS, problems=problems)
     options = settings.read(task.options, row.options, scope=TASK_SETTINGS, problems=problems)
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
     cut = None if row.chunking is None else chunking.accept(row.chunking)
-    endpoint = Endpoint(row.inference_id, task_type, row.service, record, options, cut, row.version, row.dimensions)
+    endpoint = Endpoint(row.inference_id, kind, row.service, record, options, cut, row.version, row.dimensions)
     return Resolved(endpoint, service, task)
 
 

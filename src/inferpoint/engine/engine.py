@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from inferpoint.engine import chunked
@@ -136,7 +137,7 @@ class Engine:
         if len(batches) == 1:
             results: Sequence[InferenceResult] = [await self._one(resolved, request)]
         else:
-            results = await _together([self._one(resolved, batch) for batch in batches])
+            results = await _together([partial(self._one, resolved, batch) for batch in batches])
         return joined(results, len(request.texts))
 
     async def _one(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
@@ -235,13 +236,13 @@ async def _until(resolved: Resolved, request: InferenceRequest) -> AsyncGenerato
         raise InferenceError(Kind.TIMED_OUT, problem) from None
 
 
-async def _together(calls: Sequence[Coroutine[Any, Any, InferenceResult]]) -> Sequence[InferenceResult]:
-    """The results of several calls, a few at a time, in order; the first error ends them all."""
+async def _together(calls: Sequence[Callable[[], Awaitable[InferenceResult]]]) -> Sequence[InferenceResult]:
+    """The results of several calls, a few at a time, in order; the first error ends them all, begun or not."""
     room = asyncio.Semaphore(CALLS_AT_ONCE)
 
-    async def one(call: Coroutine[Any, Any, InferenceResult]) -> InferenceResult:
+    async def one(call: Callable[[], Awaitable[InferenceResult]]) -> InferenceResult:
         async with room:
-            return await call
+            return await call()
 
     try:
         async with asyncio.TaskGroup() as group:

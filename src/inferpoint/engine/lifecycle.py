@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -139,8 +140,17 @@ class Lifecycle:
 
 
 async def _written(write: Coroutine[Any, Any, None]) -> None:
-    """Wait for *write*, which goes on to its end when the caller leaves: memory and store stay the same."""
-    await asyncio.shield(write)
+    """Wait for *write*, which goes on to its end when the caller leaves: memory and store stay the same.
+
+    The wait ends with it, so that whoever changes the endpoint next finds it done.
+    """
+    writing = asyncio.ensure_future(write)
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        with contextlib.suppress(InferenceError):
+            await asyncio.shield(writing)
+        raise
 
 
 def _refuse_other_type(resolved: Resolved, kind: TaskType | None) -> None:

@@ -133,10 +133,10 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A piece of an input, from `start` to `end` in code points, and its vector as JSON text."""
+    """A piece of an input, with its offsets in code points and its vector as JSON text."""
 
-    start: int
-    end: int
+    start_offset: int
+    end_offset: int
     vector: Any
     text: str | None = None
 
@@ -152,10 +152,10 @@ class ChunkedEmbeddings:
 
 @dataclass(frozen=True)
 class Previewed:
-    """What would be a chunk: its span, the words in it, how many of them the chunk before has too."""
+    """What would be a chunk: its offsets, the words in it, how many of them the chunk before has too."""
 
-    start: int
-    end: int
+    start_offset: int
+    end_offset: int
     words: int
     overlap: int
     text: str

@@ -21,6 +21,8 @@ S = TypeVar("S")
 HIDDEN = "***"
 # Rather too much is hidden than too little: who wrote `apiKey` for `api_key` put a key there all the same.
 _SECRET_NAME = re.compile(r"(keys?|secrets?|passwords?|token|authorization|credentials?)$", re.IGNORECASE)
+_CREDENTIAL_HEADER = re.compile(r"^((proxy-)?authorization|cookie|(x-)?api-?key)$", re.IGNORECASE)
+_USER_INFORMATION = re.compile(r"//[^/?#]*@")
 _JAVA_NAMES = {str: "String", int: "Integer", float: "Double", bool: "Boolean", dict: "Map", list: "List"}
 _TYPE_NAMES = {str: "str", int: "int", float: "float", bool: "bool", dict: "map", list: "list"}
 _JSON_TYPES: dict[Any, Any] = {Mapping: dict, tuple: list}
@@ -275,6 +277,10 @@ def _wrong_entry(each: Setting, value: Any) -> str | None:
     if each.kind is not dict:
         return None
     for name, entry in value.items():
+        if _CREDENTIAL_HEADER.search(name):
+            return (
+                f"Map field [{each.name}] must not hold [{name}], which would be shown; keys belong in secret settings"
+            )
         if not isinstance(entry, str):
             return (
                 f"Map field [{each.name}] has an entry that is not valid, [{name} => {as_java(entry)}]."
@@ -289,9 +295,10 @@ def _wrong_value(each: Setting, value: Any, scope: str) -> str | None:
         noun = {"str": "string", "map": "map", "list": "list"}[_TYPE_NAMES[each.kind]]
         return f"{where} Invalid value empty {noun}. [{each.name}] must be a non-empty {noun}"
     if each.url and (reason := _wrong_url(value)):
+        shown = _USER_INFORMATION.sub(f"//{HIDDEN}@", value)
         return (
-            f"{where} Invalid url [{value}] received for field [{each.name}]."
-            f" Error: unable to parse url [{value}]. Reason: {reason}"
+            f"{where} Invalid url [{shown}] received for field [{each.name}]."
+            f" Error: unable to parse url [{shown}]. Reason: {reason}"
         )
     if each.pattern and not re.fullmatch(each.pattern, value):
         return f"{where} Invalid value [{value}] received. [{each.name}] must match the pattern {each.pattern}"

@@ -21,6 +21,7 @@ T = TypeVar("T", Reply, Arriving)
 ATTEMPTS = 3
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 5.0
+LONGEST_ASKED = 86_400.0  # a header may say anything, infinity too; callers are told no more than a day
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,21 @@ class Outbound:
                 if error.kind is not Kind.CUT_OFF or not await self._pause(outgoing, attempt, {}):
                     raise
             else:
-                if reply.status not in outgoing.retried or not await self._pause(outgoing, attempt, reply.headers):
+                if not await self._again(outgoing, attempt, reply):
                     return reply
-                if not isinstance(reply, Reply):
-                    reply.close()
             attempt += 1
+
+    async def _again(self, outgoing: Outgoing, attempt: int, reply: Reply | Arriving) -> bool:
+        """Whether to try again, after the pause; a reply that is not taken is closed, also when its caller leaves."""
+        if reply.status not in outgoing.retried:
+            return False
+        taken = False
+        try:
+            taken = not await self._pause(outgoing, attempt, reply.headers)
+        finally:
+            if not taken and not isinstance(reply, Reply):
+                reply.close()
+        return not taken
 
     async def _attempt(self, outgoing: Outgoing, take: Callable[[Arriving], Awaitable[T]]) -> T:
         transport = self._transports[outgoing.call.url.partition(":")[0].lower()]
@@ -111,13 +122,19 @@ def pause(attempt: int, asked: float, uniform: Callable[[float, float], float]) 
 
 
 def asked_to_wait(headers: Mapping[str, str], now: datetime) -> float:
-    """What a reply asks for, in seconds: `retry-after-ms`, or `retry-after` as seconds or as an HTTP date; else 0."""
+    """What a reply asks for, in seconds: `retry-after-ms`, or `retry-after` as seconds or as an HTTP date; else 0.
+
+    At most a day, infinity included.
+    """
     milliseconds, text = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
+    seconds = 0.0
     try:
         if milliseconds:
-            return max(0.0, float(milliseconds) / 1000)
-        if text.replace(".", "", 1).isdigit():
-            return float(text)
-        return max(0.0, (parsedate_to_datetime(text).astimezone(UTC) - now).total_seconds()) if text else 0.0
+            seconds = float(milliseconds) / 1000
+        elif text.replace(".", "", 1).isdigit():
+            seconds = float(text)
+        else:
+            seconds = (parsedate_to_datetime(text).astimezone(UTC) - now).total_seconds() if text else 0.0
     except (ValueError, OverflowError):
         return 0.0
+    return min(seconds, LONGEST_ASKED) if seconds > 0 else 0.0  # not a number is not more than 0

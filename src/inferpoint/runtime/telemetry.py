@@ -98,9 +98,10 @@ def access_log(form: str, to: TextIO = sys.stderr) -> Callable[[Answered], None]
 
 
 def _text_line(answered: Answered) -> str:
+    time = answered.time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return (
-        f"{answered.time:%Y-%m-%dT%H:%M:%S}.{answered.time.microsecond // 1000:03d}Z {answered.method} {answered.path}"
-        f" {answered.status} {answered.seconds * 1000:.1f}ms {answered.size}B {answered.caller} {answered.request_id}\n"
+        f"{time} {answered.method} {answered.path} {answered.status} {answered.seconds * 1000:.1f}ms"
+        f" {answered.size}B {answered.caller} {answered.request_id}\n"
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 from typing import Protocol
 
 import aiohttp
@@ -122,7 +123,7 @@ class _Arriving:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self.status = response.status
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        self.headers: Mapping[str, str] = {name.lower(): _readable(value) for name, value in response.headers.items()}
 
     async def read(self) -> Reply:
         pieces: list[bytes] = []
@@ -136,11 +137,24 @@ class _Arriving:
         return Reply(self.status, b"".join(pieces), self.headers)
 
     async def pieces(self) -> AsyncIterator[bytes]:
+        connection = self._response.connection
+        protocol = None if connection is None else connection.protocol
+        closed = None if protocol is None else protocol.closed
+        if closed is not None:
+            closed.add_done_callback(self._lost)
         try:
             async for piece in self._response.content.iter_any():
                 yield piece
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise InferenceError(Kind.CUT_OFF, f"The provider's reply was cut off: {_reason(error)}") from None
+        finally:
+            if closed is not None:
+                closed.remove_done_callback(self._lost)
+
+    def _lost(self, _closed: object) -> None:
+        """Wake who reads the body: aiohttp closes a connection whose chunks are broken, and says nothing."""
+        if not self._response.content.is_eof():
+            self._response.content.set_exception(aiohttp.ClientPayloadError("the connection was lost"))
 
     def close(self) -> None:
         if self._response.content.at_eof():
@@ -171,6 +185,12 @@ class _ForbiddenError(OSError):
     """The name stands for addresses that may not be called."""
 
 
+def _readable(value: str) -> str:
+    """A header's value, which may hold any bytes, as text that can be written again."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@lru_cache(1024)
 def _address(text: str) -> URL:
     """*text* as it is, percent-encoding included. A number instead of a name is checked here: nothing resolves it."""
     try:

@@ -41,9 +41,13 @@ _NUMBERED = (Subject.SETTINGS, Subject.REQUEST)
 
 
 def status(error: InferenceError) -> int:
-    """The HTTP status: a provider's own below 500; its 5xx become 400, which no client repeats."""
+    """The HTTP status: a provider's own below 500; its 5xx become 400, which no client repeats.
+
+    So do those that no answer with a body may have: what follows a 1xx or a 304 is taken for the next answer.
+    """
     if error.upstream is not None:
-        return error.upstream.status if error.upstream.status < 500 else 400
+        said = error.upstream.status
+        return said if 300 <= said < 500 and said != 304 else 400
     return _NAMES[error.kind, error.subject][1]
 
 

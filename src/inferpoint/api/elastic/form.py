@@ -12,7 +12,7 @@ import msgspec
 from inferpoint.api.face import JSON, Answer, Incoming, Route
 from inferpoint.errors import Subject, invalid
 
-PRODUCT = {"x-elastic-product": "Elasticsearch"}
+PRODUCT = ("x-elastic-product", "Elasticsearch")  # clients refuse answers without it, whoever wrote them
 _COMMON = frozenset({"pretty", "human", "error_trace", "filter_path", "format"})
 _VENDOR = re.compile(r"application/vnd\.elasticsearch\+json\s*;\s*compatible-with\s*=\s*([89])\b", re.IGNORECASE)
 _READ = re.compile(r"\s*(application/json|application/vnd\.elasticsearch\+json)\s*(;|$)", re.IGNORECASE)
@@ -27,6 +27,8 @@ def check(incoming: Incoming, route: Route) -> None:
         raise invalid(
             f"request [{incoming.path}] contains unrecognized parameter{plural}: {shown}", subject=Subject.ARGUMENT
         )
+    for name in ("pretty", "human", "error_trace"):
+        flag(incoming.query, name)
     content_type = incoming.headers.get("content-type")
     if route.takes_body and content_type is not None and not _READ.match(content_type):
         raise invalid(f"Content-Type header [{content_type}] is not supported", subject=Subject.MEDIA_TYPE)
@@ -34,15 +36,15 @@ def check(incoming: Incoming, route: Route) -> None:
 
 def finish(answer: Answer, incoming: Incoming) -> Answer:
     """*answer* with the media type that was asked for, filtered and indented where that was asked for."""
-    headers = {**answer.headers, **PRODUCT}
+    headers = answer.headers
     if opaque := incoming.headers.get("x-opaque-id"):
-        headers["x-opaque-id"] = opaque
+        headers = {**headers, "x-opaque-id": opaque}
     if answer.content_type != JSON:
         return replace(answer, headers=headers)
     body = answer.body
     if paths := incoming.query.get("filter_path"):
         body = msgspec.json.encode(filtered(msgspec.json.decode(body), paths.split(",")))
-    if flag(incoming.query, "pretty"):
+    if incoming.query.get("pretty", "false") in ("", "true"):  # any other word was refused: this answer may say so
         body = msgspec.json.format(body, indent=2) + b"\n"
     accepted = _VENDOR.search(incoming.headers.get("accept", ""))
     media_type = f"application/vnd.elasticsearch+json;compatible-with={accepted[1]}" if accepted else JSON
@@ -77,7 +79,26 @@ _Pattern = tuple[str, ...]
 
 
 def _pattern(path: str) -> _Pattern:
-    return tuple(part.replace("\0", ".") for part in path.strip().replace("\\.", "\0").split("."))
+    """The parts of a path; of several `**` in a row one says as much, and is quicker."""
+    parts = [part.replace("\0", ".") for part in path.strip().replace("\\.", "\0").split(".")]
+    return tuple(part for before, part in zip(["", *parts], parts, strict=False) if not before == part == "**")
+
+
+def _fits(pattern: str, name: str) -> bool:
+    """Whether `*`s can stand for what *pattern* leaves open. As a regular expression it could take hours."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return pattern == name
+    *middle, last = rest
+    at, end = len(first), len(name) - len(last)
+    if at > end or not (name.startswith(first) and name.endswith(last)):
+        return False
+    for part in middle:
+        found = name.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
 
 
 def _after(patterns: Sequence[_Pattern], name: str) -> list[_Pattern]:
@@ -86,9 +107,9 @@ def _after(patterns: Sequence[_Pattern], name: str) -> list[_Pattern]:
     for head, *rest in patterns:
         if head == "**":
             found += [(head, *rest), *([()] if not rest else _after([tuple(rest)], name))]
-        elif re.fullmatch(re.escape(head).replace(r"\*", ".*"), name):
+        elif _fits(head, name):
             found.append(tuple(rest))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def _keep(value: Any, patterns: Sequence[_Pattern]) -> Any:

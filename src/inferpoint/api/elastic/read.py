@@ -51,9 +51,9 @@ def inference(incoming: Incoming, kind: TaskType | None) -> InferenceRequest:
         problems.append(f"Field [input_type] cannot be specified for task type [{kind}]")
     if problems:
         raise invalid(*problems, subject=Subject.REQUEST)
-    if input_type is None and (kind is None or kind.embeds) and isinstance(options.get(_INPUT_TYPE), str):
-        # Kibana's connector says it here, whatever the service.
-        input_type = _input_type(incoming.body, options[_INPUT_TYPE])
+    if (kind is None or kind.embeds) and isinstance(options.get(_INPUT_TYPE), str):
+        # Kibana's connector says it here, whatever the service; what stands at the top goes before it.
+        input_type = input_type or _input_type(incoming.body, options[_INPUT_TYPE])
         options = {name: value for name, value in options.items() if name != _INPUT_TYPE}
     seconds = timeout(incoming.query)
     if seconds is None and body.get("timeout") is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -98,18 +99,13 @@ def previews(found: Sequence[Sequence[Previewed]], *, with_text: bool) -> Answer
 
 
 def _previewed(each: Previewed, *, with_text: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "start_offset": each.start,
-        "end_offset": each.end,
-        "words": each.words,
-        "overlap": each.overlap,
-    }
-    return {**found, "text": each.text} if with_text else found
+    found = asdict(each)
+    return found if with_text else {name: value for name, value in found.items() if name != "text"}
 
 
 def _chunk(each: Chunk) -> dict[str, Any]:
     """A chunk in the names under which `semantic_text` stores it."""
-    found: dict[str, Any] = {"start_offset": each.start, "end_offset": each.end}
+    found: dict[str, Any] = {"start_offset": each.start_offset, "end_offset": each.end_offset}
     if each.text is not None:
         found["text"] = each.text
     return {**found, "embeddings": each.vector}

@@ -1,0 +1,84 @@
+"""A provider in a process of its own that answers OpenAI's shapes from memory, so that it costs next to nothing.
+
+The model that is asked for says what is answered: `chat`, `stream`, `one` vector of 1536 numbers, `many`: 64 of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+
+import uvloop
+
+DIMENSIONS = 1536
+VECTORS = 64
+CHUNKS = 100
+_TEXT = "The quick brown fox jumps over the lazy dog. " * 10
+_MODEL = re.compile(rb'"model":"(\w+)"')
+_LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
+
+
+def _whole(body: object) -> bytes:
+    data = json.dumps(body).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data)
+
+
+def _completion() -> bytes:
+    message = {"role": "assistant", "content": _TEXT, "refusal": None, "annotations": []}
+    usage = {"prompt_tokens": 19, "completion_tokens": 101, "total_tokens": 120}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    return _whole({"id": "chatcmpl-1", "object": "chat.completion", "model": "m", "choices": [choice], "usage": usage})
+
+
+def _embeddings(count: int) -> bytes:
+    chance = random.Random(1)
+    vectors = [[round(chance.uniform(-0.06, 0.06), 8) for _ in range(DIMENSIONS)] for _ in range(count)]
+    rows = [{"object": "embedding", "index": place, "embedding": vector} for place, vector in enumerate(vectors)]
+    return _whole({"object": "list", "data": rows, "model": "m", "usage": {"prompt_tokens": 8, "total_tokens": 8}})
+
+
+def _stream() -> bytes:
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1741569952, "model": "m", "usage": None}
+    parts: list[bytes] = []
+    for place in range(CHUNKS):
+        end = "stop" if place == CHUNKS - 1 else None
+        choice = {"index": 0, "delta": {"content": f"word{place} "}, "logprobs": None, "finish_reason": end}
+        parts.append(b"data: %b\n\n" % json.dumps({**head, "choices": [choice]}).encode())
+    parts.append(b"data: [DONE]\n\n")
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts)
+    return (
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n%b0\r\n\r\n" % chunks
+    )
+
+
+CANNED = {b"chat": _completion(), b"stream": _stream(), b"one": _embeddings(1), b"many": _embeddings(VECTORS)}
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._rest += data
+        head, found, body = self._rest.partition(b"\r\n\r\n")
+        length = _LENGTH.search(head) if found else None
+        if length is not None and len(body) >= int(length[1]):
+            self._rest = b""
+            model = _MODEL.search(body)
+            assert model is not None
+            self._transport.write(CANNED[model[1]])
+
+
+async def main() -> None:
+    server = await asyncio.get_running_loop().create_server(_Connection, "127.0.0.1", 0, backlog=2048)
+    print(f"listening on http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,53 @@
+"""What a person types: endpoints and inference on a running server, chunks, models and services on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from inferpoint import __version__, services
+from inferpoint.cli.chunk import chunk
+from inferpoint.cli.endpoints import endpoints
+from inferpoint.cli.infer import infer
+from inferpoint.cli.models import models
+from inferpoint.cli.screen import Form, Output, show
+
+app = typer.Typer(
+    name="inferpoint",
+    help="The Elasticsearch Inference API for every model provider.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(endpoints, name="endpoints")
+app.add_typer(models, name="models")
+app.command()(infer)
+app.command()(chunk)
+
+
+def run() -> None:
+    """Read the command line and do what it says."""
+    app()
+
+
+@app.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+def serve(_arguments: Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]")] = None) -> None:
+    """Run the server; `inferpoint serve --help` lists its options."""
+    raise AssertionError("`serve` is answered before this file is read")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+@app.command("services")
+def list_services(output: Form = Output.TABLE) -> None:
+    """List the services and the tasks each of them does."""
+    found = [services.find(name) for name in services.names()]
+    rows = [
+        {"service": each.name, "name": each.title, "task_types": [kind.value for kind in each.tasks]} for each in found
+    ]
+    show(rows, output, ("service", "name", "task_types"))

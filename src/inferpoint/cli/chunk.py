@@ -1,0 +1,96 @@
+"""`inferpoint chunk`: see where a text would be cut. No server, no provider."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from inferpoint.chunking.settings import LARGEST
+from inferpoint.engine.chunked import preview, wanted
+from inferpoint.errors import invalid
+from inferpoint.model.inference import Cutting, Previewed
+
+
+class Form(StrEnum):
+    """How chunks are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Strategy(StrEnum):
+    """How a text is cut."""
+
+    SENTENCE = "sentence"
+    WORD = "word"
+    RECURSIVE = "recursive"
+    NONE = "none"
+
+
+def chunk(
+    files: Annotated[list[str], typer.Argument(help="The texts; - is standard input.")],
+    strategy: Annotated[Strategy, typer.Option(help="How to cut.")] = Strategy.SENTENCE,
+    max_chunk_size: Annotated[int | None, typer.Option(help="The most words in a chunk (default: 250).")] = None,
+    overlap: Annotated[int | None, typer.Option(help="Words that neighbours share; for words.")] = None,
+    sentence_overlap: Annotated[int | None, typer.Option(help="Sentences that neighbours share, 0 or 1.")] = None,
+    separator_group: Annotated[
+        str | None, typer.Option(help="Separators for a text of a kind: plaintext, markdown.")
+    ] = None,
+    separators: Annotated[list[str] | None, typer.Option("--separator", help="Regular expressions, in order.")] = None,
+    output: Annotated[Form, typer.Option("--output", "-o", help="Text in colours, or JSON for programs.")] = Form.TEXT,
+) -> None:
+    """Show the chunks of texts, their borders and what they share."""
+    given: dict[str, Any] = {
+        "max_chunk_size": max_chunk_size,
+        "overlap": overlap,
+        "sentence_overlap": sentence_overlap,
+        "separator_group": separator_group,
+        "separators": separators,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    settings = wanted(Cutting({"strategy": strategy.value, **chosen}), None, largest=LARGEST)
+    for name in files:
+        chunks = preview(_text(name), settings)
+        if output is Form.JSON:
+            print(json.dumps({"file": name, "chunks": [asdict(each) for each in chunks]}, ensure_ascii=False))
+        else:
+            _draw(name, chunks)
+
+
+def _text(name: str) -> str:
+    try:
+        return (sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()).decode("utf-8")
+    except OSError as error:
+        raise invalid(f"The file {name} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise invalid(f"The file {name} is not UTF-8") from None
+
+
+def _draw(name: str, chunks: Sequence[Previewed]) -> None:
+    console = Console(highlight=False)
+    console.rule(f"[bold]{name}[/], {len(chunks)} chunk{'s' if len(chunks) != 1 else ''}", style="dim")
+    end = 0
+    for number, each in enumerate(chunks, 1):
+        shared = f", {each.overlap} of them shared with the chunk before" if each.overlap else ""
+        console.print(
+            f"[bold cyan]┌ {number}[/] [dim]{each.start_offset} to {each.end_offset}, {each.words} words{shared}[/]"
+        )
+        console.print(_coloured(each, max(0, end - each.start_offset)))
+        end = each.end_offset
+
+
+def _coloured(each: Previewed, shared: int) -> Text:
+    """The text, with what the chunk before has too in another colour."""
+    text = Text(each.text.strip("\n"))
+    skipped = len(each.text) - len(each.text.lstrip("\n"))
+    text.stylize("yellow on grey15", 0, max(0, shared - skipped))
+    return text

@@ -1,0 +1,62 @@
+"""`inferpoint endpoints`: inference endpoints of a running server."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from inferpoint.cli.remote import URL, InferenceId, Url, ask, ask_object, path
+from inferpoint.cli.screen import Form, Output, read_config, show
+from inferpoint.model.endpoint import TaskType
+
+endpoints = typer.Typer(help="Inference endpoints of a running server.", no_args_is_help=True)
+
+
+@endpoints.command("list")
+def list_endpoints(url: Url = URL, output: Form = Output.TABLE) -> None:
+    """List all endpoints."""
+    found = ask_object(url, "GET", "/_inference")["endpoints"]
+    show(found, output, ("inference_id", "task_type", "service", "service_settings"))
+
+
+@endpoints.command("get")
+def get_endpoint(inference_id: InferenceId, url: Url = URL, output: Form = Output.JSON) -> None:
+    """Show one endpoint."""
+    found = ask_object(url, "GET", path(inference_id))["endpoints"]
+    show(
+        found if output is Output.TABLE else found[0],
+        output,
+        ("inference_id", "task_type", "service", "service_settings"),
+    )
+
+
+@endpoints.command("put")
+def put_endpoint(
+    inference_id: InferenceId,
+    config: Annotated[str, typer.Argument(help="The endpoint as JSON, a file that holds it, or - for standard input.")],
+    task_type: Annotated[TaskType | None, typer.Option(help="What the endpoint does.")] = None,
+    url: Url = URL,
+    output: Form = Output.JSON,
+) -> None:
+    """Create an endpoint."""
+    made = ask_object(url, "PUT", path(inference_id, task_type), read_config(config))
+    show([made] if output is Output.TABLE else made, output, ("inference_id", "task_type", "service"))
+
+
+@endpoints.command("delete")
+def delete_endpoint(inference_id: InferenceId, url: Url = URL) -> None:
+    """Delete an endpoint."""
+    ask(url, "DELETE", path(inference_id))
+    print(f"Deleted {inference_id}")
+
+
+@endpoints.command("test")
+def try_endpoint(inference_id: InferenceId, url: Url = URL) -> None:
+    """Call an endpoint once and say what came back."""
+    answer = ask_object(url, "POST", path(inference_id), {"input": "how big"})
+    (kind, results), *_ = answer.items()
+    first = results[0]
+    said = f"{len(first['embedding'])} dimensions" if "embedding" in first else json.dumps(first, ensure_ascii=False)
+    print(f"{inference_id} answers: {kind}, {said}")

@@ -1,0 +1,65 @@
+"""What commands have in common: how results are printed and JSON is read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from inferpoint.errors import invalid
+
+
+class Output(StrEnum):
+    """How results are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Form = Annotated[Output, typer.Option("--output", "-o", help="A table for people or JSON for programs.")]
+
+
+def show(found: Any, output: Output, columns: Sequence[str]) -> None:
+    """Print *found*, as a table of *columns* or whole."""
+    if output is Output.JSON:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    table = Table(*columns)
+    for row in found:
+        table.add_row(*(_cell(row.get(column, "")) for column in columns))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, cast("list[Any]", value)))
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={inner}" for name, inner in cast("dict[str, Any]", value).items())
+    return str(value)
+
+
+def read_config(text: str) -> Mapping[str, Any]:
+    """What *text* is or names: JSON, a file that holds it, or - for standard input."""
+    if text == "-":
+        return read_json(sys.stdin.read(), "standard input")
+    if text.lstrip().startswith("{"):
+        return read_json(text, "the argument")
+    try:
+        return read_json(Path(text).read_text("utf-8"), text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise invalid(f"The file {text} cannot be read: {error}") from None
+
+
+def read_json(text: str, source: str) -> Any:
+    """*text* as JSON; *source* is what it is called in an error."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise invalid(f"{source} is not JSON: {error}") from None

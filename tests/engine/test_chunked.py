@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+from clock import settle
+from world import COMPLETION, EMBEDDING, World, body, hugging_face, json_reply, openai, told
+
+from inferpoint import chunk
+from inferpoint.api.elastic import read, write
+from inferpoint.api.face import Incoming
+from inferpoint.engine.chunked import MOST_CHUNKS
+from inferpoint.errors import InferenceError
+from inferpoint.model.http import Call, Reply
+from inferpoint.model.inference import ANONYMOUS, Chunk, ChunkedEmbeddings, Cutting, InferenceRequest
+
+MakeWorld = Callable[..., World]
+
+SENTENCES = "One two three four five six seven eight nine ten. " * 12
+SMALL = {"strategy": "sentence", "max_chunk_size": 20, "sentence_overlap": 0}
+TEXTS = (SENTENCES, "Short.", "", "词语。" * 40, "👩‍👩‍👧‍👦 family\r\nline\0end " * 9)
+
+
+def telling(call: Call) -> Reply:
+    """A vector for each text that tells which text it was of."""
+    return json_reply([[len(text), sum(map(ord, text)) % 10_000, 1] for text in body(call)["inputs"]])
+
+
+def told_of(text: str) -> list[float]:
+    return [len(text), sum(map(ord, text)) % 10_000, 1]
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """A world with an embedding endpoint `e` of small chunks, and a completion endpoint `c`."""
+    made = make_world(telling, validate=False)
+    made.create("e", EMBEDDING, hugging_face({"rate_limit": {"requests_per_minute": 100_000}}, chunking_settings=SMALL))
+    made.create("c", COMPLETION, openai())
+    return made
+
+
+def chunked(world: World, *texts: str, **cutting: Any) -> ChunkedEmbeddings:
+    found = world.infer("e", *texts, cutting=Cutting(**cutting))
+    assert isinstance(found, ChunkedEmbeddings)
+    return found
+
+
+def numbers(each: Chunk) -> list[float]:
+    return msgspec.json.decode(each.vector)
+
+
+def incoming(said: Any, query: Mapping[str, str] | None = None) -> Incoming:
+    given = said if isinstance(said, bytes) else json.dumps(said).encode()
+    return Incoming("POST", "/", {}, query or {}, {}, given, ANONYMOUS, "1")
+
+
+def refused(act: Callable[[], Any]) -> str:
+    with pytest.raises(InferenceError) as caught:
+        act()
+    status, _, reason = told(caught.value)
+    assert status == 400
+    return reason
+
+
+def test_every_input_has_its_own_chunks(world: World) -> None:
+    """The chunks of each input are those of its settings, in order, each with the vector of its own text."""
+    found = chunked(world, *TEXTS, return_text=True)
+    for text, chunks in zip(TEXTS, found.inputs, strict=True):
+        assert [(each.start_offset, each.end_offset) for each in chunks] == chunk(text, SMALL)
+        for each in chunks:
+            assert each.text == text[each.start_offset : each.end_offset]
+            assert numbers(each) == told_of(each.text)
+
+
+def test_chunks_of_all_inputs_share_the_calls(world: World) -> None:
+    """The chunks of many inputs go out as one row, in as few calls as the provider takes."""
+    found = chunked(world, *[SENTENCES] * 10)
+    count = sum(map(len, found.inputs))
+    assert [len(body(call)["inputs"]) for call in world.provider.calls] == [32, count - 32]
+
+
+def test_the_requests_own_settings_go_before_the_endpoints(world: World) -> None:
+    """Settings in the request are for that request only, and as complete as an endpoint's."""
+    wanted = {"strategy": "word", "max_chunk_size": 10, "overlap": 5}
+    (chunks,) = chunked(world, SENTENCES, settings=wanted).inputs
+    assert [(each.start_offset, each.end_offset) for each in chunks] == chunk(SENTENCES, wanted)
+    (again,) = chunked(world, SENTENCES).inputs
+    assert [(each.start_offset, each.end_offset) for each in again] == chunk(SENTENCES, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (
+            {"max_chunk_size": 10},
+            "Validation Failed: 1: [chunking_settings] Invalid value [10.0]."
+            " [max_chunk_size] must be greater than or equal to [20.0];",
+        ),
+        (
+            {"max_chunk_size": 301},
+            "Validation Failed: 1: [chunking_settings] Invalid value [301.0]."
+            " [max_chunk_size] must be less than or equal to [300.0];",
+        ),
+        ({"strategy": "paragraph"}, "Invalid chunkingStrategy paragraph"),
+    ],
+)
+def test_the_requests_own_settings_are_checked_like_an_endpoints(
+    world: World, settings: Mapping[str, Any], reason: str
+) -> None:
+    """What an endpoint would be refused for, a request is refused for, before anybody is called."""
+    assert refused(lambda: chunked(world, "text", settings=settings)) == reason
+    assert world.provider.calls == []
+
+
+def test_only_embeddings_are_chunked(world: World) -> None:
+    """A completion cannot be asked in chunks."""
+    reason = refused(lambda: world.infer("c", "text", cutting=Cutting()))
+    assert reason == "Inputs cannot be chunked for task type [completion]"
+
+
+def test_more_than_512_chunks_are_folded(world: World) -> None:
+    """The i-th of n chunks goes to slot i·512 // n, from its first chunk's start to its last one's end, as a mean."""
+    text = "Word number one is here and so it goes on and on for twenty words or even one more. " * 700
+    whole = chunked(world, text, fold=False).inputs[0]
+    folded = chunked(world, text).inputs[0]
+    count = len(whole)
+    assert count > MOST_CHUNKS == len(folded)
+    slots = itertools.groupby(enumerate(whole), lambda numbered: numbered[0] * MOST_CHUNKS // count)
+    for slot, (_, members) in zip(folded, slots, strict=True):
+        chunks = [each for _, each in members]
+        assert (slot.start_offset, slot.end_offset) == (chunks[0].start_offset, chunks[-1].end_offset)
+        columns = zip(*map(numbers, chunks), strict=True)
+        assert numbers(slot) == pytest.approx([sum(column) / len(chunks) for column in columns])
+
+
+def test_a_preview_calls_nobody(world: World) -> None:
+    """A preview has the chunks, the words in each and those shared with the one before, and costs nothing."""
+    text = "One two three. Four five six! Seven eight nine? Ten eleven twelve."
+    request = InferenceRequest((text,))
+    wanted = {"strategy": "word", "max_chunk_size": 10, "overlap": 4}
+    (found,) = world.run(world.engine.preview_on("e", request, Cutting(wanted)))
+    assert [(each.start_offset, each.end_offset) for each in found] == chunk(text, wanted)
+    assert [(each.words, each.overlap) for each in found] == [(10, 0), (6, 4)]
+    assert [each.text for each in found] == [text[start:end] for start, end in chunk(text, wanted)]
+    assert world.run(world.engine.preview((text,), Cutting(wanted))) == [found]
+    assert world.provider.calls == []
+
+
+def test_other_requests_go_on_while_a_large_text_is_cut(world: World) -> None:
+    """A text of ten megabytes is cut off the event loop, which goes on turning."""
+
+    async def both() -> int:
+        turns = 0
+        cutting = asyncio.ensure_future(world.engine.preview(("Another sentence of the text. " * 350_000,), Cutting()))
+        while not cutting.done():
+            await settle()
+            turns += 1
+        assert len(cutting.result()[0]) > MOST_CHUNKS
+        return turns
+
+    assert asyncio.run(both()) > 10
+
+
+def test_the_answer_has_the_form_of_semantic_text(world: World) -> None:
+    """Each input has its chunks, with offsets and `embeddings`, and the text where it was asked for."""
+    request = read.inference(incoming({"input": ["a b", "c"], "chunked": True, "return_text": True}), EMBEDDING)
+    found = world.run(world.engine.infer("e", request))
+    assert json.loads(write.result(found).body) == {
+        "text_embedding": [
+            {"chunks": [{"start_offset": 0, "end_offset": 3, "text": "a b", "embeddings": told_of("a b")}]},
+            {"chunks": [{"start_offset": 0, "end_offset": 1, "text": "c", "embeddings": told_of("c")}]},
+        ]
+    }
+
+
+def test_chunks_are_asked_for_in_the_query_or_in_the_body() -> None:
+    """`chunked` is a parameter and a field, and the field goes first."""
+    said = {"input": "a"}
+    assert read.inference(incoming(said, {"chunked": "true"}), EMBEDDING).cutting == Cutting()
+    assert read.inference(incoming({**said, "chunked": True, "fold": False}), EMBEDDING).cutting == Cutting(fold=False)
+    assert read.inference(incoming({**said, "chunked": False}, {"chunked": "true"}), EMBEDDING).cutting is None
+    assert read.inference(incoming(said), EMBEDDING).cutting is None
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"chunked": 1}, "Field [chunked] must be true or false"),
+        ({"chunked": True, "fold": "no"}, "Field [fold] must be true or false"),
+        ({"chunked": True, "chunking_settings": []}, "Field [chunking_settings] must be an object"),
+        ({"chunking_settings": {}}, "Field [chunking_settings] needs [chunked] to be true"),
+        ({"return_text": True}, "Field [return_text] needs [chunked] to be true"),
+    ],
+)
+def test_wrong_fields_about_chunks_are_told(said: Mapping[str, Any], reason: str) -> None:
+    """A field of the wrong type, or one that would do nothing, is refused by its name."""
+    told_reason = refused(lambda: read.inference(incoming({"input": "a", **said}), EMBEDDING))
+    assert told_reason == f"Validation Failed: 1: {reason};"
+
+
+def test_a_lone_surrogate_is_no_json() -> None:
+    """Half of a character cannot be in a request: the body is refused, and nobody is called."""
+    assert "is not JSON" in refused(lambda: read.preview(incoming(b'{"input": "\\ud800"}')))
+
+
+@pytest.mark.parametrize("text", ["", " \t\n ", "\0" * 10, "x" * 10_000_000, "\r\n" * 1000, "กขค" * 500, "🏳️‍🌈" * 300])
+def test_strange_texts_have_chunks(world: World, text: str) -> None:
+    """Whatever a text is made of, its chunks begin at its beginning, end at its end, and follow one another."""
+    (found,) = world.run(world.engine.preview((text,), Cutting(SMALL)))
+    assert found[-1].end_offset == len(text)
+    for before, after in itertools.pairwise(found):
+        assert before.start_offset < after.start_offset <= before.end_offset < after.end_offset
