@@ -173,7 +173,7 @@ def test_chunks_are_shown_and_printed(typed: Type, tmp_path: Path) -> None:
 
 
 def test_names_and_texts_are_no_commands_to_the_terminal(
-    typed: Type, inference_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    typed: Type, server: Inferpoint, inference_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Brackets are no markup, and a picture stands for what a terminal would obey."""
     monkeypatch.chdir(tmp_path)
@@ -184,8 +184,8 @@ def test_names_and_texts_are_no_commands_to_the_terminal(
     assert "[red]a[/b].txt, 1 chunk" in shown
     assert "[bold]red[/x] \N{SYMBOL FOR ESCAPE}[2J\N{REPLACEMENT CHARACTER}1m end\n" in shown
     settings = {**OPENAI["service_settings"], "model_id": "[/x]", "url": "http://[fd00::1]:8080/"}
-    config = json.dumps({"service": "openai", "service_settings": settings})
-    printed(typed("endpoints", "put", inference_id, config, "--task-type", "completion"))
+    config = {"service": "openai", "service_settings": settings}
+    assert ask(server.url, "PUT", f"/_inference/completion/{inference_id}?skip_validation=true", config).status == 200
     assert "http://[fd00::1]:8080/" in printed(typed("endpoints", "list"))
 
 

@@ -20,10 +20,12 @@ from inferpoint.engine.chunked import preview, wanted
 from inferpoint.errors import invalid
 from inferpoint.model.inference import Cutting, Previewed
 
-
 # A terminal obeys these and a text may hold any; their pictures are as long as they are.
-_PICTURES = {**{code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}, 0x7F: 0x2421}
-_PICTURES |= dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+_PICTURES = {
+    **{code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"},
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}
 
 
 class Form(StrEnum):
