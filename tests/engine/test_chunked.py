@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from world import COMPLETION, EMBEDDING, World, body, hugging_face, json_reply, 
 from inferpoint import chunk
 from inferpoint.api.elastic import read, write
 from inferpoint.api.face import Incoming
+from inferpoint.engine import engine
 from inferpoint.engine.chunked import MOST_CHUNKS
 from inferpoint.errors import InferenceError
 from inferpoint.model.http import Call, Reply
@@ -136,6 +138,21 @@ def test_more_than_512_chunks_are_folded(world: World) -> None:
         assert (slot.start_offset, slot.end_offset) == (chunks[0].start_offset, chunks[-1].end_offset)
         columns = zip(*map(numbers, chunks), strict=True)
         assert numbers(slot) == pytest.approx([sum(column) / len(chunks) for column in columns])
+
+
+def test_other_requests_go_on_while_chunks_are_folded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Means of thousands of vectors are worked out off the event loop."""
+    places: list[threading.Thread] = []
+    regrouped = engine.chunked.regrouped
+
+    def watched(*given: Any) -> ChunkedEmbeddings:
+        places.append(threading.current_thread())
+        return regrouped(*given)
+
+    monkeypatch.setattr(engine.chunked, "regrouped", watched)
+    assert len(chunked(world, "Another sentence of the text. " * 4_000).inputs[0]) == MOST_CHUNKS
+    chunked(world, "Another sentence.")
+    assert [place is threading.main_thread() for place in places] == [False, True]
 
 
 def test_a_preview_calls_nobody(world: World) -> None:
