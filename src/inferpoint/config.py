@@ -35,9 +35,7 @@ class Config:
     max_chunk_size: int = setting("The largest chunk that an endpoint may ask for, in words.", default=300, at_least=20)
     shutdown_seconds: int = setting("How long to let requests finish after being told to stop.", default=30, at_least=1)
     skip_validation: bool = setting("Keep endpoints without calling their provider once.", default=False)
-    insecure: bool = setting(
-        "Let others reach the server, without keys: by any address and name.", default=False
-    )
+    insecure: bool = setting("Let others reach the server, without keys: by any address and name.", default=False)
 
 
 def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], program: str) -> Config:

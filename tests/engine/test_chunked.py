@@ -16,7 +16,7 @@ from inferpoint import chunk
 from inferpoint.api.elastic import read, write
 from inferpoint.api.face import Incoming
 from inferpoint.engine import engine
-from inferpoint.engine.chunked import MOST_CHUNKS
+from inferpoint.engine.chunked import LARGE, MOST_CHUNKS, off_the_loop
 from inferpoint.errors import InferenceError
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import ANONYMOUS, Chunk, ChunkedEmbeddings, Cutting, InferenceRequest
@@ -153,6 +153,21 @@ def test_other_requests_go_on_while_chunks_are_folded(world: World, monkeypatch:
     assert len(chunked(world, "Another sentence of the text. " * 4_000).inputs[0]) == MOST_CHUNKS
     chunked(world, "Another sentence.")
     assert [place is threading.main_thread() for place in places] == [False, True]
+
+
+def test_names_are_looked_up_while_many_large_texts_are_cut() -> None:
+    """Texts that wait for a thread take none from the event loop, which looks up the names of providers in its own."""
+    done = threading.Event()
+
+    async def both() -> bool:
+        cutting = [asyncio.ensure_future(off_the_loop(("x" * (LARGE + 1),), done.wait)) for _ in range(100)]
+        try:
+            return await asyncio.wait_for(asyncio.to_thread(lambda: True), 5)
+        finally:
+            done.set()
+            assert all(await asyncio.gather(*cutting))
+
+    assert asyncio.run(both())
 
 
 def test_a_preview_calls_nobody(world: World) -> None:
