@@ -3,8 +3,13 @@ from __future__ import annotations
 import ast
 import inspect
 from pathlib import Path
+from zipfile import ZipFile
+
+from hatchling.builders.wheel import WheelBuilder
 
 import inferpoint
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_the_public_names_are_sorted() -> None:
@@ -36,3 +41,17 @@ def test_the_package_holds_nothing_but_its_names() -> None:
 def test_a_name_that_is_none_is_an_attribute_error() -> None:
     """What is not public is missing in Python's own way."""
     assert not hasattr(inferpoint, "nothing")
+
+
+def test_the_wheel_holds_the_whole_package(tmp_path: Path) -> None:
+    """What pip installs has every file of the source, data too, and the mark that its types may be relied on."""
+    source = ROOT / "src"
+    wanted = {
+        path.relative_to(source).as_posix()
+        for path in (source / "inferpoint").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    (made,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path))
+    with ZipFile(made) as wheel:
+        assert {name for name in wheel.namelist() if name.startswith("inferpoint/")} == wanted
+    assert "inferpoint/py.typed" in wanted

@@ -23,10 +23,11 @@ from inferpoint.api import operations
 from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.server import Entrance, Server
-from inferpoint.config import Config, is_loopback
+from inferpoint.config import Config
 from inferpoint.engine.endpoints import Endpoints
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.http import is_loopback
 from inferpoint.runtime.clock import Clock, SystemClock
 from inferpoint.runtime.limiter import Limiter
 from inferpoint.runtime.local.transport import LocalModels
@@ -129,7 +130,7 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> None:
     place = Place(folder, folder / MODELS)
     policy = Policy(origins(environ), not config.skip_validation, config.max_chunk_size)
     async with assembled(place, policy, environ, access_log(config.log_format, sys.stderr)) as parts:
-        entrance = Entrance(is_loopback(config.host), config.max_body_bytes)
+        entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
         stopping = asyncio.Event()
         routes = operations.routes(parts.telemetry.exposition, stopping=stopping.is_set)
         application = Server(parts.engine, FACE, routes, entrance, parts.telemetry, parts.clock)
@@ -174,14 +175,16 @@ def _listener(config: Config) -> socket.socket:
     try:
         return socket.create_server((config.host, config.port), family=family, backlog=2048)
     except OSError as error:
-        problem = f"Cannot listen on {config.host}:{config.port}: {error.strerror or error}"
-        raise InferenceError(Kind.INVALID, problem) from None
+        said = str(error.strerror or error).partition(" (while attempting")[0]  # which says the address again
+        raise InferenceError(Kind.INVALID, f"Cannot listen on {_at(config.host, config.port)}: {said}") from None
+
+
+def _at(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _announce(config: Config, listener: socket.socket) -> None:
-    port = listener.getsockname()[1]
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    url = f"http://{host}:{port}"
+    url = f"http://{_at(config.host, listener.getsockname()[1])}"
     said = f"Inferpoint {__version__} is listening on {url}, with its data in {config.data_dir}"
     if config.log_format == "json":
         said = msgspec.json.encode({"message": said, "url": url}).decode()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import platformdirs
 
 from inferpoint.errors import InferenceError, Kind, invalid
+from inferpoint.model.http import is_loopback
 from inferpoint.model.settings import Setting, declared, read, setting, settings, unknown
 
 PREFIX = "INFERPOINT_"
@@ -35,7 +35,7 @@ class Config:
     max_chunk_size: int = setting("The largest chunk that an endpoint may ask for, in words.", default=300, at_least=20)
     shutdown_seconds: int = setting("How long to let requests finish after being told to stop.", default=30, at_least=1)
     skip_validation: bool = setting("Keep endpoints without calling their provider once.", default=False)
-    insecure: bool = setting("Listen on an address that others can reach, without keys.", default=False)
+    insecure: bool = setting("Let others reach the server, without keys: by any address and name.", default=False)
 
 
 def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], program: str) -> Config:
@@ -73,14 +73,6 @@ def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping
             " say --insecure to do it all the same"
         )
     return config
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach *host*."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _typed(each: Setting, text: Any) -> Any:

@@ -12,7 +12,7 @@ from inferpoint.errors import InferenceError, Kind, Subject
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "localhost:9210", "127.0.0.1:9210", "[::1]:9210", "LOCALHOST:1", "[::1]"]
+    "host", ["localhost", "localhost:9210", "127.0.0.1:9210", "[::1]:9210", "LOCALHOST:1", "[::1]", "127.0.0.2:9210"]
 )
 def test_this_machine_by_its_own_names_comes_in(host: str) -> None:
     """A program on this machine, or a page that this server itself gave out, may ask."""

@@ -166,3 +166,19 @@ def test_every_answer_has_an_id_of_its_own(ask: Ask) -> None:
     """Two requests can be told from each other in the log."""
     assert ask("GET", "/").headers["x-request-id"] != ask("GET", "/").headers["x-request-id"]
     assert ask("GET", "/", headers={"x-opaque-id": "mine"}).headers["x-opaque-id"] == "mine"
+
+
+def test_a_wrong_path_is_told_before_a_missing_body(ask: Ask) -> None:
+    """Elasticsearch's order: the task type of the path, then whether there is a body, then what is in it."""
+    for path in ("/_inference/nothing/x", "/_inference/nothing/x/_update"):
+        assert ask("PUT", path).json["error"]["reason"] == "Unknown task_type [nothing]"
+    for path in ("/_inference/completion/UPPER", "/_inference/UPPER/_update"):
+        assert ask("PUT", path).json["error"]["reason"] == "request body is required"
+        assert "Invalid inference_id; 'UPPER'" in ask("PUT", path, b"{}").json["error"]["reason"]
+
+
+def test_an_update_has_a_timeout(ask: Ask) -> None:
+    """The parameter is read, and not passed over."""
+    found = ask("PUT", "/_inference/e/_update", b'{"task_settings": {"user": "u"}}', "timeout=soon")
+    assert found.status == 400
+    assert "[timeout] with value [soon]" in found.json["error"]["reason"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from inferpoint.chunking import settings
+from inferpoint.chunking import chunk, settings
 from inferpoint.errors import InferenceError, Subject
 
 
@@ -224,6 +224,25 @@ def test_accept_refuses_the_impossible() -> None:
     """An overlap as long as the chunk is refused, since such chunks would never move on."""
     with pytest.raises(InferenceError, match="must be less than"):
         settings.accept({"strategy": "word", "max_chunk_size": 5, "overlap": 5})
+
+
+def test_a_misspelt_setting_is_told_and_an_old_one_passed_over() -> None:
+    """A program that calls the chunker is told of what it got wrong; a row that an older version wrote still works."""
+    given = {"strategy": "word", "overlap": 0, "max_size": 5}
+    with pytest.raises(InferenceError, match=r"can not have the following settings: \[max_size\]"):
+        chunk("a b", given)
+    assert settings.shown(settings.accept(given, stored=True)) == {
+        "strategy": "word",
+        "max_chunk_size": 250,
+        "overlap": 0,
+    }
+
+
+@pytest.mark.parametrize("given", ["word", ["word"], 5])
+def test_settings_that_are_none_are_told(given: Any) -> None:
+    """What is no mapping is an error of ours, not of Python's."""
+    with pytest.raises(InferenceError, match=r"cannot be converted to a \[Map\]"):
+        chunk("a b", given)
 
 
 def test_import_is_light() -> None:

@@ -109,7 +109,7 @@ class Inferpoint(Program):
 
     def __enter__(self) -> Self:
         try:
-            self.url = self.until(rb"is listening on (http://[\d.]+:\d+)")[1].decode()
+            self.url = self.until(rb"is listening on (http://[\d.:\[\]]+)")[1].decode()
             self.url = self.url.replace("0.0.0.0", "127.0.0.1")
         except BaseException:
             self.kill()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from emulated_provider import Provider, silence
 from raw_http import ask, ask_on, connection, everything, plugged
-from real_processes import Inferpoint
+from real_processes import Inferpoint, environ, run, serving
 
 VENDOR = "application/vnd.elasticsearch+json; compatible-with={}"
 
@@ -290,5 +290,19 @@ def test_a_timeout_without_a_unit_is_refused(server: Inferpoint, completion: str
 def test_an_open_server_takes_any_host(tmp_path: Path) -> None:
     """Where the owner opened the server with `--insecure`, callers come by whatever name they know."""
     # The address that means all addresses is announced as it is; the server is reached by the loopback one.
-    with Inferpoint(tmp_path / "data", "--host=0.0.0.0", "--insecure") as server:
-        assert ask(server.url, "GET", "/", headers={"Host": "inference.example"}).status == 200
+    # With the other only this machine reaches it: a proxy here lets the others in.
+    for host in ("0.0.0.0", "127.0.0.1"):
+        with Inferpoint(tmp_path / "data", f"--host={host}", "--insecure") as server:
+            assert ask(server.url, "GET", "/", headers={"Host": "inference.example"}).status == 200
+
+
+def test_a_server_on_the_other_loopback_addresses(home: Path, tmp_path: Path) -> None:
+    """IPv6 and the rest of 127.0.0.0/8 are this machine too, and a port that is taken is told in one sentence."""
+    for host in ("::1", "127.0.0.2"):
+        with Inferpoint(tmp_path / "first", "--host", host) as server:
+            assert ask(server.url, "GET", "/livez").status == 200
+            taken = server.url.removeprefix("http://")
+            second = serving(tmp_path / "second", "--host", host, "--port", taken.rpartition(":")[2])
+            done = run(second, environ(home))
+            assert done.returncode == 1
+            assert done.stderr == f"inferpoint: Cannot listen on {taken}: Address already in use\n"

@@ -15,6 +15,8 @@ from emulated_provider import Asked, Provider, chunk
 from raw_http import ask
 from real_processes import Inferpoint, Program, environ, run
 
+import inferpoint
+
 PROGRAM = str(Path(sys.executable).parent / "inferpoint")
 OPENAI = {"service": "openai", "service_settings": {"api_key": "sk-test", "model_id": "gpt-4o-mini"}}
 Type = Callable[..., subprocess.CompletedProcess[str]]
@@ -151,6 +153,42 @@ def test_services_and_version_are_printed(typed: Type, home: Path) -> None:
     assert printed(run([sys.executable, "-m", "inferpoint", "version"], environ(home))) == version
 
 
+def test_chunks_are_shown_and_printed(typed: Type, tmp_path: Path) -> None:
+    """Chunks of files and of standard input, with their borders and what they share, for people and for programs."""
+    text = "One two three. Four five six! Seven eight nine? Ten eleven twelve."
+    settings = ("--strategy", "word", "--max-chunk-size", "10", "--overlap", "4")
+    (tmp_path / "a.txt").write_text(text)
+    lines = printed(typed("chunk", str(tmp_path / "a.txt"), "-", *settings, "-o", "json", given=text)).splitlines()
+    told = [json.loads(line) for line in lines]
+    assert [each["file"] for each in told] == [str(tmp_path / "a.txt"), "-"]
+    wanted = inferpoint.chunk(text, {"strategy": "word", "max_chunk_size": 10, "overlap": 4})
+    for each in told:
+        assert [(found["start_offset"], found["end_offset"]) for found in each["chunks"]] == wanted
+        assert [found["text"] for found in each["chunks"]] == [text[start:end] for start, end in wanted]
+        assert [(found["words"], found["overlap"]) for found in each["chunks"]] == [(10, 0), (6, 4)]
+    shown = printed(typed("chunk", "-", *settings, given=text))
+    assert "-, 2 chunks" in shown
+    assert "0 to 51, 10 words\n" in shown
+    assert "to 66, 6 words, 4 of them shared with the chunk before\n" in shown
+
+
+def test_names_and_texts_are_no_commands_to_the_terminal(
+    typed: Type, server: Inferpoint, inference_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Brackets are no markup, and a picture stands for what a terminal would obey."""
+    monkeypatch.chdir(tmp_path)
+    file = Path("[red]a[/b].txt")
+    file.parent.mkdir()
+    file.write_text("[bold]red[/x] \x1b[2J\x9b1m end")
+    shown = printed(typed("chunk", str(file)))
+    assert "[red]a[/b].txt, 1 chunk" in shown
+    assert "[bold]red[/x] \N{SYMBOL FOR ESCAPE}[2J\N{REPLACEMENT CHARACTER}1m end\n" in shown
+    settings = {**OPENAI["service_settings"], "model_id": "[/x]", "url": "http://[fd00::1]:8080/"}
+    config = {"service": "openai", "service_settings": settings}
+    assert ask(server.url, "PUT", f"/_inference/completion/{inference_id}?skip_validation=true", config).status == 200
+    assert "http://[fd00::1]:8080/" in printed(typed("endpoints", "list"))
+
+
 @pytest.mark.parametrize("words", [["--help"], ["endpoints", "--help"], ["serve", "--help"], ["infer", "--help"]])
 def test_help_is_printed(typed: Type, words: list[str]) -> None:
     """Every command explains itself."""
@@ -174,6 +212,9 @@ def test_help_is_printed(typed: Type, words: list[str]) -> None:
         (["endpoints", "put", "UPPER", '{"task_type": "completion"}'], "Invalid inference_id; 'UPPER'"),
         (["endpoints", "put", "x", "-"], "standard input is not JSON"),
         (["models", "import", "/nowhere/model.whl"], "/nowhere/model.whl"),
+        (["chunk", "/nowhere/file"], "The file /nowhere/file cannot be read"),
+        (["chunk", "-", "--max-chunk-size", "5"], "[max_chunk_size] must be greater than or equal to [20.0]"),
+        (["chunk", "-", "--strategy", "none", "--overlap", "5"], "settings can not have the following: [overlap]"),
         (["serve", "--host", "0.0.0.0"], "Refusing to listen on 0.0.0.0"),
         (["serve", "--data-dir", "/proc/none"], "cannot be used"),
     ],

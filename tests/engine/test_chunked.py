@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,8 @@ from world import COMPLETION, EMBEDDING, World, body, hugging_face, json_reply, 
 from inferpoint import chunk
 from inferpoint.api.elastic import read, write
 from inferpoint.api.face import Incoming
-from inferpoint.engine.chunked import MOST_CHUNKS
+from inferpoint.engine import engine
+from inferpoint.engine.chunked import LARGE, MOST_CHUNKS, off_the_loop
 from inferpoint.errors import InferenceError
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import ANONYMOUS, Chunk, ChunkedEmbeddings, Cutting, InferenceRequest
@@ -136,6 +138,36 @@ def test_more_than_512_chunks_are_folded(world: World) -> None:
         assert (slot.start_offset, slot.end_offset) == (chunks[0].start_offset, chunks[-1].end_offset)
         columns = zip(*map(numbers, chunks), strict=True)
         assert numbers(slot) == pytest.approx([sum(column) / len(chunks) for column in columns])
+
+
+def test_other_requests_go_on_while_chunks_are_folded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Means of thousands of vectors are worked out off the event loop."""
+    places: list[threading.Thread] = []
+    regrouped = engine.chunked.regrouped
+
+    def watched(*given: Any) -> ChunkedEmbeddings:
+        places.append(threading.current_thread())
+        return regrouped(*given)
+
+    monkeypatch.setattr(engine.chunked, "regrouped", watched)
+    assert len(chunked(world, "Another sentence of the text. " * 4_000).inputs[0]) == MOST_CHUNKS
+    chunked(world, "Another sentence.")
+    assert [place is threading.main_thread() for place in places] == [False, True]
+
+
+def test_names_are_looked_up_while_many_large_texts_are_cut() -> None:
+    """Texts that wait for a thread take none from the event loop, which looks up the names of providers in its own."""
+    done = threading.Event()
+
+    async def both() -> bool:
+        cutting = [asyncio.ensure_future(off_the_loop(("x" * (LARGE + 1),), done.wait)) for _ in range(100)]
+        try:
+            return await asyncio.wait_for(asyncio.to_thread(lambda: True), 5)
+        finally:
+            done.set()
+            assert all(await asyncio.gather(*cutting))
+
+    assert asyncio.run(both())
 
 
 def test_a_preview_calls_nobody(world: World) -> None:

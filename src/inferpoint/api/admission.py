@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
+from inferpoint.model.http import is_loopback
 from inferpoint.model.inference import ANONYMOUS, Caller
-
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def caller(_headers: Mapping[str, str]) -> Caller:
@@ -24,7 +23,7 @@ def refuse_foreign_page(headers: Mapping[str, str]) -> None:
     A page whose name was made to mean this machine (DNS rebinding) is known by its `Host`, any other by its `Origin`.
     """
     host = headers.get("host", "")
-    if _name(f"//{host}") not in _LOOPBACK:
+    if not is_loopback(_name(f"//{host}") or ""):
         raise InferenceError(Kind.FORBIDDEN, f"The host [{host}] is not this machine; --insecure opens the server")
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != host:

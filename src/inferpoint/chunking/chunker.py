@@ -28,7 +28,7 @@ def chunk(
     *settings* are as in the API, but of any size and any overlap below it, or a record of them; none are the default.
     Separators of the caller's own may take a few seconds, each search of each piece or, by a *clock*, all together.
     """
-    wanted = accept(settings) if settings is None or isinstance(settings, Mapping) else settings
+    wanted = settings if isinstance(settings, ChunkingSettings) else accept(settings)
     if isinstance(wanted, Whole) or len(text) * _MOST_COUNTED <= wanted.size:
         return [(0, len(text))]
     from inferpoint.chunking import strategies  # noqa: PLC0415 - see above

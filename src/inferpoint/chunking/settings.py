@@ -103,8 +103,7 @@ def read(given: object, *, largest: int = LARGEST, problems: list[str]) -> Chunk
     before = len(problems)
     values = _mapping(given, problems)
     kind = _strategy(values)
-    if extra := unknown(kind, values):
-        problems.append(f"{kind.refusal}: [{', '.join(extra)}]")
+    _refuse_unknown(kind, values, problems)
     record = _record(kind, values, largest, problems)
     if issubclass(kind, _Sized):
         _hold_size(kind.smallest, values, largest, problems)
@@ -115,11 +114,17 @@ def read(given: object, *, largest: int = LARGEST, problems: list[str]) -> Chunk
     return record if len(problems) == before else None
 
 
-def accept(given: Mapping[str, Any] | None) -> ChunkingSettings:
-    """The settings that *given* asks for, within what the chunkers can do; raises where that is not possible."""
+def accept(given: Mapping[str, Any] | None, *, stored: bool = False) -> ChunkingSettings:
+    """The settings that *given* asks for, within what the chunkers can do; raises where that is not possible.
+
+    A *stored* record may have settings that are no longer known.
+    """
     problems: list[str] = []
     values = _mapping(given, problems)
-    record = _record(_strategy(values), values, LARGEST, problems)
+    kind = _strategy(values)
+    if not stored:
+        _refuse_unknown(kind, values, problems)
+    record = _record(kind, values, LARGEST, problems)
     if isinstance(record, Words) and record.overlap >= record.size:
         problems.append(f"[{SCOPE}] Invalid value [{record.overlap}]. [overlap] must be less than [{record.size}]")
     if record is None or problems:
@@ -154,6 +159,11 @@ def _strategy(values: dict[str, Any]) -> type[ChunkingSettings]:
     if not isinstance(name, str) or name not in _STRATEGIES:
         raise invalid(f"Invalid chunkingStrategy {as_java(name)}", subject=Subject.ARGUMENT)
     return _STRATEGIES[name]
+
+
+def _refuse_unknown(kind: type[ChunkingSettings], values: Mapping[str, Any], problems: list[str]) -> None:
+    if extra := unknown(kind, values):
+        problems.append(f"{kind.refusal}: [{', '.join(extra)}]")
 
 
 def _record(

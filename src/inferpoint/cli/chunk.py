@@ -12,12 +12,20 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
 from inferpoint.chunking.settings import LARGEST
 from inferpoint.engine.chunked import preview, wanted
 from inferpoint.errors import invalid
 from inferpoint.model.inference import Cutting, Previewed
+
+# A terminal obeys these and a text may hold any; their pictures are as long as they are.
+_PICTURES = {
+    **{code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"},
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}
 
 
 class Form(StrEnum):
@@ -77,7 +85,7 @@ def _text(name: str) -> str:
 
 def _draw(name: str, chunks: Sequence[Previewed]) -> None:
     console = Console(highlight=False)
-    console.rule(f"[bold]{name}[/], {len(chunks)} chunk{'s' if len(chunks) != 1 else ''}", style="dim")
+    console.rule(f"[bold]{escape(name)}[/], {len(chunks)} chunk{'s' if len(chunks) != 1 else ''}", style="dim")
     end = 0
     for number, each in enumerate(chunks, 1):
         shared = f", {each.overlap} of them shared with the chunk before" if each.overlap else ""
@@ -90,7 +98,7 @@ def _draw(name: str, chunks: Sequence[Previewed]) -> None:
 
 def _coloured(each: Previewed, shared: int) -> Text:
     """The text, with what the chunk before has too in another colour."""
-    text = Text(each.text.strip("\n"))
+    text = Text(each.text.strip("\n").translate(_PICTURES))
     skipped = len(each.text) - len(each.text.lstrip("\n"))
     text.stylize("yellow on grey15", 0, max(0, shared - skipped))
     return text

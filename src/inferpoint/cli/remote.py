@@ -13,9 +13,9 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 import typer
 
-from inferpoint.config import is_loopback
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.http import is_loopback
 
 URL = "http://127.0.0.1:9210"
 SECONDS = 600.0

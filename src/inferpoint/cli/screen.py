@@ -12,6 +12,7 @@ from typing import Annotated, Any, cast
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from inferpoint.errors import invalid
 
@@ -33,7 +34,7 @@ def show(found: Any, output: Output, columns: Sequence[str]) -> None:
         return
     table = Table(*columns)
     for row in found:
-        table.add_row(*(_cell(row.get(column, "")) for column in columns))
+        table.add_row(*(Text(_cell(row.get(column, ""))) for column in columns))  # brackets in it are no markup
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 

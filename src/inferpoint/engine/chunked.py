@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ Span = tuple[int, int]
 
 MOST_CHUNKS = 512
 LARGE = 64 * 1024  # characters; what takes longer than a millisecond leaves the event loop
+_THREADS = ThreadPoolExecutor(thread_name_prefix="chunking")  # the loop's own look up the names of providers
 
 
 def wanted(cutting: Cutting, stored: ChunkingSettings | None, *, largest: int) -> ChunkingSettings:
@@ -51,7 +53,9 @@ def preview(text: str, settings: ChunkingSettings) -> Sequence[Previewed]:
 
 async def off_the_loop(texts: Texts, work: Callable[[], T]) -> T:
     """*work* on *texts*, in a thread when they are long: other requests go on meanwhile."""
-    return await asyncio.to_thread(work) if sum(map(len, texts)) > LARGE else work()
+    if sum(map(len, texts)) <= LARGE:
+        return work()
+    return await asyncio.get_running_loop().run_in_executor(_THREADS, work)
 
 
 def pieces(texts: Texts, spans: Sequence[Sequence[Span]]) -> Texts:

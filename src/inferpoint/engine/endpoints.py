@@ -262,7 +262,7 @@ def _typed(row: StoredEndpoint, secrets: Mapping[str, str]) -> Resolved:
     options = settings.read(task.options, row.options, scope=TASK_SETTINGS, problems=problems)
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
-    cut = None if row.chunking is None else chunking.accept(row.chunking)
+    cut = None if row.chunking is None else chunking.accept(row.chunking, stored=True)
     endpoint = Endpoint(row.inference_id, kind, row.service, record, options, cut, row.version, row.dimensions)
     return Resolved(endpoint, service, task)
 

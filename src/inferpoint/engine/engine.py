@@ -130,7 +130,9 @@ class Engine:
         spans = await chunked.cut(request.texts, settings)
         result = await self._batched(resolved, replace(request, input=chunked.pieces(request.texts, spans)))
         assert isinstance(result, Embeddings)
-        return chunked.regrouped(result, request.texts, spans, cutting)
+        return await chunked.off_the_loop(
+            request.texts, partial(chunked.regrouped, result, request.texts, spans, cutting)
+        )
 
     async def _batched(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         batches = split(request, resolved.task.limits(resolved.endpoint.settings))

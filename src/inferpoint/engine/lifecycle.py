@@ -75,7 +75,13 @@ class Lifecycle:
         return draft
 
     async def update(
-        self, caller: Caller, inference_id: str, config: Mapping[str, Any], *, kind: TaskType | None = None
+        self,
+        caller: Caller,
+        inference_id: str,
+        config: Mapping[str, Any],
+        *,
+        kind: TaskType | None = None,
+        seconds: float | None = None,
     ) -> Resolved:
         """Change what may be changed, secrets included, after trying it. What changes nothing costs nothing."""
         allow(caller, MANAGE, "cluster:admin/xpack/inference/update")
@@ -90,7 +96,7 @@ class Lifecycle:
             draft = updated(resolved, config, largest_chunk=self._largest_chunk)
             if draft is not resolved:
                 if self._validate:
-                    draft = await self._tried(draft, caller, None)
+                    draft = await self._tried(draft, caller, seconds)
                 await _written(self._endpoints.replace(draft))
         return draft
 

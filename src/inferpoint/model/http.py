@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -63,3 +64,11 @@ def parse(data: bytes, shape: type[T], *, of: str) -> T:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         reason = "the body is empty" if not data.strip() else str(error)
         raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: {reason}") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach *host*, a name or an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

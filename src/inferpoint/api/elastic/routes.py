@@ -45,11 +45,12 @@ async def root(_engine: Engine, _incoming: Incoming) -> Answer:
 
 async def put(engine: Engine, incoming: Incoming) -> Answer:
     """Create an endpoint."""
+    kind = _type(incoming)  # a wrong path is told before a missing body
     made = await engine.lifecycle.create(
         incoming.caller,
         incoming.names["inference_id"],
         read.json_object(incoming),
-        kind=_type(incoming),
+        kind=kind,
         seconds=read.timeout(incoming.query),
         validate=not flag(incoming.query, "skip_validation"),
     )
@@ -58,10 +59,11 @@ async def put(engine: Engine, incoming: Incoming) -> Answer:
 
 async def update(engine: Engine, incoming: Incoming) -> Answer:
     """Change an endpoint."""
+    kind = _type(incoming)
     config = read.json_object(incoming)
     config.pop("timeout", None)  # the JavaScript client writes parameters it does not know into the body
     changed = await engine.lifecycle.update(
-        incoming.caller, incoming.names["inference_id"], config, kind=_type(incoming)
+        incoming.caller, incoming.names["inference_id"], config, kind=kind, seconds=read.timeout(incoming.query)
     )
     return write.endpoint(changed, VERSION)
 

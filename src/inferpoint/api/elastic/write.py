@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -99,8 +98,7 @@ def previews(found: Sequence[Sequence[Previewed]], *, with_text: bool) -> Answer
 
 
 def _previewed(each: Previewed, *, with_text: bool) -> dict[str, Any]:
-    found = asdict(each)
-    return found if with_text else {name: value for name, value in found.items() if name != "text"}
+    return {name: value for name, value in vars(each).items() if with_text or name != "text"}
 
 
 def _chunk(each: Chunk) -> dict[str, Any]:
