@@ -40,7 +40,7 @@ def waiting() -> list[list[float]]:
             case Embeddings() as found:
                 return found.numbers()
             case ChunkedEmbeddings(inputs):
-                assert_type(inputs[0][0].start, int)
+                assert_type(inputs[0][0].start_offset, int)
             case Completion(choices):
                 assert_type(choices[0].text, str)
             case _:
