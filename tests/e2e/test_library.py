@@ -136,7 +136,7 @@ def test_long_texts_are_cut_when_asked(opened: str, provider: Callable[..., Prov
         assert isinstance(found, ChunkedEmbeddings)
         assert [len(chunks) for chunks in found.inputs] == [3, 1]
         for each in found.inputs[0]:
-            assert each.text == text[each.start : each.end]
+            assert each.text == text[each.start_offset : each.end_offset]
             assert json.loads(bytes(each.vector)) == [0.6, 0.0, 0.8]
         whole = ip.infer("vectors", text, chunked=True, chunking_settings={"strategy": "none"})
         assert [len(chunks) for chunks in whole.inputs] == [1]
