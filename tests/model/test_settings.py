@@ -330,6 +330,36 @@ def test_a_header_that_carries_a_key_is_refused(name: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "name", ["Content-Length", "TRANSFER-ENCODING", "host", "Connection", "Expect", "te", "Proxy-Connection"]
+)
+def test_a_header_that_frames_the_call_is_refused(name: str) -> None:
+    """A call that ends before its body does would have the rest taken for the next call, of another endpoint."""
+    assert problems_of(headers={"x": "1", name: "3"}) == [
+        f"Map field [headers] must not hold [{name}], which belongs to the connection"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("X Y", "1"), ("", "1"), ("é", "1"), ("x:", "1"), ("x\n", "1"), ("x", "a\r\nb: c"), ("x", "\0")]
+)
+def test_a_header_that_cannot_be_written_is_told(name: str, value: str) -> None:
+    """It is known where the setting is read, not when the provider hangs up."""
+    assert problems_of(headers={name: value}) == [
+        f"Map field [headers] has an entry that is not valid, [{name} => {value}]. It cannot be written as a header."
+    ]
+    assert problems_of(headers={"x-y": "a\tb 日本"}) == []
+
+
+def test_what_is_deeper_than_the_stack_is_quoted_in_part() -> None:
+    """A body may be as deep as it likes."""
+    deep: Any = 1
+    for _ in range(100_000):
+        deep = {"a": [deep]}
+    assert as_java(deep).startswith("{a=[{a=[")
+    assert "..." in as_java(deep)
+
+
 def test_a_password_in_an_address_is_not_repeated() -> None:
     """An address with a user and a password is refused without saying either."""
     problems: list[str] = []

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import base64
+import errno
+import os
 import stat
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -70,6 +73,19 @@ def test_a_folder_gets_one_key_of_its_own_that_nobody_else_reads(tmp_path: Path)
     assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == [KEY_FILE]
     assert secret_key(tmp_path, {}, sealed=True) == first
+
+
+def test_a_key_that_cannot_be_kept_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is told, and no half of a key is left; what a killed process left is in nobody's way."""
+    (tmp_path / f"secret.{os.getpid()}").touch()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(InferenceError, match=r"cannot be kept in .*secret.key: No space left on device"):
+            secret_key(tmp_path, {}, sealed=False)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / f"secret.{os.getpid()}").touch(0o644)
+    secret_key(tmp_path, {}, sealed=False)
+    assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
 
 
 def test_the_environment_goes_before_a_file_and_a_file_before_the_folder(tmp_path: Path) -> None:

@@ -22,11 +22,19 @@ HIDDEN = "***"
 # Rather too much is hidden than too little: who wrote `apiKey` for `api_key` put a key there all the same.
 _SECRET_NAME = re.compile(r"(keys?|secrets?|passwords?|token|authorization|credentials?)$", re.IGNORECASE)
 _CREDENTIAL_HEADER = re.compile(r"^((proxy-)?authorization|cookie|(x-)?api-?key)$", re.IGNORECASE)
+# Who sets these could end a call early and have the rest of its body taken for the next call, with another's key.
+_FRAMING_HEADER = re.compile(
+    r"^(host|content-(length|encoding)|transfer-encoding|connection|keep-alive|expect|upgrade|te|trailer|proxy-.*)$",
+    re.IGNORECASE,
+)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _USER_INFORMATION = re.compile(r"//[^/?#]*@")
 _JAVA_NAMES = {str: "String", int: "Integer", float: "Double", bool: "Boolean", dict: "Map", list: "List"}
 _TYPE_NAMES = {str: "str", int: "int", float: "float", bool: "bool", dict: "map", list: "list"}
 _JSON_TYPES: dict[Any, Any] = {Mapping: dict, tuple: list}
 _INTEGER_LIMIT = 2**31
+_DEEPEST = 20
 _LONG_LIMIT = 2**63
 _DOUBLE_LIMIT = 2**1023
 
@@ -181,8 +189,13 @@ def looks_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-def as_java(value: Any) -> str:
-    """A JSON value as Java prints it, which is how Elasticsearch's errors quote it; what looks secret is hidden."""
+def as_java(value: Any, depth: int = 0) -> str:
+    """A JSON value as Java prints it, which is how Elasticsearch's errors quote it; what looks secret is hidden.
+
+    What lies deeper than anybody reads is left out: a body may be deeper than the stack.
+    """
+    if depth > _DEEPEST:
+        return "..."
     match value:
         case None:
             return "null"
@@ -190,10 +203,10 @@ def as_java(value: Any) -> str:
             return "true" if value else "false"
         case Mapping():
             items = typing.cast("Mapping[str, Any]", value).items()
-            shown = (f"{k}={HIDDEN if looks_secret(k) else as_java(v)}" for k, v in items)
+            shown = (f"{k}={HIDDEN if looks_secret(k) else as_java(v, depth + 1)}" for k, v in items)
             return "{" + ", ".join(shown) + "}"
         case list() | tuple():
-            return "[" + ", ".join(map(as_java, typing.cast("Sequence[Any]", value))) + "]"
+            return "[" + ", ".join(as_java(each, depth + 1) for each in typing.cast("Sequence[Any]", value)) + "]"
         case _:
             return str(value)
 
@@ -270,22 +283,26 @@ def _wrong_type(each: Setting, value: Any) -> str | None:
 
 
 def _wrong_entry(each: Setting, value: Any) -> str | None:
-    """What is wrong with the first entry of a list or map that is not a string."""
+    """What is wrong with the first wrong entry of a list or a map."""
     if each.kind is list:
         strange = [entry for entry in value if not isinstance(entry, str)]
         return _not_of_type(each, strange[0], "String") if strange else None
-    if each.kind is not dict:
-        return None
-    for name, entry in value.items():
-        if _CREDENTIAL_HEADER.search(name):
-            return (
-                f"Map field [{each.name}] must not hold [{name}], which would be shown; keys belong in secret settings"
-            )
-        if not isinstance(entry, str):
-            return (
-                f"Map field [{each.name}] has an entry that is not valid, [{name} => {as_java(entry)}]."
-                f" Value type of [{as_java(entry)}] is not one of [String]."
-            )
+    if each.kind is dict:
+        return next(filter(None, (_wrong_header(each, name, entry) for name, entry in value.items())), None)
+    return None
+
+
+def _wrong_header(each: Setting, name: str, entry: Any) -> str | None:
+    """Every map is of headers so far."""
+    if _CREDENTIAL_HEADER.search(name):
+        return f"Map field [{each.name}] must not hold [{name}], which would be shown; keys belong in secret settings"
+    if _FRAMING_HEADER.search(name):
+        return f"Map field [{each.name}] must not hold [{name}], which belongs to the connection"
+    wrong = f"Map field [{each.name}] has an entry that is not valid, [{name} => {as_java(entry)}]."
+    if not isinstance(entry, str):
+        return f"{wrong} Value type of [{as_java(entry)}] is not one of [String]."
+    if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(entry)):
+        return f"{wrong} It cannot be written as a header."
     return None
 
 

@@ -77,13 +77,28 @@ def secret_key(folder: Path, environ: Mapping[str, str], *, sealed: bool) -> byt
 def _made(path: Path) -> bytes:
     key = secrets.token_bytes(KEY_BYTES)
     draft = path.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(base64.b64encode(key) + b"\n")
-        file.flush()
-        os.fsync(descriptor)
-    draft.rename(path)
+    try:
+        draft.unlink(missing_ok=True)  # of a process that was killed
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(key) + b"\n")
+            file.flush()
+            os.fsync(descriptor)
+        draft.rename(path)
+        _keep_names(path.parent)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise InferenceError(Kind.INVALID, f"The secret key cannot be kept in {path}: {error.strerror}") from None
     return key
+
+
+def _keep_names(folder: Path) -> None:
+    """Make what was renamed in *folder* durable, as the rows are that this key seals."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _read(path: Path) -> str:
