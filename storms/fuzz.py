@@ -27,7 +27,7 @@ from real_processes import Inferpoint
 from watched import Watched
 
 LARGEST_BODY = 1_000_000
-MORE_MEGABYTES = 400  # at most, over what the server takes at rest
+MORE_MEGABYTES = 200  # at most, over what the server takes at rest
 NOT_HTTP = b"Invalid HTTP request received."  # what is not HTTP never comes to a face, which has the words
 _ORIGINS = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME")
 

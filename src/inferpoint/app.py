@@ -152,7 +152,7 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> None:
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, server.stop, stopping)
         gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
-        gc.set_threshold(10_000, 20, 20)
+        gc.set_threshold(10_000)
         _announce(config, listener)
         await server.serve(sockets=[listener])
 

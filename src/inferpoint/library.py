@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
+from concurrent import futures
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,8 +19,9 @@ import platformdirs
 from inferpoint.app import MODELS, Parts, Place, assembled, origins
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.engine.lifecycle import Lifecycle
+from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.endpoint import task_type as type_of
-from inferpoint.model.inference import ANONYMOUS, Delta, InferenceRequest, InferenceResult, purpose
+from inferpoint.model.inference import ANONYMOUS, Cutting, Delta, InferenceRequest, InferenceResult, Texts, purpose
 from inferpoint.runtime.telemetry import Answered
 
 T = TypeVar("T")
@@ -34,21 +38,30 @@ class Inferpoint:
 
     def __init__(self, data_dir: str | Path | None = None, *, validate: bool = True) -> None:
         folder = None if data_dir is None else Path(data_dir)
-        place = Place(folder, (folder or Path(platformdirs.user_data_dir("inferpoint"))) / MODELS)
-        policy = Policy(origins(os.environ), validate)
-        self._assembled: AbstractAsyncContextManager[Parts] = assembled(place, policy, os.environ, _unwritten)
+        self._place = Place(folder, (folder or Path(platformdirs.user_data_dir("inferpoint"))) / MODELS)
+        self._policy = Policy(origins(os.environ), validate)
+        self._opened: AbstractAsyncContextManager[Parts] | None = None
         self._engine: Engine | None = None
 
     async def __aenter__(self) -> Self:
         """Open the folder."""
-        self._engine = (await self._assembled.__aenter__()).engine
+        if self._opened is not None:
+            raise RuntimeError("This Inferpoint is open already")
+        self._opened = assembled(self._place, self._policy, os.environ, _unwritten)
+        try:
+            self._engine = (await self._opened.__aenter__()).engine
+        except BaseException:
+            self._opened = None
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close connections and the folder."""
-        await self._assembled.__aexit__(kind, error, trace)
+        opened, self._opened, self._engine = self._opened, None, None
+        if opened is not None:
+            await opened.__aexit__(kind, error, trace)
 
     async def put(
         self,
@@ -61,10 +74,14 @@ class Inferpoint:
         chunking_settings: Settings | None = None,
         timeout: float | None = None,
     ) -> dict[str, Any]:
-        """Create an endpoint after trying it once, and show it. `timeout` is in seconds."""
-        config = {"task_type": task_type, "service": service, "service_settings": service_settings}
-        given = {"task_settings": task_settings, "chunking_settings": chunking_settings}
-        config |= {name: value for name, value in given.items() if value is not None}
+        """Create an endpoint after trying it once, and show it.
+
+        The settings are those of the service's page. An id that exists already is an error and changes nothing.
+        `timeout`, in seconds, is for trying it.
+        """
+        config = {"task_type": task_type, "service": service} | _sections(
+            service_settings=service_settings, task_settings=task_settings, chunking_settings=chunking_settings
+        )
         return (await self._lifecycle.create(ANONYMOUS, inference_id, config, seconds=timeout)).shown()
 
     async def update(
@@ -76,16 +93,13 @@ class Inferpoint:
         chunking_settings: Settings | None = None,
     ) -> dict[str, Any]:
         """Change what may be changed, secrets included, after trying it, and show the endpoint."""
-        given = {
-            "service_settings": service_settings,
-            "task_settings": task_settings,
-            "chunking_settings": chunking_settings,
-        }
-        config = {name: value for name, value in given.items() if value is not None}
+        config = _sections(
+            service_settings=service_settings, task_settings=task_settings, chunking_settings=chunking_settings
+        )
         return (await self._lifecycle.update(ANONYMOUS, inference_id, config)).shown()
 
     async def get(self, inference_id: str) -> dict[str, Any]:
-        """Show one endpoint."""
+        """Show one endpoint, without its secrets."""
         return self._lifecycle.get(ANONYMOUS, inference_id).shown()
 
     async def all(self, task_type: str | None = None) -> list[dict[str, Any]]:
@@ -103,11 +117,25 @@ class Inferpoint:
         texts: str | Sequence[str],
         *,
         input_type: str | None = None,
+        chunked: bool = False,
+        chunking_settings: Settings | None = None,
         task_settings: Settings | None = None,
         timeout: float | None = None,
     ) -> InferenceResult:
-        """The result for *texts*, whole: `Embeddings` or a `Completion`, by what the endpoint does."""
-        return await self._running.infer(inference_id, _request(texts, input_type, task_settings, timeout))
+        """The result for *texts*, whole: `Embeddings` or a `Completion`, by what the endpoint does.
+
+        `input_type` says what embeddings are for: `search` goes before `ingest` where calls wait. With `chunked` long
+        texts are cut, by `chunking_settings` or else the endpoint's, and the result is `ChunkedEmbeddings`.
+        `task_settings` go before the endpoint's. `timeout` is in seconds: 30 when none is given, 120 for completions.
+        """
+        request = InferenceRequest(
+            _texts(texts),
+            None if input_type is None else purpose(input_type),
+            options=task_settings or {},
+            cutting=_cutting(chunking_settings, chunked=chunked),
+            timeout=timeout,
+        )
+        return await self._running.infer(inference_id, request)
 
     async def stream(
         self,
@@ -117,11 +145,16 @@ class Inferpoint:
         task_settings: Settings | None = None,
         timeout: float | None = None,
     ) -> AsyncGenerator[Delta]:
-        """The result as it comes; `timeout` is for its first piece."""
-        request = _request(texts, None, task_settings, timeout)
-        async for deltas in self._running.stream(inference_id, request):
-            for delta in deltas:
-                yield delta
+        """The result as it comes, for tasks that stream: text, an end, a cost.
+
+        Whoever stops reading closes the provider's connection. `task_settings` go before the endpoint's. `timeout`, in
+        seconds, is for the first piece.
+        """
+        request = InferenceRequest(_texts(texts), options=task_settings or {}, timeout=timeout)
+        async with aclosing(self._running.stream(inference_id, request)) as pieces:
+            async for deltas in pieces:
+                for delta in deltas:
+                    yield delta
 
     @property
     def _running(self) -> Engine:
@@ -140,7 +173,7 @@ def connect(data_dir: str | Path | None = None, *, validate: bool = True) -> Con
 
 
 class Connected:
-    """`Inferpoint` with methods that wait. Its event loop runs in a thread of its own."""
+    """`Inferpoint` with methods that wait, for any number of threads. Its event loop runs in a thread of its own."""
 
     def __init__(self, inferpoint: Inferpoint) -> None:
         self._inferpoint = inferpoint
@@ -148,22 +181,14 @@ class Connected:
 
     def __enter__(self) -> Self:
         """Start the thread and open the folder."""
-        self._portal.start()
-        try:
-            self._portal.wait(self._inferpoint.__aenter__())
-        except BaseException:
-            self._portal.stop()
-            raise
+        self._portal.start(self._inferpoint)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the folder and end the thread."""
-        try:
-            self._portal.wait(self._inferpoint.__aexit__(kind, error, trace))
-        finally:
-            self._portal.stop()
+        """Give up what others still wait for, close the folder and end the thread."""
+        self._portal.stop()
 
     def put(
         self,
@@ -176,7 +201,11 @@ class Connected:
         chunking_settings: Settings | None = None,
         timeout: float | None = None,
     ) -> dict[str, Any]:
-        """Create an endpoint after trying it once, and show it. `timeout` is in seconds."""
+        """Create an endpoint after trying it once, and show it.
+
+        The settings are those of the service's page. An id that exists already is an error and changes nothing.
+        `timeout`, in seconds, is for trying it.
+        """
         return self._portal.wait(self._inferpoint.put(**_given(locals())))
 
     def update(
@@ -191,7 +220,7 @@ class Connected:
         return self._portal.wait(self._inferpoint.update(**_given(locals())))
 
     def get(self, inference_id: str) -> dict[str, Any]:
-        """Show one endpoint."""
+        """Show one endpoint, without its secrets."""
         return self._portal.wait(self._inferpoint.get(inference_id))
 
     def all(self, task_type: str | None = None) -> list[dict[str, Any]]:
@@ -208,10 +237,17 @@ class Connected:
         texts: str | Sequence[str],
         *,
         input_type: str | None = None,
+        chunked: bool = False,
+        chunking_settings: Settings | None = None,
         task_settings: Settings | None = None,
         timeout: float | None = None,
     ) -> InferenceResult:
-        """The result for *texts*, whole: `Embeddings` or a `Completion`, by what the endpoint does."""
+        """The result for *texts*, whole: `Embeddings` or a `Completion`, by what the endpoint does.
+
+        `input_type` says what embeddings are for: `search` goes before `ingest` where calls wait. With `chunked` long
+        texts are cut, by `chunking_settings` or else the endpoint's, and the result is `ChunkedEmbeddings`.
+        `task_settings` go before the endpoint's. `timeout` is in seconds: 30 when none is given, 120 for completions.
+        """
         return self._portal.wait(self._inferpoint.infer(**_given(locals())))
 
     def stream(
@@ -221,8 +257,12 @@ class Connected:
         *,
         task_settings: Settings | None = None,
         timeout: float | None = None,
-    ) -> Iterator[Delta]:
-        """The result as it comes; `timeout` is for its first piece."""
+    ) -> Generator[Delta]:
+        """The result as it comes, for tasks that stream: text, an end, a cost.
+
+        Whoever stops reading closes the provider's connection. `task_settings` go before the endpoint's. `timeout`, in
+        seconds, is for the first piece.
+        """
         return self._portal.each(self._inferpoint.stream(**_given(locals())))
 
 
@@ -230,33 +270,132 @@ class _Portal:
     """An event loop in a thread, and ways to wait for what goes on in it."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="inferpoint", daemon=True)
+        self._submitting = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._running: set[asyncio.Task[Any]] = set()
 
-    def start(self) -> None:
+    def start(self, inside: AbstractAsyncContextManager[Any]) -> None:
+        """Run a loop, all that is done in it *inside*; raises what entering raises."""
+        if self._thread is not None:
+            raise RuntimeError("This Inferpoint is open already")
+        self._loop, self._ending = asyncio.new_event_loop(), asyncio.Event()
+        entered, self._ended = Future[None](), Future[None]()
+        run = partial(self._run, self._loop, self._serve(inside, entered))
+        # A program that ends without closing does not wait for a daemon.
+        self._thread = threading.Thread(target=run, name="inferpoint", daemon=True)
         self._thread.start()
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return future.result()
+            entered.result()
         except BaseException:
-            future.cancel()  # whoever is interrupted does not pay for the rest
+            self.stop()
             raise
 
-    def each(self, pieces: AsyncGenerator[T]) -> Iterator[T]:
+    def stop(self) -> None:
+        """Give up what runs in the loop, and end it; raises what leaving raises."""
+        with self._submitting:
+            loop, self._loop = self._loop, None
+            if loop is not None:
+                loop.call_soon_threadsafe(self._ending.set)
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+            self._ended.result()
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of *work*. Whoever is interrupted gives it up, and it has ended by then."""
+        outcome: Future[T] = Future()
+        tasks: list[asyncio.Task[T]] = []
+
+        def begin() -> None:
+            tasks.append(self._begin(work))
+            tasks[0].add_done_callback(partial(_told, outcome))
+
+        def give_up() -> None:
+            if tasks:
+                tasks[0].cancel()
+            else:  # interrupted before it was handed over
+                work.close()
+                outcome.cancel()
+
+        try:
+            if self._submit(begin):
+                return outcome.result()
+        except BaseException:
+            if not outcome.done() and self._submit(give_up):
+                futures.wait([outcome])
+            raise
+        work.close()
+        raise RuntimeError("Inferpoint is used inside `with inferpoint.connect(…) as ip:`")
+
+    def each(self, pieces: AsyncGenerator[T]) -> Generator[T]:
+        """*pieces* one after the other, and closed when nobody reads on."""
         try:
             while True:
                 yield self.wait(anext(pieces))  # type: ignore[arg-type] - of a generator it is a coroutine
         except StopAsyncIteration:
             return
         finally:
-            self.wait(pieces.aclose())
+            self._close(pieces)
+
+    def _close(self, pieces: AsyncGenerator[Any]) -> None:
+        """End *pieces*; where the loop has ended, they have too."""
+        if threading.current_thread() is self._thread:  # garbage is collected anywhere, and the loop must not wait
+            self._begin(_closed(pieces))
+        elif self._loop is not None:
+            self.wait(_closed(pieces))
+
+    def _submit(self, act: Callable[[], object]) -> bool:
+        """Have *act* done in the loop; False when there is none, or it is about to end."""
+        with self._submitting:
+            if self._loop is None:
+                return False
+            self._loop.call_soon_threadsafe(act)
+            return True
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    def _run(self, loop: asyncio.AbstractEventLoop, serving: Coroutine[Any, Any, None]) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(serving)
+            self._ended.set_result(None)
+        except BaseException as error:  # noqa: BLE001 - it is raised where somebody waits for it
+            self._ended.set_exception(error)
+
+    async def _serve(self, inside: AbstractAsyncContextManager[Any], entered: Future[None]) -> None:
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(inside)
+            except BaseException as error:  # noqa: BLE001 - likewise
+                with self._submitting:
+                    self._loop = None
+                entered.set_exception(error)
+                return
+            entered.set_result(None)
+            await self._ending.wait()
+            given_up = list(self._running)
+            for task in given_up:
+                task.cancel()
+            await asyncio.gather(*given_up, return_exceptions=True)
+
+
+def _told(outcome: Future[T], task: asyncio.Task[T]) -> None:
+    """Tell who waits in another thread how *task* ended."""
+    if task.cancelled():
+        outcome.set_exception(InferenceError(Kind.CUT_OFF, "Inferpoint was closed before the answer came"))
+    elif (error := task.exception()) is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(task.result())
+
+
+async def _closed(pieces: AsyncGenerator[Any]) -> None:
+    await pieces.aclose()
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:
@@ -264,15 +403,27 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name != "self"}
 
 
-def _request(
-    texts: str | Sequence[str], input_type: str | None, task_settings: Settings | None, timeout: float | None
-) -> InferenceRequest:
-    return InferenceRequest(
-        (texts,) if isinstance(texts, str) else tuple(texts),
-        None if input_type is None else purpose(input_type),
-        options=task_settings or {},
-        timeout=timeout,
-    )
+def _sections(**given: Settings | None) -> dict[str, dict[str, Any]]:
+    """The sections of an endpoint's configuration that are given."""
+    return {name: dict(settings) for name, settings in given.items() if settings is not None}
+
+
+def _texts(given: str | Sequence[str]) -> Texts:
+    """One text or several; what a program without types gives instead is refused in a sentence."""
+    texts = (given,) if isinstance(given, str) else tuple(given)
+    if not texts:
+        raise invalid("There is no text")
+    if not all(isinstance(text, str) for text in texts):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise invalid("Every text must be a string")
+    return texts
+
+
+def _cutting(settings: Settings | None, *, chunked: bool) -> Cutting | None:
+    if chunked:
+        return Cutting(None if settings is None else dict(settings), return_text=True)
+    if settings is not None:
+        raise invalid("[chunking_settings] needs [chunked] to be true")
+    return None
 
 
 def _unwritten(_answered: Answered) -> None:

@@ -44,7 +44,11 @@ class Asked:
 
     def until_left(self) -> None:
         """Wait for the caller to close its connection; a caller that sends more instead has not left."""
-        if self._handler.connection.recv(1) == b"":
+        try:
+            left = self._handler.connection.recv(1) == b""
+        except ConnectionResetError:  # it left with some of the answer unread
+            left = True
+        if left:
             self.left.set()
 
     def _begin(self, status: int, headers: Mapping[str, str]) -> None:

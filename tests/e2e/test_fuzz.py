@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from broken_provider import BrokenProvider
 from bytes_on_the_wire import Broken
+from emulated_provider import Asked, Provider, chunk
 from fuzz import Fuzzed, fuzzed
-from raw_http import Answered, ask
-from real_processes import Inferpoint
+from raw_http import Answered, ask, begin_on, connection
+from real_processes import PATIENCE, Inferpoint
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +78,24 @@ def test_a_header_may_hold_any_bytes(refused: Callable[[bytes], Answered]) -> No
     answered = refused(b"HTTP/1.1 429 Slow\r\nX-RateLimit-Limit-Tokens: 7\xff")
     assert answered.status == 429
     assert "Token limit [7\ufffd]" in answered.reason
+
+
+def test_chunks_that_break_in_the_middle_are_an_error(
+    server: Inferpoint, provider: Callable[..., Provider], completion_on: Callable[..., str]
+) -> None:
+    """A provider whose chunked body breaks off into something else is cut off, and not waited for."""
+    begun = threading.Event()
+
+    def breaks(asked: Asked) -> None:
+        asked._begin(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
+        asked.send(b"%x\r\n%b\r\n" % (len(chunk("hi")), chunk("hi")))
+        begun.wait(PATIENCE)
+        asked.send(b"zz\r\n")
+
+    path = f"/_inference/{completion_on(provider(breaks))}/_stream"
+    with closing(connection(server.url)) as line, begin_on(line, "POST", path, {"input": "x"}) as answer:
+        answer.readline()
+        begun.set()
+        said = answer.read()
+    assert b"the body ended early" in said
+    assert b"[DONE]" not in said

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import msgspec
-
 from inferpoint.errors import Subject, invalid
 from inferpoint.model.chat import Conversation
+from inferpoint.model.http import parse
 
 
 class InputType(StrEnum):
@@ -128,8 +127,8 @@ class Embeddings:
     cut: int = 0
 
     def numbers(self) -> list[list[float]]:
-        """The vectors as numbers, for callers that compute with them."""
-        return [msgspec.json.decode(vector, type=list[float]) for vector in self.vectors]
+        """The vectors as numbers, for callers that compute with them; `UNREADABLE` when one has no place in a float."""
+        return [parse(vector, list[float], of="embeddings") for vector in self.vectors]
 
 
 @dataclass(frozen=True)

@@ -184,6 +184,11 @@ def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def looks_secret(name: str) -> bool:
+    """Whether what is called *name* is a secret, as far as its name tells."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def as_java(value: Any, depth: int = 0) -> str:
     """A JSON value as Java prints it, which is how Elasticsearch's errors quote it; what looks secret is hidden.
 
@@ -198,7 +203,7 @@ def as_java(value: Any, depth: int = 0) -> str:
             return "true" if value else "false"
         case Mapping():
             items = typing.cast("Mapping[str, Any]", value).items()
-            shown = (f"{k}={HIDDEN if _SECRET_NAME.search(k) else as_java(v, depth + 1)}" for k, v in items)
+            shown = (f"{k}={HIDDEN if looks_secret(k) else as_java(v, depth + 1)}" for k, v in items)
             return "{" + ", ".join(shown) + "}"
         case list() | tuple():
             return "[" + ", ".join(as_java(each, depth + 1) for each in typing.cast("Sequence[Any]", value)) + "]"

@@ -137,11 +137,24 @@ class _Arriving:
         return Reply(self.status, b"".join(pieces), self.headers)
 
     async def pieces(self) -> AsyncIterator[bytes]:
+        connection = self._response.connection
+        protocol = None if connection is None else connection.protocol
+        closed = None if protocol is None else protocol.closed
+        if closed is not None:
+            closed.add_done_callback(self._lost)
         try:
             async for piece in self._response.content.iter_any():
                 yield piece
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise InferenceError(Kind.CUT_OFF, f"The provider's reply was cut off: {_reason(error)}") from None
+        finally:
+            if closed is not None:
+                closed.remove_done_callback(self._lost)
+
+    def _lost(self, _closed: object) -> None:
+        """Wake who reads the body: aiohttp closes a connection whose chunks are broken, and says nothing."""
+        if not self._response.content.is_eof():
+            self._response.content.set_exception(aiohttp.ClientPayloadError("the connection was lost"))
 
     def close(self) -> None:
         if self._response.content.at_eof():

@@ -62,8 +62,8 @@ def _loaded(name: str) -> Service:
     whose = f"The service [{name}] of the distribution [{_distribution(entry)}]"
     try:
         service = entry.load()
-    except Exception as error:  # noqa: BLE001 - whatever a stranger's module raises, it is one sentence here
-        raise InferenceError(Kind.INTERNAL, f"{whose} cannot be loaded: {error}") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a stranger's module raises, it is one sentence
+        raise InferenceError(Kind.INTERNAL, f"{whose} cannot be loaded: {_in_one_line(error)}") from None
     if not isinstance(service, Service) or service.name != name:
         raise InferenceError(Kind.INTERNAL, f"{whose} is not a Service of that name")
     if service.contract != CONTRACT:
@@ -74,3 +74,8 @@ def _loaded(name: str) -> Service:
 
 def _distribution(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist else "unknown"
+
+
+def _in_one_line(error: BaseException) -> str:
+    """What was raised, and what it says; it may be nothing, or many lines."""
+    return ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))

@@ -1,0 +1,77 @@
+"""What every service promises, asked of yours: the whole test file of a service is two lines.
+
+::
+
+    from acme_inference import SERVICE
+    from inferpoint.testing import contract
+
+    test_contract = contract(SERVICE, Path(__file__).parent / "conversations")
+
+pytest then runs one test for every promise, task and conversation. `inferpoint.testing.conversations` says what stands
+in the folder: one file for every task, called `<task type>.json`. Conversations are settings, a request, the call
+exactly as it must leave, the reply as it came and what it means; each names its origin, which is the provider's
+documentation or a recording, and never our own encoder. Keep recordings short: they are cut at every byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from inferpoint.model.endpoint import TaskType
+from inferpoint.protocols.service import Service
+from inferpoint.testing import promises
+from inferpoint.testing.conversations import Asked, conversations
+
+__all__ = ["Question", "contract", "questions"]
+
+
+class Question(NamedTuple):
+    """One promise to be shown of one thing; `ask` raises when it is broken."""
+
+    id: str
+    ask: Callable[[], None]
+
+
+def contract(service: Service, folder: Path) -> Callable[..., None]:
+    """A test for pytest that asks *service* everything, with the conversations in *folder*."""
+    import pytest  # noqa: PLC0415 - only authors of services need it
+
+    @pytest.mark.parametrize("question", [pytest.param(each, id=each.id) for each in questions(service, folder)])
+    def test_contract(question: Question) -> None:
+        question.ask()
+
+    return test_contract
+
+
+def questions(service: Service, folder: Path) -> Iterator[Question]:
+    """Everything that *service* promises, for any test runner."""
+    yield from _each("service", promises.OF_A_SERVICE, service)
+    for kind in service.tasks:
+        yield from _of_task(Asked(service, kind, folder))
+
+
+def _of_task(asked: Asked) -> Iterator[Question]:
+    yield from _each(asked.kind.value, promises.OF_A_TASK, asked)
+    found = conversations(asked)
+    if found is None:  # one of the promises above says what is wrong with the file
+        return
+    if asked.kind.embeds:
+        yield from _each(asked.kind.value, promises.OF_AN_EMBEDDING_TASK, asked)
+    for number, said in enumerate(found.said):
+        about = f"{asked.kind.value}-{number}"
+        yield from _each(about, promises.OF_A_CONVERSATION, said)
+        yield from _each(about, promises.OF_A_STREAM if said.streams else _whole(asked.kind), said)
+    for number, refusal in enumerate(found.refusals):
+        yield from _each(f"{asked.kind.value}-refusal-{number}", promises.OF_A_REFUSAL, (asked.service, refusal))
+
+
+def _whole(kind: TaskType) -> tuple[Callable[[Any], None], ...]:
+    return promises.OF_AN_ANSWER + (promises.OF_VECTORS if kind.embeds else ())
+
+
+def _each(about: str, promised: tuple[Callable[[Any], None], ...], given: Any) -> Iterator[Question]:
+    for promise in promised:
+        yield Question(f"{about}-{promise.__name__}", partial(promise, given))

@@ -1,0 +1,74 @@
+"""What no provider should answer, and some do: bodies that are no answers, and JSON with anything strange in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import msgspec
+
+from inferpoint.model.http import Event
+
+NOT_ANSWERS = (
+    b"", b" ", b"\n", b"<html><body>Bad gateway</body></html>", b"null", b"true", b"0", b'""', b"[]", b"{}",
+    b"[[]]", b"[null]", b"[{}]", b'{"data":null}', b'{"data":[]}', b'{"choices":[]}', b'{"choices":null}',
+    b'{"embeddings":[]}', b'{"embeddings":{}}', b'{"error":{"message":"no"}}', b"\xff\xfe", b"\x00", b"OK",
+    b"[" * 5000, b'{"a":' * 5000, b"[" * 500 + b"]" * 500, b"9" * 5000,
+)  # fmt: skip
+STRANGE: tuple[Any, ...] = (
+    None, True, 0, -1, 1.5, 2**63, 1e300, msgspec.Raw(b"1" + b"0" * 30),
+    "", "x", "\u2028", "1", [], {}, [None], [[]], {"a": []}, "AAAA", "nan",
+)  # fmt: skip
+STRANGE_HEADERS = ("", "x", "²", "-1", "1e3", "9" * 5000, "\u2028")
+
+
+def strange_versions(body: bytes) -> Iterator[bytes]:
+    """*body* with each strange value in each place of its JSON; nothing when it is none."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return
+    for path in places(value):
+        for strange in STRANGE:
+            yield msgspec.json.encode(put(value, path, strange))
+
+
+def strange_events(event: Event) -> Iterator[Event]:
+    """*event* with anything strange in its data, without data that can be read, and under other names."""
+    for data in NOT_ANSWERS:
+        yield replace(event, data=data)
+    for data in strange_versions(event.data):
+        yield replace(event, data=data)
+    for name in ("", "error", "exception", "never heard of"):
+        yield replace(event, name=name)
+
+
+def shape(data: bytes) -> Any:
+    """What equal events have in common: where in their JSON something stands."""
+    try:
+        return frozenset(places(msgspec.json.decode(data)))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return data
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where in a JSON value something stands; of a list the first two and the last are as good as all."""
+    yield path
+    inside: dict[str | int, Any] = {}
+    if isinstance(value, dict):
+        inside.update(cast("dict[str, Any]", value))
+    elif isinstance(value, list):
+        entries = cast("list[Any]", value)
+        inside.update({place: entries[place] for place in sorted({0, 1, len(entries) - 1} & set(range(len(entries))))})
+    for name, inner in inside.items():
+        yield from places(inner, (*path, name))
+
+
+def put(value: Any, path: Sequence[str | int], new: Any) -> Any:
+    """*value* with *new* at *path*."""
+    if not path:
+        return new
+    copied: Any = value.copy()
+    copied[path[0]] = put(value[path[0]], path[1:], new)
+    return copied

@@ -1,0 +1,508 @@
+"""The engine in a program of one's own: both classes against providers over sockets, and the local model."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import json
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emulated_provider import END, Asked, Provider, chunk, said, silence, vectors
+from real_processes import PATIENCE, ROOT, Program, environ, run
+from real_processes import Inferpoint as Server
+
+from inferpoint import InferenceError, Inferpoint, connect
+from inferpoint.errors import Kind
+from inferpoint.library import Connected
+from inferpoint.model.inference import ChunkedEmbeddings, Completion, Embeddings, Finished, Started, Text
+
+KEY = "sk-canary-0123456789"
+OPEN = pytest.mark.parametrize("opened", ["awaiting", "waiting"])
+
+
+class Awaited:
+    """`Inferpoint` with its methods awaited, so that one test is for both classes."""
+
+    def __init__(self, inferpoint: Inferpoint, run: Callable[[Any], Any]) -> None:
+        self._inferpoint, self._run = inferpoint, run
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *given, **named: self._run(getattr(self._inferpoint, name)(*given, **named))
+
+    def stream(self, *given: Any, **named: Any) -> Iterator[Any]:
+        async def read() -> list[Any]:
+            return [delta async for delta in self._inferpoint.stream(*given, **named)]
+
+        return iter(self._run(read()))
+
+
+@asynccontextmanager
+async def nothing() -> AsyncIterator[None]:
+    yield
+
+
+def using(opened: str, work: Callable[[Any], None], *given: Any, **named: Any) -> None:
+    """Do *work* with an open Inferpoint of either class."""
+    if opened == "waiting":
+        with connect(*given, **named) as ip:
+            work(ip)
+        return
+    with asyncio.Runner() as runner:
+        ip = Inferpoint(*given, **named)
+        runner.run(ip.__aenter__())
+        try:
+            work(Awaited(ip, runner.run))
+        finally:
+            runner.run(ip.__aexit__(None, None, None))
+
+
+def chat(asked: Asked) -> None:
+    """Answer as OpenAI does: an echo, whole or in pieces."""
+    given = asked.json
+    text = given["messages"][0]["content"]
+    if given["stream"]:
+        asked.stream()
+        asked.send(b"".join(chunk(word) for word in (text, "!")) + END)
+    else:
+        asked.answer(said(text))
+
+
+def begun(asked: Asked) -> None:
+    """Begin to answer, and then wait for the caller to leave."""
+    asked.stream()
+    asked.send(chunk("first"))
+    asked.until_left()
+
+
+def on(provider: Provider, **more: Any) -> dict[str, Any]:
+    """A completion endpoint on *provider*."""
+    settings = {"api_key": KEY, "model_id": "m", "url": f"{provider.url}/v1/chat/completions"}
+    return {"task_type": "completion", "service": "openai", "service_settings": settings, **more}
+
+
+def embedding_on(provider: Provider, **more: Any) -> dict[str, Any]:
+    """An embedding endpoint on *provider*."""
+    settings = {"api_key": KEY, "url": provider.url}
+    return {"task_type": "text_embedding", "service": "hugging_face", "service_settings": settings, **more}
+
+
+@OPEN
+def test_an_endpoint_s_life(opened: str, provider: Callable[..., Provider]) -> None:
+    """Endpoints are made, shown, changed, called and deleted; no key is ever shown."""
+    playing, embedding = provider(chat), provider(vectors)
+
+    def work(ip: Any) -> None:
+        made = ip.put("chat", **on(playing))
+        assert made["service_settings"]["model_id"] == "m"
+        assert ip.get("chat") == made
+        ip.put("vectors", **embedding_on(embedding))
+        assert [each["inference_id"] for each in ip.all()] == ["chat", "vectors"]
+        assert [each["inference_id"] for each in ip.all("completion")] == ["chat"]
+        changed = ip.update("chat", service_settings={"rate_limit": {"requests_per_minute": 5000}})
+        assert changed["service_settings"]["rate_limit"] == {"requests_per_minute": 5000}
+        found = ip.infer("chat", "Hello")
+        assert isinstance(found, Completion)
+        assert found.choices[0].text == "Hello"
+        deltas = list(ip.stream("chat", "Hello"))
+        assert deltas == [Started("c", "m"), Text("Hello"), Text("!"), Finished(0, "stop")]
+        embedded = ip.infer("vectors", ["a", "b"], input_type="search", timeout=30)
+        assert isinstance(embedded, Embeddings)
+        assert embedded.numbers() == [[0.6, 0.0, 0.8]] * 2
+        assert KEY not in str([made, changed, ip.all()])
+        ip.delete("chat")
+        assert [each["inference_id"] for each in ip.all()] == ["vectors"]
+
+    using(opened, work)
+
+
+@OPEN
+def test_long_texts_are_cut_when_asked(opened: str, provider: Callable[..., Provider]) -> None:
+    """Chunks come with their places, texts and vectors, by the endpoint's settings or the request's own."""
+    text = " ".join(f"word{number}" for number in range(60))
+
+    def work(ip: Any) -> None:
+        word = {"strategy": "word", "max_chunk_size": 20, "overlap": 0}
+        ip.put("vectors", **embedding_on(provider(vectors), chunking_settings=word))
+        found = ip.infer("vectors", [text, "short"], chunked=True)
+        assert isinstance(found, ChunkedEmbeddings)
+        assert [len(chunks) for chunks in found.inputs] == [3, 1]
+        for each in found.inputs[0]:
+            assert each.text == text[each.start_offset : each.end_offset]
+            assert json.loads(bytes(each.vector)) == [0.6, 0.0, 0.8]
+        whole = ip.infer("vectors", text, chunked=True, chunking_settings={"strategy": "none"})
+        assert [len(chunks) for chunks in whole.inputs] == [1]
+        with pytest.raises(InferenceError, match=r"needs \[chunked\] to be true"):
+            ip.infer("vectors", text, chunking_settings={"strategy": "none"})
+        with pytest.raises(InferenceError, match="max_chunk_size"):
+            ip.infer("vectors", text, chunked=True, chunking_settings={**word, "max_chunk_size": 1})
+
+    using(opened, work)
+
+
+@OPEN
+def test_the_local_model_needs_no_provider(opened: str, server: Server, local_model: str, tmp_path: Path) -> None:
+    """The model in this process embeds without a server and without a network."""
+    (tmp_path / "models").symlink_to(server.data_dir / "models")
+
+    def work(ip: Any) -> None:
+        given = {"service": "elasticsearch", "service_settings": {"model_id": local_model}}
+        made = ip.put("minilm", task_type="text_embedding", **given)
+        assert made["service_settings"]["dimensions"] == 384
+        rows = ip.infer("minilm", ["a cat", "a kitten", "an invoice"]).numbers()
+        near, far = (sum(a * b for a, b in zip(rows[0], row, strict=True)) for row in rows[1:])
+        assert near > far
+
+    using(opened, work, tmp_path)
+
+
+@OPEN
+def test_in_memory_nothing_is_kept(opened: str, provider: Callable[..., Provider]) -> None:
+    """Without a folder endpoints end with the block, also of one object that is opened twice."""
+    playing = provider(chat)
+    using(opened, lambda ip: ip.put("chat", **on(playing)))
+    using(opened, lambda ip: [].extend(ip.all()) if not ip.all() else pytest.fail("something was kept"))
+
+
+@OPEN
+def test_in_a_folder_everything_is_kept(opened: str, tmp_path: Path, provider: Callable[..., Provider]) -> None:
+    """With a folder endpoints are there again, keys included, and no key stands in a file as it is."""
+    playing, folder = provider(chat), tmp_path / "data"
+    using(opened, lambda ip: ip.put("chat", **on(playing)), folder)
+    for path in folder.rglob("*"):
+        assert path.is_dir() or KEY.encode() not in path.read_bytes()
+
+    def work(ip: Any) -> None:
+        assert ip.infer("chat", "again").choices[0].text == "again"
+
+    using(opened, work, folder)
+    assert [playing.next().headers["authorization"] for _ in range(2)] == [f"Bearer {KEY}"] * 2
+
+
+@OPEN
+def test_a_folder_in_use_is_refused(opened: str, server: Server) -> None:
+    """A folder that a server has is refused in one sentence."""
+    with pytest.raises(InferenceError) as raised:
+        using(opened, lambda _: None, server.data_dir)
+    assert str(raised.value) == f"The data folder {server.data_dir} is in use by another process"
+    assert raised.value.kind is Kind.CONFLICT
+
+
+def test_one_object_opens_again_and_not_twice(tmp_path: Path) -> None:
+    """What was closed may be opened again, what is open may not, and a folder refused is no folder kept."""
+    ip = connect(tmp_path / "data")
+    for _ in range(2):
+        with ip:
+            assert ip.all() == []
+            with pytest.raises(RuntimeError, match="open already"), ip:
+                pass
+            with pytest.raises(InferenceError, match="in use"), connect(tmp_path / "data"):
+                pass
+            assert ip.all() == []
+
+    async def main() -> None:
+        awaiting = Inferpoint(tmp_path / "data")
+        for _ in range(2):
+            async with awaiting:
+                assert await awaiting.all() == []
+                with pytest.raises(RuntimeError, match="open already"):
+                    await awaiting.__aenter__()
+
+    asyncio.run(main())
+
+
+def test_outside_its_block_it_says_where_it_is_used() -> None:
+    """Before and after its block every method says so at once, and nothing is left behind unawaited."""
+    ip = connect()
+    for _ in range(2):
+        for use in (ip.all, lambda: ip.get("e"), lambda: ip.infer("e", "x"), lambda: list(ip.stream("e", "x"))):
+            with pytest.raises(RuntimeError, match="is used inside `with"):
+                use()
+        with ip:
+            pass
+    with pytest.raises(RuntimeError, match="is used inside `async with"):
+        asyncio.run(Inferpoint().all())
+    gc.collect()
+
+
+@OPEN
+def test_what_goes_wrong_is_an_inference_error(opened: str, provider: Callable[..., Provider]) -> None:
+    """Each mistake is an `InferenceError` of the right kind, whichever method it is made in."""
+    playing = provider(lambda asked: asked.answer({"error": {"message": "no such key"}}, 401))
+    wrong = {"task_type": "completion", "service": "openai", "service_settings": {}}
+    cases: list[tuple[Callable[[Any], Any], Kind]] = [
+        (lambda ip: ip.get("none"), Kind.NOT_FOUND),
+        (lambda ip: ip.infer("none", "x"), Kind.NOT_FOUND),
+        (lambda ip: list(ip.stream("none", "x")), Kind.NOT_FOUND),
+        (lambda ip: ip.delete("none"), Kind.NOT_FOUND),
+        (lambda ip: ip.update("none", task_settings={"user": "u"}), Kind.NOT_FOUND),
+        (lambda ip: ip.all("nothing"), Kind.INVALID),
+        (lambda ip: ip.put("e", **wrong), Kind.INVALID),
+        (lambda ip: ip.put("e", **{**wrong, "service": "nobody"}), Kind.INVALID),
+        (lambda ip: ip.put("e", **{**wrong, "task_type": "nothing"}), Kind.INVALID),
+        (lambda ip: ip.put("E!", **on(playing)), Kind.INVALID),
+        (lambda ip: ip.infer("chat", "x"), Kind.UNAUTHENTICATED),
+        (lambda ip: list(ip.stream("chat", "x")), Kind.UNAUTHENTICATED),
+        (lambda ip: ip.infer("chat", []), Kind.INVALID),
+        (lambda ip: ip.infer("chat", [1]), Kind.INVALID),
+        (lambda ip: ip.infer("chat", ["a", "b"]), Kind.INVALID),
+        (lambda ip: ip.infer("chat", "x", chunked=True), Kind.INVALID),
+        (lambda ip: ip.infer("chat", "x", input_type="nothing"), Kind.INVALID),
+        (lambda ip: ip.infer("chat", "x", task_settings={"nothing": 1}), Kind.INVALID),
+    ]
+
+    def work(ip: Any) -> None:
+        ip.put("chat", **on(playing))
+        for number, (act, kind) in enumerate(cases):
+            with pytest.raises(InferenceError) as raised:
+                act(ip)
+            assert raised.value.kind is kind, number
+            assert KEY not in str(raised.value)
+
+    using(opened, work, validate=False)
+
+
+@OPEN
+def test_a_call_takes_no_longer_than_its_timeout(opened: str, provider: Callable[..., Provider]) -> None:
+    """A provider that never answers is left when the time is over."""
+    silent = provider(silence)
+
+    def work(ip: Any) -> None:
+        ip.put("chat", **on(silent))
+        for act in (lambda: ip.infer("chat", "x", timeout=0.2), lambda: list(ip.stream("chat", "x", timeout=0.2))):
+            with pytest.raises(InferenceError) as raised:
+                act()
+            assert raised.value.kind is Kind.TIMED_OUT
+            assert silent.next().left.wait(PATIENCE)
+
+    using(opened, work, validate=False)
+
+
+def test_a_loop_that_runs_already_is_no_hindrance(provider: Callable[..., Provider]) -> None:
+    """As in a notebook, code that waits works where a loop of somebody else's runs in the same thread."""
+    playing = provider(chat)
+
+    async def cell() -> None:
+        with connect() as ip:
+            ip.put("chat", **on(playing))
+            assert ip.infer("chat", "Hello").choices[0].text == "Hello"
+            assert Text("!") in list(ip.stream("chat", "Hello"))
+
+    asyncio.run(cell())
+
+
+def test_leaving_a_stream_early_closes_it(provider: Callable[..., Provider]) -> None:
+    """Breaking out of a loop over a stream closes the provider's connection, and others go on."""
+    half = provider(begun)
+    with connect(validate=False) as ip:
+        ip.put("chat", **on(half))
+        for delta in ip.stream("chat", "x"):
+            if isinstance(delta, Text):
+                break
+        assert half.next().left.wait(PATIENCE)
+        assert len(ip.all()) == 1
+
+    async def main() -> None:
+        async with Inferpoint(validate=False) as ip:
+            await ip.put("chat", **on(half))
+            async for delta in ip.stream("chat", "x"):
+                if isinstance(delta, Text):
+                    break
+            asked = half.next()
+            assert await asyncio.to_thread(asked.left.wait, PATIENCE)
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_is_kept_may_be_forgotten_anywhere(provider: Callable[..., Provider]) -> None:
+    """One that is collected in the loop's own thread does not stop the loop; one that is never read costs nothing."""
+    half = provider(begun)
+    with connect(validate=False) as ip:
+        ip.put("chat", **on(half))
+        ip.stream("chat", "x")
+        pieces = ip.stream("chat", "x")
+        next(pieces)
+        kept: list[Any] = [pieces]
+        del pieces
+        assert ip._portal._submit(kept.clear)
+        assert half.next().left.wait(PATIENCE)
+        assert len(ip.all()) == 1
+        late = ip.stream("chat", "x")
+        next(late)
+    assert half.next().left.wait(PATIENCE)
+    late.close()
+    assert half.asked.empty()
+
+
+def test_cancelling_closes_the_connection(provider: Callable[..., Provider]) -> None:
+    """A task that is cancelled as it waits closes the provider's connection."""
+    silent = provider(silence)
+
+    async def main() -> None:
+        async with Inferpoint(validate=False) as ip:
+            await ip.put("chat", **on(silent))
+            waiting = asyncio.create_task(ip.infer("chat", "x"))
+            asked = await asyncio.to_thread(silent.next)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert await asyncio.to_thread(asked.left.wait, PATIENCE)
+
+    asyncio.run(main())
+
+
+INTERRUPTED = """
+import inferpoint, sys
+url, act = sys.argv[1:]
+settings = {"api_key": "k", "model_id": "m", "url": url}
+with inferpoint.connect(validate=False) as ip:
+    ip.put("chat", task_type="completion", service="openai", service_settings=settings)
+    for _ in range(2):
+        try:
+            if act == "infer":
+                ip.infer("chat", "x")
+            for delta in ip.stream("chat", "x"):
+                print(type(delta).__name__, flush=True)
+        except KeyboardInterrupt:
+            print("interrupted", len(ip.all()), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("act", "answer", "written"),
+    [("infer", silence, b""), ("stream", silence, b""), ("stream", begun, b"Started\nText\n")],
+    ids=["whole", "silent stream", "stream"],
+)
+def test_interrupting_closes_the_connection(
+    provider: Callable[..., Provider], tmp_path: Path, act: str, answer: Callable[[Asked], None], written: bytes
+) -> None:
+    """Ctrl-C in a call that waits closes the provider's connection, and the object can be used again."""
+    slow = provider(answer)
+    command = (sys.executable, "-W", "error", "-c", INTERRUPTED, f"{slow.url}/v1", act)
+    with Program(command, environ(tmp_path)) as program:
+        for count in (1, 2):
+            asked = slow.next()
+            program.until(b"(?s)^(.*interrupted 1\n){%d}%s" % (count - 1, written))
+            program.tell(signal.SIGINT)
+            assert asked.left.wait(PATIENCE)
+            program.until(b"(?s)^(.*interrupted 1\n){%d}" % count)
+        assert program.ended() == 0
+        assert program.written == (written + b"interrupted 1\n") * 2
+
+
+def test_threads_share_one_object(provider: Callable[..., Provider]) -> None:
+    """Many threads call, stream and look at once, each with its own answer."""
+    playing = provider(chat)
+    with connect(validate=False) as ip:
+        ip.put("chat", **on(playing), task_settings=None)
+        ip.update("chat", service_settings={"rate_limit": {"requests_per_minute": 1_000_000}})
+
+        def work(number: int) -> None:
+            text = f"text {number}"
+            assert ip.infer("chat", text).choices[0].text == text
+            assert next(each for each in ip.stream("chat", text) if isinstance(each, Text)) == Text(text)
+            assert ip.get("chat")["inference_id"] == "chat"
+
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(work, range(64)))
+
+
+def test_closing_gives_up_what_other_threads_wait_for(provider: Callable[..., Provider]) -> None:
+    """A thread that waits as another one closes is told so, and the provider's connection is closed."""
+    silent = provider(silence)
+    found: list[BaseException] = []
+
+    def work(ip: Connected) -> None:
+        try:
+            ip.infer("chat", "x")
+        except InferenceError as error:
+            found.append(error)
+
+    with connect(validate=False) as ip:
+        ip.put("chat", **on(silent))
+        waiting = threading.Thread(target=work, args=(ip,))
+        waiting.start()
+        asked = silent.next()
+    waiting.join(PATIENCE)
+    assert asked.left.wait(PATIENCE)
+    assert [str(error) for error in found] == ["Inferpoint was closed before the answer came"]
+
+
+ENDS = """
+import sys, threading, inferpoint
+url = sys.argv[1]
+ip = inferpoint.connect(validate=False)
+ip.__enter__()
+ip.put("chat", task_type="completion", service="openai", service_settings={"api_key": "k", "model_id": "m", "url": url})
+threading.Thread(target=ip.infer, args=("chat", "x"), daemon=True).start()
+pieces = ip.stream("chat", "x")
+threading.Thread(target=list, args=(pieces,), daemon=True).start()
+print("asked", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_program_ends_without_closing(provider: Callable[..., Provider], tmp_path: Path) -> None:
+    """A program that ends as calls wait, and closes nothing, ends all the same."""
+    silent = provider(silence)
+    command = (sys.executable, "-c", ENDS, f"{silent.url}/v1")
+    with Program(command, environ(tmp_path)) as program:  # its standard input is empty
+        program.until(b"asked")
+        assert program.ended() == 0
+        assert b"Traceback" not in program.written
+
+
+def test_no_thread_is_left() -> None:
+    """After its block the loop's thread has ended."""
+    with connect() as ip:
+        assert ip.all() == []
+        assert any(each.name == "inferpoint" for each in threading.enumerate())
+    assert not any(each.name == "inferpoint" for each in threading.enumerate())
+
+
+def public(cls: type[Any]) -> dict[str, Any]:
+    return {name: each for name, each in vars(cls).items() if inspect.isfunction(each) and not name.startswith("_")}
+
+
+def test_the_two_classes_are_one() -> None:
+    """Both have the same methods, parameters and docstrings, and differ by awaiting only."""
+    awaiting, waiting = public(Inferpoint), public(Connected)
+    assert list(awaiting) == list(waiting)
+    for name, one in awaiting.items():
+        other = waiting[name]
+        first, second = inspect.signature(one), inspect.signature(other)
+        assert first.parameters == second.parameters, name
+        returned = first.return_annotation.replace("AsyncGenerator[", "Generator[")
+        assert second.return_annotation == returned, name
+        assert one.__doc__ == other.__doc__, name
+        assert inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one)
+        assert not inspect.iscoroutinefunction(other)
+    first, second = inspect.signature(Inferpoint), inspect.signature(connect)
+    assert list(first.parameters.values()) == list(second.parameters.values())
+
+
+def test_it_is_typed() -> None:
+    """The package says that it is typed, and pyright reads the file of uses that nothing runs."""
+    assert (ROOT / "src/inferpoint/py.typed").exists()
+    assert '"tests/typing"' in (ROOT / "pyproject.toml").read_text("utf-8")
+
+
+def test_a_program_without_warnings(provider: Callable[..., Provider], tmp_path: Path) -> None:
+    """A whole program with every warning an error writes nothing on standard error."""
+    text = (
+        "import inferpoint, sys\nwith inferpoint.connect() as ip:\n"
+        "    ip.put('v', task_type='text_embedding', service='hugging_face',"
+        " service_settings={'api_key': 'k', 'url': sys.argv[1]})\n"
+        "    print(len(ip.infer('v', ['a', 'b']).numbers()))\n"
+    )
+    command = (sys.executable, "-W", "error", "-c", text, provider(vectors).url)
+    done = run(command, environ(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
