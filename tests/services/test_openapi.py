@@ -54,6 +54,7 @@ def judged(named: str, value: Any, *, nulls: bool = False) -> None:
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+HEADER = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)  # every map is of headers
 
 
 def values(each: Setting) -> st.SearchStrategy[Any]:
@@ -68,7 +69,7 @@ def values(each: Setting) -> st.SearchStrategy[Any]:
         int: st.integers(int(low or 1), int(high or 5000)),
         float: st.floats(low or 0, high or 2),
         bool: st.booleans(),
-        dict: st.dictionaries(st.text("abcXYZ-", min_size=1), TEXT, min_size=1, max_size=3),
+        dict: st.dictionaries(st.text("abcXYZ-", min_size=1), HEADER, min_size=1, max_size=3),
         list: st.lists(TEXT, min_size=1, max_size=3),
     }
     if each.nested:
