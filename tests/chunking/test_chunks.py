@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import count, pairwise
 from pathlib import Path
@@ -210,3 +212,29 @@ def test_slow_separators() -> None:
     assert chunk(text, settings)[0] == (0, 49)
     with pytest.raises(InferenceError, match=r"The separator \[y\] takes too long"):
         chunk(text, settings, clock=(0.9 * tick for tick in count()).__next__)
+
+
+MEASURED = """
+import re, sys
+from pathlib import Path
+from inferpoint import chunk
+sentence, strategy = sys.argv[1:]
+peak = lambda: 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+text = sentence * (10_000_000 // len(sentence.encode()))
+chunk(text[:25_000], {"strategy": strategy})
+before = peak()
+chunk(text, {"strategy": strategy})
+print((peak() - before) / len(text.encode()))
+"""
+
+
+@pytest.mark.parametrize("strategy", ["word", "sentence", "recursive"])
+@pytest.mark.parametrize(
+    "sentence", ["The quick brown fox jumps over the lazy dog. Then it sleeps. ", "北京是中国的首都。"]
+)
+def test_ten_megabytes_take_little_memory(sentence: str, strategy: str) -> None:
+    """Cutting a document takes less than twelve times its own memory, also when no separator is in it."""
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURED, sentence, strategy], check=True, capture_output=True, text=True
+    )
+    assert float(measured.stdout) < 12

@@ -26,9 +26,12 @@ def by_words(text: str, size: int, overlap: int) -> list[Span]:
     return [(start, end) for start, end, _ in _pieces(word_ends(text), len(text), size, overlap)]
 
 
-def by_sentences(text: str, size: int, *, overlap: bool) -> list[Span]:
-    """As many sentences a chunk as fit in *size* words; with *overlap* the last of them begins the next chunk too."""
-    found = words(text)
+def by_sentences(text: str, size: int, *, overlap: bool, known: Words | None = None) -> list[Span]:
+    """As many sentences a chunk as fit in *size* words; with *overlap* the last of them begins the next chunk too.
+
+    The words of *text* are looked for unless they are *known*: they take as much memory as all the rest.
+    """
+    found = words(text) if known is None else known
     ends = sentence_ends(text)
     starts = np.concatenate(([0], ends))
     counts = found.counts(starts[:-1], ends)
@@ -73,7 +76,8 @@ def by_separators(text: str, size: int, expressions: Sequence[str], clock: Calla
         if count <= size:
             chunks.append((start, end))
         elif level == len(separators):
-            inner = by_sentences(text[start:end], size, overlap=False)
+            known = found if (start, end) == (0, len(text)) else None
+            inner = by_sentences(text[start:end], size, overlap=False, known=known)
             chunks += [(start + inner_start, start + inner_end) for inner_start, inner_end in inner]
         elif len(cuts := separators.cuts(level, text[start:end])):
             edges = np.concatenate(([0], cuts, [end - start])) + start
