@@ -215,10 +215,11 @@ def test_slow_separators() -> None:
 
 
 MEASURED = """
-import resource, sys
+import re, sys
+from pathlib import Path
 from inferpoint import chunk
 sentence, strategy = sys.argv[1:]
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+peak = lambda: 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
 text = sentence * (10_000_000 // len(sentence.encode()))
 chunk(text[:25_000], {"strategy": strategy})
 before = peak()
