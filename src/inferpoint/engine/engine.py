@@ -18,11 +18,13 @@ from inferpoint.engine.lifecycle import Lifecycle
 from inferpoint.engine.refusals import failure, interruption, refusal
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
+from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call
 from inferpoint.model.inference import (
     Cutting,
     Delta,
+    Documents,
     Embeddings,
     InferenceRequest,
     InferenceResult,
@@ -39,6 +41,14 @@ from inferpoint.runtime.outbound import Outbound, Outgoing
 GENERATING_SECONDS = 120.0
 OTHER_SECONDS = 30.0
 CALLS_AT_ONCE = 8
+_INPUTS: Mapping[TaskType, type[Any]] = {
+    TaskType.TEXT_EMBEDDING: tuple,
+    TaskType.SPARSE_EMBEDDING: tuple,
+    TaskType.EMBEDDING: tuple,
+    TaskType.RERANK: Documents,
+    TaskType.COMPLETION: tuple,
+    TaskType.CHAT_COMPLETION: Conversation,
+}
 _EVERYWHERE = frozenset({InputType.INGEST, InputType.SEARCH})
 
 
@@ -104,8 +114,7 @@ class Engine:
             raise invalid(
                 f"Incompatible task_type, the requested type [{kind}] does not match the model type [{stored}]"
             )
-        if stored.generates and len(request.texts) != 1:
-            raise invalid(f"{resolved.task.label} only accepts 1 input", subject=Subject.NONE)
+        _refuse_other_input(resolved, request)
         if request.cutting is not None and not stored.embeds:
             raise invalid(f"Inputs cannot be chunked for task type [{stored}]")
         _refuse_input_type(resolved, request.input_type)
@@ -138,7 +147,7 @@ class Engine:
             results: Sequence[InferenceResult] = [await self._one(resolved, request)]
         else:
             results = await _together([partial(self._one, resolved, batch) for batch in batches])
-        return joined(results, len(request.texts))
+        return joined(results, request.count)
 
     async def _one(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         """One call to the provider."""
@@ -260,6 +269,15 @@ def _with_options(resolved: Resolved, given: Mapping[str, Any]) -> Resolved:
         raise invalid(*problems, subject=Subject.SETTINGS)
     resolved.task.check(resolved.endpoint.settings, options)
     return replace(resolved, endpoint=replace(resolved.endpoint, options=options))
+
+
+def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
+    """An input of the kind that the task takes, and as many as it takes."""
+    kind, wanted = resolved.endpoint.task_type, _INPUTS[resolved.endpoint.task_type]
+    if not isinstance(request.input, wanted):
+        raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
+    if kind is TaskType.COMPLETION and request.count != 1:
+        raise invalid(f"{resolved.task.label} only accepts 1 input")
 
 
 def _refuse_input_type(resolved: Resolved, input_type: InputType | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from inferpoint.errors import Subject, invalid
-from inferpoint.model.chat import Conversation
+from inferpoint.model.chat import Conversation, said
 
 
 class InputType(StrEnum):
@@ -95,6 +95,16 @@ class InferenceRequest:
         """The texts of an embedding or completion request."""
         assert isinstance(self.input, tuple)
         return self.input
+
+    @property
+    def conversation(self) -> Conversation:
+        """What a chat is about; a completion's text is one user's turn."""
+        return self.input if isinstance(self.input, Conversation) else said(self.texts[0])
+
+    @property
+    def count(self) -> int:
+        """How many results there must be, where each input has its own."""
+        return len(self.input) if isinstance(self.input, tuple) else 1
 
 
 @dataclass(frozen=True)
