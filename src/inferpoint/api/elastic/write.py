@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from inferpoint.api.face import Answer
+from inferpoint.api.face import CUT_HEADER, Answer
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.model import settings
 from inferpoint.model.http import Event
@@ -29,7 +29,6 @@ from inferpoint.protocols import sse
 from inferpoint.protocols.service import Service
 
 DONE = sse.written(Event(b"[DONE]", "message"))
-CUT_HEADER = "x-inferpoint-truncated"
 
 
 def result(inferred: InferenceResult) -> Answer:
