@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import Embeddings, InferenceRequest, InferenceResult, Usage
+from inferpoint.model.inference import Embeddings, InferenceRequest, InferenceResult, Tokens, Usage
 from inferpoint.protocols.service import Limits
 
+I = TypeVar("I")  # noqa: E741 - an input, whatever it is
 _BYTES_A_TOKEN = 3  # an English token is about four bytes, a Chinese character three
 
 
 def split(request: InferenceRequest, limits: Limits) -> list[InferenceRequest]:
     """*request* as the fewest requests that keep the inputs' order and respect *limits*."""
-    if not isinstance(request.input, tuple):
+    if not isinstance(request.input, tuple | Tokens):
         return [request]
-    texts = request.input
-    if len(texts) <= (limits.inputs or len(texts)) and limits.tokens is limits.bytes is None:
+    if request.count <= (limits.inputs or request.count) and limits.tokens is limits.bytes is None:
         return [request]
-    return [replace(request, input=batch) for batch in _batches(texts, limits)]
+    if isinstance(request.input, Tokens):
+        return [replace(request, input=Tokens(batch)) for batch in _batches(request.input.inputs, limits, _tokens_size)]
+    return [replace(request, input=batch) for batch in _batches(request.input, limits, _text_size)]
 
 
 def joined(results: Sequence[InferenceResult], count: int) -> InferenceResult:
@@ -39,11 +42,20 @@ def estimated_tokens(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass")) // _BYTES_A_TOKEN + 1
 
 
-def _batches(texts: Sequence[str], limits: Limits) -> Iterator[tuple[str, ...]]:
-    batch: list[str] = []
+def _text_size(text: str) -> tuple[int, int]:
+    """Tokens and bytes."""
+    return estimated_tokens(text), len(text.encode("utf-8", "surrogatepass"))
+
+
+def _tokens_size(tokens: tuple[int, ...]) -> tuple[int, int]:
+    return len(tokens), len(repr(tokens))
+
+
+def _batches(inputs: Sequence[I], limits: Limits, sized: Callable[[I], tuple[int, int]]) -> Iterator[tuple[I, ...]]:
+    batch: list[I] = []
     tokens = size = 0
-    for text in texts:
-        more, longer = estimated_tokens(text), len(text.encode("utf-8", "surrogatepass"))
+    for each in inputs:
+        more, longer = sized(each)
         full = (
             len(batch) == limits.inputs
             or (limits.tokens is not None and tokens + more > limits.tokens)
@@ -52,7 +64,7 @@ def _batches(texts: Sequence[str], limits: Limits) -> Iterator[tuple[str, ...]]:
         if batch and full:
             yield tuple(batch)
             batch, tokens, size = [], 0, 0
-        batch.append(text)
+        batch.append(each)
         tokens += more
         size += longer
     yield tuple(batch)

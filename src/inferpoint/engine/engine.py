@@ -31,9 +31,11 @@ from inferpoint.model.inference import (
     InputType,
     Previewed,
     Texts,
+    Tokens,
 )
 from inferpoint.model.times import human
 from inferpoint.protocols.service import Moment
+from inferpoint.runtime import tokens
 from inferpoint.runtime.clock import Clock
 from inferpoint.runtime.limiter import Place
 from inferpoint.runtime.outbound import Outbound, Outgoing
@@ -41,8 +43,8 @@ from inferpoint.runtime.outbound import Outbound, Outgoing
 GENERATING_SECONDS = 120.0
 OTHER_SECONDS = 30.0
 CALLS_AT_ONCE = 8
-_INPUTS: Mapping[TaskType, type[Any]] = {
-    TaskType.TEXT_EMBEDDING: tuple,
+_INPUTS: Mapping[TaskType, type[Any] | tuple[type[Any], ...]] = {
+    TaskType.TEXT_EMBEDDING: (tuple, Tokens),
     TaskType.SPARSE_EMBEDDING: tuple,
     TaskType.EMBEDDING: tuple,
     TaskType.RERANK: Documents,
@@ -115,7 +117,7 @@ class Engine:
                 f"Incompatible task_type, the requested type [{kind}] does not match the model type [{stored}]"
             )
         _refuse_other_input(resolved, request)
-        if request.cutting is not None and not stored.embeds:
+        if request.cutting is not None and not (stored.embeds and isinstance(request.input, tuple)):
             raise invalid(f"Inputs cannot be chunked for task type [{stored}]")
         _refuse_input_type(resolved, request.input_type)
         return _with_options(resolved, request.options) if request.options else resolved
@@ -130,7 +132,7 @@ class Engine:
         request = self._timed(resolved, request)
         async with _until(resolved, request):
             if request.cutting is None:
-                return await self._batched(resolved, request)
+                return await self._batched(resolved, await _readable(resolved, request))
             return await self._chunked(resolved, request, request.cutting)
 
     async def _chunked(self, resolved: Resolved, request: InferenceRequest, cutting: Cutting) -> InferenceResult:
@@ -190,9 +192,12 @@ class Engine:
         def sign(call: Call, now: datetime) -> Call:
             return service.sign(call, endpoint.settings, Moment(now))
 
+        encode = task.encode
+        if task.encode_tokens is not None and isinstance(request.input, Tokens):
+            encode = task.encode_tokens
         return Outgoing(
             service=service.name,
-            call=task.encode(request, endpoint.settings, endpoint.options, origin),
+            call=encode(request, endpoint.settings, endpoint.options, origin),
             sign=sign,
             place=Place(
                 group=resolved.group,
@@ -269,6 +274,13 @@ def _with_options(resolved: Resolved, given: Mapping[str, Any]) -> Resolved:
         raise invalid(*problems, subject=Subject.SETTINGS)
     resolved.task.check(resolved.endpoint.settings, options)
     return replace(resolved, endpoint=replace(resolved.endpoint, options=options))
+
+
+async def _readable(resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
+    """*request* with texts in place of tokens, where the service takes no tokens."""
+    if not isinstance(request.input, Tokens) or resolved.task.encode_tokens is not None:
+        return request
+    return replace(request, input=await asyncio.to_thread(tokens.texts, request.input))
 
 
 def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:

@@ -48,6 +48,13 @@ Texts = tuple[str, ...]
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """Inputs that the caller has cut into tokens itself, in the numbering of OpenAI's embedding models."""
+
+    inputs: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
 class Documents:
     """The input of a rerank: documents to put in order by how well they answer a query."""
 
@@ -79,7 +86,7 @@ class InferenceRequest:
     `deadline` follows from it when the walk begins, in seconds of the clock's monotonic time.
     """
 
-    input: Texts | Documents | Conversation
+    input: Texts | Tokens | Documents | Conversation
     input_type: InputType | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -104,7 +111,13 @@ class InferenceRequest:
     @property
     def count(self) -> int:
         """How many results there must be, where each input has its own."""
-        return len(self.input) if isinstance(self.input, tuple) else 1
+        match self.input:
+            case tuple():
+                return len(self.input)
+            case Tokens(inputs):
+                return len(inputs)
+            case _:
+                return 1
 
 
 @dataclass(frozen=True)

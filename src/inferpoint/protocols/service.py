@@ -121,7 +121,8 @@ class Task(Generic[S, O]):
     without one it is not limited. Calls of equal `rate_group` share one queue. `similarity` is how its vectors compare.
     `input_types` are those that its wire carries, beyond `search` and `ingest`, which every embedding takes. `phrases`
     say what a provider's status means, with `{url}` and the reply's headers to fill in. `retried` are the statuses that
-    are worth another try.
+    are worth another try. `encode_tokens` makes the call of inputs that are tokens already; without it they are made
+    texts again.
     """
 
     label: str
@@ -140,6 +141,7 @@ class Task(Generic[S, O]):
     input_types: frozenset[InputType] = frozenset()
     phrases: Mapping[int, str] = field(default_factory=dict[int, str])
     retried: frozenset[int] = frozenset({429})
+    encode_tokens: Callable[[InferenceRequest, S, O, str], Call] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply, json_call
-from inferpoint.model.inference import Completion, Embeddings, InferenceRequest
+from inferpoint.model.inference import Completion, Embeddings, InferenceRequest, Tokens
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai import completions, messages
@@ -62,7 +62,8 @@ def sign(call: Call, account: Account, moment: Moment) -> Call:
 
 def embed(request: InferenceRequest, model: EmbeddingSettings, options: Options, origin: str) -> Call:
     """Vectors are asked for as numbers, which pass through unread; `dimensions` only when the user set it."""
-    body: dict[str, Any] = {"input": request.texts, "model": model.model_id, "encoding_format": "float"}
+    given = request.input.inputs if isinstance(request.input, Tokens) else request.texts
+    body: dict[str, Any] = {"input": given, "model": model.model_id, "encoding_format": "float"}
     if model.dimensions is not None:
         body["dimensions"] = model.dimensions
     return _call(model.url or f"{origin}/embeddings", body, options)
@@ -128,6 +129,7 @@ EMBED = Task(
     settings=EmbeddingSettings,
     options=Options,
     encode=embed,
+    encode_tokens=embed,
     decode=embeddings,
     limits=lambda _: Limits(inputs=2048, tokens=300_000),
     default_rate=lambda _: 3000,

@@ -43,12 +43,17 @@ _SILENT = ("refusal", "annotations", "audio", "function_call", "reasoning", "rea
 def read(messages: Any, tools: Any = None, tool_choice: Any = None) -> Conversation:
     """The conversation that a request holds; what is wrong with it is `INVALID` and names the field."""
     found = tuple(_message(each) for each in _filled(messages, "messages"))
+    refuse_unasked(found)
+    declared = () if tools is None else tuple(_tool(each) for each in _filled(tools, "tools"))
+    return Conversation(found, declared, None if tool_choice is None else _choice(tool_choice))
+
+
+def refuse_unasked(found: Sequence[Message]) -> None:
+    """`INVALID` when a tool's turn answers a call that no turn made."""
     asked = {use.id for message in found for use in message.tool_uses}
     for message in found:
         if message.tool_call_id is not None and message.tool_call_id not in asked:
             raise invalid(f"Field [tool_call_id] is [{message.tool_call_id}], which no message before it asked for")
-    declared = () if tools is None else tuple(_tool(each) for each in _filled(tools, "tools"))
-    return Conversation(found, declared, None if tool_choice is None else _choice(tool_choice))
 
 
 def written(conversation: Conversation) -> dict[str, Any]:
