@@ -228,7 +228,7 @@ def _object(value: Any, of: str, names: Sequence[str] = ()) -> Json:
     if not isinstance(value, dict):
         raise invalid(f"Object [{of}] is not of the expected type. Expected [Map] but was [{_java(value)}]")
     given = cast("dict[str, Any]", value)
-    unknown = [name for name in given if names and name not in names]
+    unknown = [name for name, member in given.items() if names and name not in names and member is not None]
     if unknown:
         raise invalid(f"[{of}] contains unknown fields [{', '.join(unknown)}]")
     return given
