@@ -20,8 +20,20 @@ from inferpoint.engine.batching import joined
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import Endpoint, TaskType
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Completion, Embeddings, Finished, InferenceRequest, InferenceResult
+from inferpoint.model.chat import Conversation
+from inferpoint.model.inference import (
+    Completion,
+    Documents,
+    Embeddings,
+    Finished,
+    InferenceRequest,
+    InferenceResult,
+    Ranking,
+    SparseEmbeddings,
+    Texts,
+)
 from inferpoint.model.settings import declared, public, read, secrets
+from inferpoint.protocols.openai import messages
 from inferpoint.protocols.service import CONTRACT, Moment, Service, Task
 
 HERE = Path(__file__).parent
@@ -52,7 +64,7 @@ class Said:
 
     @property
     def request(self) -> InferenceRequest:
-        return InferenceRequest(tuple(self.given["input"]), stream=self.given.get("stream", False))
+        return InferenceRequest(asked(self.given), stream=self.given.get("stream", False))
 
     @property
     def origin(self) -> str:
@@ -73,7 +85,7 @@ class Said:
         """The result, as the engine takes it from a reply: decoded, and with a row for every input."""
         reply = Reply(200, body, self.given["reply"]["headers"] if headers is None else headers)
         found = self.task.decode(reply, self.request, self.settings, self.options)
-        return joined([found], len(self.request.texts))
+        return joined([found], self.request.count)
 
     def streamed(self, pieces: Sequence[bytes]) -> list[Any]:
         """The deltas of a stream; an error is the last of them."""
@@ -96,6 +108,24 @@ class Said:
         record = read(cls, given, scope="s", problems=problems)
         assert problems == []
         return record
+
+
+def asked(given: Mapping[str, Any]) -> Texts | Documents | Conversation:
+    """The input of a conversation with a provider: texts, documents and a query, or a chat as OpenAI writes it."""
+    if "documents" in given:
+        return Documents(given["query"], tuple(given["documents"]))
+    if "conversation" not in given:
+        return tuple(given["input"])
+    said = given["conversation"]
+    return replace(
+        messages.read(said["messages"], said.get("tools"), said.get("tool_choice")),
+        model=said.get("model"),
+        max_tokens=said.get("max_completion_tokens"),
+        stop=tuple(said.get("stop", ())),
+        temperature=said.get("temperature"),
+        top_p=said.get("top_p"),
+        reasoning_effort=said.get("reasoning_effort"),
+    )
 
 
 def file_of(name: str, kind: TaskType) -> dict[str, Any]:
@@ -130,7 +160,7 @@ def test_a_service_is_declared_whole(name: str, kind: TaskType) -> None:
     names = [each.name for cls in (task.settings, task.options) for each in declared(cls)]
     assert len(names) == len(set(names)), "a setting and an option have one name"
     assert all(each.updatable for each in declared(task.options))
-    assert kind.embeds == (task.similarity is not None)
+    assert (kind.embeds and kind is not TaskType.SPARSE_EMBEDDING) == (task.similarity is not None)
     assert not (kind.embeds and task.reader)
 
 
@@ -165,6 +195,10 @@ def test_the_reply_means_exactly_what_is_recorded(said: Said) -> None:
         case Embeddings():
             assert [msgspec.json.decode(vector) for vector in found.vectors] == wanted["embeddings"]
             assert found.cut == wanted.get("cut", 0)
+        case SparseEmbeddings():
+            assert [dict(weights) for weights, _ in found.weights] == wanted["weights"]
+        case Ranking():
+            assert [[each.index, each.score, each.text] for each in found.ranked] == wanted["ranked"]
         case Completion():
             assert [{"text": each.text, "reason": each.reason} for each in found.choices] == wanted["choices"]
             assert (found.id, found.model) == (wanted["id"], wanted["model"])
@@ -378,7 +412,8 @@ def many(rule: Mapping[str, Any]) -> Callable[[Call], Reply]:
     def filled(template: Any, index: int, text: str) -> Any:
         if isinstance(template, dict):
             return {name: filled(inner, index, text) for name, inner in template.items()}
-        return {"<index>": index, "<vector>": [int(text), len(text)]}.get(template, template)
+        made = {"<index>": index, "<vector>": [int(text), len(text)], "<number>": int(text)}
+        return made.get(template, template)
 
     def answer(call: Call) -> Reply:
         texts = json.loads(call.body)
@@ -404,7 +439,11 @@ def test_n_inputs_are_n_vectors_in_order(make_world: Callable[..., World], name:
     for count in (1, batch, batch + 1, 2 * batch + 1):
         world.provider.calls.clear()
         found = world.infer("e", *(str(number) for number in range(count)))
-        assert isinstance(found, Embeddings)
-        assert [msgspec.json.decode(vector)[0] for vector in found.vectors] == list(range(count))
+        assert isinstance(found, Embeddings | SparseEmbeddings)
+        if isinstance(found, SparseEmbeddings):
+            firsts = [next(iter(weights.values())) for weights, _ in found.weights]
+        else:
+            firsts = [msgspec.json.decode(vector)[0] for vector in found.vectors]
+        assert firsts == list(range(count))
         if made.task.limits(made.endpoint.settings).inputs:
             assert len(world.provider.calls) == -(-count // batch)
