@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from conversing import asking
 from hypothesis import given
 from hypothesis import strategies as st
 from world import SECRET, World
@@ -52,7 +53,8 @@ class Said:
 
     @property
     def request(self) -> InferenceRequest:
-        return InferenceRequest(tuple(self.given["input"]), stream=self.given.get("stream", False))
+        said, stream = self.given.get("conversation"), self.given.get("stream", False)
+        return asking(said, stream=stream) if said else InferenceRequest(tuple(self.given["input"]), stream=stream)
 
     @property
     def origin(self) -> str:
@@ -73,7 +75,7 @@ class Said:
         """The result, as the engine takes it from a reply: decoded, and with a row for every input."""
         reply = Reply(200, body, self.given["reply"]["headers"] if headers is None else headers)
         found = self.task.decode(reply, self.request, self.settings, self.options)
-        return joined([found], len(self.request.texts))
+        return joined([found], self.request.count)
 
     def streamed(self, pieces: Sequence[bytes]) -> list[Any]:
         """The deltas of a stream; an error is the last of them."""
@@ -166,7 +168,11 @@ def test_the_reply_means_exactly_what_is_recorded(said: Said) -> None:
             assert [msgspec.json.decode(vector) for vector in found.vectors] == wanted["embeddings"]
             assert found.cut == wanted.get("cut", 0)
         case Completion():
-            assert [{"text": each.text, "reason": each.reason} for each in found.choices] == wanted["choices"]
+            nothing = {"tool_calls": [], "reasoning": ""}
+            choices = [
+                asdict(each) | {"tool_calls": [asdict(call) for call in each.tool_calls]} for each in found.choices
+            ]
+            assert choices == [nothing | each for each in wanted["choices"]]
             assert (found.id, found.model) == (wanted["id"], wanted["model"])
         case _:
             pytest.fail("a result that this test cannot read yet")
