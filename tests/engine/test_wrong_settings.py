@@ -87,6 +87,10 @@ def of_every_service() -> list[Case]:
         ("elasticsearch", elasticsearch, "model_id", False),
     ):
         right = make()
+        undone = TaskType.EMBEDDING if service == "hugging_face" else TaskType.RERANK
+        no_key = missing("api_key", "[secret_settings]")
+        if service == "openai":
+            no_key = failed(f"{SERVICE} must have exactly one field of [api_key, client_secret] set")
         found += [
             (f"{service}: nothing required", EMBEDDING, without(right, required), SETTINGS, missing(required)),
             (f"{service}: null", EMBEDDING, make({required: None}), SETTINGS, missing(required)),

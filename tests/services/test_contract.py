@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from conversing import asking
 from hypothesis import given
 from hypothesis import strategies as st
 from world import SECRET, World
@@ -20,7 +21,6 @@ from inferpoint.engine.batching import joined
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import Endpoint, TaskType
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.chat import Conversation
 from inferpoint.model.inference import (
     Completion,
     Documents,
@@ -30,10 +30,8 @@ from inferpoint.model.inference import (
     InferenceResult,
     Ranking,
     SparseEmbeddings,
-    Texts,
 )
 from inferpoint.model.settings import declared, public, read, secrets
-from inferpoint.protocols.openai import messages
 from inferpoint.protocols.service import CONTRACT, Moment, Service, Task
 
 HERE = Path(__file__).parent
@@ -64,7 +62,12 @@ class Said:
 
     @property
     def request(self) -> InferenceRequest:
-        return InferenceRequest(asked(self.given), stream=self.given.get("stream", False))
+        given, stream = self.given, self.given.get("stream", False)
+        if "documents" in given:
+            return InferenceRequest(Documents(given["query"], tuple(given["documents"])))
+        if "conversation" in given:
+            return asking(given["conversation"], stream=stream)
+        return InferenceRequest(tuple(given["input"]), stream=stream)
 
     @property
     def origin(self) -> str:
@@ -108,24 +111,6 @@ class Said:
         record = read(cls, given, scope="s", problems=problems)
         assert problems == []
         return record
-
-
-def asked(given: Mapping[str, Any]) -> Texts | Documents | Conversation:
-    """The input of a conversation with a provider: texts, documents and a query, or a chat as OpenAI writes it."""
-    if "documents" in given:
-        return Documents(given["query"], tuple(given["documents"]))
-    if "conversation" not in given:
-        return tuple(given["input"])
-    said = given["conversation"]
-    return replace(
-        messages.read(said["messages"], said.get("tools"), said.get("tool_choice")),
-        model=said.get("model"),
-        max_tokens=said.get("max_completion_tokens"),
-        stop=tuple(said.get("stop", ())),
-        temperature=said.get("temperature"),
-        top_p=said.get("top_p"),
-        reasoning_effort=said.get("reasoning_effort"),
-    )
 
 
 def file_of(name: str, kind: TaskType) -> dict[str, Any]:
@@ -200,7 +185,11 @@ def test_the_reply_means_exactly_what_is_recorded(said: Said) -> None:
         case Ranking():
             assert [[each.index, each.score, each.text] for each in found.ranked] == wanted["ranked"]
         case Completion():
-            assert [{"text": each.text, "reason": each.reason} for each in found.choices] == wanted["choices"]
+            nothing = {"tool_calls": [], "reasoning": ""}
+            choices = [
+                asdict(each) | {"tool_calls": [asdict(call) for call in each.tool_calls]} for each in found.choices
+            ]
+            assert choices == [nothing | each for each in wanted["choices"]]
             assert (found.id, found.model) == (wanted["id"], wanted["model"])
         case _:
             pytest.fail("a result that this test cannot read yet")
@@ -259,7 +248,7 @@ def test_no_secret_is_in_any_repr(said: Said) -> None:
     endpoint = Endpoint("e", said.kind, said.service.name, said.settings, said.options, None, "v")
     texts = [repr(each) for each in (said.settings, said.options, endpoint, signed, said.encoded(), [signed])]
     texts += [str(public(said.settings)), signed.url, signed.body.decode()]
-    assert all(each.secret is (each.name in planted) for each in declared(said.task.settings) if each.secret)
+    assert set(planted) <= {each.name for each in declared(said.task.settings) if each.secret}
     for text in texts:
         assert SECRET not in text
         assert not any(secret in text for secret in planted.values())
