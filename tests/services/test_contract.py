@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from conversing import asking
 from hypothesis import given
 from hypothesis import strategies as st
 from world import SECRET, World
@@ -20,7 +21,16 @@ from inferpoint.engine.batching import joined
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import Endpoint, TaskType
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Completion, Embeddings, Finished, InferenceRequest, InferenceResult
+from inferpoint.model.inference import (
+    Completion,
+    Documents,
+    Embeddings,
+    Finished,
+    InferenceRequest,
+    InferenceResult,
+    Ranking,
+    SparseEmbeddings,
+)
 from inferpoint.model.settings import declared, public, read, secrets
 from inferpoint.protocols.service import CONTRACT, Moment, Service, Task
 
@@ -52,7 +62,12 @@ class Said:
 
     @property
     def request(self) -> InferenceRequest:
-        return InferenceRequest(tuple(self.given["input"]), stream=self.given.get("stream", False))
+        given, stream = self.given, self.given.get("stream", False)
+        if "documents" in given:
+            return InferenceRequest(Documents(given["query"], tuple(given["documents"])))
+        if "conversation" in given:
+            return asking(given["conversation"], stream=stream)
+        return InferenceRequest(tuple(given["input"]), stream=stream)
 
     @property
     def origin(self) -> str:
@@ -73,7 +88,7 @@ class Said:
         """The result, as the engine takes it from a reply: decoded, and with a row for every input."""
         reply = Reply(200, body, self.given["reply"]["headers"] if headers is None else headers)
         found = self.task.decode(reply, self.request, self.settings, self.options)
-        return joined([found], len(self.request.texts))
+        return joined([found], self.request.count)
 
     def streamed(self, pieces: Sequence[bytes]) -> list[Any]:
         """The deltas of a stream; an error is the last of them."""
@@ -130,7 +145,7 @@ def test_a_service_is_declared_whole(name: str, kind: TaskType) -> None:
     names = [each.name for cls in (task.settings, task.options) for each in declared(cls)]
     assert len(names) == len(set(names)), "a setting and an option have one name"
     assert all(each.updatable for each in declared(task.options))
-    assert kind.embeds == (task.similarity is not None)
+    assert (kind.embeds and kind is not TaskType.SPARSE_EMBEDDING) == (task.similarity is not None)
     assert not (kind.embeds and task.reader)
 
 
@@ -165,8 +180,16 @@ def test_the_reply_means_exactly_what_is_recorded(said: Said) -> None:
         case Embeddings():
             assert [msgspec.json.decode(vector) for vector in found.vectors] == wanted["embeddings"]
             assert found.cut == wanted.get("cut", 0)
+        case SparseEmbeddings():
+            assert [dict(weights) for weights, _ in found.weights] == wanted["weights"]
+        case Ranking():
+            assert [[each.index, each.score, each.text] for each in found.ranked] == wanted["ranked"]
         case Completion():
-            assert [{"text": each.text, "reason": each.reason} for each in found.choices] == wanted["choices"]
+            nothing = {"tool_calls": [], "reasoning": ""}
+            choices = [
+                asdict(each) | {"tool_calls": [asdict(call) for call in each.tool_calls]} for each in found.choices
+            ]
+            assert choices == [nothing | each for each in wanted["choices"]]
             assert (found.id, found.model) == (wanted["id"], wanted["model"])
         case _:
             pytest.fail("a result that this test cannot read yet")
@@ -225,7 +248,7 @@ def test_no_secret_is_in_any_repr(said: Said) -> None:
     endpoint = Endpoint("e", said.kind, said.service.name, said.settings, said.options, None, "v")
     texts = [repr(each) for each in (said.settings, said.options, endpoint, signed, said.encoded(), [signed])]
     texts += [str(public(said.settings)), signed.url, signed.body.decode()]
-    assert all(each.secret is (each.name in planted) for each in declared(said.task.settings) if each.secret)
+    assert set(planted) <= {each.name for each in declared(said.task.settings) if each.secret}
     for text in texts:
         assert SECRET not in text
         assert not any(secret in text for secret in planted.values())
@@ -378,7 +401,8 @@ def many(rule: Mapping[str, Any]) -> Callable[[Call], Reply]:
     def filled(template: Any, index: int, text: str) -> Any:
         if isinstance(template, dict):
             return {name: filled(inner, index, text) for name, inner in template.items()}
-        return {"<index>": index, "<vector>": [int(text), len(text)]}.get(template, template)
+        made = {"<index>": index, "<vector>": [int(text), len(text)], "<number>": int(text)}
+        return made.get(template, template)
 
     def answer(call: Call) -> Reply:
         texts = json.loads(call.body)
@@ -404,7 +428,11 @@ def test_n_inputs_are_n_vectors_in_order(make_world: Callable[..., World], name:
     for count in (1, batch, batch + 1, 2 * batch + 1):
         world.provider.calls.clear()
         found = world.infer("e", *(str(number) for number in range(count)))
-        assert isinstance(found, Embeddings)
-        assert [msgspec.json.decode(vector)[0] for vector in found.vectors] == list(range(count))
+        assert isinstance(found, Embeddings | SparseEmbeddings)
+        if isinstance(found, SparseEmbeddings):
+            firsts = [next(iter(weights.values())) for weights, _ in found.weights]
+        else:
+            firsts = [msgspec.json.decode(vector)[0] for vector in found.vectors]
+        assert firsts == list(range(count))
         if made.task.limits(made.endpoint.settings).inputs:
             assert len(world.provider.calls) == -(-count // batch)

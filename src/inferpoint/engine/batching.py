@@ -6,8 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import Embeddings, InferenceRequest, InferenceResult, Tokens, Usage
+from inferpoint.errors import InferenceError, Kind, invalid
+from inferpoint.model.inference import (
+    Documents,
+    Embeddings,
+    InferenceRequest,
+    InferenceResult,
+    SparseEmbeddings,
+    Tokens,
+    Usage,
+)
 from inferpoint.protocols.service import Limits
 
 I = TypeVar("I")  # noqa: E741 - an input, whatever it is
@@ -15,7 +23,12 @@ _BYTES_A_TOKEN = 3  # an English token is about four bytes, a Chinese character 
 
 
 def split(request: InferenceRequest, limits: Limits) -> list[InferenceRequest]:
-    """*request* as the fewest requests that keep the inputs' order and respect *limits*."""
+    """*request* as the fewest requests that keep the inputs' order and respect *limits*.
+
+    A ranking is never split: scores of two calls need not be comparable.
+    """
+    if isinstance(request.input, Documents):
+        _refuse_too_many(request.input, limits)
     if not isinstance(request.input, tuple | Tokens):
         return [request]
     if request.count <= (limits.inputs or request.count) and limits.tokens is limits.bytes is None:
@@ -27,19 +40,32 @@ def split(request: InferenceRequest, limits: Limits) -> list[InferenceRequest]:
 
 def joined(results: Sequence[InferenceResult], count: int) -> InferenceResult:
     """The results of the calls of one request as its result; a provider that lost an input is `UNREADABLE`."""
-    if not isinstance(results[0], Embeddings):
-        return results[0]
     parts = [result for result in results if isinstance(result, Embeddings)]
+    sparse = [result for result in results if isinstance(result, SparseEmbeddings)]
+    if not parts and not sparse:
+        return results[0]
     vectors = [vector for part in parts for vector in part.vectors]
-    if len(vectors) != count:
-        raise InferenceError(Kind.UNREADABLE, f"The provider answered [{len(vectors)}] embeddings for [{count}] inputs")
-    used = [part.usage for part in parts if part.usage is not None]
-    return Embeddings(vectors, sum(used, Usage()) if used else None, sum(part.cut for part in parts))
+    weights = [weight for part in sparse for weight in part.weights]
+    found = len(vectors) + len(weights)
+    if found != count:
+        raise InferenceError(Kind.UNREADABLE, f"The provider answered [{found}] embeddings for [{count}] inputs")
+    used = [part.usage for part in (*parts, *sparse) if part.usage is not None]
+    usage = sum(used, Usage()) if used else None
+    return SparseEmbeddings(weights, usage) if sparse else Embeddings(vectors, usage, sum(part.cut for part in parts))
 
 
 def estimated_tokens(text: str) -> int:
     """How many tokens *text* may be, rather too many than too few."""
     return len(text.encode("utf-8", "surrogatepass")) // _BYTES_A_TOKEN + 1
+
+
+def _refuse_too_many(documents: Documents, limits: Limits) -> None:
+    count = len(documents.texts)
+    if limits.inputs is not None and count > limits.inputs:
+        raise invalid(
+            f"Field [input] has [{count}] documents, and one call of the provider ranks at most [{limits.inputs}];"
+            " a ranking cannot be split"
+        )
 
 
 def _text_size(text: str) -> tuple[int, int]:

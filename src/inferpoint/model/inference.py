@@ -104,6 +104,12 @@ class InferenceRequest:
         return self.input
 
     @property
+    def documents(self) -> Documents:
+        """The query and documents of a rerank request."""
+        assert isinstance(self.input, Documents)
+        return self.input
+
+    @property
     def conversation(self) -> Conversation:
         """What a chat is about; a completion's text is one user's turn."""
         return self.input if isinstance(self.input, Conversation) else said(self.texts[0])

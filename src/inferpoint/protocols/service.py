@@ -45,7 +45,7 @@ class Moment:
     """What signing needs of the world: the time, and the grant's token if there is one."""
 
     time: datetime
-    token: str = ""
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,15 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Grant(Generic[S]):
-    """A token to fetch before a call can be signed; fetched once for all who wait, and kept for its lifetime."""
+    """A token to fetch before a call can be signed; fetched once for all who wait, and kept for its lifetime.
 
-    ask: Callable[[S, datetime], Call]
+    `ask` is None for settings that need no token. `read` gives the token and its lifetime in seconds. `complaint`
+    finds what an error body of whoever gives tokens says; it may fail, and then the error goes without.
+    """
+
+    ask: Callable[[S, datetime], Call | None]
     read: Callable[[Reply], tuple[str, float]]
+    complaint: Callable[[Reply], Upstream]
 
 
 @dataclass(frozen=True)

@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from datetime import datetime
 from typing import Any
 
+from inferpoint.errors import Subject, invalid
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply, json_call
 from inferpoint.model.inference import Completion, Embeddings, InferenceRequest, Tokens
 from inferpoint.model.settings import secret, setting, settings
+from inferpoint.protocols import oauth2
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai import completions, messages
 from inferpoint.protocols.openai import embeddings as wire
-from inferpoint.protocols.service import SIMILARITIES, Limits, Moment, Origin, RateLimit, Service, Task, rate_limit
+from inferpoint.protocols.openai.statuses import PHRASES, RETRIED
+from inferpoint.protocols.service import (
+    SIMILARITIES,
+    Grant,
+    Limits,
+    Moment,
+    Origin,
+    RateLimit,
+    Service,
+    Task,
+    rate_limit,
+)
 
 ADDRESS = "https://api.openai.com/v1"
 EMBEDDINGS = "OpenAI embeddings"
 COMPLETIONS = "OpenAI chat completions"
+OAUTH2 = ("client_id", "scopes", "token_url")
 
 
 @settings
 class Account:
     """Who calls which model."""
 
-    api_key: str = secret("The OpenAI API key.")
+    api_key: str | None = secret("The OpenAI API key; or else the OAuth2 settings.", default=None)
+    client_secret: str | None = secret("The secret of the client that OAuth2 knows by its client ID.", default=None)
+    client_id: str | None = setting("Who asks for OAuth2 tokens.", default=None, updatable=True)
+    scopes: tuple[str, ...] | None = setting("What OAuth2 tokens are to be good for.", default=None, updatable=True)
+    token_url: str | None = setting("Where OAuth2 tokens are asked for.", default=None, url=True, updatable=True)
     model_id: str = setting("The model to call, such as text-embedding-3-small.")
     organization_id: str | None = setting(
         "The organization that is billed, where the key belongs to several.", default=None, updatable=True
@@ -52,8 +71,37 @@ class Options:
     headers: Mapping[str, str] | None = setting("Headers to send with the request.", default=None, updatable=True)
 
 
+def check(account: Account, _options: Options) -> None:
+    """One kind of key, and all that it needs."""
+    if (account.api_key is None) == (account.client_secret is None):
+        problem = "[service_settings] must have exactly one field of [api_key, client_secret] set"
+        raise invalid(problem, subject=Subject.SETTINGS)
+    given = {name: getattr(account, name) for name in OAUTH2}
+    missing = [name for name, value in given.items() if value is None]
+    if account.api_key is not None and len(missing) == len(given):
+        return
+    if account.client_secret is None:
+        missing = sorted([*missing, "client_secret"])
+    elif len(missing) == len(given):
+        problem = f"OAuth2 requires the fields [{', '.join(missing)}], to be set."
+        raise invalid(problem, subject=Subject.SETTINGS)
+    if missing:
+        raise invalid(
+            f"[service_settings] all OpenAI OAuth2 fields must be provided together; missing: [{', '.join(missing)}]",
+            subject=Subject.SETTINGS,
+        )
+
+
+def ask(account: Account, _now: datetime) -> Call | None:
+    """The call for a token, unless there is a key."""
+    if account.client_secret is None:
+        return None
+    assert account.token_url is not None
+    return oauth2.ask(account.token_url, account.client_id or "", account.client_secret, account.scopes or ())
+
+
 def sign(call: Call, account: Account, moment: Moment) -> Call:
-    """The key and, where there is one, the organization."""
+    """The key or token and, where there is one, the organization."""
     call = bearer(call, account, moment)
     if account.organization_id:
         call = call.with_headers({"openai-organization": account.organization_id})
@@ -102,7 +150,7 @@ def _call(url: str, body: dict[str, Any], options: Options) -> Call:
 
 def _group(account: Account) -> Hashable:
     """One queue for a model, a key and an address, as in Elasticsearch; OpenAI limits by model."""
-    return account.model_id, account.api_key, account.url
+    return account.model_id, account.api_key or (account.client_id, account.client_secret), account.url
 
 
 def _similarity(model: EmbeddingSettings) -> str:
@@ -110,24 +158,17 @@ def _similarity(model: EmbeddingSettings) -> str:
     return model.similarity or "dot_product"
 
 
-PHRASES = {
-    400: "Received a bad request status code",
-    404: "Resource not found at [{url}]",
-    413: "Received a content too large status code",
-    422: "Received an input validation error response",
-    503: "Received a server busy error status code",
-}
 COUNTERS = (
     "Received a rate limit status code. Token limit [{x-ratelimit-limit-tokens}],"
     " remaining tokens [{x-ratelimit-remaining-tokens}]. Request limit [{x-ratelimit-limit-requests}],"
     " remaining requests [{x-ratelimit-remaining-requests}]"
 )
-RETRIED = frozenset({429, 500, 503})
 
 EMBED = Task(
     label=EMBEDDINGS,
     settings=EmbeddingSettings,
     options=Options,
+    check=check,
     encode=embed,
     encode_tokens=embed,
     decode=embeddings,
@@ -135,13 +176,14 @@ EMBED = Task(
     default_rate=lambda _: 3000,
     rate_group=_group,
     similarity=_similarity,
-    phrases=PHRASES | {429: COUNTERS},
+    phrases={**PHRASES, 429: COUNTERS},
     retried=RETRIED,
 )
 CHAT = Task(
     label=COMPLETIONS,
     settings=Account,
     options=Options,
+    check=check,
     encode=chat,
     decode=completion,
     reader=lambda _: completions.Chunks(COMPLETIONS),
@@ -154,8 +196,14 @@ CHAT = Task(
 SERVICE = Service(
     name="openai",
     title="OpenAI",
-    tasks={TaskType.TEXT_EMBEDDING: EMBED, TaskType.COMPLETION: CHAT, TaskType.CHAT_COMPLETION: CHAT},
+    tasks={
+        TaskType.TEXT_EMBEDDING: EMBED,
+        TaskType.EMBEDDING: EMBED,
+        TaskType.COMPLETION: CHAT,
+        TaskType.CHAT_COMPLETION: CHAT,
+    },
     sign=sign,
     complaint=completions.complaint,
+    grant=Grant(ask, oauth2.read, oauth2.complaint),
     origin=Origin(lambda _: ADDRESS, "OPENAI_BASE_URL"),
 )
