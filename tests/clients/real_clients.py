@@ -49,7 +49,7 @@ class Client:
 _OPENAI = ("NotFoundError", "BadRequestError", "AuthenticationError", "APIError")
 _LANGCHAIN = ("OpenAIModelNotFoundError", "OpenAIInvalidRequestError", "OpenAIAuthenticationError", "APIError")
 _LITELLM = (*_OPENAI[:3], "MidStreamFallbackError")
-_HUB = ("HfHubHTTPError", "BadRequestError", "HfHubHTTPError", "nothing")
+_HUB = ("HfHubHTTPError", "BadRequestError", "HfHubHTTPError", "UnknownError")
 _ANTHROPIC = (*_OPENAI[:3], "APIStatusError")
 CLIENTS = (
     Client("openai", "openai_sdk", "clients-sdk", _OPENAI),
@@ -91,7 +91,4 @@ def written(text: str, found: Found) -> str:
 
 
 def _cell(results: Mapping[str, Any]) -> str:
-    without = [name for name, result in results.items() if refused(result)]
-    absent = [name for name, result in results.items() if result is None]
-    said = ["yes", *(f"{name}: 400" for name in without), *(f"no {name}".replace("_", " ") for name in absent)]
-    return "; ".join(said)
+    return "; ".join(["yes", *(f"{name}: 400" for name, result in results.items() if refused(result))])

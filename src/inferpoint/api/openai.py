@@ -8,6 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from inferpoint.api import fields, repeats
+from inferpoint.api.end_user import USER, asked_for
 from inferpoint.api.face import CUT_HEADER, EVENT_STREAM, Answer, Face, Incoming, Route
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.engine import Engine
@@ -45,15 +46,16 @@ async def embed(engine: Engine, incoming: Incoming) -> Answer:
     """`POST /v1/embeddings`."""
     body = fields.body(incoming)
     model, given = body.need("model", str), _inputs(body.any("input"))
-    written, dimensions, user = body.take("encoding_format", str) or "float", body.take("dimensions", int), _user(body)
+    written, dimensions = body.take("encoding_format", str) or "float", body.take("dimensions", int)
+    user = body.take(USER, str)
     body.end()
     if written not in _FORMATS:
         raise invalid(f"[encoding_format] must be one of [{', '.join(_FORMATS)}], not [{written}]")
-    endpoint = engine.lifecycle.get(incoming.caller, model).endpoint
+    endpoint = engine.find(incoming.caller, model).endpoint
     _refuse_other_length(dimensions, endpoint.dimensions, model)
     kind = TaskType.EMBEDDING if endpoint.task_type is TaskType.EMBEDDING else TaskType.TEXT_EMBEDDING
-    request = InferenceRequest(given, options=user, caller=incoming.caller, request_id=incoming.request_id)
-    result = await engine.infer(model, request, kind)
+    request = InferenceRequest(given, caller=incoming.caller, request_id=incoming.request_id)
+    result = await engine.infer(model, asked_for(engine, model, request, user), kind)
     assert isinstance(result, Embeddings)
     _refuse_other_length(dimensions, vectors.length(result.vectors[0]), model)
     found = [vectors.as_base64(each) for each in result.vectors] if written == "base64" else result.vectors
@@ -69,10 +71,9 @@ async def chat(engine: Engine, incoming: Incoming) -> Answer:
     body = fields.body(incoming)
     model, streamed = body.need("model", str), body.take("stream", bool)
     tell_usage = (body.object("stream_options") or {}).get("include_usage") is True
-    conversation, user = _conversation(body), _user(body)
-    request = InferenceRequest(
-        conversation, options=user, params=body.rest(), caller=incoming.caller, request_id=incoming.request_id
-    )
+    talk, user = _conversation(body), body.take(USER, str)
+    request = InferenceRequest(talk, params=body.rest(), caller=incoming.caller, request_id=incoming.request_id)
+    request = asked_for(engine, model, request, user)
     chunks = _Chunks(f"chatcmpl-{incoming.request_id}", incoming.time, model, tell_usage=tell_usage)
     if not streamed:
         result = await engine.infer(model, request, TaskType.CHAT_COMPLETION)
@@ -149,11 +150,6 @@ def _conversation(body: fields.Fields) -> Conversation:
         top_p=body.take("top_p", float),
         reasoning_effort=body.take("reasoning_effort", str),
     )
-
-
-def _user(body: fields.Fields) -> dict[str, Any]:
-    user = body.take("user", str)
-    return {} if user is None else {"user": user}
 
 
 def _model(resolved: Resolved) -> dict[str, Any]:

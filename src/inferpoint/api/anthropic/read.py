@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
@@ -28,8 +29,18 @@ _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}
 _MODES = {"auto": ToolMode.AUTO, "any": ToolMode.REQUIRED, "none": ToolMode.NONE, "tool": ToolMode.NAMED}
 
 
-def conversation(body: Fields) -> tuple[Conversation, dict[str, Any], dict[str, Any]]:
-    """What is said, and the task settings and further members that a request has beside it."""
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks beside its model: task settings, members with no place elsewhere, and for whom."""
+
+    talk: Conversation
+    options: Mapping[str, Any]
+    params: Mapping[str, Any]
+    user: str | None
+
+
+def asked(body: Fields) -> Asked:
+    """All of a request's body but its model, and whether to stream."""
     most = body.need("max_tokens", int)
     given = body.array("messages")
     if not given:
@@ -51,19 +62,19 @@ def conversation(body: Fields) -> tuple[Conversation, dict[str, Any], dict[str, 
         top_p=body.take("top_p", float),
         reasoning_effort=effort,
     )
-    return talk, _options(body), {**params, **shape}
-
-
-def _options(body: Fields) -> dict[str, Any]:
-    metadata = Fields(body.any("metadata") or {}, "metadata")
-    found = {"top_k": body.take("top_k", int), "user": metadata.take("user_id", str)}
+    metadata, top_k = Fields(body.any("metadata") or {}, "metadata"), body.take("top_k", int)
+    user = metadata.take("user_id", str)
     metadata.end()
+    _end(body)
+    return Asked(talk, {} if top_k is None else {"top_k": top_k}, {**params, **shape}, user)
+
+
+def _end(body: Fields) -> None:
     if (tier := body.any("service_tier")) not in (None, "auto"):
         raise invalid(f"[service_tier] [{tier}] is not supported")
     if (body.object("thinking") or {}).get("type", "disabled") != "disabled":
         raise invalid("[thinking] is not supported, only that it is disabled")
     body.end()
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _message(given: Fields) -> Iterator[Message]:

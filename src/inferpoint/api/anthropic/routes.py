@@ -10,6 +10,7 @@ import msgspec
 
 from inferpoint.api import fields, repeats
 from inferpoint.api.anthropic import read, write
+from inferpoint.api.end_user import asked_for
 from inferpoint.api.face import EVENT_STREAM, Answer, Face, Incoming, Route
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
@@ -37,10 +38,15 @@ async def messages(engine: Engine, incoming: Incoming) -> Answer:
     """The next message of a conversation, whole or streamed."""
     body = fields.body(incoming)
     model, streamed = body.need("model", str), body.take("stream", bool)
-    talk, options, params = read.conversation(body)
+    asked = read.asked(body)
     request = InferenceRequest(
-        talk, options=options, params=params, caller=incoming.caller, request_id=incoming.request_id
+        asked.talk,
+        options=asked.options,
+        params=asked.params,
+        caller=incoming.caller,
+        request_id=incoming.request_id,
     )
+    request = asked_for(engine, model, request, asked.user)
     name = f"msg_{incoming.request_id}"
     if not streamed:
         result = await engine.infer(model, request, TaskType.CHAT_COMPLETION)
