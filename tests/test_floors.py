@@ -180,13 +180,12 @@ def loaded(program: str, *arguments: str) -> set[str]:
 ASSEMBLED = """
 import asyncio, pathlib
 from inferpoint import app
-from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.server import Entrance, Server
 from inferpoint.engine.engine import Policy
 folder = pathlib.Path(sys.argv[1])
 async def main():
     async with app.assembled(app.Place(folder, folder / "models"), Policy({}), {}, lambda _: None) as parts:
-        Server(parts.engine, FACE, (), Entrance(True, 1), parts.telemetry, parts.clock)
+        Server(parts.engine, app.FACES, (), Entrance(True, 1), parts.telemetry, parts.clock)
 asyncio.run(main())
 """
 

@@ -1,14 +1,20 @@
-"""Write the generated parts of the README anew: `make docs`. With --check only say whether they are up to date."""
+"""Write the generated parts of the README and of docs/ anew: `make docs`. With --check only say whether the README is.
+
+The table of clients is written from what the tests found when they ran last, and left as it is where they did not.
+"""
 
 from __future__ import annotations
 
+import importlib
+import json
 import sys
 from pathlib import Path
 
 from inferpoint import services
 from inferpoint.model.endpoint import TaskType
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 BEGIN, END = "<!-- services: written by `make docs` -->\n", "<!-- /services -->"
 
 
@@ -37,6 +43,16 @@ def main() -> None:
     if "--check" in sys.argv:
         sys.exit(None if written(text) == text else "README.md is behind: run `make docs`")
     README.write_text(written(text), "utf-8")
+    _write_clients()
+
+
+def _write_clients() -> None:
+    sys.path += [str(ROOT / "tests/clients"), str(ROOT / "tests/e2e")]
+    real_clients = importlib.import_module("real_clients")
+    if real_clients.FOUND.exists():
+        found = json.loads(real_clients.FOUND.read_text("utf-8"))
+        text = real_clients.written(real_clients.DOCUMENT.read_text("utf-8"), found)
+        real_clients.DOCUMENT.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ import uvicorn
 import uvloop
 
 from inferpoint import __version__, services
-from inferpoint.api import operations
+from inferpoint.api import cohere, openai, operations
+from inferpoint.api.anthropic import routes as anthropic
 from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.server import Entrance, Server
@@ -38,6 +39,7 @@ from inferpoint.storage import store, vault
 
 LOCK = "inferpoint.lock"
 MODELS = "models"
+FACES = (FACE, openai.FACE, anthropic.FACE, cohere.FACE)
 KEEP_ALIVE_SECONDS = 3600  # a client that reuses a connection as it closes sends again, and pays twice
 
 
@@ -133,7 +135,7 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> None:
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
         stopping = asyncio.Event()
         routes = operations.routes(parts.telemetry.exposition, stopping=stopping.is_set)
-        application = Server(parts.engine, FACE, routes, entrance, parts.telemetry, parts.clock)
+        application = Server(parts.engine, FACES, routes, entrance, parts.telemetry, parts.clock)
         server = _Uvicorn(
             uvicorn.Config(
                 application,

@@ -39,7 +39,7 @@ def ask(make_world: Callable[..., World]) -> Ask:
     """Asks a server, without a network between."""
     world = make_world(validate=False)
     world.create("e", EMBEDDING, openai())
-    server = Server(world.engine, FACE, (), Entrance(guarded=True, max_body_bytes=1000), world.telemetry, world.clock)
+    server = Server(world.engine, [FACE], (), Entrance(guarded=True, max_body_bytes=1000), world.telemetry, world.clock)
 
     def send(
         method: str, path: str, body: bytes = b"", query: str = "", headers: Mapping[str, str] | None = None

@@ -202,7 +202,7 @@ def test_the_answer_has_the_form_of_semantic_text(world: World) -> None:
     """Each input has its chunks, with offsets and `embeddings`, and the text where it was asked for."""
     request = read.inference(incoming({"input": ["a b", "c"], "chunked": True, "return_text": True}), EMBEDDING)
     found = world.run(world.engine.infer("e", request))
-    assert json.loads(write.result(found).body) == {
+    assert json.loads(write.result(found, EMBEDDING).body) == {
         "text_embedding": [
             {"chunks": [{"start_offset": 0, "end_offset": 3, "text": "a b", "embeddings": told_of("a b")}]},
             {"chunks": [{"start_offset": 0, "end_offset": 1, "text": "c", "embeddings": told_of("c")}]},

@@ -56,8 +56,8 @@ WRONG: list[tuple[Any, int, str, str]] = [
     ),
     (
         {"service_settings": {"api_key": None}, "task_settings": {"user": 1}}, 400, SETTINGS,
-        "Validation Failed: 1: [secret_settings] does not contain the required setting [api_key];"
-        "2: field [user] is not of the expected type. The value [1] cannot be converted to a [String];",
+        "Validation Failed: 1: field [user] is not of the expected type."
+        " The value [1] cannot be converted to a [String];",
     ),
     (
         {"chunking_settings": {"max_chunk_size": 1}}, 400, SETTINGS,

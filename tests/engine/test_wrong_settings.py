@@ -87,6 +87,10 @@ def of_every_service() -> list[Case]:
         ("elasticsearch", elasticsearch, "model_id", False),
     ):
         right = make()
+        undone = TaskType.EMBEDDING if service == "hugging_face" else TaskType.RERANK
+        no_key = missing("api_key", "[secret_settings]")
+        if service == "openai":
+            no_key = failed(f"{SERVICE} must have exactly one field of [api_key, client_secret] set")
         found += [
             (f"{service}: nothing required", EMBEDDING, without(right, required), SETTINGS, missing(required)),
             (f"{service}: null", EMBEDDING, make({required: None}), SETTINGS, missing(required)),
@@ -142,11 +146,11 @@ def of_every_service() -> list[Case]:
                 of_type("task_settings", "[]", "Map"),
             ),
             (
-                f"{service}: rerank",
-                TaskType.RERANK,
+                f"{service}: a task it does not do",
+                undone,
                 right,
                 STATUS,
-                f"The [{service}] service does not support task type [rerank]",
+                f"The [{service}] service does not support task type [{undone}]",
             ),
             (
                 f"{service}: the path says otherwise",
@@ -164,14 +168,14 @@ def of_every_service() -> list[Case]:
                     EMBEDDING,
                     without(right, "api_key"),
                     SETTINGS,
-                    missing("api_key", "[secret_settings]"),
+                    no_key,
                 ),
                 (
                     f"{service}: null key",
                     EMBEDDING,
                     make({"api_key": None}),
                     SETTINGS,
-                    missing("api_key", "[secret_settings]"),
+                    no_key,
                 ),
                 (
                     f"{service}: empty key",
@@ -345,11 +349,11 @@ CASES: list[Case] = [
         "Unknown service [{a=1}]",
     ),
     (
-        "hugging_face completes nothing",
+        "elasticsearch completes nothing",
         COMPLETION,
-        hugging_face(),
+        elasticsearch(),
         STATUS,
-        "The [hugging_face] service does not support task type [completion]",
+        "The [elasticsearch] service does not support task type [completion]",
     ),
     ("dimensions 0", EMBEDDING, openai({"dimensions": 0}), SETTINGS, positive("dimensions", 0)),
     ("dimensions -1", EMBEDDING, openai({"dimensions": -1}), SETTINGS, positive("dimensions", -1)),
@@ -441,7 +445,6 @@ CASES: list[Case] = [
         },
         SETTINGS,
         failed(
-            "[secret_settings] does not contain the required setting [api_key]",
             f"{SERVICE} does not contain the required setting [model_id]",
             f"{SERVICE} Invalid url [x] received for field [url]."
             " Error: unable to parse url [x]. Reason: the scheme must be http or https",

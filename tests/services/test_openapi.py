@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from inferpoint import services
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Event, Reply
-from inferpoint.model.inference import Completion, Embeddings, InferenceRequest
+from inferpoint.model.inference import Completion, Documents, Embeddings, InferenceRequest, Ranking, SparseEmbeddings
 from inferpoint.model.settings import Setting, declared, read
 
 HERE = Path(__file__).parent
@@ -97,7 +97,8 @@ def test_every_body_that_we_send_is_one_that_the_provider_describes(
     assert problems == []
     most = 1 if kind.generates else 5
     texts = data.draw(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=most))
-    request = InferenceRequest(tuple(texts), stream=task.reader is not None and data.draw(st.booleans()))
+    asked = Documents(texts[0], tuple(texts)) if kind is TaskType.RERANK else tuple(texts)
+    request = InferenceRequest(asked, stream=task.reader is not None and data.draw(st.booleans()))
     call = task.encode(request, settings, options, "https://a.test/v1")
     judged(FILES[name, kind]["request_schema"], json.loads(call.body))
 
@@ -181,14 +182,21 @@ def test_every_reply_that_the_provider_describes_is_read(name: str, kind: TaskTy
     task = services.find(name).tasks[kind]
     settings = read(task.settings, found["conversations"][0]["settings"], scope="s", problems=[])
     options = read(task.options, {}, scope="s", problems=[])
-    answer = task.decode(Reply(200, json.dumps(reply).encode()), InferenceRequest(("x",)), settings, options)
-    assert isinstance(answer, Embeddings | Completion)
-    assert len(answer.vectors if isinstance(answer, Embeddings) else answer.choices) == count
+    asked = Documents("q", ("x",) * count) if kind is TaskType.RERANK else ("x",)
+    answer = task.decode(Reply(200, json.dumps(reply).encode()), InferenceRequest(asked), settings, options)
+    match answer:
+        case Embeddings(rows) | Completion(rows) | SparseEmbeddings(rows) | Ranking(rows):
+            assert len(rows) == count
+        case _:
+            pytest.fail("a result that this test cannot read yet")
 
 
 def _made_sensible(reply: Any) -> int:
     """What a schema cannot say: rows are numbered, and a message says something."""
     if isinstance(reply, list):
+        for index, row in enumerate(reply):
+            if isinstance(row, dict):
+                row["index"] = index
         return len(reply)
     for index, row in enumerate(reply.get("data", ())):
         row["index"] = index

@@ -11,11 +11,15 @@ from inferpoint.model.inference import Caller
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
+CUT_HEADER = "x-inferpoint-truncated"  # how many inputs were shortened to fit the model
 
 
 @dataclass(frozen=True)
 class Incoming:
-    """One request as plain values. `names` are the variable parts of its path; header names are in lower case."""
+    """One request as plain values. `names` are the variable parts of its path; header names are in lower case.
+
+    `time` is when it came, in seconds of the Unix epoch.
+    """
 
     method: str
     path: str
@@ -25,6 +29,7 @@ class Incoming:
     body: bytes
     caller: Caller
     request_id: str
+    time: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Face:
 
     `check` refuses a request before its body is read. `fail` puts an error into the face's words. `finish` gives an
     answer the form that the request asks for. `lost` answers a path that does not exist, `wrong_method` one that
-    exists for the methods it is given.
+    exists for the methods it is given. `root` is where paths begin that are this face's even when they do not exist.
     """
 
     routes: Sequence[Route]
@@ -64,3 +69,4 @@ class Face:
     finish: Callable[[Answer, Incoming], Answer]
     lost: Callable[[Incoming], Answer]
     wrong_method: Callable[[Incoming, Sequence[str]], Answer]
+    root: str = "/"

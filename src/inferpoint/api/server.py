@@ -40,14 +40,21 @@ class Entrance:
 
 
 class Server:
-    """The application. `face` also has the words for paths that no face has."""
+    """The application. The first of the faces also has the *extra* routes, and paths that are no other face's."""
 
     def __init__(
-        self, engine: Engine, face: Face, extra: Sequence[Route], entrance: Entrance, telemetry: Telemetry, clock: Clock
+        self,
+        engine: Engine,
+        faces: Sequence[Face],
+        extra: Sequence[Route],
+        entrance: Entrance,
+        telemetry: Telemetry,
+        clock: Clock,
     ) -> None:
         self._engine = engine
-        self._face = face
-        self._router = Router([*face.routes, *extra])
+        first, *others = faces
+        self._routers = [(first, Router([*first.routes, *extra])), *((face, Router(face.routes)) for face in others)]
+        self._homes = sorted(faces, key=lambda face: len(face.root), reverse=True)
         self._entrance = entrance
         self._telemetry = telemetry
         self._clock = clock
@@ -57,45 +64,50 @@ class Server:
         if scope["type"] != "http":
             return
         began = self._clock.monotonic()
-        exchange = _Exchange(scope, receive, send)
-        route = self._router.find(exchange.path)
+        exchange = _Exchange(scope, receive, send, int(self._clock.now().timestamp()))
+        face, route = self._find(exchange)
         try:
-            await exchange.answer(await self._answer(exchange, route))
+            await exchange.answer(await self._answer(exchange, face, route))
         except asyncio.CancelledError:  # the caller left, or a stream outlived the deadline of the shutdown
             exchange.status = CLIENT_LEFT if exchange.left else exchange.status
         finally:
             exchange.close()
             self._tell(exchange, route.pattern if route else _ELSEWHERE, began)
 
-    async def _answer(self, exchange: _Exchange, matched: Matched | None) -> Answer:
+    def _find(self, exchange: _Exchange) -> tuple[Face, Matched | None]:
+        """The face that answers, and its routes at that path; without any, the face below whose root the path is."""
+        for face, router in self._routers:
+            if matched := router.find(exchange.path):
+                return face, matched
+        path = "/" + "".join(f"{segment}/" for segment in exchange.path)
+        return next(face for face in self._homes if path.startswith(face.root)), None
+
+    async def _answer(self, exchange: _Exchange, face: Face, matched: Matched | None) -> Answer:
         incoming = exchange.incoming(matched.names if matched else {})
         try:
-            return self._face.finish(await self._act(exchange, incoming, matched), incoming)
+            return face.finish(await self._act(exchange, incoming, face, matched), incoming)
         except InferenceError as error:
-            return self._failed(error, incoming)
+            return _failed(error, incoming, face)
         except asyncio.CancelledError:
             if exchange.left:
                 raise
-            return self._failed(InferenceError(Kind.INTERNAL, "The server was stopped before its answer"), incoming)
+            return _failed(InferenceError(Kind.INTERNAL, "The server was stopped before its answer"), incoming, face)
         except Exception:  # noqa: BLE001 - whatever happens, the caller gets an answer and the log the reason
             print(f"{exchange.request_id} {traceback.format_exc()}", file=sys.stderr)
             problem = f"An internal error happened; the log has it under request id [{exchange.request_id}]"
-            return self._failed(InferenceError(Kind.INTERNAL, problem), incoming)
+            return _failed(InferenceError(Kind.INTERNAL, problem), incoming, face)
 
-    async def _act(self, exchange: _Exchange, incoming: Incoming, matched: Matched | None) -> Answer:
+    async def _act(self, exchange: _Exchange, incoming: Incoming, face: Face, matched: Matched | None) -> Answer:
         if self._entrance.guarded:
             admission.refuse_foreign_page(incoming.headers)
         if matched is None:
-            return self._face.lost(incoming)
+            return face.lost(incoming)
         route = matched.routes.get("GET" if incoming.method == "HEAD" else incoming.method)
         if route is None:
-            return self._face.wrong_method(incoming, sorted(matched.routes))
-        self._face.check(incoming, route)
+            return face.wrong_method(incoming, sorted(matched.routes))
+        face.check(incoming, route)
         body = await exchange.body(self._entrance.max_body_bytes)
         return await route.act(self._engine, exchange.incoming(matched.names, body))
-
-    def _failed(self, error: InferenceError, incoming: Incoming) -> Answer:
-        return self._face.finish(self._face.fail(error, incoming), incoming)
 
     def _tell(self, exchange: _Exchange, pattern: str, began: float) -> None:
         self._telemetry.answered(
@@ -112,6 +124,10 @@ class Server:
                 opaque_id=exchange.headers.get("x-opaque-id", ""),
             )
         )
+
+
+def _failed(error: InferenceError, incoming: Incoming, face: Face) -> Answer:
+    return face.finish(face.fail(error, incoming), incoming)
 
 
 @dataclass(frozen=True)
@@ -154,7 +170,8 @@ class Router:
 class _Exchange:
     """One request and its answer over ASGI."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, time: int) -> None:
+        self._time = time
         self._receive = receive
         self._send = send
         self._query = scope["query_string"]
@@ -173,7 +190,9 @@ class _Exchange:
 
     def incoming(self, names: Mapping[str, str], body: bytes = b"") -> Incoming:
         query = dict(parse_qsl(self._query.decode("latin-1"), keep_blank_values=True)) if self._query else {}
-        return Incoming(self.method, self.raw_path, names, query, self.headers, body, self.caller, self.request_id)
+        return Incoming(
+            self.method, self.raw_path, names, query, self.headers, body, self.caller, self.request_id, self._time
+        )
 
     async def body(self, most: int) -> bytes:
         """The whole body, without its encoding; read no further than *most* bytes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -13,7 +13,15 @@ import msgspec
 from inferpoint.chunking import chunk, count_words
 from inferpoint.chunking.settings import ChunkingSettings, read
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
-from inferpoint.model.inference import Chunk, ChunkedEmbeddings, Cutting, Embeddings, Previewed, Texts
+from inferpoint.model.inference import (
+    Chunk,
+    ChunkedEmbeddings,
+    Cutting,
+    Embeddings,
+    Previewed,
+    SparseEmbeddings,
+    Texts,
+)
 from inferpoint.protocols import vectors
 
 T = TypeVar("T")
@@ -64,15 +72,17 @@ def pieces(texts: Texts, spans: Sequence[Sequence[Span]]) -> Texts:
 
 
 def regrouped(
-    embedded: Embeddings, texts: Texts, spans: Sequence[Sequence[Span]], cutting: Cutting
+    embedded: Embeddings | SparseEmbeddings, texts: Texts, spans: Sequence[Sequence[Span]], cutting: Cutting
 ) -> ChunkedEmbeddings:
     """The vectors of one row of chunks, given back to the inputs that the chunks are of."""
-    row = iter(embedded.vectors)
+    dense = isinstance(embedded, Embeddings)
+    row = iter(embedded.vectors if dense else [weights for weights, _ in embedded.weights])
     inputs = [[(span, next(row)) for span in own] for own in spans]
     if cutting.fold:
         inputs = [_folded(chunks) for chunks in inputs]
     found = [list(_chunks(text, chunks, cutting)) for text, chunks in zip(texts, inputs, strict=True)]
-    return ChunkedEmbeddings(found, embedded.usage, embedded.cut)
+    cut = embedded.cut if dense else sum(shortened for _, shortened in embedded.weights)
+    return ChunkedEmbeddings(found, embedded.usage, cut)
 
 
 def _chunks(text: str, chunks: Sequence[tuple[Span, Any]], cutting: Cutting) -> Iterator[Chunk]:
@@ -94,6 +104,9 @@ def _folded(chunks: list[tuple[Span, Any]]) -> list[tuple[Span, Any]]:
 def _mean(found: Sequence[Any]) -> Any:
     if len(found) == 1:
         return found[0]
+    if isinstance(found[0], Mapping):  # a token that a chunk lacks weighs nothing there
+        names = dict.fromkeys(name for weights in found for name in weights)
+        return {name: sum(weights.get(name, 0.0) for weights in found) / len(found) for name in names}
     rows = [msgspec.json.decode(vector, type=list[float]) for vector in found]
     if len({len(row) for row in rows}) != 1:
         raise InferenceError(Kind.UNREADABLE, "The provider answered embeddings of different lengths")

@@ -6,7 +6,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,11 +27,12 @@ _INFERENCE_ID = re.compile(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9])?")
 
 @dataclass(frozen=True)
 class Resolved:
-    """An endpoint with the service and the task it is an endpoint of."""
+    """An endpoint with the service and the task it is an endpoint of; and the token of its grant, where it has one."""
 
     endpoint: Endpoint
     service: Service
     task: Task[Any, Any]
+    token: str = field(default="", repr=False)
 
     @cached_property
     def rate(self) -> int | None:
@@ -50,7 +51,8 @@ class Resolved:
     @cached_property
     def secrets(self) -> tuple[str, ...]:
         """The endpoint's secrets, to be kept out of what a provider says."""
-        return tuple(settings.secrets(self.endpoint.settings).values())
+        tokens = (self.token,) if self.token else ()
+        return (*settings.secrets(self.endpoint.settings).values(), *tokens)
 
     @property
     def warnings(self) -> Sequence[str]:

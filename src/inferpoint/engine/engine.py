@@ -14,24 +14,32 @@ from inferpoint.engine import chunked
 from inferpoint.engine.access import MONITOR, allow
 from inferpoint.engine.batching import joined, split
 from inferpoint.engine.endpoints import TASK_SETTINGS, Endpoints, Resolved, refuse_unknown
+from inferpoint.engine.grants import Grants
 from inferpoint.engine.lifecycle import Lifecycle
-from inferpoint.engine.refusals import failure, interruption, refusal
+from inferpoint.engine.reading import Reading
+from inferpoint.engine.refusals import failure, refusal
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
+from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call
 from inferpoint.model.inference import (
+    Caller,
     Cutting,
     Delta,
+    Documents,
     Embeddings,
     InferenceRequest,
     InferenceResult,
     InputType,
     Previewed,
+    SparseEmbeddings,
     Texts,
+    Tokens,
 )
 from inferpoint.model.times import human
 from inferpoint.protocols.service import Moment
+from inferpoint.runtime import tokens
 from inferpoint.runtime.clock import Clock
 from inferpoint.runtime.limiter import Place
 from inferpoint.runtime.outbound import Outbound, Outgoing
@@ -39,6 +47,14 @@ from inferpoint.runtime.outbound import Outbound, Outgoing
 GENERATING_SECONDS = 120.0
 OTHER_SECONDS = 30.0
 CALLS_AT_ONCE = 8
+_INPUTS: Mapping[TaskType, type[Any] | tuple[type[Any], ...]] = {
+    TaskType.TEXT_EMBEDDING: (tuple, Tokens),
+    TaskType.SPARSE_EMBEDDING: tuple,
+    TaskType.EMBEDDING: tuple,
+    TaskType.RERANK: Documents,
+    TaskType.COMPLETION: tuple,
+    TaskType.CHAT_COMPLETION: Conversation,
+}
 _EVERYWHERE = frozenset({InputType.INGEST, InputType.SEARCH})
 
 
@@ -57,6 +73,7 @@ class Engine:
     def __init__(self, endpoints: Endpoints, outbound: Outbound, clock: Clock, policy: Policy) -> None:
         self._endpoints = endpoints
         self._outbound = outbound
+        self._grants = Grants(outbound, clock)
         self._clock = clock
         self._origins = policy.origins
         self._largest_chunk = policy.largest_chunk
@@ -95,18 +112,18 @@ class Engine:
         settings = chunked.wanted(cutting, resolved.endpoint.chunking, largest=self._largest_chunk)
         return await chunked.previewed(request.texts, settings)
 
+    def find(self, caller: Caller, inference_id: str) -> Resolved:
+        """The endpoint that a request names, for faces whose bodies depend on what it is."""
+        allow(caller, MONITOR, "cluster:monitor/xpack/inference")
+        return self._endpoints.find(inference_id)
+
     def _begin(self, inference_id: str, request: InferenceRequest, kind: TaskType | None) -> Resolved:
         """The endpoint with the options of this request, or why it cannot do what is asked."""
-        allow(request.caller, MONITOR, "cluster:monitor/xpack/inference")
-        resolved = self._endpoints.find(inference_id)
+        resolved = self.find(request.caller, inference_id)
         stored = resolved.endpoint.task_type
-        if kind not in (None, stored):
-            raise invalid(
-                f"Incompatible task_type, the requested type [{kind}] does not match the model type [{stored}]"
-            )
-        if stored.generates and len(request.texts) != 1:
-            raise invalid(f"{resolved.task.label} only accepts 1 input", subject=Subject.NONE)
-        if request.cutting is not None and not stored.embeds:
+        _refuse_other_type(kind, stored)
+        _refuse_other_input(resolved, request)
+        if request.cutting is not None and not (stored.embeds and isinstance(request.input, tuple)):
             raise invalid(f"Inputs cannot be chunked for task type [{stored}]")
         _refuse_input_type(resolved, request.input_type)
         return _with_options(resolved, request.options) if request.options else resolved
@@ -121,7 +138,7 @@ class Engine:
         request = self._timed(resolved, request)
         async with _until(resolved, request):
             if request.cutting is None:
-                return await self._batched(resolved, request)
+                return await self._batched(resolved, await _readable(resolved, request))
             return await self._chunked(resolved, request, request.cutting)
 
     async def _chunked(self, resolved: Resolved, request: InferenceRequest, cutting: Cutting) -> InferenceResult:
@@ -129,7 +146,7 @@ class Engine:
         settings = chunked.wanted(cutting, resolved.endpoint.chunking, largest=self._largest_chunk)
         spans = await chunked.cut(request.texts, settings)
         result = await self._batched(resolved, replace(request, input=chunked.pieces(request.texts, spans)))
-        assert isinstance(result, Embeddings)
+        assert isinstance(result, Embeddings | SparseEmbeddings)
         return await chunked.off_the_loop(
             request.texts, partial(chunked.regrouped, result, request.texts, spans, cutting)
         )
@@ -140,14 +157,18 @@ class Engine:
             results: Sequence[InferenceResult] = [await self._one(resolved, request)]
         else:
             results = await _together([partial(self._one, resolved, batch) for batch in batches])
-        return joined(results, len(request.texts))
+        return joined(results, request.count)
 
     async def _one(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         """One call to the provider."""
         endpoint, task = resolved.endpoint, resolved.task
+        resolved = await self._grants.granted(resolved, request)
         try:
             outgoing = self._outgoing(resolved, request)
             reply = await self._outbound.send(outgoing)
+            if _token_refused(resolved, reply.status):
+                resolved, outgoing = await self._again(resolved, request)
+                reply = await self._outbound.send(outgoing)
             if not 200 <= reply.status < 300:
                 raise refusal(resolved, outgoing.call, reply, self._clock.now())
             return task.decode(reply, request, endpoint.settings, endpoint.options)
@@ -156,14 +177,18 @@ class Engine:
 
     async def _pieces(self, resolved: Resolved, request: InferenceRequest) -> AsyncGenerator[Sequence[Delta], None]:
         """One call to the provider, its reply read as it comes."""
-        assert resolved.task.reader is not None
+        resolved = await self._grants.granted(resolved, request)
         try:
             outgoing = self._outgoing(resolved, request)
             arriving = await self._outbound.open(outgoing)
+            if _token_refused(resolved, arriving.status):
+                arriving.close()
+                resolved, outgoing = await self._again(resolved, request)
+                arriving = await self._outbound.open(outgoing)
             try:
                 if not 200 <= arriving.status < 300:
                     raise refusal(resolved, outgoing.call, await arriving.read(), self._clock.now())
-                reading = _Reading(resolved)
+                reading = Reading(resolved)
                 async for piece in arriving.pieces():
                     if deltas := reading.feed(piece):
                         yield deltas
@@ -174,6 +199,12 @@ class Engine:
         except InferenceError as error:
             raise failure(resolved, error) from error.__cause__
 
+    async def _again(self, resolved: Resolved, request: InferenceRequest) -> tuple[Resolved, Outgoing]:
+        """The same call with another token: a provider may end one before its time."""
+        self._grants.forget(resolved)
+        resolved = await self._grants.granted(resolved, request)
+        return resolved, self._outgoing(resolved, request)
+
     def _outgoing(self, resolved: Resolved, request: InferenceRequest) -> Outgoing:
         endpoint, service, task = resolved.endpoint, resolved.service, resolved.task
         origin = ""
@@ -181,11 +212,14 @@ class Engine:
             origin = self._origins.get(service.origin.variable) or service.origin.address(endpoint.settings)
 
         def sign(call: Call, now: datetime) -> Call:
-            return service.sign(call, endpoint.settings, Moment(now))
+            return service.sign(call, endpoint.settings, Moment(now, resolved.token))
 
+        encode = task.encode
+        if task.encode_tokens is not None and isinstance(request.input, Tokens):
+            encode = task.encode_tokens
         return Outgoing(
             service=service.name,
-            call=task.encode(request, endpoint.settings, endpoint.options, origin),
+            call=encode(request, endpoint.settings, endpoint.options, origin),
             sign=sign,
             place=Place(
                 group=resolved.group,
@@ -197,34 +231,6 @@ class Engine:
             ),
             retried=task.retried,
         )
-
-
-class _Reading:
-    """One stream on its way from bytes to deltas. What came before a fault is handed on before the fault."""
-
-    def __init__(self, resolved: Resolved) -> None:
-        assert resolved.task.reader is not None
-        self._resolved = resolved
-        self._framing = resolved.task.framing()
-        self._reader = resolved.task.reader(resolved.endpoint.settings)
-        self._fault: InferenceError | None = None
-
-    def feed(self, piece: bytes) -> Sequence[Delta]:
-        deltas: list[Delta] = []
-        try:
-            for event in self._framing.feed(piece):
-                deltas.extend(self._reader.feed(event))
-        except InferenceError as error:
-            self._fault = error if error.upstream is None else interruption(self._resolved, error.upstream)
-        return deltas
-
-    def check(self) -> None:
-        if self._fault is not None:
-            raise self._fault
-
-    def end(self) -> Sequence[Delta]:
-        deltas = [delta for event in self._framing.end() for delta in self._reader.feed(event)]
-        return [*deltas, *self._reader.end()]
 
 
 @contextlib.asynccontextmanager
@@ -254,6 +260,10 @@ async def _together(calls: Sequence[Callable[[], Awaitable[InferenceResult]]]) -
     return [task.result() for task in tasks]
 
 
+def _token_refused(resolved: Resolved, status: int) -> bool:
+    return bool(resolved.token) and status == 401
+
+
 def _with_options(resolved: Resolved, given: Mapping[str, Any]) -> Resolved:
     problems: list[str] = []
     refuse_unknown(settings.unknown(resolved.task.options, given), resolved.service)
@@ -262,6 +272,43 @@ def _with_options(resolved: Resolved, given: Mapping[str, Any]) -> Resolved:
         raise invalid(*problems, subject=Subject.SETTINGS)
     resolved.task.check(resolved.endpoint.settings, options)
     return replace(resolved, endpoint=replace(resolved.endpoint, options=options))
+
+
+async def _readable(resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
+    """*request* with texts in place of tokens, where the service takes no tokens."""
+    if not isinstance(request.input, Tokens) or resolved.task.encode_tokens is not None:
+        return request
+    return replace(request, input=await asyncio.to_thread(tokens.texts, request.input))
+
+
+def _refuse_other_type(kind: TaskType | None, stored: TaskType) -> None:
+    if kind in (None, stored):
+        return
+    if kind is TaskType.CHAT_COMPLETION:
+        raise invalid(f"Incompatible task_type for unified API, the requested type [{kind}] must be one of [{kind}]")
+    raise invalid(f"Incompatible task_type, the requested type [{kind}] does not match the model type [{stored}]")
+
+
+def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
+    """An input of the kind that the task takes, and as many as it takes."""
+    kind, wanted = resolved.endpoint.task_type, _INPUTS[resolved.endpoint.task_type]
+    if not isinstance(request.input, wanted):
+        if kind is TaskType.CHAT_COMPLETION:
+            raise chat_only(resolved)
+        raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
+    if kind is TaskType.COMPLETION and request.count != 1:
+        raise invalid(f"{resolved.task.label} only accepts 1 input")
+
+
+def chat_only(resolved: Resolved) -> InferenceError:
+    """What is told to whoever sends plain input to an endpoint of chats."""
+    inference_id = resolved.endpoint.inference_id
+    plain = ", ".join(kind for kind in resolved.service.tasks if _INPUTS[kind] is tuple)
+    return invalid(
+        f"Inference entity [{inference_id}] does not support task type [{TaskType.CHAT_COMPLETION}] for inference,"
+        f" the task type must be one of [{plain}]. The task type for the inference entity is chat_completion,"
+        f" please use the _inference/chat_completion/{inference_id}/_stream URL."
+    )
 
 
 def _refuse_input_type(resolved: Resolved, input_type: InputType | None) -> None:

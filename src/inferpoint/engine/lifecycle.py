@@ -13,11 +13,18 @@ from inferpoint.engine.access import MANAGE, MONITOR, allow
 from inferpoint.engine.endpoints import Endpoints, Resolved, check_inference_id, created, updated
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model import settings
+from inferpoint.model.chat import Conversation, said
 from inferpoint.model.endpoint import TaskType, resolved_type
-from inferpoint.model.inference import Caller, Embeddings, InferenceRequest, InferenceResult
+from inferpoint.model.inference import Caller, Documents, Embeddings, InferenceRequest, InferenceResult, Texts
 from inferpoint.protocols import vectors
 
-PROBE = ("how big",)
+_TEXTS = ("how big",)
+# What Elasticsearch asks of an endpoint to see that it works.
+PROBES: Mapping[TaskType, Texts | Documents | Conversation] = {
+    **dict.fromkeys(TaskType, _TEXTS),
+    TaskType.RERANK: Documents("test query", _TEXTS),
+    TaskType.CHAT_COMPLETION: said(_TEXTS[0]),
+}
 
 
 class Probe(Protocol):
@@ -116,7 +123,9 @@ class Lifecycle:
         """*draft* after one call, with the length of its vectors as that call found it."""
         endpoint = draft.endpoint
         try:
-            result = await self._probe(draft, InferenceRequest(PROBE, timeout=seconds, caller=caller))
+            result = await self._probe(
+                draft, InferenceRequest(PROBES[endpoint.task_type], timeout=seconds, caller=caller)
+            )
         except InferenceError as error:
             problem = "Could not complete inference endpoint creation as validation call to service threw an exception."
             raise invalid(problem) from error

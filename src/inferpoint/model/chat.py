@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -37,7 +37,7 @@ class FilePart:
     """A document as a data URI."""
 
     data: str
-    filename: str
+    filename: str | None = None
 
 
 Part = TextPart | ImagePart | FilePart
@@ -54,12 +54,17 @@ class ToolUse:
 
 @dataclass(frozen=True)
 class Message:
-    """One turn. `tool_call_id` is set on the tool's turn, `tool_uses` on the assistant's."""
+    """One turn. `tool_uses` are the assistant's; `tool_call_id` says which of them a tool's turn answers."""
 
     role: Role
     parts: tuple[Part, ...] = ()
     tool_uses: tuple[ToolUse, ...] = ()
     tool_call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The words of the turn, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
 
 @dataclass(frozen=True)
@@ -68,18 +73,44 @@ class Tool:
 
     name: str
     description: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    parameters: Mapping[str, Any] | None = None
     strict: bool | None = None
+
+
+class ToolMode(StrEnum):
+    """Whether a model uses tools: as it likes, not at all, at least one, or the one that is named."""
+
+    AUTO = "auto"
+    NONE = "none"
+    REQUIRED = "required"
+    NAMED = "named"
+
+
+@dataclass(frozen=True)
+class ToolChoice:
+    """Whether, and which, tools are used."""
+
+    mode: ToolMode
+    name: str | None = None
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """The input of a chat: what was said, the tools, and which of them to use (`auto`, `required`, `none`, a name)."""
+    """The input of a chat: what was said, the tools, and how to go on.
+
+    `model` is called in place of the endpoint's. `reasoning_effort` is in OpenAI's words. What is None or empty was not
+    said, and is left to the endpoint and its provider.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
-    tool_choice: str | None = None
-    named_tool: str | None = None
+    tool_choice: ToolChoice | None = None
+    model: str | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    temperature: float | None = None
+    top_p: float | None = None
+    reasoning_effort: str | None = None
 
 
 def said(text: str) -> Conversation:

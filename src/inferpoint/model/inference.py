@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from inferpoint.errors import Subject, invalid
-from inferpoint.model.chat import Conversation
+from inferpoint.model.chat import Conversation, said
 from inferpoint.model.http import parse
 
 
@@ -47,6 +47,13 @@ Texts = tuple[str, ...]
 
 
 @dataclass(frozen=True)
+class Tokens:
+    """Inputs that the caller has cut into tokens itself, in the numbering of OpenAI's embedding models."""
+
+    inputs: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
 class Documents:
     """The input of a rerank: documents to put in order by how well they answer a query."""
 
@@ -78,7 +85,7 @@ class InferenceRequest:
     `deadline` follows from it when the walk begins, in seconds of the clock's monotonic time.
     """
 
-    input: Texts | Documents | Conversation
+    input: Texts | Tokens | Documents | Conversation
     input_type: InputType | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -94,6 +101,28 @@ class InferenceRequest:
         """The texts of an embedding or completion request."""
         assert isinstance(self.input, tuple)
         return self.input
+
+    @property
+    def documents(self) -> Documents:
+        """The query and documents of a rerank request."""
+        assert isinstance(self.input, Documents)
+        return self.input
+
+    @property
+    def conversation(self) -> Conversation:
+        """What a chat is about; a completion's text is one user's turn."""
+        return self.input if isinstance(self.input, Conversation) else said(self.texts[0])
+
+    @property
+    def count(self) -> int:
+        """How many results there must be, where each input has its own."""
+        match self.input:
+            case tuple():
+                return len(self.input)
+            case Tokens(inputs):
+                return len(inputs)
+            case _:
+                return 1
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ _UNSIGNED = frozenset({
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
-def bearer(call: Call, settings: Any, _moment: Moment) -> Call:
-    """`Authorization: Bearer` with the setting `api_key` (RFC 6750)."""
-    return call.with_headers({"authorization": f"Bearer {settings.api_key}"})
+def bearer(call: Call, settings: Any, moment: Moment) -> Call:
+    """`Authorization: Bearer` with the grant's token, or else the setting `api_key` (RFC 6750)."""
+    return call.with_headers({"authorization": f"Bearer {moment.token or settings.api_key}"})
 
 
 def header(name: str) -> Sign:

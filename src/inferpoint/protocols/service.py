@@ -45,7 +45,7 @@ class Moment:
     """What signing needs of the world: the time, and the grant's token if there is one."""
 
     time: datetime
-    token: str = ""
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,15 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Grant(Generic[S]):
-    """A token to fetch before a call can be signed; fetched once for all who wait, and kept for its lifetime."""
+    """A token to fetch before a call can be signed; fetched once for all who wait, and kept for its lifetime.
 
-    ask: Callable[[S, datetime], Call]
+    `ask` is None for settings that need no token. `read` gives the token and its lifetime in seconds. `complaint`
+    finds what an error body of whoever gives tokens says; it may fail, and then the error goes without.
+    """
+
+    ask: Callable[[S, datetime], Call | None]
     read: Callable[[Reply], tuple[str, float]]
+    complaint: Callable[[Reply], Upstream]
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,8 @@ class Task(Generic[S, O]):
     without one it is not limited. Calls of equal `rate_group` share one queue. `similarity` is how its vectors compare.
     `input_types` are those that its wire carries, beyond `search` and `ingest`, which every embedding takes. `phrases`
     say what a provider's status means, with `{url}` and the reply's headers to fill in. `retried` are the statuses that
-    are worth another try.
+    are worth another try. `encode_tokens` makes the call of inputs that are tokens already; without it they are made
+    texts again.
     """
 
     label: str
@@ -140,6 +146,7 @@ class Task(Generic[S, O]):
     input_types: frozenset[InputType] = frozenset()
     phrases: Mapping[int, str] = field(default_factory=dict[int, str])
     retried: frozenset[int] = frozenset({429})
+    encode_tokens: Callable[[InferenceRequest, S, O, str], Call] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

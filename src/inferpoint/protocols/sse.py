@@ -81,4 +81,6 @@ class ServerSentEvents:
 
 def written(event: Event) -> bytes:
     """*event* as bytes. Its data must be on one line, as JSON is: simple readers take a line for an event."""
+    if not event.name:
+        return b"data: %b\n\n" % event.data
     return b"event: %b\ndata: %b\n\n" % (event.name.encode(), event.data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import struct
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -32,6 +33,15 @@ def dense(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
 def written(numbers: Iterable[float]) -> msgspec.Raw:
     """32-bit numbers as JSON with the nine digits that bring each back exactly."""
     return msgspec.Raw(("[" + ",".join(f"{number:.9g}" for number in numbers) + "]").encode())
+
+
+def as_base64(vector: msgspec.Raw) -> str:
+    """A vector as base64 of little-endian 32-bit floats."""
+    numbers = msgspec.json.decode(vector, type=list[float])
+    try:
+        return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+    except OverflowError:
+        raise InferenceError(Kind.UNREADABLE, "An embedding has a number that 32 bits do not hold") from None
 
 
 def length(vector: msgspec.Raw) -> int:

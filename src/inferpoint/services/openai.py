@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
+from datetime import datetime
 from typing import Any
 
-import msgspec
-
-from inferpoint.errors import InferenceError, Kind, Upstream
+from inferpoint.errors import Subject, invalid
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.http import Call, Event, Reply, json_call, parse
-from inferpoint.model.inference import (
-    Choice,
-    Completion,
-    Delta,
-    Embeddings,
-    Finished,
-    InferenceRequest,
-    Started,
-    Text,
-    Usage,
-    Used,
-)
+from inferpoint.model.http import Call, Reply, json_call
+from inferpoint.model.inference import Completion, Embeddings, InferenceRequest, Tokens
 from inferpoint.model.settings import secret, setting, settings
-from inferpoint.protocols import vectors
+from inferpoint.protocols import oauth2
 from inferpoint.protocols.auth import bearer
-from inferpoint.protocols.service import SIMILARITIES, Limits, Moment, Origin, RateLimit, Service, Task, rate_limit
+from inferpoint.protocols.openai import completions, messages
+from inferpoint.protocols.openai import embeddings as wire
+from inferpoint.protocols.openai.statuses import PHRASES, RETRIED
+from inferpoint.protocols.service import (
+    SIMILARITIES,
+    Grant,
+    Limits,
+    Moment,
+    Origin,
+    RateLimit,
+    Service,
+    Task,
+    rate_limit,
+)
 
 ADDRESS = "https://api.openai.com/v1"
 EMBEDDINGS = "OpenAI embeddings"
 COMPLETIONS = "OpenAI chat completions"
+OAUTH2 = ("client_id", "scopes", "token_url")
 
 
 @settings
 class Account:
     """Who calls which model."""
 
-    api_key: str = secret("The OpenAI API key.")
+    api_key: str | None = secret("The OpenAI API key; or else the OAuth2 settings.", default=None)
+    client_secret: str | None = secret("The secret of the client that OAuth2 knows by its client ID.", default=None)
+    client_id: str | None = setting("Who asks for OAuth2 tokens.", default=None, updatable=True)
+    scopes: tuple[str, ...] | None = setting("What OAuth2 tokens are to be good for.", default=None, updatable=True)
+    token_url: str | None = setting("Where OAuth2 tokens are asked for.", default=None, url=True, updatable=True)
     model_id: str = setting("The model to call, such as text-embedding-3-small.")
     organization_id: str | None = setting(
         "The organization that is billed, where the key belongs to several.", default=None, updatable=True
@@ -65,8 +71,37 @@ class Options:
     headers: Mapping[str, str] | None = setting("Headers to send with the request.", default=None, updatable=True)
 
 
+def check(account: Account, _options: Options) -> None:
+    """One kind of key, and all that it needs."""
+    if (account.api_key is None) == (account.client_secret is None):
+        problem = "[service_settings] must have exactly one field of [api_key, client_secret] set"
+        raise invalid(problem, subject=Subject.SETTINGS)
+    given = {name: getattr(account, name) for name in OAUTH2}
+    missing = [name for name, value in given.items() if value is None]
+    if account.api_key is not None and len(missing) == len(given):
+        return
+    if account.client_secret is None:
+        missing = sorted([*missing, "client_secret"])
+    elif len(missing) == len(given):
+        problem = f"OAuth2 requires the fields [{', '.join(missing)}], to be set."
+        raise invalid(problem, subject=Subject.SETTINGS)
+    if missing:
+        raise invalid(
+            f"[service_settings] all OpenAI OAuth2 fields must be provided together; missing: [{', '.join(missing)}]",
+            subject=Subject.SETTINGS,
+        )
+
+
+def ask(account: Account, _now: datetime) -> Call | None:
+    """The call for a token, unless there is a key."""
+    if account.client_secret is None:
+        return None
+    assert account.token_url is not None
+    return oauth2.ask(account.token_url, account.client_id or "", account.client_secret, account.scopes or ())
+
+
 def sign(call: Call, account: Account, moment: Moment) -> Call:
-    """The key and, where there is one, the organization."""
+    """The key or token and, where there is one, the organization."""
     call = bearer(call, account, moment)
     if account.organization_id:
         call = call.with_headers({"openai-organization": account.organization_id})
@@ -75,164 +110,36 @@ def sign(call: Call, account: Account, moment: Moment) -> Call:
 
 def embed(request: InferenceRequest, model: EmbeddingSettings, options: Options, origin: str) -> Call:
     """Vectors are asked for as numbers, which pass through unread; `dimensions` only when the user set it."""
-    body: dict[str, Any] = {"input": request.texts, "model": model.model_id, "encoding_format": "float"}
+    given = request.input.inputs if isinstance(request.input, Tokens) else request.texts
+    body: dict[str, Any] = {"input": given, "model": model.model_id, "encoding_format": "float"}
     if model.dimensions is not None:
         body["dimensions"] = model.dimensions
     return _call(model.url or f"{origin}/embeddings", body, options)
 
 
-class _Embedding(msgspec.Struct):
-    embedding: msgspec.Raw
-    index: int | None = None
-
-
-class _Tokens(msgspec.Struct):
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    prompt_tokens_details: _Tokens | None = None
-    completion_tokens_details: _Tokens | None = None
-
-    def read(self) -> Usage:
-        prompt, completion = self.prompt_tokens_details or _Tokens(), self.completion_tokens_details or _Tokens()
-        cached, reasoning = prompt.cached_tokens or 0, completion.reasoning_tokens or 0
-        return Usage(self.prompt_tokens, self.completion_tokens, cached, reasoning)
-
-
-class _Embeddings(msgspec.Struct):
-    data: list[_Embedding]
-    usage: _Usage | None = None
-
-
 def embeddings(reply: Reply, _request: InferenceRequest, _model: EmbeddingSettings, _options: Options) -> Embeddings:
-    """By index; servers that speak OpenAI's format without one answer in order."""
-    of = f"{EMBEDDINGS} response"
-    read = parse(reply.body, _Embeddings, of=of)
-    rows = [(place if row.index is None else row.index, row.embedding) for place, row in enumerate(read.data)]
-    found = [vectors.dense(raw, of=of) for raw in vectors.in_order(rows, of=of)]
-    return Embeddings(found, read.usage.read() if read.usage else None)
+    """OpenAI's own form."""
+    return wire.embeddings(reply, EMBEDDINGS)
 
 
-def complete(request: InferenceRequest, model: Account, options: Options, origin: str) -> Call:
-    """One user's turn to the chat API: OpenAI's plain completions are no more."""
-    body: dict[str, Any] = {
-        "messages": [{"role": "user", "content": request.texts[0]}],
-        "model": model.model_id,
+def chat(request: InferenceRequest, model: Account, options: Options, origin: str) -> Call:
+    """A conversation; a completion is one of a single turn, as OpenAI's plain completions are no more."""
+    talk = request.conversation
+    body = {
+        **messages.request_body(talk),
+        "model": talk.model or model.model_id,
         "n": 1,
         "stream": request.stream,
+        **request.params,
     }
     if request.stream:
         body["stream_options"] = {"include_usage": True}
     return _call(model.url or f"{origin}/chat/completions", body, options)
 
 
-class _Message(msgspec.Struct):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class _Choice(msgspec.Struct):
-    message: _Message
-    index: int = 0
-    finish_reason: str | None = None
-
-
-class _Completion(msgspec.Struct):
-    choices: list[_Choice]
-    id: str = ""
-    model: str = ""
-    usage: _Usage | None = None
-
-
 def completion(reply: Reply, _request: InferenceRequest, _model: Account, _options: Options) -> Completion:
     """Every choice, in its order."""
-    read = parse(reply.body, _Completion, of=f"{COMPLETIONS} response")
-    if not read.choices:
-        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {COMPLETIONS} response: it has no choice")
-    choices = [Choice(_said(choice.message), reason=choice.finish_reason) for choice in read.choices]
-    return Completion(choices, read.usage.read() if read.usage else None, read.id, read.model)
-
-
-def _said(message: _Message) -> str:
-    text = message.content if message.content is not None else message.refusal
-    if text is None:
-        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {COMPLETIONS} response: a message has no content")
-    return text
-
-
-class _StreamedChoice(msgspec.Struct):
-    delta: _Message | None = None
-    index: int = 0
-    finish_reason: str | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_StreamedChoice] = []
-    id: str = ""
-    model: str = ""
-    usage: _Usage | None = None
-    error: Any = None
-
-
-class Chunks:
-    """Reads one stream of chat completion chunks.
-
-    The end is `[DONE]` or, from servers that do not send it, the body's end after a finish reason.
-    """
-
-    def __init__(self) -> None:
-        self._started = False
-        self._finished = False
-
-    def feed(self, event: Event) -> Sequence[Delta]:
-        """What one chunk says: text, an end, a cost."""
-        if event.data.strip().upper() == b"[DONE]":
-            self._finished = True
-            return ()
-        chunk = parse(event.data, _Chunk, of=f"{COMPLETIONS} stream")
-        if chunk.error is not None:
-            upstream = complaint(Reply(500, event.data))
-            raise InferenceError(Kind.INTERNAL, "Received an error response", upstream=upstream)
-        deltas: list[Delta] = []
-        if not self._started:
-            self._started = True
-            deltas.append(Started(chunk.id, chunk.model))
-        for choice in chunk.choices:
-            if choice.delta and (text := choice.delta.content or choice.delta.refusal):
-                deltas.append(Text(text))
-            if choice.finish_reason:
-                self._finished = True
-                deltas.append(Finished(choice.index, choice.finish_reason))
-        if chunk.usage:
-            deltas.append(Used(chunk.usage.read()))
-        return deltas
-
-    def end(self) -> Sequence[Delta]:
-        """Nothing, or `CUT_OFF` when no end was seen."""
-        if not self._finished:
-            raise InferenceError(Kind.CUT_OFF, f"The {COMPLETIONS} stream ended before its end")
-        return ()
-
-
-class _Complaint(msgspec.Struct):
-    message: str = ""
-    type: str | None = None
-    code: str | int | None = None
-    param: str | None = None
-
-
-class _Refusal(msgspec.Struct):
-    error: _Complaint
-
-
-def complaint(reply: Reply) -> Upstream:
-    """`{"error": {"message", "type", "code", "param"}}`."""
-    said = parse(reply.body, _Refusal, of="error").error
-    return Upstream(reply.status, said.message, said.type, None if said.code is None else str(said.code), said.param)
+    return completions.completion(reply, COMPLETIONS)
 
 
 def _call(url: str, body: dict[str, Any], options: Options) -> Call:
@@ -243,7 +150,7 @@ def _call(url: str, body: dict[str, Any], options: Options) -> Call:
 
 def _group(account: Account) -> Hashable:
     """One queue for a model, a key and an address, as in Elasticsearch; OpenAI limits by model."""
-    return account.model_id, account.api_key, account.url
+    return account.model_id, account.api_key or (account.client_id, account.client_secret), account.url
 
 
 def _similarity(model: EmbeddingSettings) -> str:
@@ -251,41 +158,35 @@ def _similarity(model: EmbeddingSettings) -> str:
     return model.similarity or "dot_product"
 
 
-PHRASES = {
-    400: "Received a bad request status code",
-    404: "Resource not found at [{url}]",
-    413: "Received a content too large status code",
-    422: "Received an input validation error response",
-    503: "Received a server busy error status code",
-}
 COUNTERS = (
     "Received a rate limit status code. Token limit [{x-ratelimit-limit-tokens}],"
     " remaining tokens [{x-ratelimit-remaining-tokens}]. Request limit [{x-ratelimit-limit-requests}],"
     " remaining requests [{x-ratelimit-remaining-requests}]"
 )
-RETRIED = frozenset({429, 500, 503})
 
 EMBED = Task(
     label=EMBEDDINGS,
     settings=EmbeddingSettings,
     options=Options,
+    check=check,
     encode=embed,
+    encode_tokens=embed,
     decode=embeddings,
     limits=lambda _: Limits(inputs=2048, tokens=300_000),
     default_rate=lambda _: 3000,
     rate_group=_group,
     similarity=_similarity,
-    phrases=PHRASES | {429: COUNTERS},
+    phrases={**PHRASES, 429: COUNTERS},
     retried=RETRIED,
 )
-COMPLETE = Task(
+CHAT = Task(
     label=COMPLETIONS,
     settings=Account,
     options=Options,
-    encode=complete,
+    check=check,
+    encode=chat,
     decode=completion,
-    reader=lambda _: Chunks(),
-    limits=lambda _: Limits(inputs=1),
+    reader=lambda _: completions.Chunks(COMPLETIONS),
     default_rate=lambda _: 500,
     rate_group=_group,
     phrases=PHRASES,
@@ -295,8 +196,14 @@ COMPLETE = Task(
 SERVICE = Service(
     name="openai",
     title="OpenAI",
-    tasks={TaskType.TEXT_EMBEDDING: EMBED, TaskType.COMPLETION: COMPLETE},
+    tasks={
+        TaskType.TEXT_EMBEDDING: EMBED,
+        TaskType.EMBEDDING: EMBED,
+        TaskType.COMPLETION: CHAT,
+        TaskType.CHAT_COMPLETION: CHAT,
+    },
     sign=sign,
-    complaint=complaint,
+    complaint=completions.complaint,
+    grant=Grant(ask, oauth2.read, oauth2.complaint),
     origin=Origin(lambda _: ADDRESS, "OPENAI_BASE_URL"),
 )

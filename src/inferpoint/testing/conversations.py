@@ -34,7 +34,7 @@ The file of a task is called `<task type>.json` and is a `File`, written as JSON
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,9 +45,13 @@ from inferpoint.engine.batching import joined
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply
-from inferpoint.model.inference import InferenceRequest, InferenceResult
+from inferpoint.model.inference import Documents, InferenceRequest, InferenceResult
 from inferpoint.model.settings import read
+from inferpoint.protocols.openai import messages
 from inferpoint.protocols.service import Service, Task
+
+_OURS = ("model", "temperature", "top_p", "reasoning_effort")
+_READ = ("messages", "tools", "tool_choice", "stop", "max_completion_tokens")
 
 
 class Leaving(msgspec.Struct, frozen=True):
@@ -71,16 +75,21 @@ class Came(msgspec.Struct, frozen=True):
 class Conversation(msgspec.Struct, frozen=True):
     """One request and its reply.
 
-    `result` is what a whole reply means: `embeddings` (and `cut`), or `choices` of `text` and `reason` with `id` and
-    `model`; both with `usage`. A conversation with `stream` has `deltas` instead, each a list of its type's name and
-    its values. `origin_address` is for a service that was moved.
+    What is asked stands in `input` (texts), in `query` and `documents`, or in `conversation`, the members of a request
+    in OpenAI's form. `result` is what a whole reply means, with `usage`: `embeddings` (and `cut`), sparse `weights`,
+    `ranked` documents (index, score, text), or `choices` (`text`, `reason`, and where there are any `tool_calls` and
+    `reasoning`) with `id` and `model`. A conversation with `stream` has `deltas` instead, each a list of its type's
+    name and its values. `origin_address` is for a service that was moved.
     """
 
     origin: str
     settings: dict[str, Any]
-    input: list[str]
     call: Leaving
     reply: Came
+    input: list[str] = []
+    query: str | None = None
+    documents: list[str] = []
+    conversation: dict[str, Any] | None = None
     options: dict[str, Any] = {}
     result: dict[str, Any] | None = None
     stream: bool = False
@@ -101,7 +110,8 @@ class Many(msgspec.Struct, frozen=True):
     """How the provider answers any number of texts, so that their order can be seen.
 
     The texts are at the path `inputs` of the call's body; the rows go to the path `rows` of `reply`. Each is like
-    `row`, with `"<vector>"` and `"<index>"` filled in. Rows that carry an index come in any order: `by_index`.
+    `row`, with `"<vector>"`, `"<number>"` and `"<index>"` filled in. Rows that carry an index come in any order:
+    `by_index`.
     """
 
     inputs: list[str | int]
@@ -203,6 +213,10 @@ class Said:
     @property
     def request(self) -> InferenceRequest:
         """What is asked, made anew."""
+        if self.given.conversation is not None:
+            return asking(self.given.conversation, stream=self.given.stream)
+        if self.given.query is not None:
+            return InferenceRequest(Documents(self.given.query, tuple(self.given.documents)))
         return InferenceRequest(tuple(self.given.input), stream=self.given.stream)
 
     @property
@@ -227,7 +241,7 @@ class Said:
         """The result as the engine takes it from a reply: decoded, and with a row for every input."""
         reply = Reply(self.given.reply.status, body, self.given.reply.headers if headers is None else headers)
         found = self.task.decode(reply, self.request, self.settings, self.options)
-        return joined([found], len(self.request.texts))
+        return joined([found], self.request.count)
 
     def streamed(self, pieces: Sequence[bytes]) -> list[Any]:
         """The deltas of a stream that comes in *pieces*; an error is the last of them."""
@@ -267,6 +281,19 @@ class Said:
         except InferenceError as error:
             found.append(error)
         return found
+
+
+def asking(body: Mapping[str, Any], *, stream: bool = False) -> InferenceRequest:
+    """The request that a body of OpenAI's is; what has no place of ours is in its params."""
+    talk = messages.read(body["messages"], body.get("tools"), body.get("tool_choice"))
+    talk = replace(
+        talk,
+        stop=tuple(body.get("stop", ())),
+        max_tokens=body.get("max_completion_tokens"),
+        **{name: body[name] for name in _OURS if name in body},
+    )
+    params = {name: value for name, value in body.items() if name not in _OURS + _READ}
+    return InferenceRequest(talk, params=params, stream=stream)
 
 
 def _read(cls: type[Any], given: Mapping[str, Any]) -> Any:

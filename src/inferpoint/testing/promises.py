@@ -12,7 +12,7 @@ import msgspec
 
 from inferpoint.engine.batching import joined, split
 from inferpoint.errors import InferenceError, Kind, Upstream
-from inferpoint.model.endpoint import Endpoint
+from inferpoint.model.endpoint import Endpoint, TaskType
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import (
     Completion,
@@ -21,6 +21,8 @@ from inferpoint.model.inference import (
     Finished,
     InferenceRequest,
     InferenceResult,
+    Ranking,
+    SparseEmbeddings,
     Usage,
 )
 from inferpoint.model.settings import declared, described, looks_secret, public, secrets
@@ -87,7 +89,8 @@ def a_task_is_declared_whole(asked: Asked) -> None:
         _must(each.updatable, f"the option [{each.name}] is not updatable, and every request may set it")
     for cls in (task.settings, task.options):
         msgspec.json.encode(described(cls))
-    _must(asked.kind.embeds == (task.similarity is not None), "embeddings compare by a similarity, others by none")
+    dense = asked.kind.embeds and asked.kind is not TaskType.SPARSE_EMBEDDING
+    _must(dense == (task.similarity is not None), "dense embeddings compare by a similarity, others by none")
     _must(not (asked.kind.embeds and task.reader), "embeddings do not stream")
 
 
@@ -111,7 +114,8 @@ def every_secret_is_in_a_conversation(asked: Asked) -> None:
     """Each secret setting has a value somewhere, long enough to be looked for."""
     planted = [item for said in asked.said() for item in secrets(said.settings).items()]
     for each in declared(asked.task.settings):
-        if each.secret:
+        # A secret that only a grant's call carries leaves in no conversation.
+        if each.secret and (each.required or asked.service.grant is None):
             _must(any(name == each.name for name, _ in planted), f"no conversation has the secret [{each.name}]")
     for name, value in planted:
         _must(len(value) >= SHORTEST_SECRET, f"the secret [{name}] is shorter than {SHORTEST_SECRET} characters")
@@ -134,8 +138,7 @@ def n_inputs_are_n_vectors_in_order(asked: Asked) -> None:
             call = asked.service.sign(asked.task.encode(each, settings, options, said.origin), settings, NOON)
             results.append(asked.task.decode(answered(many, call), each, settings, options))
         found = joined(results, count)
-        _must(isinstance(found, Embeddings), f"embeddings are expected, and not {found!r}")
-        _same(f"the order of {count} vectors", [row[0] for row in _numbers(found)], list(range(count)))
+        _same(f"the order of {count} vectors", firsts(found), list(range(count)))
         if limits.inputs:
             _same(f"the calls for {count} inputs", len(calls), -(-count // batch))
 
@@ -208,9 +211,16 @@ def the_reply_means_exactly_what_is_recorded(said: Said) -> None:
             _same("the embeddings", _numbers(found), wanted.get("embeddings"))
             _same("how many inputs were cut", found.cut, wanted.get("cut", 0))
         case Completion():
-            choices = [{"text": each.text, "reason": each.reason} for each in found.choices]
-            _same("the choices", choices, wanted.get("choices"))
+            nothing: dict[str, Any] = {"tool_calls": [], "reasoning": ""}
+            choices = [
+                asdict(each) | {"tool_calls": [asdict(call) for call in each.tool_calls]} for each in found.choices
+            ]
+            _same("the choices", choices, [nothing | each for each in wanted.get("choices", ())])
             _same("id and model", (found.id, found.model), (wanted.get("id", ""), wanted.get("model", "")))
+        case SparseEmbeddings():
+            _same("the weights", [dict(weights) for weights, _ in found.weights], wanted.get("weights"))
+        case Ranking():
+            _same("the ranking", [[each.index, each.score, each.text] for each in found.ranked], wanted.get("ranked"))
         case _:
             raise AssertionError(f"a result that cannot be compared yet: {found!r}")
     _same("the usage", asdict(found.usage) if found.usage else None, _whole_usage(wanted.get("usage")))
@@ -315,10 +325,24 @@ def answered(many: Many, call: Call) -> Reply:
     texts = msgspec.json.decode(call.body)
     for name in many.inputs:
         texts = texts[name]
-    rows = [_filled(many.row, {"<index>": index, "<vector>": [int(text), 1]}) for index, text in enumerate(texts)]
+    rows = [
+        _filled(many.row, {"<index>": index, "<vector>": [int(text), 1], "<number>": int(text)})
+        for index, text in enumerate(texts)
+    ]
     if many.by_index:
         rows.reverse()
     return Reply(200, msgspec.json.encode(put(many.reply, tuple(many.rows), rows)))
+
+
+def firsts(found: InferenceResult) -> list[float]:
+    """The first number of every vector, or the first weight of every sparse one."""
+    match found:
+        case Embeddings():
+            return [row[0] for row in _numbers(found)]
+        case SparseEmbeddings(rows):
+            return [next(iter(weights.values())) for weights, _ in rows]
+        case _:
+            raise AssertionError(f"embeddings are expected, and not {found!r}")
 
 
 def _same(what: str, found: Any, wanted: Any) -> None:

@@ -98,7 +98,7 @@ def errors_are_the_clients_own():
     name = made("twice")
     error = raised(BadRequestError, lambda: made("twice"))
     assert error.error == "resource_already_exists_exception"
-    config = {"service": "openai", "service_settings": {"rate_limit": {"requests_per_minute": 0}}}
+    config = {"service": "anthropic", "service_settings": {"rate_limit": {"requests_per_minute": 0}}}
     error = raised(BadRequestError, lambda: made("wrong", config=config))
     assert error.error == "validation_exception"
     assert "1: [secret_settings] does not contain the required setting [api_key];2: " in str(error)

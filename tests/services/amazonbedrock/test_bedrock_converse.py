@@ -260,9 +260,8 @@ def test_a_stream_that_ends_before_its_end_is_cut_off() -> None:
     "strange",
     [
         event("contentBlockStart", {"contentBlockIndex": 0, "start": {}}),  # as aimock sends it
-        event("contentBlockStart", {"contentBlockIndex": 1, "start": {"toolUse": {"toolUseId": "t", "name": "f"}}}),
         event("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"toolUse": {"input": '{"text":1}'}}}),
-        event("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"reasoningContent": {"text": "Hm."}}}),
+        event("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"reasoningContent": {"signature": "c2ln"}}}),
         event("contentBlockDelta", {"contentBlockIndex": 1, "delta": {}}),
         event("eventOf2031", {"text": ["not", "text"]}),
         event("metadata", {"metrics": {"latencyMs": 1}}),

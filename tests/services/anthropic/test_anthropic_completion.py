@@ -224,10 +224,8 @@ def test_a_block_may_begin_with_text() -> None:
 
 STRANGE: list[dict[str, Any]] = [
     {"type": "vertex_event", "message": "not a message", "delta": 1, "content_block": []},
-    {"type": "content_block_start", "index": 1, "content_block": {"type": "tool_use", "id": "t", "name": "f"}},
     {"type": "content_block_start", "index": 1, "content_block": {"type": "thinking", "thinking": "", "text": 1}},
     {"type": "content_block_delta", "index": 1, "delta": {"type": "input_json_delta", "partial_json": "{"}},
-    {"type": "content_block_delta", "index": 1, "delta": {"type": "thinking_delta", "thinking": "Hm"}},
     {"type": "content_block_delta", "index": 1, "delta": {"type": "signature_delta", "signature": "c2ln"}},
     {"type": "content_block_delta", "index": 1, "delta": {"type": "delta_of_2031", "text": {"an": "object"}}},
     {"an event": "without a type"},

@@ -63,12 +63,12 @@ def envelope(error: InferenceError, *, trace: bool = False) -> dict[str, Any]:
 def fail(error: InferenceError, incoming: Incoming) -> Answer:
     """An error as an answer."""
     trace = incoming.query.get("error_trace", "false") != "false"
-    return Answer(status(error), msgspec.json.encode(envelope(error, trace=trace)), headers=_headers(error))
+    return Answer(status(error), msgspec.json.encode(envelope(error, trace=trace)), headers=headers(error))
 
 
 def fail_stream(error: InferenceError) -> Answer:
     """An error before a stream's first piece: its real status, and one event."""
-    return Answer(status(error), event(error), EVENT_STREAM, _headers(error))
+    return Answer(status(error), event(error), EVENT_STREAM, headers(error))
 
 
 def event(error: InferenceError) -> bytes:
@@ -92,7 +92,8 @@ def _plain(status: int, problem: str, headers: dict[str, str] | None = None) -> 
     return Answer(status, msgspec.json.encode({"error": problem, "status": status}), headers=headers or {})
 
 
-def _headers(error: InferenceError) -> dict[str, str]:
+def headers(error: InferenceError) -> dict[str, str]:
+    """When to try again, where the error says it."""
     return {} if error.retry_after is None else {"retry-after": str(max(1, round(error.retry_after + 0.5)))}
 
 
@@ -103,9 +104,14 @@ def _chain(error: InferenceError) -> list[InferenceError]:
     return found
 
 
-def _described(error: InferenceError, *, trace: bool) -> dict[str, Any]:
+def named(error: InferenceError) -> tuple[str, str]:
+    """The name of the exception, and its reason."""
     name = "status_exception" if error.upstream else _NAMES[error.kind, error.subject][0]
-    reason = numbered(error.problems) if error.subject in _NUMBERED else str(error)
+    return name, numbered(error.problems) if error.subject in _NUMBERED else str(error)
+
+
+def _described(error: InferenceError, *, trace: bool) -> dict[str, Any]:
+    name, reason = named(error)
     described = {"type": name, "reason": reason}
     if trace:
         described["stack_trace"] = "".join(traceback.format_tb(error.__traceback__))

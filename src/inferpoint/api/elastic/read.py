@@ -7,21 +7,23 @@ from typing import Any, cast
 
 import msgspec
 
-from inferpoint.api.elastic import chunks
+from inferpoint.api.elastic import chunks, items
 from inferpoint.api.face import Incoming
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model import times
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Cutting, InferenceRequest, InputType, Texts, purpose
+from inferpoint.model.inference import Cutting, Documents, InferenceRequest, InputType, Texts, purpose
 
 _PARSER = "cluster:internal/xpack/inference"
 _FIELDS = ("input", "input_type", "task_settings", "timeout", chunks.CHUNKED, *chunks.FIELDS)
+_RERANK_FIELDS = ("input", "query", "return_documents", "top_n", "task_settings", "timeout")
 _PREVIEW_FIELDS = ("input", *chunks.FIELDS)
 _TOKENS: dict[Any, str] = {
     str: "VALUE_STRING",
     bool: "VALUE_BOOLEAN",
     int: "VALUE_NUMBER",
     float: "VALUE_NUMBER",
+    type(None): "VALUE_NULL",
     dict: "START_OBJECT",
 }
 _INPUT_TYPE = "input_type"
@@ -40,12 +42,18 @@ def json_object(incoming: Incoming) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def inference(incoming: Incoming, kind: TaskType | None) -> InferenceRequest:
-    """What to infer. The query's timeout goes before the body's."""
+def inference(incoming: Incoming, kind: TaskType | None, *, items_for: str | None = None) -> InferenceRequest:
+    """What to infer. The query's timeout goes before the body's.
+
+    With *items_for*, the service of an `embedding` endpoint, inputs may be objects.
+    """
     body = _known(incoming, _FIELDS)
     options = _options(incoming.body, body)
     problems: list[str] = []
-    texts = _texts(incoming.body, body.get("input"), problems)
+    if items_for is None:
+        texts = _texts(incoming.body, body.get("input"), problems)
+    else:
+        texts = items.contents(body.get("input"), problems, service=items_for)
     input_type = _input_type(incoming.body, body.get(_INPUT_TYPE))
     if input_type is not None and kind is not None and not kind.embeds:
         problems.append(f"Field [input_type] cannot be specified for task type [{kind}]")
@@ -55,15 +63,39 @@ def inference(incoming: Incoming, kind: TaskType | None) -> InferenceRequest:
         # Kibana's connector says it here, whatever the service; what stands at the top goes before it.
         input_type = input_type or _input_type(incoming.body, options[_INPUT_TYPE])
         options = {name: value for name, value in options.items() if name != _INPUT_TYPE}
-    seconds = timeout(incoming.query)
-    if seconds is None and body.get("timeout") is not None:
-        seconds = _timeout(incoming.body, body["timeout"])
     return InferenceRequest(
         texts,
         input_type,
         options=options,
         cutting=chunks.cutting(body, incoming.query),
-        timeout=seconds,
+        timeout=_seconds(incoming, body),
+        caller=incoming.caller,
+        request_id=incoming.request_id,
+    )
+
+
+def rerank(incoming: Incoming) -> InferenceRequest:
+    """Which documents to put in order, and by what."""
+    body = _known(incoming, _RERANK_FIELDS)
+    problems: list[str] = []
+    for name, kind in (("return_documents", bool), ("top_n", int)):
+        value = body.get(name)
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool)):
+            raise _wrong_type(incoming.body, name, value)
+    documents = Documents(
+        texts=items.documents(body.get("input"), problems),
+        query=items.query(body.get("query"), problems),
+        return_documents=body.get("return_documents"),
+        top_n=body.get("top_n"),
+    )
+    if documents.top_n is not None and documents.top_n < 1:
+        problems.append("Field [top_n] must be greater than or equal to 1")
+    if problems:
+        raise invalid(*problems, subject=Subject.REQUEST)
+    return InferenceRequest(
+        documents,
+        options=_options(incoming.body, body),
+        timeout=_seconds(incoming, body),
         caller=incoming.caller,
         request_id=incoming.request_id,
     )
@@ -91,6 +123,11 @@ def position(body: bytes, name: str) -> str:
     at = max(0, body.find(msgspec.json.encode(name)))
     line, column = body.count(b"\n", 0, at) + 1, at - body.rfind(b"\n", 0, at)
     return f"[{line}:{column}]"
+
+
+def token(value: Any) -> str:
+    """What the parser of Elasticsearch calls the first token of *value*."""
+    return _TOKENS.get(value.__class__, "START_ARRAY")
 
 
 def _known(incoming: Incoming, names: Sequence[str]) -> dict[str, Any]:
@@ -136,6 +173,13 @@ def _input_type(body: bytes, value: Any) -> InputType | None:
     return purpose(value)
 
 
+def _seconds(incoming: Incoming, body: Mapping[str, Any]) -> float | None:
+    seconds = timeout(incoming.query)
+    if seconds is None and body.get("timeout") is not None:
+        return _timeout(incoming.body, body["timeout"])
+    return seconds
+
+
 def _timeout(body: bytes, value: Any) -> float:
     if not isinstance(value, str):
         raise _wrong_type(body, "timeout", value)
@@ -143,8 +187,7 @@ def _timeout(body: bytes, value: Any) -> float:
 
 
 def _wrong_type(body: bytes, name: str, value: Any) -> InferenceError:
-    token = _TOKENS.get(value.__class__, "START_ARRAY")
-    return _wrong_field(body, name, f"{{name}} doesn't support values of type: {token}")
+    return _wrong_field(body, name, f"{{name}} doesn't support values of type: {token(value)}")
 
 
 def _wrong_field(body: bytes, name: str, problem: str) -> InferenceError:

@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 
 from inferpoint import services
-from inferpoint.api.elastic import errors, read, write
+from inferpoint.api.elastic import chat, errors, read, write
 from inferpoint.api.elastic.chunks import CHUNKED
 from inferpoint.api.elastic.form import check, finish, flag
 from inferpoint.api.face import EVENT_STREAM, Answer, Face, Incoming, Route
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import ANY, TaskType, task_type
-from inferpoint.model.inference import Delta
+from inferpoint.model.inference import Delta, InferenceRequest
 
 VERSION = "9.5.0"
 _EVERY = ("_all", "*")
@@ -89,9 +89,11 @@ async def delete(engine: Engine, incoming: Incoming) -> Answer:
 
 async def infer(engine: Engine, incoming: Incoming) -> Answer:
     """A whole result."""
-    kind = _type(incoming)
-    request = read.inference(incoming, kind)
-    return write.result(await engine.infer(incoming.names["inference_id"], request, kind))
+    kind, body = _type(incoming), _body(engine, incoming)
+    if body is TaskType.CHAT_COMPLETION:
+        return await chat.infer(engine, incoming, kind)
+    request = _request(engine, incoming, body)
+    return write.result(await engine.infer(incoming.names["inference_id"], request, kind), body)
 
 
 async def preview(engine: Engine, incoming: Incoming) -> Answer:
@@ -107,8 +109,13 @@ async def preview(engine: Engine, incoming: Incoming) -> Answer:
 async def stream(engine: Engine, incoming: Incoming) -> Answer:
     """A result as it comes. The status is known with the first piece, so an error before it has its own."""
     kind = _type(incoming)
-    request = read.inference(incoming, kind)
-    pieces = engine.stream(incoming.names["inference_id"], request, kind)
+    try:
+        body = _body(engine, incoming)
+    except InferenceError as error:
+        return errors.fail_stream(error)
+    if body is TaskType.CHAT_COMPLETION:
+        return await chat.stream(engine, incoming, kind)
+    pieces = engine.stream(incoming.names["inference_id"], _request(engine, incoming, body), kind)
     try:
         first = await anext(pieces)
     except InferenceError as error:
@@ -140,6 +147,23 @@ def _type(incoming: Incoming) -> TaskType | None:
     """The task type in the path; `any` is any."""
     name = incoming.names.get("task_type")
     return None if name is None or name.strip().lower() == ANY else task_type(name)
+
+
+def _body(engine: Engine, incoming: Incoming) -> TaskType:
+    """The task type whose body is read: the one in the path, else the one that the endpoint has."""
+    kind = _type(incoming)
+    return kind or engine.find(incoming.caller, incoming.names["inference_id"]).endpoint.task_type
+
+
+def _request(engine: Engine, incoming: Incoming, body: TaskType) -> InferenceRequest:
+    """What to infer, of any body but a chat's."""
+    if body is TaskType.RERANK:
+        return read.rerank(incoming)
+    named = _type(incoming)
+    if body is TaskType.EMBEDDING:
+        service = engine.find(incoming.caller, incoming.names["inference_id"]).service
+        return read.inference(incoming, named, items_for=service.name)
+    return read.inference(incoming, named)
 
 
 _TIMEOUT = frozenset({"timeout"})

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
 
-from inferpoint.api.face import Answer
+from inferpoint.api.face import CUT_HEADER, Answer
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.model import settings
+from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Event
 from inferpoint.model.inference import (
     Chunk,
@@ -28,26 +30,37 @@ from inferpoint.protocols import sse
 from inferpoint.protocols.service import Service
 
 DONE = sse.written(Event(b"[DONE]", "message"))
-CUT_HEADER = "x-inferpoint-truncated"
+_USED = "x-inferpoint-{}-tokens"
+_VECTORS = {
+    TaskType.TEXT_EMBEDDING: "text_embedding",
+    TaskType.SPARSE_EMBEDDING: "sparse_embedding",
+    TaskType.EMBEDDING: "embeddings",
+}
 
 
-def result(inferred: InferenceResult) -> Answer:
-    """A whole result. How many inputs were cut has no place in the body, so a header says it."""
-    headers: dict[str, str] = {}
+def result(inferred: InferenceResult, kind: TaskType) -> Answer:
+    """A whole result. What it cost, and how many inputs were cut, have no place in the body, so headers say it."""
     match inferred:
-        case Embeddings(vectors, _, cut):
-            body: dict[str, Any] = {"text_embedding": [{"embedding": vector} for vector in vectors]}
-            headers = {CUT_HEADER: str(cut)} if cut else {}
-        case ChunkedEmbeddings(inputs, _, cut):
-            body = {"text_embedding": [{"chunks": [_chunk(each) for each in chunks]} for chunks in inputs]}
-            headers = {CUT_HEADER: str(cut)} if cut else {}
+        case Embeddings(vectors):
+            body: dict[str, Any] = {_VECTORS[kind]: [{"embedding": vector} for vector in vectors]}
+        case ChunkedEmbeddings(inputs):
+            body = {_VECTORS[kind]: [{"chunks": [_chunk(each) for each in chunks]} for chunks in inputs]}
         case SparseEmbeddings(weights):
             body = {"sparse_embedding": [{"is_truncated": cut, "embedding": found} for found, cut in weights]}
         case Ranking(ranked):
             body = {"rerank": [_ranked(each) for each in ranked]}
         case Completion(choices):
             body = {"completion": [{"result": choice.text} for choice in choices]}
-    return Answer(body=msgspec.json.encode(body), headers=headers)
+    return Answer(body=msgspec.json.encode(body), headers=_headers(inferred))
+
+
+def _headers(inferred: InferenceResult) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if inferred.usage is not None:
+        headers = {_USED.format(name): str(count) for name, count in asdict(inferred.usage).items() if count}
+    if cut := getattr(inferred, "cut", 0):
+        headers[CUT_HEADER] = str(cut)
+    return headers
 
 
 def deltas(found: Sequence[Delta]) -> bytes:

@@ -1,4 +1,4 @@
-"""Completions: Converse and ConverseStream, which are the same for every provider's models.
+"""Completions and chats: Converse and ConverseStream, which are the same for every provider's models.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 """
@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.htm
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,11 +14,24 @@ import msgspec
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply, json_call, parse
-from inferpoint.model.inference import Choice, Completion, Delta, Finished, InferenceRequest, Started, Text, Usage, Used
+from inferpoint.model.inference import (
+    Choice,
+    Completion,
+    Delta,
+    Finished,
+    InferenceRequest,
+    Reasoning,
+    Started,
+    Text,
+    ToolCall,
+    Usage,
+    Used,
+)
 from inferpoint.model.settings import setting, settings
+from inferpoint.protocols.chat import Calls, compact
 from inferpoint.protocols.eventstream import AmazonEventStream
 from inferpoint.protocols.service import Limits, Task
-from inferpoint.services.amazonbedrock import account
+from inferpoint.services.amazonbedrock import account, conversation
 from inferpoint.services.amazonbedrock.account import PROVIDERS, Account
 
 COMPLETIONS = "Amazon Bedrock chat completions"
@@ -50,7 +64,16 @@ class Options:
 
 def check(model: Account, options: Options) -> None:
     """Whether the provider has such models, and whether they take a `top_k`."""
-    account.available(model, TaskType.COMPLETION, PROVIDERS)
+    _check(model, options, TaskType.COMPLETION)
+
+
+def check_chat(model: Account, options: Options) -> None:
+    """Likewise, under the other name."""
+    _check(model, options, TaskType.CHAT_COMPLETION)
+
+
+def _check(model: Account, options: Options, task: TaskType) -> None:
+    account.available(model, task, PROVIDERS)
     if options.top_k is not None and model.provider not in TOP_K:
         raise invalid(f"The [top_k] task parameter is not available for provider [{model.provider}]")
 
@@ -63,20 +86,24 @@ def unwise(_model: Account, options: Options) -> Sequence[str]:
     return [f"[temperature] should not be used when [{name}] is set" for name in others]
 
 
-def complete(request: InferenceRequest, model: Account, options: Options, origin: str) -> Call:
-    """One user's turn."""
-    limits = {
-        "maxTokens": NEW_TOKENS if options.max_new_tokens is None else options.max_new_tokens,
+def encode(request: InferenceRequest, model: Account, options: Options, origin: str) -> Call:
+    """A conversation, with the endpoint's options where it does not say; a completion's length is always bounded."""
+    talk = request.conversation
+    bounded = isinstance(request.input, tuple) and options.max_new_tokens is None
+    defaults = {
+        "maxTokens": NEW_TOKENS if bounded else options.max_new_tokens,
         "temperature": options.temperature,
         "topP": options.top_p,
     }
-    body: dict[str, Any] = {
-        "messages": [{"role": "user", "content": [{"text": request.texts[0]}]}],
-        "inferenceConfig": {name: value for name, value in limits.items() if value is not None},
-    }
+    body = conversation.request_body(request, model.provider)
+    limits = {name: value for name, value in defaults.items() if value is not None} | body.get("inferenceConfig", {})
+    if limits:
+        body["inferenceConfig"] = limits
     if options.top_k is not None:
-        body["additionalModelRequestFields"] = {TOP_K[model.provider]: _integral(options.top_k)}
-    return json_call(account.operation(model, origin, "converse-stream" if request.stream else "converse"), body)
+        native = {TOP_K[model.provider]: _integral(options.top_k)}
+        body["additionalModelRequestFields"] = body.get("additionalModelRequestFields", {}) | native
+    called = model if talk.model is None else replace(model, model=talk.model)
+    return json_call(account.operation(called, origin, "converse-stream" if request.stream else "converse"), body)
 
 
 def _integral(number: float) -> float:
@@ -96,8 +123,24 @@ class _Usage(msgspec.Struct, rename="camel"):
         return Usage(prompt, self.output_tokens, self.cache_read_input_tokens)
 
 
-class _Block(msgspec.Struct):
+class _ToolUse(msgspec.Struct):
+    tool_use_id: str = msgspec.field(name="toolUseId")
+    name: str
+    input: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
+
+
+class _Words(msgspec.Struct):
+    text: str = ""
+
+
+class _Thought(msgspec.Struct, rename="camel"):
+    reasoning_text: _Words = msgspec.field(default_factory=_Words)
+
+
+class _Block(msgspec.Struct, rename="camel"):
     text: str | None = None
+    tool_use: _ToolUse | None = None
+    reasoning_content: _Thought | None = None
 
 
 class _Message(msgspec.Struct):
@@ -125,13 +168,37 @@ REASONS = {
 }
 
 
-def completion(reply: Reply, _request: InferenceRequest, model: Account, _options: Options) -> Completion:
+def completion(reply: Reply, request: InferenceRequest, model: Account, _options: Options) -> Completion:
     """Every block of text is a result of its own."""
     read = parse(reply.body, _Reply, of=f"{COMPLETIONS} response")
     reason = _reason(read.stop_reason)
     choices = [Choice(block.text, reason=reason) for block in read.output.message.content if block.text is not None]
+    return _completion(choices, read, reply, request, model)
+
+
+def answer(reply: Reply, request: InferenceRequest, model: Account, _options: Options) -> Completion:
+    """All blocks are one choice: its texts joined, its thoughts joined, its tool calls in their order."""
+    read = parse(reply.body, _Reply, of=f"{COMPLETIONS} response")
+    blocks = read.output.message.content
+    uses = [block.tool_use for block in blocks if block.tool_use]
+    choice = Choice(
+        "".join(block.text or "" for block in blocks),
+        tuple(
+            ToolCall(ordinal, use.tool_use_id, use.name, compact(use.input, f"{COMPLETIONS} response"))
+            for ordinal, use in enumerate(uses)
+        ),
+        _reason(read.stop_reason),
+        "".join(block.reasoning_content.reasoning_text.text for block in blocks if block.reasoning_content),
+    )
+    return _completion([choice], read, reply, request, model)
+
+
+def _completion(
+    choices: Sequence[Choice], read: _Reply, reply: Reply, request: InferenceRequest, model: Account
+) -> Completion:
     usage = read.usage.read() if read.usage else None
-    return Completion(choices, usage, reply.headers.get("x-amzn-requestid", ""), model.model)
+    called = request.conversation.model or model.model
+    return Completion(choices, usage, reply.headers.get("x-amzn-requestid", ""), called)
 
 
 def _reason(stop: str) -> str:
@@ -140,8 +207,20 @@ def _reason(stop: str) -> str:
     return REASONS.get(stop, "stop")
 
 
-class _Piece(msgspec.Struct):
-    delta: _Block = msgspec.field(default_factory=_Block)
+class _Fragment(msgspec.Struct):
+    input: str = ""
+
+
+class _Said(msgspec.Struct, rename="camel"):
+    text: str | None = None
+    tool_use: _Fragment | None = None
+    reasoning_content: _Words | None = None
+
+
+class _Piece(msgspec.Struct, rename="camel"):
+    content_block_index: int = 0
+    start: _Block = msgspec.field(default_factory=_Block)
+    delta: _Said = msgspec.field(default_factory=_Said)
 
 
 class _Stop(msgspec.Struct, rename="camel"):
@@ -152,26 +231,27 @@ class _Metadata(msgspec.Struct):
     usage: _Usage | None = None
 
 
-class Conversation:
+class Conversing:
     """Reads one ConverseStream; of events not known here nothing is read."""
 
     def __init__(self, model: Account) -> None:
         self._model = model
+        self._calls = Calls()
         self._finished = False
 
     def feed(self, event: Event) -> Sequence[Delta]:
-        """What one event says: a beginning, text, an end, a cost, or an error."""
+        """What one event says: a beginning, text, thoughts, pieces of tool calls, an end, a cost, or an error."""
         if error := account.raised(event):
             raise error
         match event.name:
             case "messageStart":
                 return [Started("", self._model.model)]
-            case "contentBlockDelta":
-                text = self._parsed(event, _Piece).delta.text
-                return [Text(text)] if text else ()
+            case "contentBlockStart" | "contentBlockDelta" | "contentBlockStop":
+                return self._block(event.name, self._parsed(event, _Piece))
             case "messageStop":
                 self._finished = True
-                return [Finished(0, _reason(self._parsed(event, _Stop).stop_reason))]
+                reason = _reason(self._parsed(event, _Stop).stop_reason)
+                return [*self._calls.finish(), Finished(0, reason)]
             case "metadata":
                 usage = self._parsed(event, _Metadata).usage
                 return [Used(usage.read())] if usage else ()
@@ -184,6 +264,21 @@ class Conversation:
             raise InferenceError(Kind.CUT_OFF, f"The {COMPLETIONS} stream ended before its end")
         return ()
 
+    def _block(self, name: str, piece: _Piece) -> Sequence[Delta]:
+        block, said = piece.content_block_index, piece.delta
+        match name:
+            case "contentBlockStart":
+                use = piece.start.tool_use
+                return [self._calls.begin(block, use.tool_use_id, use.name)] if use else ()
+            case "contentBlockStop":
+                return self._calls.end(block)
+            case _ if said.tool_use:
+                return self._calls.more(block, said.tool_use.input)
+            case _ if said.reasoning_content and said.reasoning_content.text:
+                return [Reasoning(said.reasoning_content.text)]
+            case _:
+                return [Text(said.text)] if said.text else ()
+
     def _parsed(self, event: Event, shape: type[Any]) -> Any:
         return parse(event.data, shape, of=f"{COMPLETIONS} stream")
 
@@ -194,9 +289,9 @@ COMPLETE = Task(
     options=Options,
     check=check,
     warnings=unwise,
-    encode=complete,
+    encode=encode,
     decode=completion,
-    reader=Conversation,
+    reader=Conversing,
     framing=AmazonEventStream,
     limits=lambda _: Limits(inputs=1),
     default_rate=lambda _: account.REQUESTS_A_MINUTE,
@@ -204,3 +299,4 @@ COMPLETE = Task(
     phrases=account.PHRASES,
     retried=account.RETRIED,
 )
+CHAT = replace(COMPLETE, check=check_chat, decode=answer)

@@ -1,0 +1,113 @@
+"""Inputs that may be objects: the documents and the query of a rerank, the contents of an `embedding`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from inferpoint.errors import InferenceError, Subject, invalid
+from inferpoint.model.inference import Texts
+
+_FORMATS: Mapping[str, tuple[str, ...]] = {
+    "text": ("text",),
+    "image": ("base64",),
+    "audio": ("base64",),
+    "video": ("base64",),
+    "pdf": ("base64",),
+}
+_URI = "base64 inputs must be specified as data URIs with the format [data:{MIME-type};base64,...]"
+
+
+def documents(value: Any, problems: list[str]) -> Texts:
+    """The documents of a rerank: texts, or objects that hold one."""
+    if _missing(value, "input", problems):
+        return ()
+    found: list[str] = []
+    for index, each in enumerate(_listed(value)):
+        if isinstance(each, str):
+            found.append(each)
+            continue
+        kind, text = _item(each, "input")
+        if kind != "text":
+            problems.append(f"Field [input] contains unsupported [type] value {kind} at index {index}")
+        found.append(text)
+    return tuple(found)
+
+
+def query(value: Any, problems: list[str]) -> str:
+    """The query of a rerank: a text, or an object that holds one."""
+    if value is None:
+        problems.append("Field [query] cannot be null")
+        return ""
+    kind, text = ("text", value) if isinstance(value, str) else _item(value, "query")
+    if kind != "text":
+        problems.append(f"Field [query] contains unsupported [type] value {kind}")
+    if not text:
+        problems.append("Field [query] cannot be empty")
+    return text
+
+
+def contents(value: Any, problems: list[str], *, service: str) -> Texts:
+    """The inputs of an `embedding`: texts, or objects with one content each. *service* is the one that embeds them."""
+    if _missing(value, "inputs", problems):
+        return ()
+    return tuple(_content(each, index, service) for index, each in enumerate(_listed(value)))
+
+
+def _content(value: Any, index: int, service: str) -> str:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict) or set(cast("dict[str, Any]", value)) != {"content"}:
+        raise _strange("input", "every entry must be a string or an object with [content]")
+    found: Any = cast("dict[str, Any]", value)["content"]
+    entries = _listed(found)
+    if not entries:
+        raise _strange("content", "it holds no item")
+    if len(entries) > 1:
+        raise invalid(
+            f"Field [content] must contain a single item for [{service}] service. [content] object with multiple items"
+            f" found at $.input.content[{index}]"
+        )
+    kind, text = _item(entries[0], "content")
+    if kind != "text":
+        raise invalid(f"The {service} service does not support embedding with non-text inputs")
+    return text
+
+
+def _item(value: Any, name: str) -> tuple[str, str]:
+    """The type and the value of an object with a type, a format and a value."""
+    given = cast("dict[str, Any]", value) if isinstance(value, dict) else None
+    if given is None or not {"type", "value"} <= set(given) <= {"type", "format", "value"}:
+        raise _strange(name, "every entry must be a string or an object with [type], [value] and perhaps [format]")
+    kind, told = given["type"], given["value"]
+    if not isinstance(kind, str) or kind.lower() not in _FORMATS:
+        raise _strange(name, f"[{kind}] is not one of the types [{', '.join(_FORMATS)}]")
+    formats = _FORMATS[kind.lower()]
+    chosen = given.get("format")
+    chosen = formats[0] if chosen is None else str(chosen).lower()
+    if chosen not in formats:
+        raise invalid(
+            f"Data type [{kind.lower()}] does not support data format [{chosen}],"
+            f" supported formats are [{', '.join(formats)}]"
+        )
+    if not isinstance(told, str):
+        raise _strange(name, "[value] must be a string")
+    if chosen == "base64" and not (told.startswith("data:") and ";base64," in told):
+        raise invalid(_URI)
+    return kind.lower(), told
+
+
+def _missing(value: Any, name: str, problems: list[str]) -> bool:
+    if value is None:
+        problems.append(f"Field [{name}] cannot be null")
+    elif value == []:
+        problems.append(f"Field [{name}] cannot be an empty array")
+    return value is None or value == []
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else [value]
+
+
+def _strange(name: str, problem: str) -> InferenceError:
+    return invalid(f"[1:1] failed to parse field [{name}]: {problem}", subject=Subject.BODY)

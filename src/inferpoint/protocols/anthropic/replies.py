@@ -1,0 +1,255 @@
+"""Messages of Anthropic's, whole and streamed, and its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from inferpoint.errors import InferenceError, Kind, Upstream, kind_of_status
+from inferpoint.model.http import Event, Reply, parse
+from inferpoint.model.inference import (
+    Choice,
+    Completion,
+    Delta,
+    Finished,
+    Reasoning,
+    Started,
+    Text,
+    ToolCall,
+    Usage,
+    Used,
+)
+from inferpoint.protocols.chat import Calls, compact
+
+REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+
+
+class _Thought(msgspec.Struct):
+    thinking_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    output_tokens_details: _Thought | None = None
+
+    def read(self) -> Usage:
+        """What was written to a cache and read from it is part of the prompt, and not of `input_tokens`."""
+        cached = self.cache_read_input_tokens or 0
+        prompt = (self.input_tokens or 0) + (self.cache_creation_input_tokens or 0) + cached
+        thought = self.output_tokens_details or _Thought()
+        return Usage(prompt, self.output_tokens or 0, cached, thought.thinking_tokens or 0)
+
+    def then(self, later: _Usage) -> _Usage:
+        """This, with what a *later* count of the same answer says."""
+        return _Usage(
+            *(getattr(self if getattr(later, name) is None else later, name) for name in self.__struct_fields__)
+        )
+
+
+class _Block(msgspec.Struct):
+    """A content block, or a piece of one; members of types that are not known may be anything."""
+
+    type: str = ""
+    text: Any = None
+    thinking: Any = None
+    id: Any = None
+    name: Any = None
+    input: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
+    partial_json: Any = None
+
+    def said(self, member: str, of: str) -> str:
+        """A member that blocks of its type have."""
+        found = getattr(self, member)
+        if isinstance(found, str):
+            return found
+        raise InferenceError(Kind.UNREADABLE, f"Failed to find required field [{member}] in {of} response")
+
+
+class _Begun(msgspec.Struct, kw_only=True):
+    id: str = ""
+    model: str = ""
+    usage: _Usage | None = None
+
+
+class _Message(_Begun, kw_only=True):
+    content: list[_Block]
+    stop_reason: str | None = None
+
+    def completion(self, choices: Sequence[Choice]) -> Completion:
+        return Completion(choices, self.usage.read() if self.usage else None, self.id, self.model)
+
+
+def completion(reply: Reply, of: str) -> Completion:
+    """Every block of text is a result of its own, as in Elasticsearch."""
+    read = parse(reply.body, _Message, of=f"{of} response")
+    reason = REASONS.get(read.stop_reason or "", "stop")
+    return read.completion(
+        [Choice(block.said("text", of), reason=reason) for block in read.content if block.type == "text"]
+    )
+
+
+def answer(reply: Reply, of: str) -> Completion:
+    """All blocks are one choice: its texts joined, its thoughts joined, its tool calls in their order."""
+    read = parse(reply.body, _Message, of=f"{of} response")
+    blocks = read.content
+    calls = [
+        (block.said("id", of), block.said("name", of), compact(block.input, f"{of} response"))
+        for block in blocks
+        if block.type == "tool_use"
+    ]
+    choice = Choice(
+        "".join(block.said("text", of) for block in blocks if block.type == "text"),
+        tuple(ToolCall(ordinal, *call) for ordinal, call in enumerate(calls)),
+        REASONS.get(read.stop_reason or "", "stop"),
+        "".join(block.said("thinking", of) for block in blocks if block.type == "thinking"),
+    )
+    return read.completion([choice])
+
+
+class _Kind(msgspec.Struct):
+    type: str = ""
+
+
+class _Start(msgspec.Struct):
+    message: _Begun
+
+
+class _Content(msgspec.Struct):
+    index: int = 0
+    content_block: _Block = msgspec.field(default_factory=_Block)
+    delta: _Block = msgspec.field(default_factory=_Block)
+
+
+class _Stop(msgspec.Struct):
+    stop_reason: str | None = None
+
+
+class _End(msgspec.Struct):
+    delta: _Stop = msgspec.field(default_factory=_Stop)
+    usage: _Usage | None = None
+
+
+class Messages:
+    """Reads one stream of a message. What an event is says its JSON; of kinds not known here nothing is read."""
+
+    def __init__(self, of: str) -> None:
+        self._of = of
+        self._usage = _Usage()
+        self._calls = Calls()
+        self._finished = False
+
+    def feed(self, event: Event) -> Sequence[Delta]:
+        """What one event says: a beginning, text, thoughts, pieces of tool calls, an end and a cost."""
+        match parse(event.data, _Kind, of=f"{self._of} stream").type:
+            case "message_start":
+                message = self._parsed(event, _Start).message
+                return [Started(message.id, message.model), *self._used(message.usage)]
+            case "content_block_start":
+                return self._begun(self._parsed(event, _Content))
+            case "content_block_delta":
+                return self._more(self._parsed(event, _Content))
+            case "content_block_stop":
+                return self._calls.end(self._parsed(event, _Content).index)
+            case "message_delta":
+                return self._ended(self._parsed(event, _End))
+            case "message_stop":
+                self._finished = True
+            case "error":
+                raise _broken(event)
+            case _:
+                pass
+        return ()
+
+    def end(self) -> Sequence[Delta]:
+        """Nothing, or `CUT_OFF` when no end was seen."""
+        if not self._finished:
+            raise InferenceError(Kind.CUT_OFF, f"The {self._of} stream ended before its end")
+        return ()
+
+    def _begun(self, content: _Content) -> Sequence[Delta]:
+        block = content.content_block
+        match block.type:
+            case "text":
+                return [Text(text)] if (text := block.said("text", self._of)) else ()
+            case "thinking":
+                return [Reasoning(text)] if (text := block.said("thinking", self._of)) else ()
+            case "tool_use":
+                named = block.said("id", self._of), block.said("name", self._of)
+                return [self._calls.begin(content.index, *named, compact(block.input, f"{self._of} stream"))]
+            case _:
+                return ()
+
+    def _more(self, content: _Content) -> Sequence[Delta]:
+        piece = content.delta
+        match piece.type:
+            case "text_delta":
+                return [Text(text)] if (text := piece.said("text", self._of)) else ()
+            case "thinking_delta":
+                return [Reasoning(text)] if (text := piece.said("thinking", self._of)) else ()
+            case "input_json_delta":
+                return self._calls.more(content.index, piece.said("partial_json", self._of))
+            case _:
+                return ()
+
+    def _ended(self, end: _End) -> Sequence[Delta]:
+        deltas: list[Delta] = []
+        if end.delta.stop_reason is not None:
+            self._finished = True
+            deltas += [*self._calls.finish(), Finished(0, REASONS.get(end.delta.stop_reason, "stop"))]
+        return [*deltas, *self._used(end.usage)]
+
+    def _used(self, usage: _Usage | None) -> Sequence[Delta]:
+        if usage is None:
+            return ()
+        self._usage = self._usage.then(usage)
+        return [Used(self._usage.read())]
+
+    def _parsed(self, event: Event, shape: type[Any]) -> Any:
+        return parse(event.data, shape, of=f"{self._of} stream")
+
+
+class _Complaint(msgspec.Struct):
+    message: str = ""
+    type: str | None = None
+
+
+class _Refusal(msgspec.Struct):
+    error: _Complaint
+
+
+def complaint(reply: Reply) -> Upstream:
+    """`{"type": "error", "error": {"type", "message"}}`."""
+    said = parse(reply.body, _Refusal, of="error").error
+    return Upstream(reply.status, said.message, said.type)
+
+
+STATUSES = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+}
+
+
+def _broken(event: Event) -> InferenceError:
+    """An error after the headers said 200: its type stands for the status that it would have had."""
+    said = complaint(Reply(500, event.data))
+    status = STATUSES.get(said.type or "", 500)
+    upstream = replace(said, status=status)
+    return InferenceError(kind_of_status(status), "Received an error response", upstream=upstream)

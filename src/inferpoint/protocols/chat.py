@@ -1,0 +1,214 @@
+"""What a provider whose chats are not OpenAI's needs of a conversation; what it cannot express is refused by name."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+
+from inferpoint.errors import InferenceError, Kind, invalid
+from inferpoint.model.chat import Conversation, ImagePart, Message, Part, Role, TextPart, Tool, ToolMode, ToolUse
+from inferpoint.model.inference import InferenceRequest, ToolCall
+
+# What says no more than leaving the field out.
+_SILENT: Mapping[str, Any] = {
+    "frequency_penalty": 0,
+    "logit_bias": {},
+    "logprobs": False,
+    "n": 1,
+    "parallel_tool_calls": True,
+    "presence_penalty": 0,
+    "response_format": {"type": "text"},
+    "store": False,
+}
+_IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+_FORM = "a base64 data URI with the format [data:{MIME-type};base64,...]"
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A provider's chat API, by its name in errors."""
+
+    api: str
+
+    def cannot(self, field: str, problem: str = "is not supported") -> InferenceError:
+        """The error for a *field* that the API has no place for, or not with that value."""
+        return invalid(f"Field [{field}] {problem} for the {self.api}")
+
+    def params(self, request: InferenceRequest, taken: Sequence[str]) -> Mapping[str, Any]:
+        """The fields of OpenAI's with no place of ours; all but those *taken* are refused, unless they say nothing."""
+        said = {
+            name: value
+            for name, value in request.params.items()
+            if value is not None and (name not in _SILENT or value != _SILENT[name])
+        }
+        if unknown := [name for name in said if name not in taken]:
+            raise invalid(*(str(self.cannot(name)) for name in unknown))
+        return said
+
+    def within_one(self, name: str, value: float | None) -> float | None:
+        """*value*, which OpenAI bounds by 2 and this provider by 1."""
+        if value is not None and not 0 <= value <= 1:
+            raise self.cannot(name, f"is [{value}] and must be between 0 and 1")
+        return value
+
+    def sequential(self, params: Mapping[str, Any]) -> bool:
+        """Whether tools are to be called one at a time."""
+        value = params.get("parallel_tool_calls", True)
+        if not isinstance(value, bool):
+            raise self.cannot("parallel_tool_calls", "must be true or false")
+        return not value
+
+    def schema(self, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """`json_schema` of `response_format`, with its `schema`; the other formats need OpenAI."""
+        match params.get("response_format"):
+            case None:
+                return None
+            case {"type": "json_schema", "json_schema": {"schema": dict()} as found}:
+                return cast("Mapping[str, Any]", found)
+            case _:
+                raise self.cannot("response_format", "must be of the type [json_schema], with a [schema],")
+
+    def tools(self, conversation: Conversation) -> Sequence[Tool]:
+        """The tools; a choice among none is refused."""
+        choice = conversation.tool_choice
+        if choice and choice.mode in (ToolMode.REQUIRED, ToolMode.NAMED) and not conversation.tools:
+            raise self.cannot("tool_choice", "needs [tools]")
+        return conversation.tools
+
+    def system(self, conversation: Conversation) -> Sequence[str]:
+        """What the system's turns say, wherever they stand; they are words only."""
+        found: list[str] = []
+        for message in conversation.messages:
+            if message.role is Role.SYSTEM:
+                if not all(isinstance(part, TextPart) for part in message.parts):
+                    raise self.cannot("content", "of a message of the role [system] can only be text")
+                found += [part.text for part in message.parts if isinstance(part, TextPart) and part.text.strip()]
+        return found
+
+    def arguments(self, use: ToolUse) -> msgspec.Raw:
+        """The arguments of a tool call as the JSON object that they are, its numbers as they were written."""
+        if not use.arguments.strip():
+            return msgspec.Raw(b"{}")
+        try:
+            msgspec.json.decode(use.arguments, type=dict[str, Any])
+            return msgspec.Raw(use.arguments.encode())
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            problem = f"in object [function] of the tool call [{use.id}] must be a JSON object"
+            raise self.cannot("arguments", problem) from None
+
+    def image(self, part: ImagePart) -> tuple[str, str] | None:
+        """Media type and base64 of an image; None for one at an address."""
+        if part.detail not in (None, "auto"):
+            raise self.cannot("detail", f"in object [image_url] is [{part.detail}], which has no meaning")
+        if part.url.startswith(("http://", "https://")):
+            return None
+        kind, data = self.data("url", "image_url", part.url, f"an HTTP(S) URL or {_FORM}")
+        if kind not in _IMAGES:
+            raise self.cannot(
+                "url", f"in object [image_url] has the media type [{kind}], not one of {_listed(_IMAGES)},"
+            )
+        return kind, data
+
+    def data(self, field: str, of: str, uri: str, wanted: str = _FORM) -> tuple[str, str]:
+        """Media type, without its parameters, and base64 of a data URI."""
+        head, comma, data = uri.partition(",")
+        if not (comma and head[:5].lower() == "data:" and head.lower().endswith(";base64")):
+            raise self.cannot(field, f"in object [{of}] must be {wanted}")
+        try:
+            base64.b64decode(data, validate=True)
+        except (binascii.Error, ValueError):
+            raise self.cannot(field, f"in object [{of}] has a payload that is not base64,") from None
+        kind = head[5:].partition(";")[0].strip().lower()
+        return ("image/jpeg" if kind == "image/jpg" else kind), data
+
+    def unread(self, kind: str, known: Sequence[str]) -> InferenceError:
+        """The error for a file of a media type that is not *known*."""
+        return self.cannot("file_data", f"in object [file] has the media type [{kind}], not one of {_listed(known)},")
+
+
+def turns(conversation: Conversation) -> Sequence[tuple[Role, Sequence[Message]]]:
+    """The turns of user and assistant, neighbours of one side together; a tool's result is the user's.
+
+    Blank texts say nothing and go, and turns that only they made; unless there is nothing else to send.
+    """
+    talk = [message for message in conversation.messages if message.role is not Role.SYSTEM]
+    found = _merged([kept for message in talk if (kept := _unblank(message)) is not None])
+    found = found or _merged([message for message in talk if message.parts])
+    if not found:
+        raise invalid("Field [messages] must hold a message with content beside those of the role [system]")
+    return found
+
+
+def _unblank(message: Message) -> Message | None:
+    parts = tuple(part for part in message.parts if not _blank(part))
+    if not (parts or message.tool_uses or message.tool_call_id is not None):
+        return None
+    return Message(message.role, parts, message.tool_uses, message.tool_call_id)
+
+
+def _blank(part: Part) -> bool:
+    return isinstance(part, TextPart) and not part.text.strip()
+
+
+def _merged(messages: Sequence[Message]) -> list[tuple[Role, list[Message]]]:
+    found: list[tuple[Role, list[Message]]] = []
+    for message in messages:
+        side = Role.ASSISTANT if message.role is Role.ASSISTANT else Role.USER
+        if found and found[-1][0] is side:
+            found[-1][1].append(message)
+        else:
+            found.append((side, [message]))
+    return found
+
+
+def parameters(tool: Tool) -> dict[str, Any]:
+    """The schema of a tool's arguments, which these providers want to be one of an object."""
+    return {"type": "object", "properties": {}, **(tool.parameters or {})}
+
+
+def compact(arguments: msgspec.Raw, of: str) -> str:
+    """The arguments of a tool call in a reply as a model writes them: JSON without white space."""
+    try:
+        return msgspec.json.format(bytes(arguments), indent=-1).decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: {error}") from None
+
+
+class Calls:
+    """The tool calls of one stream: which block of it is which call, and whether its arguments have come."""
+
+    def __init__(self) -> None:
+        self._ordinals: dict[int, int] = {}
+        self._silent: dict[int, str] = {}
+
+    def begin(self, block: int, called: str, name: str, arguments: str = "{}") -> ToolCall:
+        """A block begins that is a call; these are its *arguments* if it never says any."""
+        ordinal = self._ordinals[block] = len(self._ordinals)
+        self._silent[block] = arguments
+        return ToolCall(ordinal, called, name)
+
+    def more(self, block: int, fragment: str) -> Sequence[ToolCall]:
+        """A piece of a call's arguments; of a block that never began it is nobody's."""
+        if block not in self._ordinals or not fragment:
+            return ()
+        self._silent.pop(block, None)
+        return [ToolCall(self._ordinals[block], arguments=fragment)]
+
+    def end(self, block: int) -> Sequence[ToolCall]:
+        """A block ends."""
+        arguments = self._silent.pop(block, None)
+        return () if arguments is None else [ToolCall(self._ordinals[block], arguments=arguments)]
+
+    def finish(self) -> Iterator[ToolCall]:
+        """All blocks have ended, also those that did not say so."""
+        for block in list(self._silent):
+            yield from self.end(block)
+
+
+def _listed(words: Sequence[str]) -> str:
+    return f"[{', '.join(words)}]"

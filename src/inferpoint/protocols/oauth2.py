@@ -1,0 +1,56 @@
+"""OAuth 2.0 client credentials (RFC 6749, 4.4): asking for a token, and reading the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlencode
+
+import msgspec
+
+from inferpoint.errors import InferenceError, Kind, Upstream
+from inferpoint.model.http import Call, Reply, parse
+
+OF = "OAuth2 token response"
+# The lifetime is only recommended to be told. When it is not, a token is kept for a short while.
+UNTOLD_SECONDS = 300.0
+
+
+def ask(address: str, client_id: str, client_secret: str, scopes: Sequence[str]) -> Call:
+    """The call for a token; the secret goes in the body, which no log and no repr has."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": client_id,
+        "client_secret": client_secret,
+        "scope": " ".join(scopes),
+    }
+    headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
+    return Call(address, urlencode(form).encode(), headers)
+
+
+class _Token(msgspec.Struct):
+    access_token: str
+    expires_in: float | str | None = None
+
+
+def read(reply: Reply) -> tuple[str, float]:
+    """The token and its lifetime in seconds."""
+    found = parse(reply.body, _Token, of=OF)
+    token = found.access_token
+    if not token or not token.isascii() or not token.isprintable():  # it becomes a header
+        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {OF}: the token is not one")
+    try:
+        seconds = UNTOLD_SECONDS if found.expires_in is None else float(found.expires_in)
+    except ValueError:
+        seconds = UNTOLD_SECONDS
+    return token, seconds if seconds > 0 else 0.0
+
+
+class _Refusal(msgspec.Struct):
+    error: str = ""
+    error_description: str = ""
+
+
+def complaint(reply: Reply) -> Upstream:
+    """`{"error", "error_description"}` (RFC 6749, 5.2)."""
+    said = parse(reply.body, _Refusal, of="error")
+    return Upstream(reply.status, said.error_description or said.error, said.error or None)

@@ -1,0 +1,263 @@
+"""OpenAI's chat messages and tools, to a conversation and back.
+
+Spoken by OpenAI, Hugging Face and many a server, and by two faces of ours: Elasticsearch's `chat_completion` has the
+same messages. What is refused is refused in Elasticsearch's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from inferpoint.errors import invalid
+from inferpoint.model.chat import (
+    Conversation,
+    FilePart,
+    ImagePart,
+    Message,
+    Part,
+    Role,
+    TextPart,
+    Tool,
+    ToolChoice,
+    ToolMode,
+    ToolUse,
+)
+
+Json = Mapping[str, Any]
+
+_ROLES = {"developer": Role.SYSTEM} | {role.value: role for role in Role}
+_DETAILS = ("auto", "low", "high")
+_JAVA_NAMES: dict[Any, str] = {
+    str: "String",
+    bool: "Boolean",
+    int: "Integer",
+    float: "Double",
+    dict: "Map",
+    list: "List",
+}
+# An assistant's turn comes back as a client keeps it, with members that say nothing.
+_SILENT = (
+    "refusal",
+    "annotations",
+    "audio",
+    "function_call",
+    "reasoning",
+    "reasoning_details",
+    "name",
+    "provider_specific_fields",
+)
+
+
+def read(messages: Any, tools: Any = None, tool_choice: Any = None) -> Conversation:
+    """The conversation that a request holds; what is wrong with it is `INVALID` and names the field."""
+    found = tuple(_message(each) for each in _filled(messages, "messages"))
+    refuse_unasked(found)
+    declared = () if tools is None else tuple(_tool(each) for each in _filled(tools, "tools"))
+    return Conversation(found, declared, None if tool_choice is None else _choice(tool_choice))
+
+
+def refuse_unasked(found: Sequence[Message]) -> None:
+    """`INVALID` when a tool's turn answers a call that no turn made."""
+    asked = {use.id for message in found for use in message.tool_uses}
+    for message in found:
+        if message.tool_call_id is not None and message.tool_call_id not in asked:
+            raise invalid(f"Field [tool_call_id] is [{message.tool_call_id}], which no message before it asked for")
+
+
+def written(conversation: Conversation) -> dict[str, Any]:
+    """The members of a request that hold a conversation."""
+    body: dict[str, Any] = {"messages": [_written_message(message) for message in conversation.messages]}
+    if conversation.tools:
+        body["tools"] = [_written_tool(tool) for tool in conversation.tools]
+    if conversation.tool_choice is not None:
+        body["tool_choice"] = _written_choice(conversation.tool_choice)
+    return body
+
+
+def request_body(conversation: Conversation, *, most: str = "max_completion_tokens") -> dict[str, Any]:
+    """All that a conversation says to a model but which model it is; *most* is what the server calls that limit."""
+    body = written(conversation)
+    said = {
+        most: conversation.max_tokens,
+        "stop": conversation.stop or None,
+        "temperature": conversation.temperature,
+        "top_p": conversation.top_p,
+        "reasoning_effort": conversation.reasoning_effort,
+    }
+    return body | {name: value for name, value in said.items() if value is not None}
+
+
+def _message(value: Any) -> Message:
+    given = _object(value, "message", ("role", "content", "tool_calls", "tool_call_id", *_SILENT))
+    name = _required(given, "role", str, "message")
+    if name not in _ROLES:
+        raise invalid(f"Unrecognized role [{name}] in object [message], must be one of [{', '.join(_ROLES)}]")
+    role = _ROLES[name]
+    uses = tuple(_tool_use(each) for each in _list(given.get("tool_calls"), "tool_calls"))
+    if uses and role is not Role.ASSISTANT:
+        raise invalid("Field [tool_calls] is only for messages of the role [assistant]")
+    call_id = _optional(given, "tool_call_id", str, "message")
+    if (role is Role.TOOL) != (call_id is not None):
+        problem = "is required in a message" if role is Role.TOOL else "is only for messages"
+        raise invalid(f"Field [tool_call_id] {problem} of the role [tool]")
+    return Message(role, _parts(given.get("content")), uses, call_id)
+
+
+def _parts(content: Any) -> tuple[Part, ...]:
+    match content:
+        case None:
+            return ()
+        case str():
+            return (TextPart(content),) if content else ()
+        case list():
+            return tuple(_part(each) for each in cast("list[Any]", content))
+        case _:
+            token = _JAVA_NAMES.get(content.__class__, "Map")
+            raise invalid(f"Expected an array start token or a value string token but found token [{token}]")
+
+
+def _part(value: Any) -> Part:
+    given = _object(value, "content")
+    match given.get("type"):
+        case "text" | "refusal" as kind:
+            return TextPart(_required(given, kind, str, "content"))
+        case "image_url":
+            image = _object(_required(given, "image_url", dict, "content"), "image_url", ("url", "detail"))
+            detail = _optional(image, "detail", str, "image_url")
+            if detail is not None and detail not in _DETAILS:
+                raise invalid(
+                    f"Unrecognized detail [{detail}] in object [image_url], must be one of [{', '.join(_DETAILS)}]"
+                )
+            return ImagePart(_required(image, "url", str, "image_url"), detail)
+        case "file":
+            file = _object(_required(given, "file", dict, "content"), "file", ("file_data", "filename", "file_id"))
+            if file.get("file_id") is not None:
+                raise invalid("Field [file_id] is not supported for content of type [file]")
+            return FilePart(_required(file, "file_data", str, "file"), _optional(file, "filename", str, "file"))
+        case None:
+            raise invalid("Field [type] in object [content] is required but was not found")
+        case kind:
+            raise invalid(f"Unrecognized type [{kind}] in object [content], must be one of [text, image_url, file]")
+
+
+def _tool_use(value: Any) -> ToolUse:
+    given = _object(value, "tool_calls", ("id", "type", "function", "index"))
+    function = _object(_required(given, "function", dict, "tool_calls"), "function", ("name", "arguments"))
+    name, arguments = _required(function, "name", str, "function"), _required(function, "arguments", str, "function")
+    return ToolUse(_required(given, "id", str, "tool_calls"), name, arguments)
+
+
+def _tool(value: Any) -> Tool:
+    given = _object(value, "tools", ("type", "function"))
+    if (kind := given.get("type", "function")) != "function":
+        raise invalid(f"Unrecognized type [{kind}] in object [tools], must be one of [function]")
+    names = ("name", "description", "parameters", "strict")
+    function = _object(_required(given, "function", dict, "tools"), "function", names)
+    return Tool(
+        _required(function, "name", str, "function"),
+        _optional(function, "description", str, "function"),
+        _optional(function, "parameters", dict, "function"),
+        _optional(function, "strict", bool, "function"),
+    )
+
+
+def _choice(value: Any) -> ToolChoice:
+    match value:
+        case "auto" | "none" | "required":
+            return ToolChoice(ToolMode(value))
+        case {"type": "function", "function": {"name": str(name)}}:
+            return ToolChoice(ToolMode.NAMED, name)
+        case _:
+            raise invalid(
+                "Field [tool_choice] must be one of [auto, none, required], or an object that names a function"
+            )
+
+
+def _written_message(message: Message) -> dict[str, Any]:
+    found: dict[str, Any] = {"role": message.role.value}
+    texts = [part for part in message.parts if isinstance(part, TextPart)]
+    if len(texts) == len(message.parts) == 1:
+        found["content"] = texts[0].text
+    elif message.parts or not message.tool_uses:
+        found["content"] = [_written_part(part) for part in message.parts] if message.parts else ""
+    if message.tool_uses:
+        found["tool_calls"] = [
+            {"id": use.id, "type": "function", "function": {"name": use.name, "arguments": use.arguments}}
+            for use in message.tool_uses
+        ]
+    if message.tool_call_id is not None:
+        found["tool_call_id"] = message.tool_call_id
+    return found
+
+
+def _written_part(part: Part) -> dict[str, Any]:
+    match part:
+        case TextPart(text):
+            return {"type": "text", "text": text}
+        case ImagePart(url, detail):
+            return {"type": "image_url", "image_url": _present(url=url, detail=detail)}
+        case FilePart(data, filename):
+            return {"type": "file", "file": _present(file_data=data, filename=filename)}
+
+
+def _written_tool(tool: Tool) -> dict[str, Any]:
+    function = _present(name=tool.name, description=tool.description, parameters=tool.parameters, strict=tool.strict)
+    return {"type": "function", "function": function}
+
+
+def _written_choice(choice: ToolChoice) -> Any:
+    if choice.mode is ToolMode.NAMED:
+        return {"type": "function", "function": {"name": choice.name}}
+    return choice.mode.value
+
+
+def _present(**members: Any) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _filled(value: Any, name: str) -> Sequence[Any]:
+    if value is None:
+        raise invalid(f"Field [{name}] cannot be null")
+    found = _list(value, name)
+    if not found:
+        raise invalid(f"Field [{name}] cannot be an empty array")
+    return found
+
+
+def _list(value: Any, name: str) -> Sequence[Any]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise invalid(f"Field [{name}] is not of the expected type. Expected [List] but was [{_java(value)}]")
+    return cast("list[Any]", value)
+
+
+def _object(value: Any, of: str, names: Sequence[str] = ()) -> Json:
+    if not isinstance(value, dict):
+        raise invalid(f"Object [{of}] is not of the expected type. Expected [Map] but was [{_java(value)}]")
+    given = cast("dict[str, Any]", value)
+    unknown = [name for name, member in given.items() if names and name not in names and member is not None]
+    if unknown:
+        raise invalid(f"[{of}] contains unknown fields [{', '.join(unknown)}]")
+    return given
+
+
+def _required(given: Json, name: str, kind: type[Any], of: str) -> Any:
+    if given.get(name) is None:
+        raise invalid(f"Field [{name}] in object [{of}] is required but was not found")
+    return _optional(given, name, kind, of)
+
+
+def _optional(given: Json, name: str, kind: type[Any], of: str) -> Any:
+    value = given.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise invalid(
+            f"Field [{name}] in object [{of}] is not of the expected type."
+            f" Expected [{_JAVA_NAMES[kind]}] but was [{_java(value)}]"
+        )
+    return value
+
+
+def _java(value: Any) -> str:
+    return _JAVA_NAMES.get(value.__class__, "null")

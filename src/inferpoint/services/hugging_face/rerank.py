@@ -1,0 +1,97 @@
+"""Rankings of Text Embeddings Inference, and of containers that answer a little differently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.http import Call, Reply, json_call, parse
+from inferpoint.model.inference import Documents, InferenceRequest, Ranked, Ranking
+from inferpoint.model.settings import setting, settings
+from inferpoint.protocols.service import Task
+from inferpoint.services.hugging_face.account import PHRASES, REQUESTS_PER_MINUTE, RETRIED, Settings, group, usage
+
+RERANKINGS = "Hugging Face rerank"
+OF = f"{RERANKINGS} response"
+
+
+@settings
+class Options:
+    """What may change from request to request."""
+
+    return_documents: bool | None = setting(
+        "Whether to answer the text of each document with its score.", default=None, updatable=True
+    )
+    top_n: int | None = setting("How many of the best documents to answer.", default=None, at_least=1, updatable=True)
+
+
+def rerank(request: InferenceRequest, model: Settings, options: Options, _origin: str) -> Call:
+    """What the request says of documents goes before what the endpoint says. All are ranked, and cut afterwards."""
+    documents = request.documents
+    body: dict[str, Any] = {"query": documents.query, "texts": documents.texts}
+    if (wanted := _wanted(documents, options)) is not None:
+        body["return_text"] = wanted
+    return json_call(model.url, body)
+
+
+class _Document(msgspec.Struct):
+    text: str | None = None
+
+
+class _Row(msgspec.Struct):
+    index: int
+    score: float | None = None
+    relevance_score: float | None = None
+    text: str | None = None
+    document: _Document | None = None
+
+
+class _Toolkit(msgspec.Struct):
+    scores: list[_Row]
+
+
+def ranking(reply: Reply, request: InferenceRequest, _model: Settings, options: Options) -> Ranking:
+    """Best first, and no more than were asked for; every document has its place, or the answer is not believed."""
+    documents = request.documents
+    if reply.body.lstrip().startswith(b"["):
+        rows = parse(reply.body, list[_Row], of=OF)
+    else:
+        rows = parse(reply.body, _Toolkit, of=OF).scores
+    if sorted(row.index for row in rows) != list(range(len(documents.texts))):
+        problem = f"Failed to read the {OF}: it does not rank each of the [{len(documents.texts)}] documents once"
+        raise InferenceError(Kind.UNREADABLE, problem)
+    ranked = sorted(_ranked(rows, documents, _wanted(documents, options)), key=lambda each: -each.score)
+    return Ranking(ranked[: documents.top_n or options.top_n], usage(reply))
+
+
+def _ranked(rows: Sequence[_Row], documents: Documents, wanted: bool | None) -> Sequence[Ranked]:  # noqa: FBT001
+    found: list[Ranked] = []
+    for row in rows:
+        score = row.relevance_score if row.score is None else row.score
+        if score is None:
+            raise InferenceError(Kind.UNREADABLE, f"Failed to read the {OF}: a document has no score")
+        told = row.text if row.document is None else row.document.text
+        text = documents.texts[row.index] if wanted else told if wanted is None else None
+        found.append(Ranked(row.index, score, text))
+    return found
+
+
+def _wanted(documents: Documents, options: Options) -> bool | None:
+    asked = documents.return_documents
+    return options.return_documents if asked is None else asked
+
+
+RERANK = Task(
+    label=RERANKINGS,
+    settings=Settings,
+    options=Options,
+    encode=rerank,
+    decode=ranking,
+    default_rate=lambda _: REQUESTS_PER_MINUTE,
+    rate_group=group,
+    phrases=PHRASES,
+    retried=RETRIED,
+)

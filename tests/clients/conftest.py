@@ -1,0 +1,116 @@
+"""A server whose services are stand-ins that others wrote, and an endpoint on it of every service that chats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emulated_provider import Provider, vectors
+from raw_http import ask
+from real_clients import Client
+from real_processes import ROOT, Aimock, Inferpoint, environ, run
+from stand_ins import StandIn
+
+TABLES = "lib/python*/site-packages/litellm/litellm_core_utils/tokenizers"  # what LangChain cuts texts into tokens by
+HASTE = {"rate_limit": {"requests_per_minute": 60_000}}
+AMAZON = {
+    "access_key": "AKIDEXAMPLE",
+    "secret_key": "secret-example",
+    "region": "us-east-1",
+    "provider": "anthropic",
+    "model": "us.anthropic.claude-3-haiku-20240307-v1:0",
+}
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty home for programs."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def aimock(home: Path) -> Iterator[Aimock]:
+    """aimock: OpenAI, Anthropic, a server of Hugging Face's, and what answers behind ministack."""
+    with Aimock(home, Path(__file__).parent / "chat.json") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def ministack(home: Path, aimock: Aimock) -> Iterator[StandIn]:
+    """ministack: Bedrock's Converse and ConverseStream."""
+    env = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": "0", "MINISTACK_BEDROCK_PROXY_URL": aimock.url}
+    with StandIn(("ministack/bin/ministack",), home, env) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def embedder() -> Iterator[Provider]:
+    """A stand-in for Text Embeddings Inference."""
+    with Provider(vectors) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, aimock: Aimock, ministack: StandIn) -> Iterator[Inferpoint]:
+    """The server that all clients ask."""
+    env = {
+        "OPENAI_BASE_URL": f"{aimock.url}/v1",
+        "ANTHROPIC_BASE_URL": aimock.url,
+        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": ministack.url,
+    }
+    with Inferpoint(tmp_path_factory.mktemp("server") / "data", env=env) as running:
+        yield running
+
+
+def made(server: Inferpoint, task: str, service: str, settings: dict[str, Any], **options: Any) -> str:
+    """A new endpoint."""
+    inference_id = f"{task}-{service}"
+    config = {"service": service, "service_settings": {**HASTE, **settings}, "task_settings": options}
+    answered = ask(server.url, "PUT", f"/_inference/{task}/{inference_id}", config)
+    assert answered.status == 200, answered.body
+    return inference_id
+
+
+@pytest.fixture(scope="session")
+def asked(server: Inferpoint, aimock: Aimock, embedder: Provider) -> dict[str, dict[str, str]]:
+    """For every service that has `chat_completion`: what its clients' scripts are given."""
+    chats: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "openai": ({"api_key": "sk-test", "model_id": "gpt-4o-mini"}, {}),
+        "anthropic": ({"api_key": "sk-test", "model_id": "claude-sonnet-4-5"}, {"max_tokens": 1024}),
+        "amazonbedrock": (AMAZON, {}),
+        "hugging_face": ({"api_key": "hf-test", "url": f"{aimock.url}/v1/chat/completions"}, {}),
+    }
+    embeddings: dict[str, dict[str, Any]] = {
+        "openai": {"api_key": "sk-test", "model_id": "text-embedding-3-small"},
+        "hugging_face": {"api_key": "hf-test", "url": embedder.url},
+    }
+    found: dict[str, dict[str, str]] = {}
+    for service in ask(server.url, "GET", "/_inference/_services/chat_completion").json:
+        name = service["service"]
+        settings, options = chats[name]
+        found[name] = {
+            "url": server.url,
+            "chat": made(server, "chat_completion", name, settings, **options),
+            "embedding": made(server, "text_embedding", name, embeddings[name]) if name in embeddings else "",
+        }
+    return found
+
+
+@pytest.fixture(scope="session")
+def results(asked: dict[str, dict[str, str]], home: Path) -> Callable[[Client], dict[str, dict[str, Any]]]:
+    """A function that says what came of a client's script, by service; each script runs once."""
+    kept: dict[str, dict[str, dict[str, Any]]] = {}
+    tables = next(ROOT.glob(f".venvs/clients-frameworks/{TABLES}"))
+    env = environ(home, {"TIKTOKEN_CACHE_DIR": str(tables), "HAYSTACK_TELEMETRY_ENABLED": "False"})
+
+    def of(client: Client) -> dict[str, dict[str, Any]]:
+        if client.name not in kept:
+            done = run(client.command(json.dumps(asked)), env)
+            assert done.returncode == 0, done.stderr
+            kept[client.name] = json.loads(done.stdout.splitlines()[-1])
+        return kept[client.name]
+
+    return of

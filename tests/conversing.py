@@ -1,0 +1,102 @@
+"""Conversations for tests, in OpenAI's form, and the end of a stream of one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+from inferpoint.model.inference import (
+    Choice,
+    Completion,
+    Delta,
+    Finished,
+    Reasoning,
+    Started,
+    Text,
+    ToolCall,
+    Usage,
+    Used,
+)
+from inferpoint.testing.conversations import asking
+
+__all__ = ["ARGUMENTS", "NAMES", "WORDS", "asking", "dialogues", "substance", "whole"]
+
+
+def whole(deltas: Sequence[Delta]) -> Completion:
+    """What a stream said, as one answer: how a client puts its pieces together."""
+    begun, text, thought, reason = Started("", ""), "", "", None
+    usage: Usage | None = None
+    calls: dict[int, ToolCall] = {}
+    for delta in deltas:
+        match delta:
+            case Started():
+                begun = delta
+            case Text(more):
+                text += more
+            case Reasoning(more):
+                thought += more
+            case ToolCall(ordinal):
+                before = calls.get(ordinal, ToolCall(ordinal))
+                arguments = before.arguments + delta.arguments
+                calls[ordinal] = ToolCall(ordinal, before.id or delta.id, before.name or delta.name, arguments)
+            case Finished(_, reason):
+                pass
+            case Used(usage):
+                pass
+    assert list(calls) == sorted(calls)
+    return Completion([Choice(text, tuple(calls.values()), reason, thought)], usage, begun.id, begun.model)
+
+
+WORDS = st.text(st.characters(codec="utf-8"), max_size=20)
+NAMES = st.from_regex(r"[a-zA-Z0-9_-]{1,20}", fullmatch=True)
+ARGUMENTS = st.dictionaries(WORDS, st.integers() | st.floats(allow_nan=False, allow_infinity=False) | WORDS, max_size=3)
+
+
+@st.composite
+def dialogues(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Messages of OpenAI's form: turns of all roles, calls of tools by unique ids and all their results."""
+    found: list[dict[str, Any]] = [{"role": "user", "content": "Begin."}]
+    calls = 0
+    for kind in draw(
+        st.lists(st.sampled_from(["system", "developer", "user", "parts", "assistant", "tools"]), max_size=6)
+    ):
+        match kind:
+            case "parts":
+                texts = draw(st.lists(WORDS, min_size=1, max_size=3))
+                found.append({"role": "user", "content": [{"type": "text", "text": text} for text in texts]})
+            case "tools":
+                made = []
+                for _ in range(draw(st.integers(1, 3))):
+                    calls += 1
+                    function = {"name": draw(NAMES), "arguments": json.dumps(draw(ARGUMENTS))}
+                    made.append({"id": f"call_{calls}", "type": "function", "function": function})
+                found.append({"role": "assistant", "content": draw(st.none() | WORDS), "tool_calls": made})
+                found += [{"role": "tool", "tool_call_id": each["id"], "content": draw(WORDS)} for each in made]
+            case role:
+                found.append({"role": role, "content": draw(WORDS)})
+    return found
+
+
+def substance(messages: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """What must arrive of OpenAI's messages: the system's words, and who said, called and answered what."""
+    system: list[str] = []
+    rest: list[tuple[Any, ...]] = []
+    for message in messages:
+        content = message.get("content") or ""
+        texts = [content] if isinstance(content, str) else [part["text"] for part in content]
+        texts = [text for text in texts if text.strip()]
+        match message["role"]:
+            case "system" | "developer":
+                system += texts
+            case "tool":
+                rest.append(("user", "answers", message["tool_call_id"], "".join(texts)))
+            case role:
+                rest += [(role, "says", text) for text in texts]
+                rest += [
+                    (role, "calls", each["id"], each["function"]["name"], json.loads(each["function"]["arguments"]))
+                    for each in message.get("tool_calls", ())
+                ]
+    return system, rest
