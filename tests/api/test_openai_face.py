@@ -10,11 +10,12 @@ import pytest
 from asgi import Application
 from hypothesis import given
 from hypothesis import strategies as st
-from world import Arrived, body, json_reply
+from world import Arrived, body, json_reply, openai
 
 from inferpoint.api.face import Incoming
 from inferpoint.api.openai import FACE
 from inferpoint.errors import InferenceError, Kind, Upstream, invalid
+from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Reply
 from inferpoint.model.inference import ANONYMOUS
 
@@ -121,6 +122,12 @@ def test_tokens_for_others_are_texts_again_or_refused_with_what_to_do(
     ask.world.provider.answer = lambda _: json_reply([[0.5, 1.0]])
     assert embedded(ask, model="tei", input=[[104, 105]]).status == 200
     assert body(ask.world.provider.calls[-1])["inputs"] == ["hi"]
+
+
+@pytest.mark.parametrize("given", ["hi", [[1, 2]]])
+def test_embedding_endpoints_are_taken_like_text_embedding_ones(ask: Application, given: Any) -> None:
+    ask.world.create("both", TaskType.EMBEDDING, openai())
+    assert embedded(ask, model="both", input=given).status == 200
 
 
 def test_more_token_arrays_than_a_call_takes_are_several_calls(ask: Application) -> None:
