@@ -28,8 +28,14 @@ class Told:
         return json.loads(self.body)
 
     @property
-    def events(self) -> list[Event]:
+    def framed(self) -> list[Event]:
+        """The events as they are."""
         return list(ServerSentEvents().feed(self.body))
+
+    @property
+    def events(self) -> list[tuple[str, Any]]:
+        """Each event's name and data; `[DONE]` is no JSON."""
+        return [(each.name, "[DONE]" if each.data == b"[DONE]" else json.loads(each.data)) for each in self.framed]
 
     @property
     def error(self) -> tuple[int, Any]:
@@ -68,3 +74,9 @@ class Application:
 
         self.world.run(self._server(scope, receive, keep))
         return Told(sent)
+
+
+def post(world: World, path: str, body: Any) -> Told:
+    """What is answered to a POST of *body*, as JSON unless it is bytes."""
+    path, _, query = path.partition("?")
+    return Application(world, 10**6)("POST", path, body, query)

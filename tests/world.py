@@ -28,7 +28,7 @@ Answer = Callable[[Call], "Reply | Arrived | Exception"]
 
 KEY = bytes(range(32))
 SECRET = "sk-canary-0123456789"
-EMBEDDING, COMPLETION = TaskType.TEXT_EMBEDDING, TaskType.COMPLETION
+EMBEDDING, COMPLETION, CHAT = TaskType.TEXT_EMBEDDING, TaskType.COMPLETION, TaskType.CHAT_COMPLETION
 
 
 class Arrived:

@@ -231,7 +231,7 @@ def test_both_keys_and_both_versions_are_taken(faces: Faces, headers: dict[str, 
     ask = faces(lambda _: Arrived(200, [b"data: " + json.dumps(chunk).encode() + b"\n\n", b"data: [DONE]\n\n"]))
     given = {"model": "chat", "max_tokens": 5, "messages": SAID, "stream": True}
     told = ask("POST", "/v1/messages", given, headers={**headers, "anthropic-version": version})
-    assert [event.name for event in told.events] == [
+    assert [event.name for event in told.framed] == [
         "message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
         "message_stop",
     ]  # fmt: skip

@@ -192,14 +192,14 @@ def test_a_stream_has_no_event_lines_and_usage_only_when_asked(faces: Faces) -> 
     told = chatted(ask, stream=True)
     assert told.headers["content-type"] == "text/event-stream"
     assert b"event:" not in told.body
-    *chunks, done = told.events
+    *chunks, done = told.framed
     assert done.data == b"[DONE]"
     read = [json.loads(each.data) for each in chunks]
     assert all(each["choices"] and "usage" not in each for each in read)
     assert {(each["id"], each["model"], each["object"]) for each in read} == {("c1", "gpt", "chat.completion.chunk")}
     assert len({each["created"] for each in read}) == 1
     told = chatted(ask, stream=True, stream_options={"include_usage": True})
-    *chunks, last, done = (each.data for each in told.events)
+    *chunks, last, done = (each.data for each in told.framed)
     assert all(json.loads(each)["usage"] is None for each in chunks)
     assert json.loads(last)["choices"] == []
     assert json.loads(last)["usage"]["total_tokens"] == 5
@@ -213,11 +213,11 @@ def test_a_stream_that_breaks_off_ends_in_an_error(faces: Faces, count: int, how
     ask = faces(lambda _: Arrived(200, [*STREAM[:count], *end]))
     told = chatted(ask, stream=True)
     assert b"[DONE]" not in told.body
-    assert json.loads(told.events[-1].data)["error"]["message"]
+    assert json.loads(told.framed[-1].data)["error"]["message"]
     told = ask("POST", "/v1/messages", {"model": "chat", "messages": SAID, "max_tokens": 5, "stream": True})
-    assert told.events[-1].name == "error"
-    assert "message_stop" not in {each.name for each in told.events}
-    assert json.loads(told.events[-1].data)["type"] == "error"
+    assert told.framed[-1].name == "error"
+    assert "message_stop" not in {each.name for each in told.framed}
+    assert json.loads(told.framed[-1].data)["type"] == "error"
 
 
 def test_an_error_before_a_stream_has_its_status(faces: Faces) -> None:

@@ -124,7 +124,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def vectors(asked: Asked) -> None:
-    """Answer as Text Embeddings Inference does: a vector for each input, here of three numbers."""
+    """Answer as Text Embeddings Inference does: by its path, or else a vector for each input, of three numbers."""
+    if asked.path == "/rerank":
+        texts = asked.json["texts"]
+        asked.answer([{"index": index, "score": 1 / (len(texts) - index)} for index in reversed(range(len(texts)))])
+        return
+    if asked.path == "/embed_sparse":
+        asked.answer([[{"index": len(text), "value": 0.5}] for text in asked.json["inputs"]])
+        return
     inputs = asked.json["inputs"]
     asked.answer([[0.6, 0.0, 0.8] for _ in ([inputs] if isinstance(inputs, str) else inputs)])
 

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from emulated_provider import Asked, Provider, chunk
@@ -19,6 +20,11 @@ from real_processes import Inferpoint
 _VALUES = {"provider": "amazontitan", "region": "us-east-1", "max_tokens": 5}
 PLAIN = "plain"  # the model that makes the provider answer in its usual way; others have the names of other ways
 _VARIABLES = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME")
+TOKENS = "/tokens"
+_BODIES = {
+    "chat_completion": {"messages": [{"role": "user", "content": "x"}]},
+    "rerank": {"input": "x", "query": "x"},
+}
 # What a canary looks like, also when only half of it is left, and in base64 wherever in a group of three it begins.
 TRACE = re.compile(rb"canary[0-9a-f]{9}|Y2FuYXJ5|NhbmFye|jYW5hcn")
 
@@ -77,6 +83,9 @@ WAYS: dict[str, tuple[int, Callable[[str], Any]]] = {
 
 def echo(asked: Asked) -> None:
     """Quote the caller's key in every way in which a provider may refuse or misunderstand it."""
+    if asked.path.endswith(TOKENS):
+        _give_token(asked)
+        return
     key = asked.headers.get("authorization") or asked.headers.get("x-api-key") or ""
     named = (*asked.path.split("/"), asked.json.get("model"))
     way = next((name for name in named if name in WAYS), PLAIN)
@@ -86,6 +95,15 @@ def echo(asked: Asked) -> None:
         asked.send(words(key))
     else:
         asked.answer(words(key), status)
+
+
+def _give_token(asked: Asked) -> None:
+    """Refuse the secret, quoting it, or give a token that is no less secret."""
+    (key,) = parse_qs(asked.body.decode())["client_secret"]
+    if PLAIN in asked.path:
+        asked.answer({"error": key, "error_description": f"who knows {key} or {asked.body.decode()}?"}, 401)
+    else:
+        asked.answer({"access_token": f"canary{secrets.token_hex(12)}", "expires_in": 3600})
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +132,7 @@ def watch(request: pytest.FixtureRequest, tmp_path: Path, echoing: Provider) -> 
 
 
 def services(watch: Watch) -> Iterator[tuple[str, str, list[str], dict[str, Any]]]:
-    """Each service and task type: the names of its secrets, and a configuration without them."""
+    """Each service and task type: the names of secrets that go together, and a configuration without them."""
     for service in watch.ask("GET", "/_inference/_services").json:
         for task_type in service["task_types"]:
             mine = {
@@ -124,7 +142,9 @@ def services(watch: Watch) -> Iterator[tuple[str, str, list[str], dict[str, Any]
             }
             needed = {name: _VALUES.get(name, PLAIN) for name, each in mine.items() if each["required"]}
             hidden = [name for name, each in mine.items() if each["sensitive"]]
-            yield service["service"], task_type, hidden, needed
+            either = [[name] for name in hidden if not mine[name]["required"]]
+            for together in either or [hidden]:
+                yield service["service"], task_type, together, needed
 
 
 def config(service: str, settings: Mapping[str, Any], address: str, needed: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,6 +153,8 @@ def config(service: str, settings: Mapping[str, Any], address: str, needed: Mapp
     given["rate_limit"] = {"requests_per_minute": 1_000_000}
     if service in ("openai", "hugging_face"):
         given["url"] = address
+    if "client_secret" in settings:
+        given |= {"client_id": "me", "scopes": ["s"], "token_url": address + TOKENS}
     options = {name: value for name, value in needed.items() if name == "max_tokens"}
     return {"service": service, "service_settings": given, "task_settings": options}
 
@@ -153,12 +175,12 @@ def test_every_secret_of_every_service_stays_hidden(watch: Watch, echoing: Provi
             named = {name: way if value == PLAIN else value for name, value in needed.items()}
             whole = config(service, given, f"{echoing.url}/{way}", named)
             assert watch.put(task_type, "refused", whole).status >= 400
-            inference_id = f"{service.replace('_', '-')}-{task_type.replace('_', '-')}-{way}"
+            inference_id = f"{service}-{task_type}-{way}" + ("-oauth2" if "client_secret" in hidden else "")
             kept = watch.put(task_type, inference_id, whole, "skip_validation")
             assert kept.status == 200, kept.body
             path = f"/_inference/{task_type}/{inference_id}"
             for form in ("", "/_stream"):
-                answered = watch.ask("POST", f"{path}{form}?error_trace", {"input": "x"})
+                answered = watch.ask("POST", f"{path}{form}?error_trace", _BODIES.get(task_type, {"input": "x"}))
                 assert answered.status >= 400 or b"event: error" in answered.body
             new = {"service_settings": {name: watch.canary() for name in hidden}}
             assert watch.ask("PUT", f"{path}/_update", new).status >= 400

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from emulated_provider import Provider
 from official_clients import CLIENTS, Client
-from real_processes import Inferpoint, environ, run
+from real_processes import Aimock, Inferpoint, environ, run
 
 _SCRIPTS = Path(__file__).parent / "clients"
 _PARTS = {
@@ -22,13 +22,15 @@ _CASES = [(client, part) for client in CLIENTS for part in _PARTS[client.languag
 
 
 @pytest.fixture(scope="session")
-def life(server: Inferpoint, embedder: Provider, home: Path) -> Callable[[Client], dict[str, str | None]]:
+def life(
+    server: Inferpoint, embedder: Provider, aimock: Aimock, home: Path
+) -> Callable[[Client], dict[str, str | None]]:
     """A function that says for each part of the life what went wrong; each client lives it once."""
 
     @cache
     def lived(client: Client) -> dict[str, str | None]:
         prefix = client.name.replace(" ", "-") + "-"
-        done = run(client.command("life", server.url, prefix, embedder.url), environ(home))
+        done = run(client.command("life", server.url, prefix, embedder.url, aimock.url), environ(home))
         assert done.returncode == 0, done.stderr
         assert not done.stderr, done.stderr
         return json.loads(done.stdout)

@@ -124,7 +124,10 @@ def test_a_service_that_cannot_stream_says_so(server: Inferpoint, inference_id: 
     assert answered.status == 405
     ((name, data),) = answered.events
     assert name == "error"
-    assert json.loads(data)["error"]["reason"] == "Streaming is not allowed for service [hugging_face]."
+    assert json.loads(data)["error"]["reason"] == (
+        "Streaming is not allowed for service [hugging_face] and task [text_embedding]."
+        " Supported tasks: [completion,chat_completion]"
+    )
 
 
 def test_aimock_was_asked_as_openai_is(server: Inferpoint, aimock: Aimock, completion: str) -> None:

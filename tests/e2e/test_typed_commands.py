@@ -144,7 +144,8 @@ def test_the_local_model_is_imported_listed_and_used(
 def test_services_and_version_are_printed(typed: Type, home: Path) -> None:
     """What there is, and which version, the same by both names of the program."""
     listed = json.loads(printed(typed("services", "-o", "json")))
-    assert {"service": "openai", "name": "OpenAI", "task_types": ["text_embedding", "completion"]} in listed
+    kinds = ["text_embedding", "embedding", "completion", "chat_completion"]
+    assert {"service": "openai", "name": "OpenAI", "task_types": kinds} in listed
     assert "Hugging Face" in printed(typed("services"))
     version = printed(typed("version"))
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", version)
@@ -167,7 +168,7 @@ def test_help_is_printed(typed: Type, words: list[str]) -> None:
         (["infer", "none", "x"], "Inference endpoint not found [none]"),
         (["infer", "none", "x", "--stream"], "Inference endpoint not found [none]"),
         (["infer", "none", "x", "--task-settings", "{"], "--task-settings is not JSON"),
-        (["infer", "none", "x", "--task-settings", "[]"], "task_settings"),
+        (["infer", "none", "x", "--task-settings", "[]"], "Inference endpoint not found [none]"),
         (["endpoints", "put", "x", "{"], "the argument is not JSON"),
         (["endpoints", "put", "x", "/nowhere/file"], "The file /nowhere/file cannot be read"),
         (["endpoints", "put", "x", "{}"], "model is missing required setting [task_type]"),

@@ -58,7 +58,7 @@ def refused(answer: Any, status: int) -> InferenceError:
     match answer:
         case {"error": {"reason": str(reason), "caused_by": {"reason": str(cause)}}}:
             return InferenceError(Kind.INVALID, f"{reason} Caused by: {cause}")
-        case {"error": {"reason": str(reason)}} | {"error": str(reason)}:
+        case {"error": {"reason": str(reason)}} | {"error": {"message": str(reason)}} | {"error": str(reason)}:
             return InferenceError(Kind.INVALID, reason)
         case _:
             return InferenceError(Kind.INVALID, f"The server answered with status {status}")

@@ -1,11 +1,17 @@
 // The life of an endpoint through the official JavaScript client, either major: a JSON report of what did not hold.
 import assert from "node:assert/strict";
 
-const [, , name, node, prefix, embedder] = process.argv;
+const [, , name, node, prefix, embedder, model] = process.argv;
 const { Client, errors } = await import(name);
 const client = new Client({ node });
 const { inference } = client;
 const OPENAI = { service: "openai", service_settings: { api_key: "sk-test", model_id: "gpt-4o-mini" } };
+const HUGGING = {
+  service: "hugging_face",
+  service_settings: { api_key: "hf", url: `${model}/v1/chat/completions` },
+};
+const TOOL = { type: "function", function: { name: "weather", parameters: { type: "object", properties: {} } } };
+const ASKED = { messages: [{ role: "user", content: "what is the weather?" }], tools: [TOOL] };
 
 const made = async (id, task_type = "completion", inference_config = OPENAI) => {
   await inference.put({ task_type, inference_id: prefix + id, inference_config });
@@ -134,6 +140,58 @@ const parts = {
     let text = "";
     for await (const piece of body.setEncoding("utf8")) text += piece;
     assert.equal(JSON.parse(events(text)[0]).status, 401);
+  },
+
+  async ranks_and_weighs() {
+    const hugging = (path) => ({ service: "hugging_face", service_settings: { api_key: "hf", url: embedder + path } });
+    const ranked = await made("ranked", "rerank", hugging("/rerank"));
+    const { rerank } = await inference.rerank({ inference_id: ranked, query: "q", input: ["a", "b"] });
+    assert.deepEqual(rerank, [{ index: 1, relevance_score: 1 }, { index: 0, relevance_score: 0.5 }]);
+    const sparse = await made("sparse", "sparse_embedding", hugging("/embed_sparse"));
+    const { sparse_embedding } = await inference.sparseEmbedding({ inference_id: sparse, input: ["ab", "abc"] });
+    const weights = [{ 2: 0.5 }, { 3: 0.5 }];
+    assert.deepEqual(sparse_embedding, weights.map((embedding) => ({ is_truncated: false, embedding })));
+  },
+
+  async chats_with_tools() {
+    for (const [id, config] of [["openai-chat", OPENAI], ["hugging-chat", HUGGING]]) {
+      const inference_id = await made(id, "chat_completion", config);
+      const calls = {};
+      let asked = { inference_id, chat_completion_request: ASKED };
+      for (const data of events(await inference.chatCompletionUnified(asked)).slice(0, -1)) {
+        const { object, choices } = JSON.parse(data);
+        assert.equal(object, "chat.completion.chunk");
+        for (const { index, id: given, function: { name, arguments: more } } of choices[0]?.delta.tool_calls ?? []) {
+          calls[index] ??= { id: given, type: "function", function: { name, arguments: "" } };
+          calls[index].function.arguments += more;
+        }
+      }
+      const tool_calls = Object.values(calls);
+      assert.deepEqual(tool_calls.map((call) => JSON.parse(call.function.arguments).city), ["Oslo", "Bergen"]);
+      const results = tool_calls.map((call) => ({ role: "tool", tool_call_id: call.id, content: "rain" }));
+      const messages = [...ASKED.messages, { role: "assistant", content: "", tool_calls }, ...results];
+      asked = { inference_id, chat_completion_request: { ...ASKED, messages } };
+      const { statusCode, body } = await inference.chatCompletionUnified(asked, { asStream: true, meta: true });
+      let text = "";
+      for await (const piece of body.setEncoding("utf8")) text += piece;
+      const data = events(text);
+      assert.deepEqual([statusCode, data.pop()], [200, "[DONE]"]);
+      const said = data.map((each) => JSON.parse(each).choices[0]?.delta.content ?? "").join("");
+      assert.equal(said, "It rains in Oslo.");
+    }
+  },
+
+  async chats_refused_are_told_as_openai_tells_them() {
+    const inference_id = await made("refused-chat", "chat_completion");
+    const chat_completion_request = { messages: [{ role: "user", content: "wrong key" }] };
+    const asked = { inference_id, chat_completion_request };
+    const { statusCode, body } = await inference.chatCompletionUnified(asked, { asStream: true, meta: true });
+    assert.equal(statusCode, 401);
+    let text = "";
+    for await (const piece of body.setEncoding("utf8")) text += piece;
+    const { error } = JSON.parse(events(text)[0]);
+    assert.deepEqual([error.type, error.code], ["invalid_request_error", "invalid_api_key"]);
+    assert.match(error.message, /Incorrect API key provided/);
   },
 
   async lists_services() {

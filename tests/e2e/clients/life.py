@@ -7,8 +7,10 @@ import traceback
 import elasticsearch
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
 
-URL, PREFIX, EMBEDDER = sys.argv[1:]
+URL, PREFIX, EMBEDDER, MODEL = sys.argv[1:]
 OPENAI = {"service": "openai", "service_settings": {"api_key": "sk-test", "model_id": "gpt-4o-mini"}}
+HUGGING = {"service": "hugging_face", "service_settings": {"api_key": "hf", "url": MODEL + "/v1/chat/completions"}}
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 client = Elasticsearch(URL)
 inference = client.inference
 
@@ -128,6 +130,48 @@ def streams_as_text():
     path = f"/_inference/completion/{name}/_stream"
     text = client.perform_request("POST", path, headers=headers, body={"input": "how big"}).body
     assert text == 'event: message\ndata: {"completion":[{"delta":"Very big."}]}\n\nevent: message\ndata: [DONE]\n\n'
+
+
+def ranks_and_weighs():
+    settings = {"api_key": "hf", "url": EMBEDDER + "/rerank"}
+    name = made("ranked", "rerank", {"service": "hugging_face", "service_settings": settings})
+    found = inference.rerank(inference_id=name, query="q", input=["a", "b"])["rerank"]
+    assert found == [{"index": 1, "relevance_score": 1.0}, {"index": 0, "relevance_score": 0.5}]
+    best = inference.rerank(inference_id=name, query="q", input=["a", "b"], task_settings={"top_n": 1})["rerank"]
+    assert best == found[:1]
+    settings = {"api_key": "hf", "url": EMBEDDER + "/embed_sparse"}
+    name = made("sparse", "sparse_embedding", {"service": "hugging_face", "service_settings": settings})
+    found = inference.sparse_embedding(inference_id=name, input=["ab", "abc"])["sparse_embedding"]
+    weights = [{"2": 0.5}, {"3": 0.5}]
+    assert found == [{"is_truncated": False, "embedding": each} for each in weights]
+
+
+def chats_with_tools():
+    headers = {"accept": "text/event-stream", "content-type": "application/json"}
+    for service, config in (("openai", OPENAI), ("hugging", HUGGING)):
+        name = made(service + "chat", "chat_completion", config)
+        body = {"messages": [{"role": "user", "content": "what is the weather?"}], "tools": [TOOL]}
+        path = f"/_inference/chat_completion/{name}"
+        whole = client.perform_request("POST", path, headers={**headers, "accept": "application/json"}, body=body).body
+        said = whole["choices"][0]["message"]
+        assert [call["id"] for call in said["tool_calls"]] == ["call_1", "call_2"]
+        results = [{"role": "tool", "tool_call_id": call["id"], "content": "rain"} for call in said["tool_calls"]]
+        body["messages"] += [said, *results]
+        text = client.perform_request("POST", path + "/_stream", headers=headers, body=body).body
+        *chunks, done = [line.removeprefix("data: ") for line in text.split("\n") if line.startswith("data: ")]
+        chunks = [json.loads(chunk) for chunk in chunks]
+        assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+        texts = [choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"]]
+        assert ("".join(texts), done) == ("It rains in Oslo.", "[DONE]")
+
+
+def embeds_contents():
+    config = {"service": "openai", "service_settings": {"api_key": "sk-test", "model_id": "text-embedding-3-small"}}
+    name = made("contents", "embedding", config)
+    headers = {"accept": "application/json", "content-type": "application/json"}
+    body = {"input": [{"content": {"type": "text", "value": "one"}}, "two"]}
+    found = client.perform_request("POST", f"/_inference/embedding/{name}", headers=headers, body=body).body
+    assert len(found["embeddings"]) == 2
 
 
 def lists_services():

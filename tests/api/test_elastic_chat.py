@@ -1,0 +1,265 @@
+"""Elasticsearch's face of chats: bodies, chunks, whole answers, and errors in their own form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asgi import Told, post
+from world import CHAT, COMPLETION, EMBEDDING, SECRET, Arrived, World, body, hugging_face, json_reply, openai
+
+SERVICES = Path(__file__).parent.parent / "services"
+ASKED = {"messages": [{"role": "user", "content": "Hi"}]}
+PARSER = "[UnifiedCompletionRequestBody]"
+MakeWorld = Callable[..., World]
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """A world with an endpoint for each of: chats `chat`, completions `c`, embeddings `e`."""
+    made = make_world(validate=False)
+    made.create("chat", CHAT, openai())
+    made.create("c", COMPLETION, openai())
+    made.create("e", EMBEDDING, hugging_face())
+    return made
+
+
+def error(told: Told) -> dict[str, Any]:
+    """The error that is told, and nothing beside it."""
+    assert list(told.json) == ["error"]
+    return told.json["error"]
+
+
+def refused(message: str, kind: str, code: str = "bad_request") -> dict[str, Any]:
+    return {"code": code, "message": message, "type": kind}
+
+
+def replayed(name: str) -> bytes:
+    return (SERVICES / name).read_bytes()
+
+
+def test_a_whole_answer_is_one_object(world: World) -> None:
+    """Without `_stream` the answer is OpenAI's object, with its tool calls and its cost."""
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    reply = {
+        "id": "1", "model": "m-1", "object": "chat.completion",
+        "choices": [{"index": 0, "message": {"content": None, "tool_calls": [call]}, "finish_reason": "tool_calls"}],
+        "usage": {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9,
+                  "prompt_tokens_details": {"cached_tokens": 4}},
+    }  # fmt: skip
+    world.provider.answer = lambda _: json_reply(reply)
+    for path in ("/_inference/chat_completion/chat", "/_inference/chat"):
+        told = post(world, path, ASKED)
+        assert (told.status, told.headers["content-type"]) == (200, "application/json")
+        assert told.json == {
+            "id": "1",
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": None, "tool_calls": [call]},
+                    "finish_reason": "tool_calls",
+                }
+            ],
+            "model": "m-1",
+            "object": "chat.completion",
+            "usage": {
+                "completion_tokens": 2,
+                "prompt_tokens": 7,
+                "total_tokens": 9,
+                "prompt_tokens_details": {"cached_tokens": 4},
+            },
+        }
+
+
+def test_a_stream_is_openais_chunks_without_a_wrapper(world: World) -> None:
+    """One event for each chunk, with neither a byte-order mark nor null members; the cost last, before `[DONE]`."""
+    world.provider.answer = lambda _: Arrived(200, [replayed("openai/completion_stream.sse")])
+    for path in ("/_inference/chat_completion/chat/_stream", "/_inference/chat/_stream"):
+        told = post(world, path, ASKED)
+        assert (told.status, told.headers["content-type"]) == (200, "text/event-stream")
+        assert [name for name, _ in told.events] == ["message"] * 6
+        *chunks, last, done = [data for _, data in told.events]
+        head = {"id": "chatcmpl-123", "model": "gpt-4o-mini", "object": "chat.completion.chunk"}
+        said = ({"role": "assistant", "content": ""}, {"content": "Hello"}, {"content": " w\u00f6rld\u2028!"})
+        wanted = [{**head, "choices": [{"delta": delta, "index": 0}]} for delta in said]
+        wanted.append({**head, "choices": [{"delta": {}, "finish_reason": "stop", "index": 0}]})
+        assert chunks == wanted
+        assert list(chunks[0]) == ["id", "choices", "model", "object"]
+        details = {"prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 3}}
+        cost = {"completion_tokens": 10, "prompt_tokens": 19, "total_tokens": 29, **details}
+        assert last == {**head, "choices": [], "usage": cost}
+        assert done == "[DONE]"
+    assert b"null" not in told.body
+
+
+def test_all_that_a_body_may_say_is_sent_on(world: World) -> None:
+    """Every member goes to the provider, the model in place of the endpoint's, the effort under its name."""
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    said = {
+        **ASKED, "model": "other", "max_completion_tokens": 9, "stop": ["a", "b"], "temperature": 1, "top_p": 0.5,
+        "tools": [tool], "tool_choice": "required",
+    }  # fmt: skip
+    thinking = {"effort": "low", "summary": "auto", "enabled": True, "exclude": False}
+    assert post(world, "/_inference/chat", {**said, "reasoning": thinking}).status == 200
+    wanted = {**said, "reasoning_effort": "low", "n": 1, "stream": False}
+    assert body(world.provider.calls[-1]) == wanted
+    assert post(world, "/_inference/chat", {**ASKED, "stop": "end", "tools": [], "model": None}).status == 200
+    assert body(world.provider.calls[-1]) == {**ASKED, "stop": ["end"], "model": "m", "n": 1, "stream": False}
+
+
+WRONG: list[tuple[Any, str, str]] = [
+    (b"", "parse_exception", "request body is required"),
+    (b"[]", "x_content_parse_exception", "[1:1] the body must be a JSON object"),
+    ({}, "illegal_argument_exception", "Required [messages]"),
+    ({"model": "m"}, "illegal_argument_exception", "Required [messages]"),
+    (
+        {"messages": None}, "action_request_validation_exception",
+        "Validation Failed: 1: Field [messages] cannot be null;",
+    ),
+    (
+        {"messages": []}, "action_request_validation_exception",
+        "Validation Failed: 1: Field [messages] cannot be an empty array;",
+    ),
+    ({**ASKED, "nope": 1}, "x_content_parse_exception", f"[1:51] {PARSER} unknown field [nope]"),
+    ({**ASKED, "task_settings": {}}, "x_content_parse_exception", f"[1:51] {PARSER} unknown field [task_settings]"),
+    ({**ASKED, "input": "x"}, "x_content_parse_exception", f"[1:51] {PARSER} unknown field [input]"),
+    (
+        {**ASKED, "stop": 1}, "x_content_parse_exception",
+        f"[1:51] {PARSER} stop doesn't support values of type: VALUE_NUMBER",
+    ),
+    (
+        {**ASKED, "stop": [1]}, "x_content_parse_exception",
+        f"[1:51] {PARSER} failed to parse field [stop]: every entry must be a string",
+    ),
+    (
+        {**ASKED, "temperature": True}, "x_content_parse_exception",
+        f"[1:51] {PARSER} temperature doesn't support values of type: VALUE_BOOLEAN",
+    ),
+    (
+        {**ASKED, "max_completion_tokens": 0}, "illegal_argument_exception",
+        "Field [max_completion_tokens] must be a positive long, but was [0]",
+    ),
+    ({**ASKED, "reasoning": {"x": 1}}, "x_content_parse_exception", f"[1:65] {PARSER} [reasoning] unknown field [x]"),
+    (
+        {**ASKED, "reasoning": {"effort": "huge"}}, "status_exception",
+        "Unrecognized value [huge] of [reasoning.effort], must be one of [xhigh, high, medium, low, minimal, none]",
+    ),
+    (
+        {**ASKED, "reasoning": {"effort": "low", "enabled": 1}}, "status_exception",
+        "Unrecognized value [1] of [reasoning.enabled], must be one of [true, false]",
+    ),
+    (
+        {**ASKED, "reasoning": {"exclude": True}}, "status_exception",
+        "A chat completion requires [reasoning.effort] where there is [reasoning]",
+    ),
+    (
+        {"messages": [{"role": "king", "content": "x"}]}, "status_exception",
+        "Unrecognized role [king] in object [message],"
+        " must be one of [developer, system, user, assistant, tool]",
+    ),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "song"}]}]}, "status_exception",
+        "Unrecognized type [song] in object [content], must be one of [text, image_url, file]",
+    ),
+    (
+        {"messages": [{"role": "tool", "content": "x", "tool_call_id": "c"}]}, "status_exception",
+        "Field [tool_call_id] is [c], which no message before it asked for",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "kind", "message"), WRONG, ids=[str(case[0])[:60] for case in WRONG])
+def test_a_wrong_body_is_told_in_the_form_of_chats(world: World, said: Any, kind: str, message: str) -> None:
+    """The error has code, message and type; on a stream it is the one event. Nobody is called."""
+    told = post(world, "/_inference/chat_completion/chat", said)
+    assert (told.status, error(told)) == (400, refused(message, kind))
+    told = post(world, "/_inference/chat_completion/chat/_stream", said)
+    assert (told.status, told.headers["content-type"]) == (400, "text/event-stream")
+    assert told.events == [("error", {"error": refused(message, kind)})]
+    assert world.provider.calls == []
+
+
+def test_an_endpoint_of_another_task_is_told_so(world: World) -> None:
+    """A chat needs an endpoint of chats, and such an endpoint a chat; the texts are Elasticsearch's."""
+    unified = "Incompatible task_type for unified API, the requested type [chat_completion] must be one of"
+    for path in ("/_inference/chat_completion/c", "/_inference/chat_completion/e"):
+        told = post(world, path, ASKED)
+        assert error(told) == refused(f"{unified} [chat_completion]", "status_exception")
+    lost = refused("Inference endpoint not found [none]", "resource_not_found_exception", "not_found")
+    told = post(world, "/_inference/chat_completion/none", ASKED)
+    assert (told.status, error(told)) == (404, lost)
+    told = post(world, "/_inference/completion/chat", {"input": "x"})
+    mismatch = "Incompatible task_type, the requested type [completion] does not match the model type [chat_completion]"
+    assert (told.status, told.json["error"]["reason"]) == (400, mismatch)
+    hint = (
+        "Inference entity [chat] does not support task type [chat_completion] for inference, the task type must be one"
+        " of [text_embedding, embedding, completion]. The task type for the inference entity is chat_completion, please"
+        " use the _inference/chat_completion/chat/_stream URL."
+    )
+    assert error(post(world, "/_inference/chat", {"input": "x"})) == refused(hint, "status_exception")
+    told = post(world, "/_inference/chat/_stream", {"input": "x"})
+    assert told.events == [("error", {"error": refused(hint, "status_exception")})]
+
+
+def test_a_provider_that_refuses_is_quoted_in_the_form_of_chats(world: World) -> None:
+    """Type, code and parameter are the provider's where it has some; without them they are ours."""
+    said = {"message": f"too long, {SECRET}", "type": "invalid_request_error", "param": "messages", "code": "length"}
+    reason = "Received a bad request status code for request from inference entity id [chat] status [400]"
+    world.provider.answer = lambda _: json_reply({"error": said}, 400)
+    wanted = {**said, "message": f"{reason}. Error message: [too long, ***]"}
+    assert error(post(world, "/_inference/chat", ASKED)) == wanted
+    told = post(world, "/_inference/chat/_stream", ASKED)
+    assert (told.status, told.events) == (400, [("error", {"error": wanted})])
+    world.provider.answer = lambda _: json_reply({"error": {**said, "code": None, "param": None}}, 400)
+    assert list(error(post(world, "/_inference/chat", ASKED))) == ["message", "type"]
+    world.provider.answer = lambda _: json_reply({}, 502)
+    told = post(world, "/_inference/chat/_stream", ASKED)
+    assert (told.status, told.events[0][1]["error"]["code"]) == (400, "bad_request")
+
+
+def ends(name: str) -> list[tuple[bytes, bool]]:
+    """Every beginning of a recorded stream that ends with an event, and whether it holds a finish."""
+    pieces = replayed(name).split(b"\n\n")
+    begun = [b"\n\n".join(pieces[:count]) + b"\n\n" if count else b"" for count in range(len(pieces))]
+    return [(each, b'"finish_reason":"' in each or b"[DONE]" in each) for each in begun]
+
+
+FAULTS = [b"", b"data: {not json}\n\n", b'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n']
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", ["openai/completion_stream.sse", "hugging_face/completion_without_done.sse"])
+def test_a_stream_that_breaks_at_any_event_ends_with_an_error_and_no_done(
+    world: World, name: str, fault: bytes
+) -> None:
+    """What came before is handed on; then comes one error in the form of chats, and nothing more."""
+    for begun, finished in ends(name):
+        if (finished and not fault) or b"[DONE]" in begun:
+            continue
+        world.provider.answer = lambda _, begun=begun: Arrived(200, [begun, fault])
+        told = post(world, "/_inference/chat/_stream", ASKED)
+        assert b"[DONE]" not in told.body
+        *before, (sort, last) = told.events
+        assert all(kind == "message" and data["object"] == "chat.completion.chunk" for kind, data in before)
+        assert (sort, list(last)) == ("error", ["error"])
+        assert {"message", "type"} <= set(last["error"])
+        assert (told.status == 200) == bool(before)
+
+
+def test_a_stream_without_done_ends_well(world: World) -> None:
+    """Servers that close after the finish reason have said all; the cost that came with it is told after it."""
+    world.provider.answer = lambda _: Arrived(200, [replayed("hugging_face/completion_without_done.sse")])
+    told = post(world, "/_inference/chat/_stream", ASKED)
+    assert told.events[-1] == ("message", "[DONE]")
+    assert told.events[-2][1]["choices"] == []
+    assert told.events[-3][1]["choices"][0]["finish_reason"] == "length"
+
+
+def test_what_a_server_does_not_tell_is_left_out(world: World) -> None:
+    """A chunk of a server without ids and models has neither."""
+    said = b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n'
+    world.provider.answer = lambda _: Arrived(200, [said])
+    told = post(world, "/_inference/chat/_stream", ASKED)
+    assert all(set(data) == {"choices", "object"} for _, data in told.events[:-1])
