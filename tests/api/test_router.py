@@ -1,67 +1,28 @@
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from asgi import Application
 from hypothesis import given
 from hypothesis import strategies as st
 from world import EMBEDDING, World, openai
 
 from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.face import Route
-from inferpoint.api.server import Entrance, Router, Server
+from inferpoint.api.server import Router
 
 ROUTER = Router(FACE.routes)
 
 
-class Told:
-    """What an application sent."""
-
-    def __init__(self, messages: list[Mapping[str, Any]]) -> None:
-        self.status: int = messages[0]["status"]
-        self.headers = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
-        self.body = b"".join(message.get("body", b"") for message in messages[1:])
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-Ask = Callable[..., Told]
-
-
 @pytest.fixture
-def ask(make_world: Callable[..., World]) -> Ask:
+def ask(make_world: Callable[..., World]) -> Application:
     """Asks a server, without a network between."""
     world = make_world(validate=False)
     world.create("e", EMBEDDING, openai())
-    server = Server(world.engine, [FACE], (), Entrance(guarded=True, max_body_bytes=1000), world.telemetry, world.clock)
-
-    def send(
-        method: str, path: str, body: bytes = b"", query: str = "", headers: Mapping[str, str] | None = None
-    ) -> Told:
-        sent: list[Mapping[str, Any]] = []
-        given = {"host": "localhost", "content-length": str(len(body)), **(headers or {})}
-        scope = {
-            "type": "http", "method": method, "raw_path": path.encode(), "query_string": query.encode(),
-            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in given.items()],
-        }  # fmt: skip
-        asked = [{"type": "http.request", "body": body}]
-
-        async def receive() -> Mapping[str, Any]:
-            return asked.pop() if asked else await asyncio.get_running_loop().create_future()
-
-        async def keep(message: Mapping[str, Any]) -> None:
-            sent.append(message)
-
-        world.run(server(scope, receive, keep))
-        return Told(sent)
-
-    return send
+    return Application(world, most=1000)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +68,7 @@ def test_any_name_is_a_name(name: str) -> None:
     assert found.names == {"inference_id": name}
 
 
-def test_percent_encoded_segments_are_decoded_once(ask: Ask) -> None:
+def test_percent_encoded_segments_are_decoded_once(ask: Application) -> None:
     """An encoded slash is part of a name, an encoded name is the name, and an encoding of an encoding is itself."""
     assert ask("GET", "/_inference/%65").json["endpoints"][0]["inference_id"] == "e"
     assert ask("GET", "/%5Finference/_all").status == 200
@@ -117,12 +78,12 @@ def test_percent_encoded_segments_are_decoded_once(ask: Ask) -> None:
     assert ask("GET", "/_inference/%FF%").status == 404
 
 
-def test_empty_segments_are_passed_over(ask: Ask) -> None:
+def test_empty_segments_are_passed_over(ask: Application) -> None:
     """A slash too many changes nothing."""
     assert ask("GET", "//_inference//e/").json["endpoints"][0]["inference_id"] == "e"
 
 
-def test_a_path_that_is_none_and_a_method_that_is_none(ask: Ask) -> None:
+def test_a_path_that_is_none_and_a_method_that_is_none(ask: Application) -> None:
     """404 and 405 have Elasticsearch's form, and a 405 says what is allowed."""
     found = ask("GET", "/nowhere")
     assert (found.status, found.json) == (
@@ -134,14 +95,14 @@ def test_a_path_that_is_none_and_a_method_that_is_none(ask: Ask) -> None:
     assert found.json["error"].startswith("Incorrect HTTP method for uri [/_inference/e] and method [PATCH]")
 
 
-def test_head_is_get_without_a_body(ask: Ask) -> None:
+def test_head_is_get_without_a_body(ask: Application) -> None:
     """HEAD has GET's status and headers."""
     get, head = ask("GET", "/"), ask("HEAD", "/")
     assert (head.status, head.body, head.headers["content-length"]) == (200, b"", get.headers["content-length"])
 
 
 @pytest.mark.parametrize("query", ["pretty=maybe", "pretty=maybe&error_trace=x", "human=1", "error_trace=no"])
-def test_a_flag_that_is_none_is_an_answer(ask: Ask, query: str) -> None:
+def test_a_flag_that_is_none_is_an_answer(ask: Application, query: str) -> None:
     """A wrong flag is a 400 in JSON on every path, and no path fails to answer it."""
     found = ask("GET", "/_inference/e", query=query)
     assert (found.status, found.json["error"]["type"]) == (400, "illegal_argument_exception")
@@ -150,19 +111,19 @@ def test_a_flag_that_is_none_is_an_answer(ask: Ask, query: str) -> None:
     assert ask("GET", "/", query=query, headers={"host": "evil.test"}).status == 403
 
 
-def test_a_filter_is_applied_to_errors_too(ask: Ask) -> None:
+def test_a_filter_is_applied_to_errors_too(ask: Application) -> None:
     """`filter_path` holds for every answer of JSON."""
     assert ask("GET", "/_inference/none", query="filter_path=status").json == {"status": 404}
     assert ask("GET", "/nowhere", query="filter_path=-error&pretty").body == b'{\n  "status": 404\n}\n'
 
 
-def test_a_body_that_is_too_large_is_a_413_and_closes(ask: Ask) -> None:
+def test_a_body_that_is_too_large_is_a_413_and_closes(ask: Application) -> None:
     """What was not read is not taken for the next request."""
     found = ask("PUT", "/_inference/x", b"x" * 1001)
     assert (found.status, found.headers["connection"]) == (413, "close")
 
 
-def test_every_answer_has_an_id_of_its_own(ask: Ask) -> None:
+def test_every_answer_has_an_id_of_its_own(ask: Application) -> None:
     """Two requests can be told from each other in the log."""
     assert ask("GET", "/").headers["x-request-id"] != ask("GET", "/").headers["x-request-id"]
     assert ask("GET", "/", headers={"x-opaque-id": "mine"}).headers["x-opaque-id"] == "mine"

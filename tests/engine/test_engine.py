@@ -364,8 +364,8 @@ def test_a_stream_without_a_reader_is_refused(ready: World) -> None:
         "Streaming is not allowed for service [openai] and task [text_embedding]."
         " Supported tasks: [completion,chat_completion]",
     )
-    ready.create("h", EMBEDDING, hugging_face())
-    assert told(ready.stream("h")[0])[2] == "Streaming is not allowed for service [hugging_face]."
+    ready.create("l", EMBEDDING, elasticsearch())
+    assert told(ready.stream("l")[0])[2] == "Streaming is not allowed for service [elasticsearch]."
 
 
 def test_who_leaves_a_stream_closes_it(ready: World) -> None:

@@ -50,7 +50,7 @@ CALLS_AT_ONCE = 8
 _INPUTS: Mapping[TaskType, type[Any] | tuple[type[Any], ...]] = {
     TaskType.TEXT_EMBEDDING: (tuple, Tokens),
     TaskType.SPARSE_EMBEDDING: tuple,
-    TaskType.EMBEDDING: tuple,
+    TaskType.EMBEDDING: (tuple, Tokens),
     TaskType.RERANK: Documents,
     TaskType.COMPLETION: tuple,
     TaskType.CHAT_COMPLETION: Conversation,
