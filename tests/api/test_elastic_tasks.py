@@ -59,8 +59,8 @@ def test_documents_and_queries_may_be_objects(world: World) -> None:
     """An object of the type text is its value; one alone is a list of one."""
     world.provider.answer = ranks
     text = {"type": "text", "value": "a"}
-    for given, wanted in (("a", ["a"]), (text, ["a"]), ([text, "b"], ["a", "b"])):
-        assert post(world, "/_inference/r", {"input": given, "query": {**text, "format": "text"}}).status == 200
+    for said, wanted in (("a", ["a"]), (text, ["a"]), ([text, "b"], ["a", "b"])):
+        assert post(world, "/_inference/r", {"input": said, "query": {**text, "format": "text"}}).status == 200
         assert body(world.provider.calls[-1]) == {"query": "a", "texts": wanted}
 
 
