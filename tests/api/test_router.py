@@ -129,7 +129,7 @@ def test_every_answer_has_an_id_of_its_own(ask: Application) -> None:
     assert ask("GET", "/", headers={"x-opaque-id": "mine"}).headers["x-opaque-id"] == "mine"
 
 
-def test_a_wrong_path_is_told_before_a_missing_body(ask: Ask) -> None:
+def test_a_wrong_path_is_told_before_a_missing_body(ask: Application) -> None:
     """Elasticsearch's order: the task type of the path, then whether there is a body, then what is in it."""
     for path in ("/_inference/nothing/x", "/_inference/nothing/x/_update"):
         assert ask("PUT", path).json["error"]["reason"] == "Unknown task_type [nothing]"
@@ -138,7 +138,7 @@ def test_a_wrong_path_is_told_before_a_missing_body(ask: Ask) -> None:
         assert "Invalid inference_id; 'UPPER'" in ask("PUT", path, b"{}").json["error"]["reason"]
 
 
-def test_an_update_has_a_timeout(ask: Ask) -> None:
+def test_an_update_has_a_timeout(ask: Application) -> None:
     """The parameter is read, and not passed over."""
     found = ask("PUT", "/_inference/e/_update", b'{"task_settings": {"user": "u"}}', "timeout=soon")
     assert found.status == 400
