@@ -303,7 +303,7 @@ def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
 def chat_only(resolved: Resolved) -> InferenceError:
     """What is told to whoever sends plain input to an endpoint of chats."""
     inference_id = resolved.endpoint.inference_id
-    plain = ", ".join(kind for kind in resolved.service.tasks if _INPUTS[kind] is tuple)
+    plain = ", ".join(kind for kind in resolved.service.tasks if issubclass(tuple, _INPUTS[kind]))
     return invalid(
         f"Inference entity [{inference_id}] does not support task type [{TaskType.CHAT_COMPLETION}] for inference,"
         f" the task type must be one of [{plain}]. The task type for the inference entity is chat_completion,"
