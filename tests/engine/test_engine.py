@@ -361,7 +361,8 @@ def test_a_stream_without_a_reader_is_refused(ready: World) -> None:
     assert told(ready.stream("e")[0]) == (
         405,
         STATUS,
-        "Streaming is not allowed for service [openai] and task [text_embedding]. Supported tasks: [completion,chat_completion]",
+        "Streaming is not allowed for service [openai] and task [text_embedding]."
+        " Supported tasks: [completion,chat_completion]",
     )
     ready.create("h", EMBEDDING, hugging_face())
     assert told(ready.stream("h")[0])[2] == "Streaming is not allowed for service [hugging_face]."
