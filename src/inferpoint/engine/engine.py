@@ -126,6 +126,7 @@ class Engine:
         if request.cutting is not None and not (stored.embeds and isinstance(request.input, tuple)):
             raise invalid(f"Inputs cannot be chunked for task type [{stored}]")
         _refuse_input_type(resolved, request.input_type)
+        resolved = _with_model(resolved, request)
         return _with_options(resolved, request.options) if request.options else resolved
 
     def _timed(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
@@ -287,6 +288,15 @@ def _refuse_other_type(kind: TaskType | None, stored: TaskType) -> None:
     if kind is TaskType.CHAT_COMPLETION:
         raise invalid(f"Incompatible task_type for unified API, the requested type [{kind}] must be one of [{kind}]")
     raise invalid(f"Incompatible task_type, the requested type [{kind}] does not match the model type [{stored}]")
+
+
+def _with_model(resolved: Resolved, request: InferenceRequest) -> Resolved:
+    """The endpoint with the model that a chat asks for, where the service says how."""
+    model = request.input.model if isinstance(request.input, Conversation) else None
+    if model is None or resolved.task.with_model is None:
+        return resolved
+    called = resolved.task.with_model(resolved.endpoint.settings, model)
+    return replace(resolved, endpoint=replace(resolved.endpoint, settings=called))
 
 
 def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:

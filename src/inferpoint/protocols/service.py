@@ -122,12 +122,13 @@ class Task(Generic[S, O]):
 
     `label` names it in errors ("OpenAI embeddings"). `check` raises when settings and options, each right by itself,
     contradict each other; `warnings` says what is taken but not wise. `encode` makes the call, `decode` reads the whole
-    reply, `reader` a streamed one; without a reader the task does not stream. `default_rate` is in requests a minute;
-    without one it is not limited. Calls of equal `rate_group` share one queue. `similarity` is how its vectors compare.
-    `input_types` are those that its wire carries, beyond `search` and `ingest`, which every embedding takes. `phrases`
-    say what a provider's status means, with `{url}` and the reply's headers to fill in. `retried` are the statuses that
-    are worth another try. `encode_tokens` makes the call of inputs that are tokens already; without it they are made
-    texts again.
+    reply, `reader` a streamed one; without a reader the task does not stream. `with_model` is the settings with the
+    model that a chat asks for in place of theirs: of its queue, and for who reads the answer. `default_rate` is in
+    requests a minute; without one it is not limited. Calls of equal `rate_group` share one queue. `similarity` is how
+    its vectors compare. `input_types` are those that its wire carries, beyond `search` and `ingest`, which every
+    embedding takes. `phrases` say what a provider's status means, with `{url}` and the reply's headers to fill in.
+    `retried` are the statuses that are worth another try. `encode_tokens` makes the call of inputs that are tokens
+    already; without it they are made texts again.
     """
 
     label: str
@@ -138,6 +139,7 @@ class Task(Generic[S, O]):
     encode: Callable[[InferenceRequest, S, O, str], Call]
     decode: Callable[[Reply, InferenceRequest, S, O], InferenceResult]
     reader: Callable[[S], Reader] | None = None
+    with_model: Callable[[S, str], S] | None = None
     framing: Callable[[], Framing] = ServerSentEvents
     limits: Callable[[S], Limits] = unlimited
     default_rate: Callable[[S], int] | None = None

@@ -90,6 +90,7 @@ COMPLETE = Task(
     encode=encode,
     decode=completion,
     reader=lambda _: replies.Messages(COMPLETIONS),
+    with_model=lambda account, model: replace(account, model_id=model),
     limits=lambda _: Limits(inputs=1),
     default_rate=lambda _: 50,
     rate_group=_group,

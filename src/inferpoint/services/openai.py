@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -187,6 +188,7 @@ CHAT = Task(
     encode=chat,
     decode=completion,
     reader=lambda _: completions.Chunks(COMPLETIONS),
+    with_model=lambda account, model: replace(account, model_id=model),
     default_rate=lambda _: 500,
     rate_group=_group,
     phrases=PHRASES,

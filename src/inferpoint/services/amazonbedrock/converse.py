@@ -292,6 +292,7 @@ COMPLETE = Task(
     encode=encode,
     decode=completion,
     reader=Conversing,
+    with_model=lambda account, model: replace(account, model=model),
     framing=AmazonEventStream,
     limits=lambda _: Limits(inputs=1),
     default_rate=lambda _: account.REQUESTS_A_MINUTE,
