@@ -47,14 +47,15 @@ from inferpoint.runtime.outbound import Outbound, Outgoing
 GENERATING_SECONDS = 120.0
 OTHER_SECONDS = 30.0
 CALLS_AT_ONCE = 8
-_INPUTS: Mapping[TaskType, type[Any] | tuple[type[Any], ...]] = {
-    TaskType.TEXT_EMBEDDING: (tuple, Tokens),
+_INPUTS: Mapping[TaskType, type[Any]] = {
+    TaskType.TEXT_EMBEDDING: tuple,
     TaskType.SPARSE_EMBEDDING: tuple,
-    TaskType.EMBEDDING: (tuple, Tokens),
+    TaskType.EMBEDDING: tuple,
     TaskType.RERANK: Documents,
     TaskType.COMPLETION: tuple,
     TaskType.CHAT_COMPLETION: Conversation,
 }
+_OF_TOKENS = (TaskType.TEXT_EMBEDDING, TaskType.EMBEDDING)
 _EVERYWHERE = frozenset({InputType.INGEST, InputType.SEARCH})
 
 
@@ -290,7 +291,8 @@ def _refuse_other_type(kind: TaskType | None, stored: TaskType) -> None:
 def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
     """An input of the kind that the task takes, and as many as it takes."""
     kind, wanted = resolved.endpoint.task_type, _INPUTS[resolved.endpoint.task_type]
-    if not isinstance(request.input, wanted):
+    tokens_taken = isinstance(request.input, Tokens) and kind in _OF_TOKENS
+    if not (tokens_taken or isinstance(request.input, wanted)):
         if kind is TaskType.CHAT_COMPLETION:
             raise chat_only(resolved)
         raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
