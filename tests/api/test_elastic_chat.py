@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from asgi import Told, post
+from hypothesis import given
+from hypothesis import strategies as st
 from world import CHAT, COMPLETION, EMBEDDING, SECRET, Arrived, World, body, hugging_face, json_reply, openai
 
 SERVICES = Path(__file__).parent.parent / "services"
@@ -219,33 +222,74 @@ def test_a_provider_that_refuses_is_quoted_in_the_form_of_chats(world: World) ->
     assert (told.status, told.events[0][1]["error"]["code"]) == (400, "bad_request")
 
 
-def ends(name: str) -> list[tuple[bytes, bool]]:
-    """Every beginning of a recorded stream that ends with an event, and whether it holds a finish."""
-    pieces = replayed(name).split(b"\n\n")
-    begun = [b"\n\n".join(pieces[:count]) + b"\n\n" if count else b"" for count in range(len(pieces))]
-    return [(each, b'"finish_reason":"' in each or b"[DONE]" in each) for each in begun]
+BEDROCK = {"access_key": "AKIA", "secret_key": SECRET, "region": "us-east-1", "provider": "anthropic", "model": "m"}
+STREAMS: list[tuple[str, dict[str, Any]]] = [
+    ("openai/chat_completion_stream.sse", openai()),
+    ("openai/completion_stream.sse", openai()),
+    ("hugging_face/completion_without_done.sse", hugging_face()),
+    (
+        "anthropic/chat_completion_stream.sse",
+        {
+            "service": "anthropic",
+            "service_settings": {"api_key": SECRET, "model_id": "m"},
+            "task_settings": {"max_tokens": 5},
+        },
+    ),
+    (
+        "amazonbedrock/chat_completion_stream.eventstream",
+        {"service": "amazonbedrock", "service_settings": BEDROCK},
+    ),
+]
+FAULTS = {
+    "cut": b"",
+    "nonsense": b"data: {not json}\n\n",
+    "complaint": b'event: error\ndata: {"type":"error","error":{"message":"overloaded","type":"overloaded_error"}}\n\n',
+}
 
 
-FAULTS = [b"", b"data: {not json}\n\n", b'data: {"error":{"message":"overloaded","type":"server_error"}}\n\n']
+def split(data: bytes) -> list[bytes]:
+    """The events of a recorded stream, as bytes that end with one."""
+    if not data.startswith(b"\0"):
+        return [event + b"\n\n" for event in data.replace(b"\r", b"").split(b"\n\n") if event.strip()]
+    found: list[bytes] = []
+    while data:
+        size = int.from_bytes(data[:4])
+        found.append(data[:size])
+        data = data[size:]
+    return found
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", ["openai/completion_stream.sse", "hugging_face/completion_without_done.sse"])
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(("name", "config"), STREAMS, ids=[name for name, _ in STREAMS])
 def test_a_stream_that_breaks_at_any_event_ends_with_an_error_and_no_done(
-    world: World, name: str, fault: bytes
+    world: World, name: str, config: dict[str, Any], fault: bytes
 ) -> None:
     """What came before is handed on; then comes one error in the form of chats, and nothing more."""
-    for begun, finished in ends(name):
-        if (finished and not fault) or b"[DONE]" in begun:
+    world.create("broken", CHAT, config)
+    events = split(replayed(name))
+    if name.endswith(".eventstream") and fault:
+        fault = events[0][:-1] + b"\0"  # the checksum is wrong
+    broken = 0
+    for count in range(len(events) - 1):
+        pieces = [*events[:count], fault]
+        world.provider.answer = lambda _, pieces=pieces: Arrived(200, pieces)
+        told = post(world, "/_inference/chat_completion/broken/_stream", ASKED)
+        if not fault and told.events[-1] == ("message", "[DONE]"):  # a finish was seen: servers may close then
+            assert b'"finish_reason"' in told.body
             continue
-        world.provider.answer = lambda _, begun=begun: Arrived(200, [begun, fault])
-        told = post(world, "/_inference/chat/_stream", ASKED)
+        broken += 1
         assert b"[DONE]" not in told.body
         *before, (sort, last) = told.events
         assert all(kind == "message" and data["object"] == "chat.completion.chunk" for kind, data in before)
         assert (sort, list(last)) == ("error", ["error"])
         assert {"message", "type"} <= set(last["error"])
+        assert SECRET not in told.body.decode()
         assert (told.status == 200) == bool(before)
+    assert broken >= 3
+    world.provider.answer = lambda _: Arrived(200, events)
+    told = post(world, "/_inference/chat_completion/broken/_stream", ASKED)
+    assert told.events[-1] == ("message", "[DONE]")
+    assert told.events[-2][1]["usage"]["total_tokens"] > 0
 
 
 def test_a_stream_without_done_ends_well(world: World) -> None:
@@ -263,3 +307,57 @@ def test_what_a_server_does_not_tell_is_left_out(world: World) -> None:
     world.provider.answer = lambda _: Arrived(200, [said])
     told = post(world, "/_inference/chat/_stream", ASKED)
     assert all(set(data) == {"choices", "object"} for _, data in told.events[:-1])
+
+
+STRANGE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(
+        st.sampled_from(["type", "text", "role", "content", "function", "name", "effort", "url", "value"]), inner,
+        max_size=3,
+    ),
+    max_leaves=6,
+)  # fmt: skip
+FULL = {
+    "messages": [
+        {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.test/b", "detail": "low"}}]},
+        {"role": "assistant", "content": None, "tool_calls": [
+            {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+        ]},
+        {"role": "tool", "content": "x", "tool_call_id": "c"},
+    ],
+    "tools": [{"type": "function", "function": {"name": "f", "parameters": {}, "strict": True}}],
+    "tool_choice": {"type": "function", "function": {"name": "f"}},
+    "model": "m", "stop": ["x"], "temperature": 1, "top_p": 1, "max_completion_tokens": 1,
+    "reasoning": {"effort": "low", "summary": "auto", "enabled": True},
+}  # fmt: skip
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(each for name, inner in items for each in paths(inner, (*path, name)))]
+
+
+def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
+        return new
+    copied = dict(value) if isinstance(value, dict) else list(value)
+    copied[path[0]] = put(value[path[0]], path[1:], new)
+    return copied
+
+
+@given(path=st.sampled_from(paths(FULL)), new=STRANGE)
+def test_a_body_with_anything_strange_in_it_is_taken_or_refused(world: World, path: Any, new: Any) -> None:
+    """Whatever stands in the place of whatever part of a body, the answer is 200 or 400."""
+    world.provider.answer = lambda _: json_reply(
+        {"choices": [{"index": 0, "message": {"content": "x"}, "finish_reason": "stop"}]}
+    )
+    assert post(world, "/_inference/chat_completion/chat", put(FULL, path, new)).status in (200, 400)
+
+
+@pytest.mark.parametrize("path", paths(FULL), ids=str)
+def test_a_body_may_be_nested_deeply(world: World, path: tuple[Any, ...]) -> None:
+    """However deep a body is, it does not overflow what reads it or what quotes it."""
+    for depth in (400, 900, 5000):
+        marked = json.dumps(put(FULL, path, "<deep>"))
+        deep = marked.replace('"<deep>"', "[" * depth + "]" * depth).encode()
+        assert post(world, "/_inference/chat_completion/chat", deep).status in (200, 400)

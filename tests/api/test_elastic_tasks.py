@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from asgi import post
-from world import COMPLETION, EMBEDDING, World, body, hugging_face, json_reply, openai
+from hypothesis import given
+from hypothesis import strategies as st
+from world import COMPLETION, EMBEDDING, World, body, hugging_face, json_reply, like_openai, openai
 
 from inferpoint.model.endpoint import TaskType
 
@@ -57,8 +59,8 @@ def test_documents_and_queries_may_be_objects(world: World) -> None:
     """An object of the type text is its value; one alone is a list of one."""
     world.provider.answer = ranks
     text = {"type": "text", "value": "a"}
-    for given, wanted in (("a", ["a"]), (text, ["a"]), ([text, "b"], ["a", "b"])):
-        assert post(world, "/_inference/r", {"input": given, "query": {**text, "format": "text"}}).status == 200
+    for said, wanted in (("a", ["a"]), (text, ["a"]), ([text, "b"], ["a", "b"])):
+        assert post(world, "/_inference/r", {"input": said, "query": {**text, "format": "text"}}).status == 200
         assert body(world.provider.calls[-1]) == {"query": "a", "texts": wanted}
 
 
@@ -188,3 +190,35 @@ def test_a_task_that_does_not_stream_says_so(world: World) -> None:
     )
     ((sort, said),) = told.events
     assert (told.status, sort, said["error"]["reason"]) == (405, "error", reason)
+
+
+STRANGE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["text", "image", "base64"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(
+        st.sampled_from(["content", "type", "format", "value"]), inner, max_size=3
+    ),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@given(name=st.sampled_from("rms"), part=st.sampled_from(["input", "query", "top_n", "return_documents"]), new=STRANGE)
+def test_a_body_with_anything_strange_in_it_is_taken_or_refused(world: World, name: str, part: str, new: Any) -> None:
+    """Whatever an input, a query or one of their members is, the answer is 200 or 400."""
+    world.provider.answer = lambda call: (
+        ranks(call) if "texts" in body(call)
+        else like_openai(call) if "input" in body(call)
+        else json_reply([{"a": 1} for _ in body(call)["inputs"]])
+    )  # fmt: skip
+    asked = {"input": "x", "query": "x", part: new} if name == "r" else {"input": new}
+    assert post(world, f"/_inference/{name}", asked).status in (200, 400)
+
+
+@pytest.mark.parametrize("name", "rms")
+def test_a_body_may_be_nested_deeply(world: World, name: str) -> None:
+    """However deep an input is, it does not overflow what reads it or what quotes it."""
+    for depth in (400, 900, 5000):
+        deep = "[" * depth + "]" * depth
+        for form in (deep, f'{{"content": {deep}}}', f'{{"type": {deep}, "value": "x"}}'):
+            for item in (form, f'{{"content": {form}}}'):
+                said = f'{{"input": {item}, "query": "q"}}' if name == "r" else f'{{"input": {item}}}'
+                assert post(world, f"/_inference/{name}", said.encode()).status == 400

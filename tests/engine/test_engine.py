@@ -28,7 +28,16 @@ from world import (
 from inferpoint.engine.batching import estimated_tokens, split
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Reply
-from inferpoint.model.inference import Caller, Embeddings, Finished, InferenceRequest, InputType, Started, Text
+from inferpoint.model.inference import (
+    Caller,
+    Documents,
+    Embeddings,
+    Finished,
+    InferenceRequest,
+    InputType,
+    Started,
+    Text,
+)
 from inferpoint.protocols.service import Limits
 
 STATUS, SETTINGS = "status_exception", "validation_exception"
@@ -80,6 +89,17 @@ def test_inputs_are_split_by_every_limit(limits: Limits, sizes: list[int]) -> No
     batches = split(InferenceRequest(texts), limits)
     assert [len(batch.texts) for batch in batches] == sizes
     assert tuple(text for batch in batches for text in batch.texts) == texts
+
+
+def test_a_ranking_is_never_split() -> None:
+    """More documents than a call takes are refused: scores of two calls need not be comparable."""
+    request = InferenceRequest(Documents("q", ("a", "b", "c")))
+    assert split(request, Limits(inputs=3)) == split(request, Limits(tokens=1)) == [request]
+    assert refused(lambda: split(request, Limits(inputs=2))) == (
+        400,
+        STATUS,
+        "Field [input] has [3] documents, and one call of the provider ranks at most [2]; a ranking cannot be split",
+    )
 
 
 def test_many_calls_are_joined_in_order_with_their_usage(make_world: MakeWorld) -> None:

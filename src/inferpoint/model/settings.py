@@ -176,8 +176,13 @@ def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def as_java(value: Any) -> str:
-    """A JSON value as Java prints it, which is how Elasticsearch's errors quote it; what looks secret is hidden."""
+def as_java(value: Any, depth: int = 50) -> str:
+    """A JSON value as Java prints it, which is how Elasticsearch's errors quote it; what looks secret is hidden.
+
+    What is deeper than *depth* is left out: a caller may nest more than can be followed.
+    """
+    if depth == 0:
+        return "..."
     match value:
         case None:
             return "null"
@@ -185,10 +190,10 @@ def as_java(value: Any) -> str:
             return "true" if value else "false"
         case Mapping():
             items = typing.cast("Mapping[str, Any]", value).items()
-            shown = (f"{k}={HIDDEN if _SECRET_NAME.search(k) else as_java(v)}" for k, v in items)
+            shown = (f"{k}={HIDDEN if _SECRET_NAME.search(k) else as_java(v, depth - 1)}" for k, v in items)
             return "{" + ", ".join(shown) + "}"
         case list() | tuple():
-            return "[" + ", ".join(map(as_java, typing.cast("Sequence[Any]", value))) + "]"
+            return "[" + ", ".join(as_java(each, depth - 1) for each in typing.cast("Sequence[Any]", value)) + "]"
         case _:
             return str(value)
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.inference import Texts
+from inferpoint.model.settings import as_java
 
 _FORMATS: Mapping[str, tuple[str, ...]] = {
     "text": ("text",),
@@ -81,10 +82,10 @@ def _item(value: Any, name: str) -> tuple[str, str]:
         raise _strange(name, "every entry must be a string or an object with [type], [value] and perhaps [format]")
     kind, told = given["type"], given["value"]
     if not isinstance(kind, str) or kind.lower() not in _FORMATS:
-        raise _strange(name, f"[{kind}] is not one of the types [{', '.join(_FORMATS)}]")
+        raise _strange(name, f"[{as_java(kind)}] is not one of the types [{', '.join(_FORMATS)}]")
     formats = _FORMATS[kind.lower()]
     chosen = given.get("format")
-    chosen = formats[0] if chosen is None else str(chosen).lower()
+    chosen = formats[0] if chosen is None else as_java(chosen).lower()
     if chosen not in formats:
         raise invalid(
             f"Data type [{kind.lower()}] does not support data format [{chosen}],"

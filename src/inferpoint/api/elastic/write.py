@@ -57,7 +57,7 @@ def result(inferred: InferenceResult, kind: TaskType) -> Answer:
 def _headers(inferred: InferenceResult) -> dict[str, str]:
     headers: dict[str, str] = {}
     if inferred.usage is not None:
-        headers = {_USED.format(name): str(count) for name, count in asdict(inferred.usage).items() if count}
+        headers = {_USED.format(name): str(count) for name, count in vars(inferred.usage).items() if count}
     if cut := getattr(inferred, "cut", 0):
         headers[CUT_HEADER] = str(cut)
     return headers

@@ -23,6 +23,7 @@ from inferpoint.model.chat import (
     ToolMode,
     ToolUse,
 )
+from inferpoint.model.settings import as_java
 
 Json = Mapping[str, Any]
 
@@ -138,7 +139,9 @@ def _part(value: Any) -> Part:
         case None:
             raise invalid("Field [type] in object [content] is required but was not found")
         case kind:
-            raise invalid(f"Unrecognized type [{kind}] in object [content], must be one of [text, image_url, file]")
+            raise invalid(
+                f"Unrecognized type [{as_java(kind)}] in object [content], must be one of [text, image_url, file]"
+            )
 
 
 def _tool_use(value: Any) -> ToolUse:
@@ -151,7 +154,7 @@ def _tool_use(value: Any) -> ToolUse:
 def _tool(value: Any) -> Tool:
     given = _object(value, "tools", ("type", "function"))
     if (kind := given.get("type", "function")) != "function":
-        raise invalid(f"Unrecognized type [{kind}] in object [tools], must be one of [function]")
+        raise invalid(f"Unrecognized type [{as_java(kind)}] in object [tools], must be one of [function]")
     names = ("name", "description", "parameters", "strict")
     function = _object(_required(given, "function", dict, "tools"), "function", names)
     return Tool(
