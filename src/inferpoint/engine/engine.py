@@ -8,30 +8,26 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from inferpoint.engine import chunked
 from inferpoint.engine.access import MONITOR, allow
 from inferpoint.engine.batching import joined, split
-from inferpoint.engine.endpoints import TASK_SETTINGS, Endpoints, Resolved, refuse_unknown
+from inferpoint.engine.endpoints import Endpoints, Resolved
+from inferpoint.engine.fitting import cannot_stream, fitted
 from inferpoint.engine.grants import Grants
 from inferpoint.engine.lifecycle import Lifecycle
 from inferpoint.engine.reading import Reading
 from inferpoint.engine.refusals import failure, refusal
-from inferpoint.errors import InferenceError, Kind, Subject, invalid
-from inferpoint.model import settings
-from inferpoint.model.chat import Conversation
+from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call
 from inferpoint.model.inference import (
     Caller,
     Cutting,
     Delta,
-    Documents,
     Embeddings,
     InferenceRequest,
     InferenceResult,
-    InputType,
     Previewed,
     SparseEmbeddings,
     Texts,
@@ -47,15 +43,6 @@ from inferpoint.runtime.outbound import Outbound, Outgoing
 GENERATING_SECONDS = 120.0
 OTHER_SECONDS = 30.0
 CALLS_AT_ONCE = 8
-_INPUTS: Mapping[TaskType, type[Any] | tuple[type[Any], ...]] = {
-    TaskType.TEXT_EMBEDDING: (tuple, Tokens),
-    TaskType.SPARSE_EMBEDDING: tuple,
-    TaskType.EMBEDDING: (tuple, Tokens),
-    TaskType.RERANK: Documents,
-    TaskType.COMPLETION: tuple,
-    TaskType.CHAT_COMPLETION: Conversation,
-}
-_EVERYWHERE = frozenset({InputType.INGEST, InputType.SEARCH})
 
 
 @dataclass(frozen=True)
@@ -91,7 +78,7 @@ class Engine:
         """The result in pieces, those together that came together; the timeout is for the first of them."""
         resolved = self._begin(inference_id, request, kind)
         if resolved.task.reader is None:
-            raise _cannot_stream(resolved)
+            raise cannot_stream(resolved)
         request = self._timed(resolved, replace(request, stream=True))
         async with contextlib.aclosing(self._pieces(resolved, request)) as pieces:
             async with _until(resolved, request):
@@ -118,16 +105,8 @@ class Engine:
         return self._endpoints.find(inference_id)
 
     def _begin(self, inference_id: str, request: InferenceRequest, kind: TaskType | None) -> Resolved:
-        """The endpoint with the options of this request, or why it cannot do what is asked."""
-        resolved = self.find(request.caller, inference_id)
-        stored = resolved.endpoint.task_type
-        _refuse_other_type(kind, stored)
-        _refuse_other_input(resolved, request)
-        if request.cutting is not None and not (stored.embeds and isinstance(request.input, tuple)):
-            raise invalid(f"Inputs cannot be chunked for task type [{stored}]")
-        _refuse_input_type(resolved, request.input_type)
-        resolved = _with_model(resolved, request)
-        return _with_options(resolved, request.options) if request.options else resolved
+        """The endpoint as this request wants it, or why it cannot do what is asked."""
+        return fitted(self.find(request.caller, inference_id), request, kind)
 
     def _timed(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
         """*request* with the moment by which to answer it: Elasticsearch's for the task where it says none."""
@@ -265,75 +244,8 @@ def _token_refused(resolved: Resolved, status: int) -> bool:
     return bool(resolved.token) and status == 401
 
 
-def _with_options(resolved: Resolved, given: Mapping[str, Any]) -> Resolved:
-    problems: list[str] = []
-    refuse_unknown(settings.unknown(resolved.task.options, given), resolved.service)
-    options = settings.overlay(resolved.endpoint.options, given, scope=TASK_SETTINGS, problems=problems)
-    if problems:
-        raise invalid(*problems, subject=Subject.SETTINGS)
-    resolved.task.check(resolved.endpoint.settings, options)
-    return replace(resolved, endpoint=replace(resolved.endpoint, options=options))
-
-
 async def _readable(resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
     """*request* with texts in place of tokens, where the service takes no tokens."""
     if not isinstance(request.input, Tokens) or resolved.task.encode_tokens is not None:
         return request
     return replace(request, input=await asyncio.to_thread(tokens.texts, request.input))
-
-
-def _refuse_other_type(kind: TaskType | None, stored: TaskType) -> None:
-    if kind in (None, stored):
-        return
-    if kind is TaskType.CHAT_COMPLETION:
-        raise invalid(f"Incompatible task_type for unified API, the requested type [{kind}] must be one of [{kind}]")
-    raise invalid(f"Incompatible task_type, the requested type [{kind}] does not match the model type [{stored}]")
-
-
-def _with_model(resolved: Resolved, request: InferenceRequest) -> Resolved:
-    """The endpoint with the model that a chat asks for, where the service says how."""
-    model = request.input.model if isinstance(request.input, Conversation) else None
-    if model is None or resolved.task.with_model is None:
-        return resolved
-    called = resolved.task.with_model(resolved.endpoint.settings, model)
-    return replace(resolved, endpoint=replace(resolved.endpoint, settings=called))
-
-
-def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
-    """An input of the kind that the task takes, and as many as it takes."""
-    kind, wanted = resolved.endpoint.task_type, _INPUTS[resolved.endpoint.task_type]
-    if not isinstance(request.input, wanted):
-        if kind is TaskType.CHAT_COMPLETION:
-            raise chat_only(resolved)
-        raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
-    if kind is TaskType.COMPLETION and request.count != 1:
-        raise invalid(f"{resolved.task.label} only accepts 1 input")
-
-
-def chat_only(resolved: Resolved) -> InferenceError:
-    """What is told to whoever sends plain input to an endpoint of chats."""
-    inference_id = resolved.endpoint.inference_id
-    plain = ", ".join(kind for kind in resolved.service.tasks if issubclass(tuple, _INPUTS[kind]))
-    return invalid(
-        f"Inference entity [{inference_id}] does not support task type [{TaskType.CHAT_COMPLETION}] for inference,"
-        f" the task type must be one of [{plain}]. The task type for the inference entity is chat_completion,"
-        f" please use the _inference/chat_completion/{inference_id}/_stream URL."
-    )
-
-
-def _refuse_input_type(resolved: Resolved, input_type: InputType | None) -> None:
-    if input_type is None or input_type in _EVERYWHERE | resolved.task.input_types:
-        return
-    raise invalid(
-        f"Invalid input_type [{input_type}]. The input_type option is not supported by this service",
-        subject=Subject.SETTINGS,
-    )
-
-
-def _cannot_stream(resolved: Resolved) -> InferenceError:
-    streaming = [kind.value for kind, task in resolved.service.tasks.items() if task.reader is not None]
-    problem = f"Streaming is not allowed for service [{resolved.service.name}]"
-    if not streaming:
-        return InferenceError(Kind.UNSUPPORTED, f"{problem}.")
-    kind = resolved.endpoint.task_type
-    return InferenceError(Kind.UNSUPPORTED, f"{problem} and task [{kind}]. Supported tasks: [{','.join(streaming)}]")

@@ -1,0 +1,109 @@
+"""Whether a request fits its endpoint: what may be asked of it, and the endpoint as this request wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from inferpoint.engine.endpoints import TASK_SETTINGS, Resolved, refuse_unknown
+from inferpoint.errors import InferenceError, Kind, Subject, invalid
+from inferpoint.model import settings
+from inferpoint.model.chat import Conversation
+from inferpoint.model.endpoint import TaskType
+from inferpoint.model.inference import Documents, InferenceRequest, InputType, Tokens
+
+_INPUTS: Mapping[TaskType, type[Any]] = {
+    TaskType.TEXT_EMBEDDING: tuple,
+    TaskType.SPARSE_EMBEDDING: tuple,
+    TaskType.EMBEDDING: tuple,
+    TaskType.RERANK: Documents,
+    TaskType.COMPLETION: tuple,
+    TaskType.CHAT_COMPLETION: Conversation,
+}
+_OF_TOKENS = (TaskType.TEXT_EMBEDDING, TaskType.EMBEDDING)
+_EVERYWHERE = frozenset({InputType.INGEST, InputType.SEARCH})
+
+
+def fitted(resolved: Resolved, request: InferenceRequest, kind: TaskType | None) -> Resolved:
+    """*resolved* with the model and the options of *request*; `INVALID` when it cannot do what is asked.
+
+    *kind* is the task type that the caller takes the endpoint to have, if it says so.
+    """
+    stored = resolved.endpoint.task_type
+    _refuse_other_type(kind, stored)
+    _refuse_other_input(resolved, request)
+    if request.cutting is not None and not (stored.embeds and isinstance(request.input, tuple)):
+        raise invalid(f"Inputs cannot be chunked for task type [{stored}]")
+    _refuse_input_type(resolved, request.input_type)
+    resolved = _with_model(resolved, request)
+    return _with_options(resolved, request.options) if request.options else resolved
+
+
+def _with_options(resolved: Resolved, given: Mapping[str, Any]) -> Resolved:
+    problems: list[str] = []
+    refuse_unknown(settings.unknown(resolved.task.options, given), resolved.service)
+    options = settings.overlay(resolved.endpoint.options, given, scope=TASK_SETTINGS, problems=problems)
+    if problems:
+        raise invalid(*problems, subject=Subject.SETTINGS)
+    resolved.task.check(resolved.endpoint.settings, options)
+    return replace(resolved, endpoint=replace(resolved.endpoint, options=options))
+
+
+def _refuse_other_type(kind: TaskType | None, stored: TaskType) -> None:
+    if kind in (None, stored):
+        return
+    if kind is TaskType.CHAT_COMPLETION:
+        raise invalid(f"Incompatible task_type for unified API, the requested type [{kind}] must be one of [{kind}]")
+    raise invalid(f"Incompatible task_type, the requested type [{kind}] does not match the model type [{stored}]")
+
+
+def _with_model(resolved: Resolved, request: InferenceRequest) -> Resolved:
+    """The endpoint with the model that a chat asks for, where the service says how."""
+    model = request.input.model if isinstance(request.input, Conversation) else None
+    if model is None or resolved.task.with_model is None:
+        return resolved
+    called = resolved.task.with_model(resolved.endpoint.settings, model)
+    return replace(resolved, endpoint=replace(resolved.endpoint, settings=called))
+
+
+def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
+    """An input of the kind that the task takes, and as many as it takes."""
+    kind, wanted = resolved.endpoint.task_type, _INPUTS[resolved.endpoint.task_type]
+    tokens_taken = isinstance(request.input, Tokens) and kind in _OF_TOKENS
+    if not (tokens_taken or isinstance(request.input, wanted)):
+        if kind is TaskType.CHAT_COMPLETION:
+            raise chat_only(resolved)
+        raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
+    if kind is TaskType.COMPLETION and request.count != 1:
+        raise invalid(f"{resolved.task.label} only accepts 1 input")
+
+
+def chat_only(resolved: Resolved) -> InferenceError:
+    """What is told to whoever sends plain input to an endpoint of chats."""
+    inference_id = resolved.endpoint.inference_id
+    plain = ", ".join(kind for kind in resolved.service.tasks if issubclass(tuple, _INPUTS[kind]))
+    return invalid(
+        f"Inference entity [{inference_id}] does not support task type [{TaskType.CHAT_COMPLETION}] for inference,"
+        f" the task type must be one of [{plain}]. The task type for the inference entity is chat_completion,"
+        f" please use the _inference/chat_completion/{inference_id}/_stream URL."
+    )
+
+
+def _refuse_input_type(resolved: Resolved, input_type: InputType | None) -> None:
+    if input_type is None or input_type in _EVERYWHERE | resolved.task.input_types:
+        return
+    raise invalid(
+        f"Invalid input_type [{input_type}]. The input_type option is not supported by this service",
+        subject=Subject.SETTINGS,
+    )
+
+
+def cannot_stream(resolved: Resolved) -> InferenceError:
+    """What is told to whoever wants a stream of a task that has none."""
+    streaming = [kind.value for kind, task in resolved.service.tasks.items() if task.reader is not None]
+    problem = f"Streaming is not allowed for service [{resolved.service.name}]"
+    if not streaming:
+        return InferenceError(Kind.UNSUPPORTED, f"{problem}.")
+    kind = resolved.endpoint.task_type
+    return InferenceError(Kind.UNSUPPORTED, f"{problem} and task [{kind}]. Supported tasks: [{','.join(streaming)}]")
