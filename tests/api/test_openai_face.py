@@ -19,6 +19,7 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Reply
 from inferpoint.model.inference import ANONYMOUS
 
+JSON = {"content-type": "application/json"}
 SAID = [{"role": "user", "content": "hi"}]
 Faces = Callable[..., Application]
 
@@ -295,3 +296,15 @@ def test_no_input_is_an_error_of_ours(value: Any) -> None:
         assert _inputs(value)
     except InferenceError as error:
         assert error.kind is Kind.INVALID
+
+
+def test_both_faces_give_the_same_vectors(faces: Faces) -> None:
+    """The numbers of one endpoint are the same bytes through Elasticsearch's face and through OpenAI's."""
+    vector = b"[0.10000000149011612, -1e-07, 3, 0.30]"
+    answer = b'{"data": [{"index": 1, "embedding": [1,2,3,4]}, {"index": 0, "embedding": %b}]}' % vector
+    ask = faces(lambda _: Reply(200, answer))
+    ours = ask("POST", "/_inference/text_embedding/vectors", {"input": ["a", "b"]}, headers=JSON).body
+    theirs = embedded(ask, input=["a", "b"], encoding_format="float").body
+    for told in (ours, theirs):
+        assert told.count(b'"embedding":' + vector) == 1
+        assert told.index(vector) < told.index(b"[1,2,3,4]")

@@ -145,6 +145,7 @@ SERVICES: Mapping[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     "openai": (openai, {"api_key": "k", "model_id": "m"}, {}),
     "anthropic": (anthropic, {"api_key": "k", "model_id": "m"}, {"max_tokens": 100}),
     "amazonbedrock": (amazonbedrock, AWS, {}),
+    "hugging_face": (openai, {"api_key": "k", "url": "https://a.test/v1/chat/completions", "model_id": "m"}, {}),
 }
 
 
