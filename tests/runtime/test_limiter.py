@@ -257,3 +257,18 @@ def test_the_rest_go_as_if_who_left_had_never_come(count: int, leaving: set[int]
 
     staying = [number for number in range(count) if number not in leaving or number == 0]
     assert asyncio.run(main()) == pytest.approx([float(place) for place in range(len(staying))])
+
+
+def test_groups_that_are_idle_are_forgotten() -> None:
+    """Keys that were replaced leave nothing behind; a group that still spaces its calls is kept."""
+
+    async def main() -> None:
+        queue = Queue()
+        for number in range(50):
+            await queue.go(place(rate=600, group=f"old {number}"))
+        await queue.clock.advance(1)
+        await queue.go(place(rate=1, group="slow"))
+        await queue.go(place(group="new"))
+        assert set(queue.limiter._groups) == {"slow", "new"}
+
+    asyncio.run(main())

@@ -61,9 +61,7 @@ class Limiter:
         if place.rate is None:
             return 0.0
         now = self._clock.monotonic()
-        group = self._groups.get(place.group)
-        if group is None:
-            group = self._groups[place.group] = _Group(60 / place.rate, now)
+        group = self._groups.get(place.group) or self._begun(place.group, 60 / place.rate, now)
         if not group.waiting and group.free_at <= now:
             group.free_at = now + group.interval
             return 0.0
@@ -74,6 +72,12 @@ class Limiter:
     def waiting(self) -> int:
         """How many calls wait, over all groups."""
         return sum(len(group.waiting) for group in self._groups.values())
+
+    def _begun(self, name: str, interval: float, now: float) -> _Group:
+        """A new group. One that nobody waits in and that is free is like one that never was: those are forgotten."""
+        self._groups = {name: each for name, each in self._groups.items() if each.waiting or each.free_at > now}
+        group = self._groups[name] = _Group(interval, now)
+        return group
 
     async def _wait(self, group: _Group) -> None:
         turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
