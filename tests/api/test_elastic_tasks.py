@@ -9,7 +9,17 @@ import pytest
 from asgi import post
 from hypothesis import given
 from hypothesis import strategies as st
-from world import COMPLETION, EMBEDDING, World, body, hugging_face, json_reply, like_openai, openai
+from world import (
+    COMPLETION,
+    EMBEDDING,
+    World,
+    body,
+    hugging_face,
+    json_reply,
+    like_openai,
+    like_text_embeddings_inference,
+    openai,
+)
 
 from inferpoint.model.endpoint import TaskType
 
@@ -139,6 +149,35 @@ def test_sparse_vectors_are_weights_of_tokens(world: World) -> None:
     assert told.json == {"sparse_embedding": [{"is_truncated": False, "embedding": {"7": float(n)}} for n in range(70)]}
     assert told.headers["x-inferpoint-input-tokens"] == "3"
     assert len(world.provider.calls) == 3
+
+
+def test_what_was_cut_is_told(world: World) -> None:
+    """Of dense vectors the header counts it, over all calls; a sparse one says it itself, for its 512 tokens."""
+    world.create("e", EMBEDDING, hugging_face({"max_input_tokens": 2}))
+    world.provider.answer = like_text_embeddings_inference
+    told = post(world, "/_inference/e", {"input": ["abcdefg", *["abcdef"] * 40, "abc\U0001f600\U0001f600"]})
+    assert [each["embedding"][0] for each in told.json["text_embedding"]] == [*[6] * 41, 4]
+    assert told.headers["x-inferpoint-truncated"] == "2"
+    told = post(world, "/_inference/e", {"input": "abcdef"})
+    assert "x-inferpoint-truncated" not in told.headers
+    world.provider.answer = lambda call: json_reply([{"a": len(text)} for text in body(call)["inputs"]])
+    told = post(world, "/_inference/s", {"input": ["x" * 1536, "x" * 1537]})
+    assert told.json == {
+        "sparse_embedding": [
+            {"is_truncated": False, "embedding": {"a": 1536.0}},
+            {"is_truncated": True, "embedding": {"a": 1536.0}},
+        ]
+    }
+    assert world.get("s")["service_settings"]["max_input_tokens"] == 512
+
+
+def test_tokens_are_cut_too(make_world: MakeWorld) -> None:
+    """Those of OpenAI's face, that are passed on as they are."""
+    world = make_world(validate=False)
+    world.create("e", EMBEDDING, openai({"max_input_tokens": 2}))
+    told = post(world, "/v1/embeddings", {"model": "e", "input": [[1, 2, 3], [4]]})
+    assert body(world.provider.calls[-1])["input"] == [[1, 2], [4]]
+    assert told.headers["x-inferpoint-truncated"] == "1"
 
 
 def test_sparse_vectors_of_chunks(world: World) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from world import COMPLETION, EMBEDDING, SECRET, World, hugging_face, json_reply, openai, told
+from world import COMPLETION, EMBEDDING, SECRET, World, body, hugging_face, json_reply, openai, told
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
@@ -148,6 +148,15 @@ def test_settings_are_merged_and_null_brings_a_default_back(stored: World) -> No
     assert shown["service_settings"]["rate_limit"] == {"requests_per_minute": 3000}
     assert "organization_id" not in shown["service_settings"]
     assert shown["task_settings"] == {"headers": {"x": "y"}}
+
+
+def test_max_input_tokens_can_be_set_changed_and_taken_away(stored: World) -> None:
+    """What is sent from then on is as long as it says."""
+    for most, length in ((1, 3), (2, 6), (None, 8)):
+        stored.update("e", {"service_settings": {"max_input_tokens": most}})
+        assert stored.get("e")["service_settings"].get("max_input_tokens") == most
+        stored.infer("e", "abcdefgh")
+        assert body(stored.provider.calls[-1])["input"] == ["abcdefgh"[:length]]
 
 
 def test_chunking_settings_are_replaced_as_a_whole(stored: World) -> None:

@@ -318,6 +318,30 @@ def of_chunking() -> list[Case]:
     ]
 
 
+def of_max_input_tokens() -> list[Case]:
+    """A positive integer, of what embeds; sparse vectors have Elasticsearch's own."""
+    name = "max_input_tokens"
+    makes = (openai, hugging_face)
+    found: list[Case] = []
+    for make in makes:
+        found += [
+            (f"{make.__name__}: {name} {value}", EMBEDDING, make({name: value}), SETTINGS, told)
+            for value, told in (
+                (0, positive(name, 0)),
+                (-1, positive(name, -1)),
+                (2**31, of_type(name, "2147483648", "Integer")),
+                ("8", of_type(name, "8", "Integer")),
+                (1.5, of_type(name, "1.5", "Integer")),
+                (True, of_type(name, "true", "Integer")),
+            )
+        ]
+        left = unknown(f"{{{name}=8}}", make.__name__)
+        found.append((f"{make.__name__}: {name} of a completion", COMPLETION, make({name: 8}), STATUS, left))
+    left = unknown(f"{{{name}=8}}", "hugging_face")
+    found.append((f"{name} of sparse vectors", TaskType.SPARSE_EMBEDDING, hugging_face({name: 8}), STATUS, left))
+    return found
+
+
 CASES: list[Case] = [
     *of_every_service(),
     *of_url(),
@@ -360,6 +384,7 @@ CASES: list[Case] = [
     ("dimensions text", EMBEDDING, openai({"dimensions": "128"}), SETTINGS, of_type("dimensions", "128", "Integer")),
     ("dimensions 1.5", EMBEDDING, openai({"dimensions": 1.5}), SETTINGS, of_type("dimensions", "1.5", "Integer")),
     ("dimensions true", EMBEDDING, openai({"dimensions": True}), SETTINGS, of_type("dimensions", "true", "Integer")),
+    *of_max_input_tokens(),
     ("dimensions of a completion", COMPLETION, openai({"dimensions": 5}), STATUS, unknown("{dimensions=5}", "openai")),
     ("similarity", EMBEDDING, openai({"similarity": "near"}), SETTINGS, one_of("similarity", "near", SIMILARITIES)),
     (

@@ -62,7 +62,7 @@ class Resolved:
     def shown(self) -> dict[str, Any]:
         """The endpoint as everybody may see it, in the form of Elasticsearch's GET."""
         endpoint = self.endpoint
-        visible = settings.public(endpoint.settings)
+        visible = {**settings.public(endpoint.settings), **self.task.fixed}
         if endpoint.dimensions is not None:
             visible["dimensions"] = endpoint.dimensions
             if self.task.similarity:

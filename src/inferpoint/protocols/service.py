@@ -128,7 +128,7 @@ class Task(Generic[S, O]):
     its vectors compare. `input_types` are those that its wire carries, beyond `search` and `ingest`, which every
     embedding takes. `phrases` say what a provider's status means, with `{url}` and the reply's headers to fill in.
     `retried` are the statuses that are worth another try. `encode_tokens` makes the call of inputs that are tokens
-    already; without it they are made texts again.
+    already; without it they are made texts again. `fixed` are settings that nobody sets, shown with those that are.
     """
 
     label: str
@@ -149,6 +149,7 @@ class Task(Generic[S, O]):
     phrases: Mapping[int, str] = field(default_factory=dict[int, str])
     retried: frozenset[int] = frozenset({429})
     encode_tokens: Callable[[InferenceRequest, S, O, str], Call] | None = None
+    fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ from typing import Any
 from inferpoint.errors import Subject, invalid
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply, json_call
-from inferpoint.model.inference import Completion, Embeddings, InferenceRequest, Tokens
+from inferpoint.model.inference import Completion, Embeddings, InferenceRequest, Texts, Tokens
 from inferpoint.model.settings import secret, setting, settings
-from inferpoint.protocols import oauth2
+from inferpoint.protocols import oauth2, truncation
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai import completions, messages
 from inferpoint.protocols.openai import embeddings as wire
@@ -60,6 +60,7 @@ class EmbeddingSettings(Account):
         "The length of vectors to ask for; text-embedding-3 models and later.", default=None, at_least=1
     )
     similarity: str | None = setting("How the vectors compare.", default=None, choices=SIMILARITIES)
+    max_input_tokens: int | None = truncation.max_input_tokens()
 
 
 @settings
@@ -111,16 +112,24 @@ def sign(call: Call, account: Account, moment: Moment) -> Call:
 
 def embed(request: InferenceRequest, model: EmbeddingSettings, options: Options, origin: str) -> Call:
     """Vectors are asked for as numbers, which pass through unread; `dimensions` only when the user set it."""
-    given = request.input.inputs if isinstance(request.input, Tokens) else request.texts
-    body: dict[str, Any] = {"input": given, "model": model.model_id, "encoding_format": "float"}
+    given, _ = _cut(request, model)
+    inputs = given.inputs if isinstance(given, Tokens) else given
+    body: dict[str, Any] = {"input": inputs, "model": model.model_id, "encoding_format": "float"}
     if model.dimensions is not None:
         body["dimensions"] = model.dimensions
     return _call(model.url or f"{origin}/embeddings", body, options)
 
 
-def embeddings(reply: Reply, _request: InferenceRequest, _model: EmbeddingSettings, _options: Options) -> Embeddings:
+def embeddings(reply: Reply, request: InferenceRequest, model: EmbeddingSettings, _options: Options) -> Embeddings:
     """OpenAI's own form."""
-    return wire.embeddings(reply, EMBEDDINGS)
+    _, which = _cut(request, model)
+    return replace(wire.embeddings(reply, EMBEDDINGS), cut=len(which))
+
+
+def _cut(request: InferenceRequest, model: EmbeddingSettings) -> tuple[Texts | Tokens, frozenset[int]]:
+    if isinstance(request.input, Tokens):
+        return truncation.cut_tokens(request.input, model.max_input_tokens)
+    return truncation.cut(request.texts, model.max_input_tokens)
 
 
 def chat(request: InferenceRequest, model: Account, options: Options, origin: str) -> Call:

@@ -76,7 +76,7 @@ class Conversation(msgspec.Struct, frozen=True):
     """One request and its reply.
 
     What is asked stands in `input` (texts), in `query` and `documents`, or in `conversation`, the members of a request
-    in OpenAI's form. `result` is what a whole reply means, with `usage`: `embeddings` (and `cut`), sparse `weights`,
+    in OpenAI's form. `result` is what a whole reply means, with `usage`: `embeddings` or sparse `weights` (and `cut`),
     `ranked` documents (index, score, text), or `choices` (`text`, `reason`, and where there are any `tool_calls` and
     `reasoning`) with `id` and `model`. A conversation with `stream` has `deltas` instead, each a list of its type's
     name and its values. `origin_address` is for a service that was moved.

@@ -219,6 +219,7 @@ def the_reply_means_exactly_what_is_recorded(said: Said) -> None:
             _same("id and model", (found.id, found.model), (wanted.get("id", ""), wanted.get("model", "")))
         case SparseEmbeddings():
             _same("the weights", [dict(weights) for weights, _ in found.weights], wanted.get("weights"))
+            _same("how many inputs were cut", sum(cut for _, cut in found.weights), wanted.get("cut", 0))
         case Ranking():
             _same("the ranking", [[each.index, each.score, each.text] for each in found.ranked], wanted.get("ranked"))
         case _:

@@ -214,6 +214,21 @@ def test_wrong_settings_of_an_embedding(settings: dict[str, Any], problem: str) 
     assert refused(EMBEDDING, config({"provider": "cohere", **settings})) == told
 
 
+@pytest.mark.parametrize("value", [0, -5])
+def test_max_input_tokens_is_positive(value: int) -> None:
+    """Of an embedding; nothing else has it."""
+    problem = f"[service_settings] Invalid value [{value}]. [max_input_tokens] must be a positive integer"
+    told = (400, "validation_exception", f"Validation Failed: 1: {problem};")
+    assert refused(EMBEDDING, config({"provider": "cohere", "max_input_tokens": value})) == told
+
+
+def test_max_input_tokens_can_be_changed() -> None:
+    """And is shown."""
+    made = model(EMBEDDING, {"provider": "cohere", "max_input_tokens": 8})
+    after = updated(made, {"service_settings": {"max_input_tokens": 9}}, largest_chunk=300)
+    assert after.shown()["service_settings"]["max_input_tokens"] == 9
+
+
 def unknown(shown: str) -> str:
     return f"Configuration contains settings [{{{shown}}}] unknown to the [amazonbedrock] service"
 
@@ -227,6 +242,7 @@ def unknown(shown: str) -> str:
         (EMBEDDING, config({"provider": "cohere"}, {"top_k": 5}), unknown("top_k=5")),
         (EMBEDDING, config({"provider": "cohere"}, {"max_new_tokens": 5}), unknown("max_new_tokens=5")),
         (EMBEDDING, config({"provider": "cohere", "dimensions": 5}), unknown("dimensions=5")),
+        (COMPLETION, config({"max_input_tokens": 5}), unknown("max_input_tokens=5")),
         (EMBEDDING, config({"provider": "cohere"}) | {"more": True}, unknown("more=true")),
         (TaskType.RERANK, config({}), "The [amazonbedrock] service does not support task type [rerank]"),
         (COMPLETION, {"service": "amazonbedrock"}, "Missing required field [service_settings]"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -17,7 +17,8 @@ from inferpoint.errors import Subject, invalid
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply, json_call, parse
 from inferpoint.model.inference import Embeddings, InferenceRequest, InputType, Usage
-from inferpoint.protocols import vectors
+from inferpoint.model.settings import settings
+from inferpoint.protocols import truncation, vectors
 from inferpoint.protocols.service import Limits, NoOptions, Task
 from inferpoint.services.amazonbedrock import account
 from inferpoint.services.amazonbedrock.account import Account
@@ -32,6 +33,13 @@ PURPOSES = {
     InputType.CLASSIFICATION: "classification",
     InputType.CLUSTERING: "clustering",
 }
+
+
+@settings
+class EmbeddingSettings(Account):
+    """An embedding model."""
+
+    max_input_tokens: int | None = truncation.max_input_tokens()
 
 
 @dataclass(frozen=True)
@@ -96,20 +104,23 @@ def check(model: Account, _options: NoOptions) -> None:
     account.available(model, TaskType.TEXT_EMBEDDING, tuple(FORMATS))
 
 
-def embed(request: InferenceRequest, model: Account, _options: NoOptions, origin: str) -> Call:
+def embed(request: InferenceRequest, model: EmbeddingSettings, _options: NoOptions, origin: str) -> Call:
     """A call of the model itself."""
-    call = json_call(account.operation(model, origin, "invoke"), FORMATS[model.provider].ask(request))
+    texts, _ = truncation.cut(request.texts, model.max_input_tokens)
+    body = FORMATS[model.provider].ask(replace(request, input=texts))
+    call = json_call(account.operation(model, origin, "invoke"), body)
     return call.with_headers({"accept": "application/json"})
 
 
-def embeddings(reply: Reply, _request: InferenceRequest, model: Account, _options: NoOptions) -> Embeddings:
+def embeddings(reply: Reply, request: InferenceRequest, model: EmbeddingSettings, _options: NoOptions) -> Embeddings:
     """As the provider's models answer."""
-    return FORMATS[model.provider].read(reply)
+    _, which = truncation.cut(request.texts, model.max_input_tokens)
+    return replace(FORMATS[model.provider].read(reply), cut=len(which))
 
 
 EMBED = Task(
     label=EMBEDDINGS,
-    settings=Account,
+    settings=EmbeddingSettings,
     options=NoOptions,
     check=check,
     encode=embed,

@@ -1,0 +1,60 @@
+"""Inputs cut up front to what a model takes, by Elasticsearch's estimate of three UTF-16 units a token."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from inferpoint.model.inference import Texts, Tokens
+from inferpoint.model.settings import setting
+
+I = TypeVar("I", str, tuple[int, ...])  # noqa: E741 - an input, as text or as tokens
+
+UNITS_A_TOKEN = 3
+
+
+def max_input_tokens() -> Any:
+    """The setting of every task whose inputs can be cut."""
+    return setting(
+        "The most tokens an input may have, by estimate; what is longer loses its end.",
+        default=None,
+        at_least=1,
+        updatable=True,
+    )
+
+
+def cut(texts: Texts, tokens: int | None) -> tuple[Texts, frozenset[int]]:
+    """*texts* of no more than about *tokens* tokens each, and the places of those that were cut; None cuts nothing."""
+    return _cut(texts, tokens, lambda text, most: _beginning(text, most * UNITS_A_TOKEN))
+
+
+def cut_tokens(given: Tokens, tokens: int | None) -> tuple[Tokens, frozenset[int]]:
+    """The same for inputs that are tokens already, which nobody needs to estimate."""
+    inputs, which = _cut(given.inputs, tokens, lambda each, most: each[:most])
+    return Tokens(inputs), which
+
+
+def _cut(
+    inputs: tuple[I, ...], tokens: int | None, shorten: Callable[[I, int], I]
+) -> tuple[tuple[I, ...], frozenset[int]]:
+    if tokens is None:
+        return inputs, frozenset()
+    kept = tuple(shorten(each, tokens) for each in inputs)
+    return kept, frozenset(_shorter(kept, inputs))
+
+
+def _shorter(kept: Sequence[Sequence[Any]], given: Sequence[Sequence[Any]]) -> list[int]:
+    return [place for place, (after, before) in enumerate(zip(kept, given, strict=True)) if len(after) < len(before)]
+
+
+def _beginning(text: str, units: int) -> str:
+    """The longest beginning of *text* that has no more than *units*, no code point split."""
+    head = text[:units]
+    if _units(head) <= units:
+        return head
+    return head[: bisect_right(range(len(head) + 1), units, key=lambda length: _units(head[:length])) - 1]
+
+
+def _units(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
