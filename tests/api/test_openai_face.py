@@ -243,6 +243,37 @@ def test_models_are_endpoints(ask: Application) -> None:
     assert (status, error["code"]) == (404, "model_not_found")
 
 
+def test_a_model_may_have_other_names(ask: Application) -> None:
+    ask.world.update("chat", {"aliases": ["gpt-4o", "best"]})
+    ask.world.update("vectors", {"aliases": ["text-embedding-3-small"]})
+    ask.world.update("claude", {"aliases": ["claude-opus"]})
+    ask.world.update("ranks", {"aliases": ["rerank-v3.5"]})
+    listed = [each["id"] for each in ask("GET", "/v1/models").json["data"]]
+    assert listed == [
+        *("chat", "gpt-4o", "best"),
+        *("claude", "claude-opus"),
+        *("ranks", "rerank-v3.5"),
+        "tei",
+        *("vectors", "text-embedding-3-small"),
+    ]
+    found = {"id": "claude-opus", "object": "model", "created": 0, "owned_by": "anthropic"}
+    assert ask("GET", "/v1/models/claude-opus").json == found
+    assert chatted(ask, model="gpt-4o").status == 200
+    assert embedded(ask, model="text-embedding-3-small").json["model"] == "text-embedding-3-small"
+    assert ask("POST", "/v1/messages", {"model": "gpt-4o", "max_tokens": 5, "messages": SAID}).status == 200
+    assert ask("POST", "/_inference/text-embedding-3-small", {"input": "hi"}).status == 200
+    assert ask("GET", "/_inference/gpt-4o").json["endpoints"][0]["inference_id"] == "chat"
+    before = len(ask.world.provider.calls)
+    ask("POST", "/v2/rerank", {"model": "rerank-v3.5", "query": "q", "documents": ["a"]})
+    assert len(ask.world.provider.calls) == before + 1
+
+
+def test_an_alias_is_streamed(faces: Faces) -> None:
+    ask = faces(lambda _: Arrived(200, STREAM))
+    ask.world.update("chat", {"aliases": ["best"]})
+    assert b"[DONE]" in chatted(ask, model="best", stream=True).body
+
+
 def test_what_does_not_exist_is_said_in_the_words_of_its_face(ask: Application) -> None:
     assert ask("POST", "/v1/responses", {}).error[1]["code"] == "unknown_url"
     assert ask("GET", "/v1").error[1]["code"] == "unknown_url"

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sql
+from alembic import command
+from alembic.config import Config
 from sqlalchemy.exc import SQLAlchemyError
 
 from inferpoint.errors import InferenceError, Kind, Subject
@@ -52,6 +54,26 @@ def test_opening_again_changes_nothing(data: Path) -> None:
     second = store.opened(data)
     assert run(second.all()) == [ROW]
     second.close()
+
+
+def test_a_store_of_the_first_revision_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Rows that were written before there were aliases are kept, and have none."""
+    engine = sql.create_engine(f"sqlite:///{tmp_path / 'inferpoint.db'}")
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(store._MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        old = {name: value for name, value in vars(ROW).items() if name != "aliases"}
+        connection.execute(sql.insert(store.ENDPOINTS).values(**old))
+        assert "aliases" not in {each["name"] for each in sql.inspect(connection).get_columns("endpoints")}
+    engine.dispose()
+    kept = store.opened(tmp_path)
+    assert run(kept.all()) == [ROW]
+    named = replace(ROW, aliases=["b", "c"])
+    run(kept.replace(named))
+    assert run(kept.all()) == [named]
+    kept.close()
 
 
 def test_a_store_of_a_newer_version_is_refused(data: Path) -> None:

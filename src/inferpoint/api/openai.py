@@ -1,4 +1,7 @@
-"""OpenAI's API over the same endpoints: `model` is an inference id. https://platform.openai.com/docs/api-reference."""
+"""OpenAI's API over the same endpoints: `model` is an inference id or an alias.
+
+https://platform.openai.com/docs/api-reference.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,10 @@ import msgspec
 from inferpoint.api import fields, repeats
 from inferpoint.api.end_user import USER, asked_for
 from inferpoint.api.face import CUT_HEADER, EVENT_STREAM, Answer, Face, Incoming, Route
-from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.chat import Conversation
-from inferpoint.model.endpoint import TaskType
+from inferpoint.model.endpoint import Endpoint, TaskType
 from inferpoint.model.http import Event
 from inferpoint.model.inference import Completion, Delta, Embeddings, InferenceRequest, Texts, Tokens, Usage
 from inferpoint.protocols import sse, vectors
@@ -86,14 +88,16 @@ async def chat(engine: Engine, incoming: Incoming) -> Answer:
 
 
 async def models(engine: Engine, incoming: Incoming) -> Answer:
-    """`GET /v1/models`: every endpoint, whatever its task."""
-    found = [_model(resolved) for resolved in engine.lifecycle.all(incoming.caller)]
+    """`GET /v1/models`: every endpoint, whatever its task, under each of its names."""
+    every = [resolved.endpoint for resolved in engine.lifecycle.all(incoming.caller)]
+    found = [_model(name, each) for each in every for name in (each.inference_id, *each.aliases)]
     return _json({"object": "list", "data": found})
 
 
 async def model(engine: Engine, incoming: Incoming) -> Answer:
     """`GET /v1/models/{id}`."""
-    return _json(_model(engine.lifecycle.get(incoming.caller, incoming.names["model"])))
+    name = incoming.names["model"]
+    return _json(_model(name, engine.lifecycle.get(incoming.caller, name).endpoint))
 
 
 def _inputs(value: Any) -> Texts | Tokens:
@@ -152,9 +156,8 @@ def _conversation(body: fields.Fields) -> Conversation:
     )
 
 
-def _model(resolved: Resolved) -> dict[str, Any]:
-    endpoint = resolved.endpoint
-    return {"id": endpoint.inference_id, "object": "model", "created": 0, "owned_by": endpoint.service}
+def _model(name: str, endpoint: Endpoint) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": endpoint.service}
 
 
 class _Chunks:

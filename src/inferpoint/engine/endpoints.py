@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import uuid
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from inferpoint import services
 from inferpoint.chunking import settings as chunking
@@ -22,6 +23,7 @@ from inferpoint.storage.vault import Vault
 SERVICE_SETTINGS = "service_settings"
 TASK_SETTINGS = "task_settings"
 CHUNKING_SETTINGS = "chunking_settings"
+ALIASES = "aliases"
 _INFERENCE_ID = re.compile(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9])?")
 
 
@@ -69,7 +71,7 @@ class Resolved:
                 visible["similarity"] = self.task.similarity(endpoint.settings)
         if self.rate is not None:
             visible["rate_limit"] = {"requests_per_minute": self.rate}
-        found = {
+        found: dict[str, Any] = {
             "inference_id": endpoint.inference_id,
             "task_type": endpoint.task_type.value,
             "service": endpoint.service,
@@ -79,6 +81,8 @@ class Resolved:
             found[TASK_SETTINGS] = options
         if endpoint.chunking is not None:
             found[CHUNKING_SETTINGS] = chunking.shown(endpoint.chunking)
+        if endpoint.aliases:
+            found[ALIASES] = list(endpoint.aliases)
         return found
 
 
@@ -90,10 +94,13 @@ class Endpoints:
         self._vault = vault
         self._resolved: dict[str, Resolved] = {}
         self._unusable: dict[str, InferenceError] = {}
+        self._aliased: dict[str, str] = {}  # an alias, and the id of its endpoint
+        self._writing = asyncio.Lock()
 
     async def load(self) -> None:
         """Read the store. An endpoint whose service is gone stays in it and says so; a wrong key raises."""
         for row in await self._store.all():
+            self._aliased.update(dict.fromkeys(row.aliases, row.inference_id))
             secrets = {
                 name: self._vault.open(text, _place(row.inference_id, name)) for name, text in row.secrets.items()
             }
@@ -103,8 +110,12 @@ class Endpoints:
                 problem = f"{error} for inference endpoint [{row.inference_id}]."
                 self._unusable[row.inference_id] = InferenceError(Kind.INTERNAL, problem)
 
-    def find(self, inference_id: str) -> Resolved:
-        """The endpoint called *inference_id*, or `NOT_FOUND`."""
+    def find(self, name: str) -> Resolved:
+        """The endpoint whose id or alias is *name*, or `NOT_FOUND`."""
+        return self.own(self._aliased.get(name, name))
+
+    def own(self, inference_id: str) -> Resolved:
+        """The endpoint of that very id, or `NOT_FOUND`."""
         if resolved := self._resolved.get(inference_id):
             return resolved
         if unusable := self._unusable.get(inference_id):
@@ -120,10 +131,15 @@ class Endpoints:
         return inference_id in self._unusable
 
     def refuse_duplicate(self, inference_id: str) -> None:
-        """`CONFLICT` when there is an endpoint of that id."""
-        if self.exists(inference_id):
-            problem = f"Inference endpoint [{inference_id}] already exists"
-            raise InferenceError(Kind.CONFLICT, problem, subject=Subject.EXISTING)
+        """`CONFLICT` when there is an endpoint of that id or alias."""
+        if self._owner(inference_id) is not None:
+            raise _taken(inference_id)
+
+    def refuse_taken_aliases(self, endpoint: Endpoint) -> None:
+        """`CONFLICT` when an alias of *endpoint* is the id or an alias of another."""
+        for alias in endpoint.aliases:
+            if self._owner(alias) not in (None, endpoint.inference_id):
+                raise _taken(alias)
 
     def all(self, task_type: TaskType | None = None) -> list[Resolved]:
         """Every endpoint, or every one of a task type, by id."""
@@ -131,20 +147,38 @@ class Endpoints:
         return [each for each in found if task_type in (None, each.endpoint.task_type)]
 
     async def add(self, resolved: Resolved) -> None:
-        """Keep a new endpoint."""
-        await self._store.add(self._row(resolved.endpoint))
-        self._resolved[resolved.endpoint.inference_id] = resolved
+        """Keep a new endpoint; `CONFLICT` when one of its names was taken while it was tried."""
+        async with self._writing:
+            self.refuse_duplicate(resolved.endpoint.inference_id)
+            self.refuse_taken_aliases(resolved.endpoint)
+            await self._store.add(self._row(resolved.endpoint))
+            self._keep(resolved)
 
     async def replace(self, resolved: Resolved) -> None:
-        """Keep a changed endpoint."""
-        await self._store.replace(self._row(resolved.endpoint))
-        self._resolved[resolved.endpoint.inference_id] = resolved
+        """Keep a changed endpoint; `CONFLICT` when an alias was taken while it was tried."""
+        async with self._writing:
+            self.refuse_taken_aliases(resolved.endpoint)
+            await self._store.replace(self._row(resolved.endpoint))
+            self._keep(resolved)
 
     async def remove(self, inference_id: str) -> None:
         """Forget an endpoint."""
         await self._store.remove(inference_id)
         self._resolved.pop(inference_id, None)
         self._unusable.pop(inference_id, None)
+        self._name(inference_id, ())
+
+    def _owner(self, name: str) -> str | None:
+        """The id of the endpoint that is called *name* in any way."""
+        return name if self.exists(name) else self._aliased.get(name)
+
+    def _keep(self, resolved: Resolved) -> None:
+        self._resolved[resolved.endpoint.inference_id] = resolved
+        self._name(resolved.endpoint.inference_id, resolved.endpoint.aliases)
+
+    def _name(self, inference_id: str, aliases: Sequence[str]) -> None:
+        others = {alias: owner for alias, owner in self._aliased.items() if owner != inference_id}
+        self._aliased = others | dict.fromkeys(aliases, inference_id)
 
     def _row(self, endpoint: Endpoint) -> StoredEndpoint:
         opened = settings.secrets(endpoint.settings).items()
@@ -158,6 +192,7 @@ class Endpoints:
             chunking=None if endpoint.chunking is None else chunking.shown(endpoint.chunking),
             dimensions=endpoint.dimensions,
             version=endpoint.version,
+            aliases=list(endpoint.aliases),
         )
 
 
@@ -185,19 +220,20 @@ def created(inference_id: str, task_type: TaskType, config: Mapping[str, Any], *
     record = settings.read(task.settings, given, scope=SERVICE_SETTINGS, problems=problems)
     options = settings.read(task.options, wanted, scope=TASK_SETTINGS, problems=problems)
     cut = _chunking(config, task_type, problems, largest_chunk)
+    aliases = _aliases(config, inference_id, problems)
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
-    allowed = ("service", "task_type", SERVICE_SETTINGS, TASK_SETTINGS, CHUNKING_SETTINGS)
+    allowed = ("service", "task_type", SERVICE_SETTINGS, TASK_SETTINGS, CHUNKING_SETTINGS, ALIASES)
     refuse_unknown({name: value for name, value in config.items() if name not in allowed}, service)
     refuse_unknown(settings.unknown(task.settings, given), service)
     refuse_unknown(settings.unknown(task.options, wanted), service)
     task.check(record, options)
-    endpoint = Endpoint(inference_id, task_type, service.name, record, options, cut, _version())
+    endpoint = Endpoint(inference_id, task_type, service.name, record, options, cut, _version(), aliases=aliases)
     return Resolved(endpoint, service, task)
 
 
 def updated(resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int) -> Resolved:
-    """*resolved* with what *config* changes, not yet tried. Chunking settings are replaced, all others merged."""
+    """*resolved* with what *config* changes, not yet tried: chunking settings and aliases replaced, others merged."""
     problems: list[str] = []
     given = section(config, SERVICE_SETTINGS, problems)
     wanted = section(config, TASK_SETTINGS, problems)
@@ -210,10 +246,11 @@ def updated(resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int
     cut = before.chunking
     if config.get(CHUNKING_SETTINGS):
         cut = _chunking(config, before.task_type, problems, largest_chunk)
+    aliases = _aliases(config, before.inference_id, problems) if ALIASES in config else before.aliases
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
     resolved.task.check(record, options)
-    after = replace(before, settings=record, options=options, chunking=cut)
+    after = replace(before, settings=record, options=options, chunking=cut, aliases=aliases)
     return resolved if after == before else replace(resolved, endpoint=replace(after, version=_version()))
 
 
@@ -223,10 +260,7 @@ def section(config: Mapping[str, Any], name: str, problems: list[str]) -> Mappin
     if value is None:
         return {}
     if not isinstance(value, dict):
-        problems.append(
-            f"field [{name}] is not of the expected type."
-            f" The value [{settings.as_java(value)}] cannot be converted to a [Map]"
-        )
+        problems.append(_not_of_type(name, value, "Map"))
         return {}
     return value  # type: ignore[return-value]
 
@@ -255,6 +289,35 @@ def _chunking(config: Mapping[str, Any], task_type: TaskType, problems: list[str
     return chunking.read(given, largest=largest, problems=problems)
 
 
+def _aliases(config: Mapping[str, Any], inference_id: str, problems: list[str]) -> tuple[str, ...]:
+    """The other ids that *config* gives, each once; one of a form that no id has is `INVALID` at once."""
+    given = config.get(ALIASES)
+    if given is None:
+        return ()
+    if not isinstance(given, list):
+        problems.append(_not_of_type(ALIASES, given, "List"))
+        return ()
+    found = cast("list[Any]", given)
+    for alias in found:
+        if not isinstance(alias, str):
+            problems.append(_not_of_type(ALIASES, alias, "String"))
+            return ()
+        check_inference_id(alias)
+        if alias == inference_id:
+            problems.append(f"[{ALIASES}] must not hold the endpoint's own id [{alias}]")
+            return ()
+    return tuple(dict.fromkeys(found))
+
+
+def _not_of_type(name: str, value: Any, wanted: str) -> str:
+    shown = settings.as_java(value)
+    return f"field [{name}] is not of the expected type. The value [{shown}] cannot be converted to a [{wanted}]"
+
+
+def _taken(name: str) -> InferenceError:
+    return InferenceError(Kind.CONFLICT, f"Inference endpoint [{name}] already exists", subject=Subject.EXISTING)
+
+
 def _typed(row: StoredEndpoint, secrets: Mapping[str, str]) -> Resolved:
     """An endpoint as it was stored: settings it no longer knows are passed over, so that no old row is lost."""
     kind = task_type(row.task_type)
@@ -265,7 +328,9 @@ def _typed(row: StoredEndpoint, secrets: Mapping[str, str]) -> Resolved:
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
     cut = None if row.chunking is None else chunking.accept(row.chunking, stored=True)
-    endpoint = Endpoint(row.inference_id, kind, row.service, record, options, cut, row.version, row.dimensions)
+    endpoint = Endpoint(
+        row.inference_id, kind, row.service, record, options, cut, row.version, row.dimensions, tuple(row.aliases)
+    )
     return Resolved(endpoint, service, task)
 
 

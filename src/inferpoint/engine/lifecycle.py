@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from inferpoint.engine.access import MANAGE, MONITOR, allow
-from inferpoint.engine.endpoints import Endpoints, Resolved, check_inference_id, created, updated
+from inferpoint.engine.endpoints import ALIASES, Endpoints, Resolved, check_inference_id, created, updated
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation, said
@@ -46,7 +46,7 @@ class Lifecycle:
         self._changing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def get(self, caller: Caller, inference_id: str, kind: TaskType | None = None) -> Resolved:
-        """One endpoint."""
+        """One endpoint, by its id or an alias."""
         allow(caller, MONITOR, "cluster:monitor/xpack/inference/get")
         resolved = self._endpoints.find(inference_id)
         _refuse_other_type(resolved, kind)
@@ -76,6 +76,7 @@ class Lifecycle:
         draft = created(inference_id, wanted, config, largest_chunk=self._largest_chunk)
         async with self._lock(inference_id):  # of two at once the second finds the first
             self._endpoints.refuse_duplicate(inference_id)
+            self._endpoints.refuse_taken_aliases(draft.endpoint)
             if validate and self._validate:
                 draft = await self._tried(draft, caller, seconds)
             await _written(self._endpoints.add(draft))
@@ -90,7 +91,7 @@ class Lifecycle:
         kind: TaskType | None = None,
         seconds: float | None = None,
     ) -> Resolved:
-        """Change what may be changed, secrets included, after trying it. What changes nothing costs nothing."""
+        """Change what may be changed, secrets included, after trying it. Aliases alone, or no change, cost nothing."""
         allow(caller, MANAGE, "cluster:admin/xpack/inference/update")
         check_inference_id(inference_id)
         wanted = _update_type(kind, config)
@@ -102,7 +103,8 @@ class Lifecycle:
             resolved = self._to_update(inference_id, config, wanted)
             draft = updated(resolved, config, largest_chunk=self._largest_chunk)
             if draft is not resolved:
-                if self._validate:
+                self._endpoints.refuse_taken_aliases(draft.endpoint)
+                if self._validate and not draft.endpoint.same_but_for_names(resolved.endpoint):
                     draft = await self._tried(draft, caller, seconds)
                 await _written(self._endpoints.replace(draft))
         return draft
@@ -114,7 +116,7 @@ class Lifecycle:
         allow(caller, MANAGE, "cluster:admin/xpack/inference/delete")
         async with self._lock(inference_id):
             if not self._endpoints.unusable(inference_id):
-                _refuse_other_type(self._endpoints.find(inference_id), kind)
+                _refuse_other_type(self._endpoints.own(inference_id), kind)
             if not dry_run:
                 await _written(self._endpoints.remove(inference_id))
         return not dry_run
@@ -143,7 +145,7 @@ class Lifecycle:
         if not self._endpoints.exists(inference_id):
             problem = f"The inference endpoint [{inference_id}] does not exist and cannot be updated"
             raise InferenceError(Kind.NOT_FOUND, problem)
-        resolved = self._endpoints.find(inference_id)
+        resolved = self._endpoints.own(inference_id)
         if wanted not in (None, resolved.endpoint.task_type):
             raise invalid("Task type must match the task type of the existing endpoint")
         if config.get("service", resolved.service.name) != resolved.service.name:
@@ -178,10 +180,11 @@ def _update_type(kind: TaskType | None, config: Mapping[str, Any]) -> TaskType |
     """The task type that an update names, once its form is known to be right."""
     if not config:
         raise invalid("Request body is empty")
-    allowed = ("service", "task_type", "service_settings", "task_settings", "chunking_settings")
+    sections = ("service_settings", "task_settings", "chunking_settings")
+    allowed = ("service", "task_type", *sections, ALIASES)
     if extra := {name: value for name, value in config.items() if name not in allowed}:
         raise _not_updatable(extra)
-    for name in allowed[2:]:
+    for name in sections:
         if not isinstance(config.get(name, {}), dict):
             raise invalid(f"Unable to parse [{name}] in the request [{settings.as_java(config)}]")
     if not isinstance(config.get("task_type", ""), str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -69,7 +69,8 @@ class Endpoint:
 
     `settings` and `options` are records of the task's own classes. `chunking` is None where none apply.
     `dimensions` is the length of its vectors as the validation call measured it. `version` is unique for ever: no
-    update, delete or second creation of the same id brings one back, so it can key caches.
+    update, delete or second creation of the same id brings one back, so it can key caches. `aliases` are ids
+    by which it is found as well.
     """
 
     inference_id: str
@@ -80,3 +81,8 @@ class Endpoint:
     chunking: Any
     version: str
     dimensions: int | None = None
+    aliases: tuple[str, ...] = ()
+
+    def same_but_for_names(self, other: Endpoint) -> bool:
+        """Whether nothing but the aliases tells it from *other*, so that a provider sees no difference."""
+        return replace(self, aliases=other.aliases, version=other.version) == other

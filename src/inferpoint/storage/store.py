@@ -7,7 +7,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ ENDPOINTS = sql.Table(
     sql.Column("chunking", sql.JSON(none_as_null=True)),
     sql.Column("dimensions", sql.Integer),
     sql.Column("version", sql.Text, nullable=False, unique=True),
+    sql.Column("aliases", sql.JSON, nullable=False, server_default="[]"),
 )
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -50,6 +51,7 @@ class StoredEndpoint:
     chunking: dict[str, Any] | None
     dimensions: int | None
     version: str
+    aliases: list[str] = field(default_factory=list[str])
 
 
 class Store:
