@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from played import answered, endpoint
 
 from inferpoint import services
 from inferpoint.model.endpoint import TaskType
@@ -222,7 +223,7 @@ def test_every_chunk_that_the_provider_describes_is_read(name: str, kind: TaskTy
 def test_the_example_of_a_document_is_read() -> None:
     """Text Embeddings Inference's own example is an answer."""
     example = document("tei.json")["components"]["schemas"]["EmbedResponse"]["example"]
-    task = services.find("hugging_face").tasks[TaskType.TEXT_EMBEDDING]
-    answer = task.decode(Reply(200, json.dumps(example).encode()), InferenceRequest(("x",)), None, None)
+    resolved = endpoint(TaskType.TEXT_EMBEDDING, "hugging_face", {"api_key": "k", "url": "https://a.test"})
+    answer = answered(resolved, Reply(200, json.dumps(example).encode()), "x")
     assert isinstance(answer, Embeddings)
     assert [bytes(vector) for vector in answer.vectors] == [json.dumps(example[0]).encode()]
