@@ -119,11 +119,7 @@ def test_a_turn_of_tools_becomes_turns_of_their_own() -> None:
             "[messages.0.content.0.cache_control]",
         ),
         (
-            {
-                "messages": [
-                    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "is_error": True}]}
-                ]
-            },
+            {"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "is_error": 1}]}]},
             "[messages.0.content.0.is_error]",
         ),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "[thinking]"),

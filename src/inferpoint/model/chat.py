@@ -54,12 +54,16 @@ class ToolUse:
 
 @dataclass(frozen=True)
 class Message:
-    """One turn. `tool_uses` are the assistant's; `tool_call_id` says which of them a tool's turn answers."""
+    """One turn. `tool_uses` are the assistant's; `tool_call_id` says which of them a tool's turn answers.
+
+    `failed` says that the tool could not do it, and that the turn tells why.
+    """
 
     role: Role
     parts: tuple[Part, ...] = ()
     tool_uses: tuple[ToolUse, ...] = ()
     tool_call_id: str | None = None
+    failed: bool = False
 
     @property
     def text(self) -> str:

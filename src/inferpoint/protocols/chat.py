@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import msgspec
@@ -148,7 +148,7 @@ def _unblank(message: Message) -> Message | None:
     parts = tuple(part for part in message.parts if not _blank(part))
     if not (parts or message.tool_uses or message.tool_call_id is not None):
         return None
-    return Message(message.role, parts, message.tool_uses, message.tool_call_id)
+    return replace(message, parts=parts)
 
 
 def _blank(part: Part) -> bool:

@@ -148,9 +148,9 @@ def _use(block: Fields) -> ToolUse:
 def _result(block: Fields) -> Message:
     called = block.need("tool_use_id", str)
     parts = _texts(block.any("content"), block.name("content")[1:-1])
-    block.refuse("is_error")
+    failed = block.take("is_error", bool) or False
     block.end()
-    return Message(Role.TOOL, parts, tool_call_id=called)
+    return Message(Role.TOOL, parts, tool_call_id=called, failed=failed)
 
 
 def _texts(content: Any, of: str) -> tuple[Part, ...]:

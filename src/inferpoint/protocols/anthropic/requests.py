@@ -60,6 +60,8 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
     blocks = [_block(part) for part in message.parts]
     if message.tool_call_id is not None:
         result: dict[str, Any] = {"type": "tool_result", "tool_use_id": message.tool_call_id}
+        if message.failed:
+            result["is_error"] = True
         return [result | {"content": blocks} if blocks else result]
     if message.role is Role.ASSISTANT and not all(isinstance(part, TextPart) for part in message.parts):
         raise WIRE.cannot("content", "of a message of the role [assistant] can only be text")

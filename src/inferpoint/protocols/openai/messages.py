@@ -184,6 +184,8 @@ def _written_message(message: Message) -> dict[str, Any]:
         found["content"] = texts[0].text
     elif message.parts or not message.tool_uses:
         found["content"] = [_written_part(part) for part in message.parts] if message.parts else ""
+    if message.failed:  # OpenAI has no place for it but the words
+        found["content"] = f"Error: {message.text}"
     if message.tool_uses:
         found["tool_calls"] = [
             {"id": use.id, "type": "function", "function": {"name": use.name, "arguments": use.arguments}}

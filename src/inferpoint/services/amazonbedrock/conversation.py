@@ -25,7 +25,8 @@ from inferpoint.protocols.chat import Wire, parameters, turns
 
 WIRE = Wire("Amazon Bedrock chat completion API")
 WORDS_ONLY = ("amazontitan",)  # Titan's text models know neither tools nor a system's turn nor anything but text
-ONE_AT_A_TIME = ("anthropic",)  # whose own request says it; Converse has no place for it
+CLAUDE = "anthropic"  # the only one of these providers with results of tools that failed
+ONE_AT_A_TIME = (CLAUDE,)  # whose own request says it; Converse has no place for it
 DOCUMENTS = {
     "application/pdf": "pdf",
     "text/csv": "csv",
@@ -49,6 +50,8 @@ def request_body(request: InferenceRequest, provider: str) -> dict[str, Any]:
     conversation, params = request.conversation, WIRE.params(request, _PARAMS)
     if provider in WORDS_ONLY:
         _refuse_more_than_words(conversation, provider)
+    if provider != CLAUDE and any(message.failed for message in conversation.messages):
+        raise WIRE.cannot("is_error", f"is not supported by models of [{provider}]")
     limits = {
         "maxTokens": conversation.max_tokens,
         "temperature": WIRE.within_one("temperature", conversation.temperature),
@@ -87,7 +90,8 @@ class _Messages:
     def _blocks(self, message: Message) -> list[dict[str, Any]]:
         blocks = [self._block(part) for part in message.parts]
         if message.tool_call_id is not None:
-            return [{"toolResult": {"toolUseId": message.tool_call_id, "content": blocks}}]
+            status = {"status": "error"} if message.failed else {}
+            return [{"toolResult": {"toolUseId": message.tool_call_id, "content": blocks, **status}}]
         if message.role is Role.ASSISTANT and not all(isinstance(part, TextPart) for part in message.parts):
             raise WIRE.cannot("content", "of a message of the role [assistant] can only be text")
         uses = [
