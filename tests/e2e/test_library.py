@@ -360,7 +360,8 @@ def test_cancelling_closes_the_connection(provider: Callable[..., Provider]) -> 
 
 
 INTERRUPTED = """
-import inferpoint, sys
+import inferpoint, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a runner in the background hands on that it is ignored
 url, act = sys.argv[1:]
 settings = {"api_key": "k", "model_id": "m", "url": url}
 with inferpoint.connect(validate=False) as ip:
