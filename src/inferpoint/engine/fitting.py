@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from inferpoint.engine.endpoints import TASK_SETTINGS, Resolved, refuse_unknown
+from inferpoint.engine.drafts import refuse_unknown
+from inferpoint.engine.endpoints import TASK_SETTINGS, Resolved
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation

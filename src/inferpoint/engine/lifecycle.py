@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from inferpoint.engine.access import MANAGE, MONITOR, allow
-from inferpoint.engine.endpoints import ALIASES, Endpoints, Resolved, check_inference_id, created, updated
+from inferpoint.engine.drafts import check_inference_id, created, updated
+from inferpoint.engine.endpoints import ALIASES, Endpoints, Resolved
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation, said

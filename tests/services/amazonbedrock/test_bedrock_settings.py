@@ -9,7 +9,8 @@ import pytest
 from bedrock_judge import addresses
 from played import asked, endpoint, refused
 
-from inferpoint.engine.endpoints import Resolved, updated
+from inferpoint.engine.drafts import updated
+from inferpoint.engine.endpoints import Resolved
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 
