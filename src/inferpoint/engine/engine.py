@@ -203,7 +203,7 @@ class Engine:
             sign=sign,
             place=Place(
                 group=resolved.group,
-                rate=resolved.rate,
+                rate=resolved.rate.requests,
                 caller=request.caller,
                 inference_id=endpoint.inference_id,
                 lane=request.input_type,
