@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from world import COMPLETION, EMBEDDING, World, elasticsearch, openai, told
 
+from inferpoint.api.elastic.routes import list_services
+from inferpoint.api.face import Incoming
 from inferpoint.errors import InferenceError
+from inferpoint.model.inference import ANONYMOUS
 from inferpoint.model.quota import Rate
 
 MakeWorld = Callable[..., World]
@@ -129,6 +133,20 @@ def test_all_that_is_wrong_is_said_at_once(untried: World) -> None:
         of_type(TOKENS, "9", "Long"),
         positive(BURST, -1, "integer"),
     )
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "amazonbedrock", "hugging_face"])
+def test_every_limit_is_described(untried: World, name: str) -> None:
+    """`_services` tells of all three, and that the burst is one unless it is set."""
+    asked = Incoming("GET", "/_inference/_services", {}, {}, {}, b"", ANONYMOUS, "r")
+    answer: Any = untried.run(list_services(untried.engine, asked))
+    listed = msgspec.json.decode(answer.body)
+    [found] = [each["configurations"] for each in listed if each["service"] == name]
+    described = {key.partition(".")[2]: each for key, each in found.items() if key.startswith("rate_limit.")}
+    assert described.keys() == {REQUESTS, TOKENS, BURST}
+    assert {each["type"] for each in described.values()} == {"int"}
+    assert not any(each["required"] or each["sensitive"] for each in described.values())
+    assert described[BURST]["default_value"] == 1
 
 
 def test_other_limits_are_another_queue(untried: World) -> None:
