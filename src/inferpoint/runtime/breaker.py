@@ -214,7 +214,7 @@ class Breakers:
 
 
 def address(url: str) -> str:
-    """Where *url* leads, as `scheme://host:port`: without user, path and query. In our own process, its scheme alone."""
+    """Where *url* leads, as `scheme://host:port`, without user, path and query; in our own process its scheme alone."""
     scheme, there, rest = url.partition("://")
     if not there:
         return f"{url.partition(':')[0].lower()}:"

@@ -127,7 +127,7 @@ class _Breakers(Collector):
         self._states = states
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = GaugeMetricFamily("inferpoint_breaker", "1 for the state of each address.", labels=("address", "state"))
+        family = GaugeMetricFamily("inferpoint_breaker", "1 for the state of each address.", None, ("address", "state"))
         for address, state in self._states().items():
             family.add_metric((address, state), 1.0)
         yield family
