@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -218,5 +217,5 @@ def address(url: str) -> str:
     scheme, there, rest = url.partition("://")
     if not there:
         return f"{url.partition(':')[0].lower()}:"
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2].lower()
-    return f"{scheme.lower()}://{authority}"
+    authority = rest.partition("/")[0].partition("?")[0].partition("#")[0]
+    return f"{scheme.lower()}://{authority.rpartition('@')[2].lower()}"

@@ -174,11 +174,11 @@ class Outbound:
             reply = await _read(arriving, whole=whole)
             passage.ended(failed=failed)
         except InferenceError as error:
-            if failed or error.kind is Kind.CUT_OFF:
+            if error.kind is Kind.CUT_OFF:
                 passage.ended(failed=True)
             raise
         except asyncio.CancelledError:
-            if failed or self._was_late(way):
+            if failed or self._was_late(way, call):
                 passage.ended(failed=True)
             raise
         finally:
@@ -198,10 +198,14 @@ class Outbound:
         way.attempts += 1
         way.outgoing.journey.attempts += 1
 
-    def _was_late(self, way: _Way) -> bool:
-        """Whether who waits was let down by the provider, and has not just left."""
+    def _was_late(self, way: _Way, call: Call) -> bool:
+        """Whether who waits was let down by the provider, and has not just left.
+
+        A model in our own process is as late as we are: it is not helped by leaving it alone.
+        """
         now, deadline = self._clock.monotonic(), way.outgoing.deadline()
-        return deadline is not None and now >= deadline - _EARLY_TIMER and now - way.sent >= FAIR_SECONDS
+        passed = deadline is not None and now >= deadline - _EARLY_TIMER
+        return passed and now - way.sent >= FAIR_SECONDS and "://" in call.url
 
     def _after_throttle(self, way: _Way, turn: Turn, reply: Reply) -> bool:
         """Whether to go back to the queue. The pause is for the whole group, so that nobody else finds out alone."""
