@@ -12,6 +12,7 @@ from functools import partial
 from inferpoint.engine import chunked
 from inferpoint.engine.access import MONITOR, allow
 from inferpoint.engine.batching import joined, split
+from inferpoint.engine.caches import Caches
 from inferpoint.engine.endpoints import Endpoints, Resolved
 from inferpoint.engine.fitting import cannot_stream, fitted
 from inferpoint.engine.grants import Grants
@@ -57,14 +58,17 @@ class Policy:
 class Engine:
     """Infers, whole and in pieces. `lifecycle` is where endpoints come from."""
 
-    def __init__(self, endpoints: Endpoints, outbound: Outbound, clock: Clock, policy: Policy) -> None:
+    def __init__(self, endpoints: Endpoints, caches: Caches, outbound: Outbound, clock: Clock, policy: Policy) -> None:
         self._endpoints = endpoints
+        self._caches = caches
         self._outbound = outbound
         self._grants = Grants(outbound, clock)
         self._clock = clock
         self._origins = policy.origins
         self._largest_chunk = policy.largest_chunk
-        self.lifecycle = Lifecycle(endpoints, self._whole, validate=policy.validate, largest_chunk=policy.largest_chunk)
+        self.lifecycle = Lifecycle(
+            endpoints, caches, self._whole, validate=policy.validate, largest_chunk=policy.largest_chunk
+        )
 
     async def infer(
         self, inference_id: str, request: InferenceRequest, kind: TaskType | None = None
