@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -123,5 +124,7 @@ def decoded(value: bytes) -> tuple[Embedding, bool]:
 
 
 def _remove(path: Path) -> None:
+    """Remove a cache's files; those that cannot be are tried again at the next start."""
     for companion in _COMPANIONS:
-        path.with_name(path.name + companion).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.with_name(path.name + companion).unlink()

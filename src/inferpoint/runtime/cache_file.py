@@ -38,7 +38,7 @@ CREATE INDEX IF NOT EXISTS items_by_use ON items (used);
 class CacheFile:
     """Values by their keys in *path*, of which those used least recently go when they take more than *limit* bytes.
 
-    Bytes are those of the file's pages that are in use. Reading and writing have a thread each, so that no reader waits
+    Bytes are those of the file's pages that are in use; what waits to be written takes at most 16 MiB of memory. Reading and writing have a thread each, so that no reader waits
     for a writer. What cannot be read or written switches all of it off, which one line of the log says.
     """
 
@@ -96,7 +96,7 @@ class CacheFile:
         for each in closing:
             await asyncio.wrap_future(each)
         for thread in (self._reader, self._writer):
-            thread.executor.shutdown(wait=False)
+            thread.executor.shutdown()  # it has nothing to do any more, so that this takes no time
 
     def _schedule(self) -> None:
         if not self._scheduled:
