@@ -38,8 +38,9 @@ CREATE INDEX IF NOT EXISTS items_by_use ON items (used);
 class CacheFile:
     """Values by their keys in *path*, of which those used least recently go when they take more than *limit* bytes.
 
-    Bytes are those of the file's pages that are in use; what waits to be written takes at most 16 MiB of memory. Reading and writing have a thread each, so that no reader waits
-    for a writer. What cannot be read or written switches all of it off, which one line of the log says.
+    Bytes are those of the file's pages that are in use; what waits to be written takes at most 16 MiB of memory.
+    Reading and writing have a thread each, so that no reader waits for a writer. What cannot be read or written
+    switches all of it off, which one line of the log says.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
