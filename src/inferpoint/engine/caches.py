@@ -41,7 +41,11 @@ class Caches:
         self._own: dict[str, tuple[Endpoint, Cache]] = {}
 
     def of(self, resolved: Resolved) -> Cache | None:
-        """The cache that *resolved* uses; None where it is off, and while an endpoint is tried."""
+        """The cache that *resolved* uses; None where it is off.
+
+        An endpoint has none of its own before it is kept and after it was changed or deleted. One that is tried finds
+        nothing in the server's, for its version is new.
+        """
         endpoint = resolved.endpoint
         if endpoint.cache is None:
             return self._shared
