@@ -104,9 +104,9 @@ def _with(values: Mapping[str, Any], path: Sequence[str], value: Any) -> Mapping
     if not rest:
         return {**values, first: value}
     inside: Any = values.get(first, {})
-    return (
-        {**values, first: _with(cast("Mapping[str, Any]", inside), rest, value)} if isinstance(inside, dict) else values
-    )
+    if not isinstance(inside, dict):
+        return values
+    return {**values, first: _with(cast("Mapping[str, Any]", inside), rest, value)}
 
 
 def _typed(each: Setting, text: Any) -> Any:
