@@ -25,9 +25,11 @@ from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.server import Entrance, Server
 from inferpoint.config import Config
+from inferpoint.engine.caches import Caches
 from inferpoint.engine.endpoints import Endpoints
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
 from inferpoint.runtime.breaker import Breakers
 from inferpoint.runtime.clock import Clock, SystemClock
@@ -64,9 +66,13 @@ class Place:
 
 @contextlib.asynccontextmanager
 async def assembled(
-    place: Place, policy: Policy, environ: Mapping[str, str], log: Callable[[Answered], None]
+    place: Place,
+    policy: Policy,
+    environ: Mapping[str, str],
+    log: Callable[[Answered], None],
+    cache: CacheSettings | None = None,
 ) -> AsyncGenerator[Parts]:
-    """An engine at *place*, which is its own until the end."""
+    """An engine at *place*, which is its own until the end; *cache* is for endpoints that have none of their own."""
     with contextlib.ExitStack() as stack:
         if place.folder is not None:
             stack.enter_context(locked(place.folder))
@@ -74,6 +80,8 @@ async def assembled(
         stack.callback(kept.close)
         endpoints = Endpoints(kept, await _vault(place.folder, environ, kept))
         await endpoints.load()
+        caches = Caches(endpoints, place.folder, cache)
+        caches.remove_leftovers()
         clock = SystemClock()
         limiter = Limiter(clock)
         breakers, budget = Breakers(clock), Budget(clock)
@@ -83,9 +91,10 @@ async def assembled(
         try:
             transports = {"http": http, "https": http, "local": local}
             outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry)
-            yield Parts(Engine(endpoints, outbound, limiter, clock, policy), telemetry, clock)
+            yield Parts(Engine(endpoints, caches, outbound, clock, policy), telemetry, clock)
         finally:
             await http.close()
+            await caches.close()
 
 
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
@@ -135,7 +144,7 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> None:
     folder = Path(config.data_dir)
     place = Place(folder, folder / MODELS)
     policy = Policy(origins(environ), not config.skip_validation, config.max_chunk_size)
-    async with assembled(place, policy, environ, access_log(config.log_format, sys.stderr)) as parts:
+    async with assembled(place, policy, environ, access_log(config.log_format, sys.stderr), config.cache) as parts:
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
         stopping = asyncio.Event()
         routes = operations.routes(parts.telemetry.exposition, stopping=stopping.is_set)

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from inferpoint.engine.access import MANAGE, MONITOR, allow
+from inferpoint.engine.caches import Caches
 from inferpoint.engine.drafts import check_inference_id, created, updated
-from inferpoint.engine.endpoints import ALIASES, Endpoints, Resolved
+from inferpoint.engine.endpoints import ALIASES, CACHE, Endpoints, Resolved
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation, said
@@ -39,8 +40,11 @@ class Probe(Protocol):
 class Lifecycle:
     """Every change is tried first, then written, then seen: nothing half made is ever stored or shown."""
 
-    def __init__(self, endpoints: Endpoints, probe: Probe, *, validate: bool, largest_chunk: int) -> None:
+    def __init__(
+        self, endpoints: Endpoints, caches: Caches, probe: Probe, *, validate: bool, largest_chunk: int
+    ) -> None:
         self._endpoints = endpoints
+        self._caches = caches
         self._probe = probe
         self._validate = validate
         self._largest_chunk = largest_chunk
@@ -92,7 +96,7 @@ class Lifecycle:
         kind: TaskType | None = None,
         seconds: float | None = None,
     ) -> Resolved:
-        """Change what may be changed, secrets included, after trying it. Aliases alone, or no change, cost nothing."""
+        """Change what may be changed, secrets included, after trying it. Aliases, a cache or no change cost nothing."""
         allow(caller, MANAGE, "cluster:admin/xpack/inference/update")
         check_inference_id(inference_id)
         wanted = _update_type(kind, config)
@@ -105,9 +109,9 @@ class Lifecycle:
             draft = updated(resolved, config, largest_chunk=self._largest_chunk)
             if draft is not resolved:
                 self._endpoints.refuse_taken_aliases(draft.endpoint)
-                if self._validate and not draft.endpoint.same_but_for_names(resolved.endpoint):
+                if self._validate and not draft.endpoint.same_to_providers(resolved.endpoint):
                     draft = await self._tried(draft, caller, seconds)
-                await _written(self._endpoints.replace(draft))
+                await _written(self._replace(draft))
         return draft
 
     async def delete(
@@ -119,7 +123,7 @@ class Lifecycle:
             if not self._endpoints.unusable(inference_id):
                 _refuse_other_type(self._endpoints.own(inference_id), kind)
             if not dry_run:
-                await _written(self._endpoints.remove(inference_id))
+                await _written(self._remove(inference_id))
         return not dry_run
 
     async def _tried(self, draft: Resolved, caller: Caller, seconds: float | None) -> Resolved:
@@ -141,6 +145,14 @@ class Lifecycle:
                 f" [{wanted}]. Please recreate the [{endpoint.inference_id}] configuration with the correct dimensions"
             )
         return replace(draft, endpoint=replace(endpoint, dimensions=found))
+
+    async def _replace(self, draft: Resolved) -> None:
+        await self._endpoints.replace(draft)
+        await self._caches.sweep()
+
+    async def _remove(self, inference_id: str) -> None:
+        await self._endpoints.remove(inference_id)
+        await self._caches.sweep()
 
     def _to_update(self, inference_id: str, config: Mapping[str, Any], wanted: TaskType | None) -> Resolved:
         if not self._endpoints.exists(inference_id):
@@ -182,7 +194,7 @@ def _update_type(kind: TaskType | None, config: Mapping[str, Any]) -> TaskType |
     if not config:
         raise invalid("Request body is empty")
     sections = ("service_settings", "task_settings", "chunking_settings")
-    allowed = ("service", "task_type", *sections, ALIASES)
+    allowed = ("service", "task_type", *sections, ALIASES, CACHE)
     if extra := {name: value for name, value in config.items() if name not in allowed}:
         raise _not_updatable(extra)
     for name in sections:
