@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import os
 import signal
@@ -36,8 +35,8 @@ from inferpoint.runtime.outbound import Outbound
 from inferpoint.runtime.telemetry import Answered, Telemetry, access_log
 from inferpoint.runtime.transport import HttpTransport
 from inferpoint.storage import store, vault
+from inferpoint.storage.folder import locked
 
-LOCK = "inferpoint.lock"
 MODELS = "models"
 FACES = (FACE, openai.FACE, anthropic.FACE, cohere.FACE)
 KEEP_ALIVE_SECONDS = 3600  # a client that reuses a connection as it closes sends again, and pays twice
@@ -103,22 +102,6 @@ def origins(environ: Mapping[str, str]) -> dict[str, str]:
                 Kind.INVALID, f"The variable {name} is not an address that begins with http:// or https://"
             )
     return moved
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Generator[None]:
-    """Hold *folder*, made when it is not there, against a second server; `CONFLICT` when there is one."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (folder / LOCK).open("w")
-    except OSError as error:
-        raise InferenceError(Kind.INVALID, f"The data folder {folder} cannot be used: {error.strerror}") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InferenceError(Kind.CONFLICT, f"The data folder {folder} is in use by another process") from None
-        yield
 
 
 def serve(config: Config, environ: Mapping[str, str]) -> None:

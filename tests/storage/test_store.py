@@ -71,7 +71,7 @@ def test_a_store_of_the_first_revision_is_brought_up_to_date(tmp_path: Path) -> 
     kept = store.opened(tmp_path)
     assert run(kept.all()) == [ROW]
     named = replace(ROW, aliases=["b", "c"])
-    run(kept.replace(named))
+    assert run(kept.replace(named, ROW.version))
     assert run(kept.all()) == [named]
     kept.close()
 
@@ -149,9 +149,9 @@ def test_rows_come_back_as_they_were_by_id(kept: Store) -> None:
     run(kept.add(ROW))
     assert run(kept.all()) == [ROW, other]
     changed = replace(ROW, version="v3", settings={"n": 2})
-    run(kept.replace(changed))
+    assert run(kept.replace(changed, ROW.version))
     assert run(kept.all()) == [changed, other]
-    run(kept.remove("a"))
+    assert run(kept.remove("a", "v3"))
     assert run(kept.all()) == [other]
 
 

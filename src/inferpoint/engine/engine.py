@@ -99,6 +99,10 @@ class Engine:
         settings = chunked.wanted(cutting, resolved.endpoint.chunking, largest=self._largest_chunk)
         return await chunked.previewed(request.texts, settings)
 
+    async def refresh(self) -> None:
+        """See the endpoints as other processes wrote them; for faces, once they have read a request."""
+        await self._endpoints.refresh()
+
     def find(self, caller: Caller, inference_id: str) -> Resolved:
         """The endpoint that a request names, for faces whose bodies depend on what it is."""
         allow(caller, MONITOR, "cluster:monitor/xpack/inference")

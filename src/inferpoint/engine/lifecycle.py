@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 from inferpoint.engine.access import MANAGE, MONITOR, allow
 from inferpoint.engine.drafts import check_inference_id, created, updated
-from inferpoint.engine.endpoints import ALIASES, Endpoints, Resolved
+from inferpoint.engine.endpoints import ALIASES, Endpoints, Resolved, being_changed
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation, said
@@ -98,8 +98,7 @@ class Lifecycle:
         wanted = _update_type(kind, config)
         lock = self._lock(inference_id)
         if lock.locked():
-            problem = f"Endpoint [{inference_id}] is currently being updated. Try again once the update completes"
-            raise InferenceError(Kind.CONFLICT, problem)
+            raise being_changed(inference_id)
         async with lock:
             resolved = self._to_update(inference_id, config, wanted)
             draft = updated(resolved, config, largest_chunk=self._largest_chunk)
@@ -107,7 +106,7 @@ class Lifecycle:
                 self._endpoints.refuse_taken_aliases(draft.endpoint)
                 if self._validate and not draft.endpoint.same_but_for_names(resolved.endpoint):
                     draft = await self._tried(draft, caller, seconds)
-                await _written(self._endpoints.replace(draft))
+                await _written(self._endpoints.replace(resolved, draft))
         return draft
 
     async def delete(
