@@ -75,6 +75,10 @@ class FakeClock:
         self._now = end
         await settle()
 
+    def jump(self, seconds: float) -> None:
+        """Let *seconds* pass in which nothing happens, as when a process stands still: what was due is late."""
+        self._now += seconds
+
     async def drive(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The result of *coroutine*; time jumps to the next alarm whenever nothing can go on without it."""
         task = asyncio.ensure_future(coroutine)

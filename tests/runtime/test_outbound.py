@@ -16,6 +16,7 @@ from world import HANG, Arrived, Provider, in_turn
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import ANONYMOUS
+from inferpoint.model.quota import Rate
 from inferpoint.runtime.limiter import Limiter, Place
 from inferpoint.runtime.outbound import Outbound, Outgoing, asked_to_wait, pause
 from inferpoint.runtime.telemetry import Telemetry
@@ -39,7 +40,7 @@ class Way:
 
 
 def outgoing(seconds: float | None = 60, rate: int | None = None) -> Outgoing:
-    place = Place("g", rate, ANONYMOUS, "e", deadline=None if seconds is None else 1000 + seconds)
+    place = Place("g", Rate(rate), ANONYMOUS, "e", deadline=None if seconds is None else 1000 + seconds)
     call = Call("HTTPS://a.test/")
     return Outgoing("s", call, lambda it, now: it.with_headers({"date": str(now)}), place, frozenset({429, 503}))
 

@@ -28,11 +28,13 @@ from inferpoint.model.inference import (
     Embeddings,
     InferenceRequest,
     InferenceResult,
+    InputType,
     Previewed,
     SparseEmbeddings,
     Texts,
     Tokens,
 )
+from inferpoint.model.quota import Lane, Rate
 from inferpoint.model.times import human
 from inferpoint.protocols.service import Moment
 from inferpoint.runtime import tokens
@@ -43,6 +45,7 @@ from inferpoint.runtime.outbound import Outbound, Outgoing
 GENERATING_SECONDS = 120.0
 OTHER_SECONDS = 30.0
 CALLS_AT_ONCE = 8
+_LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
 
 
 @dataclass(frozen=True)
@@ -207,10 +210,11 @@ class Engine:
             sign=sign,
             place=Place(
                 group=resolved.group,
-                rate=resolved.rate,
+                rate=Rate(resolved.rate),
                 caller=request.caller,
                 inference_id=endpoint.inference_id,
-                lane=request.input_type,
+                lane=_LANES.get(request.input_type, Lane.OTHER) if request.input_type else Lane.OTHER,
+                service=service.name,
                 deadline=request.deadline,
             ),
             retried=task.retried,

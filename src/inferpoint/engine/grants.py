@@ -12,6 +12,7 @@ from inferpoint.engine.refusals import failure
 from inferpoint.errors import InferenceError, Upstream, kind_of_status
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import InferenceRequest
+from inferpoint.model.quota import Rate
 from inferpoint.model.settings import HIDDEN
 from inferpoint.protocols.service import Grant
 from inferpoint.runtime.clock import Clock
@@ -88,7 +89,7 @@ class Grants:
             sign=unsigned,
             place=Place(
                 group=f"{resolved.group}/grant",
-                rate=None,
+                rate=Rate(),
                 caller=request.caller,
                 inference_id=resolved.endpoint.inference_id,
                 deadline=self._clock.monotonic() + FETCH_SECONDS,

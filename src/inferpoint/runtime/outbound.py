@@ -57,7 +57,7 @@ class Outbound:
     async def _try(self, outgoing: Outgoing, take: Callable[[Arriving], Awaitable[T]]) -> T:
         attempt = 1
         while True:
-            await self._limiter.turn(outgoing.place)
+            await self._limiter.turn(outgoing.place, lambda: 0)
             try:
                 reply = await self._attempt(outgoing, take)
             except InferenceError as error:
