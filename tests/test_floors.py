@@ -27,7 +27,8 @@ FLOORS = (
     ("services", "runtime", "storage"),  # floors 2 and 3 never see each other
     ("engine",),
     ("api", "config"),
-    ("app",),
+    ("listening",),
+    ("app", "supervisor"),
     ("library",),
     ("", "cli", "console", "jobs", "testing"),
     ("__main__",),

@@ -120,7 +120,7 @@ class World:
         self.provider = Provider(answer)
         self.log: list[Answered] = []
         self.limiter = Limiter(self.clock)
-        self.telemetry = Telemetry(self.limiter.waiting, self.log.append)
+        self.telemetry = Telemetry(self.limiter.groups, self.log.append)
         self.store = store.opened(folder)
         self.endpoints = Endpoints(self.store, Vault(KEY))
         transports = dict.fromkeys(("http", "https", "local"), self.provider)

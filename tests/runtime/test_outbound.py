@@ -32,7 +32,7 @@ class Way:
         self.clock = FakeClock()
         self.provider = Provider(in_turn(*answers))
         self.limiter = Limiter(self.clock)
-        self.telemetry = Telemetry(self.limiter.waiting, lambda _: None)
+        self.telemetry = Telemetry(self.limiter.groups, lambda _: None)
         self.outbound = Outbound({"https": self.provider}, self.limiter, self.clock, self.telemetry)
 
     def send(self, **more: Any) -> Reply:
@@ -176,7 +176,7 @@ def test_every_call_is_counted() -> None:
     """Each try counts by its status; one without a reply has the status 0."""
     way = Way(CUT, BUSY, OK)
     way.send()
-    said = way.telemetry.exposition().decode()
+    said = asyncio.run(way.telemetry.exposition()).decode()
     for status in (0, 503, 200):
         assert f'inferpoint_provider_calls_total{{service="s",status="{status}"}} 1.0' in said
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.limiter import Limiter, Place
+from inferpoint.runtime.limiter import Place, Queues
 from inferpoint.runtime.telemetry import Called, Telemetry
 from inferpoint.runtime.transport import Arriving, Transport
 
@@ -39,7 +39,7 @@ class Outbound:
     """Sends calls by the transport of their address's scheme."""
 
     def __init__(
-        self, transports: Mapping[str, Transport], limiter: Limiter, clock: Clock, telemetry: Telemetry
+        self, transports: Mapping[str, Transport], limiter: Queues, clock: Clock, telemetry: Telemetry
     ) -> None:
         self._transports = transports
         self._limiter = limiter

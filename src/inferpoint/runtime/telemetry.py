@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import TextIO
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from inferpoint.runtime.limiter import GroupReport
 
 _BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 120.0)
 
@@ -41,30 +48,45 @@ class Called:
 
 
 class Telemetry:
-    """Counts and writes what it is told."""
+    """Counts and writes what it is told.
 
-    def __init__(self, waiting: Callable[[], int], write: Callable[[Answered], None]) -> None:
-        self._registry = CollectorRegistry()
+    *groups* says how the queues stand. *counters* is the folder where several workers count, so that each of them
+    shows what all have counted, also those that have ended.
+    """
+
+    def __init__(
+        self,
+        groups: Callable[[], Awaitable[Sequence[GroupReport]]],
+        write: Callable[[Answered], None],
+        counters: str | None = None,
+    ) -> None:
+        self._groups = groups
         self._write = write
-        ProcessCollector(registry=self._registry)
+        self._waiting = _Waiting()
+        self._shown = CollectorRegistry()
+        self._shown.register(self._waiting)
+        registry = self._shown
+        if counters is None:
+            ProcessCollector(registry=registry)
+        else:
+            self._shown.register(_Workers())
+            MultiProcessCollector(self._shown, counters)
+            registry = CollectorRegistry()  # of this worker alone, and shown to nobody
         requests = Counter(
-            "inferpoint_requests", "Requests answered.", ("method", "route", "status"), registry=self._registry
+            "inferpoint_requests", "Requests answered.", ("method", "route", "status"), registry=registry
         )
         durations = Histogram(
             "inferpoint_request_seconds", "Time to the end of an answer.", ("route",),
-            registry=self._registry, buckets=_BUCKETS,
+            registry=registry, buckets=_BUCKETS,
         )  # fmt: skip
         calls = Counter(
             "inferpoint_provider_calls", "Calls to providers; status 0 is no reply.", ("service", "status"),
-            registry=self._registry,
+            registry=registry,
         )  # fmt: skip
         times = Histogram(
             "inferpoint_provider_call_seconds", "Time of a call to a provider.", ("service",),
-            registry=self._registry, buckets=_BUCKETS,
+            registry=registry, buckets=_BUCKETS,
         )  # fmt: skip
-        Gauge("inferpoint_waiting_calls", "Calls that wait for their turn.", registry=self._registry).set_function(
-            waiting
-        )
         # Finding a child by its labels costs more than counting: each is found once and kept.
         self._request = cache(requests.labels)
         self._duration = cache(durations.labels)
@@ -82,9 +104,36 @@ class Telemetry:
         self._call(called.service, called.status).inc()
         self._time(called.service).observe(called.seconds)
 
-    def exposition(self) -> bytes:
+    async def exposition(self) -> bytes:
         """All counters in Prometheus' text format."""
-        return generate_latest(self._registry)
+        self._waiting.groups = await self._groups()
+        return generate_latest(self._shown)
+
+
+class _Waiting(Collector):
+    """How many wait, as it was when it was asked."""
+
+    groups: Sequence[GroupReport] = ()
+
+    def collect(self) -> Iterable[Metric]:
+        count = sum(sum(group.waiting.values()) for group in self.groups)
+        yield GaugeMetricFamily("inferpoint_waiting_calls", "Calls that wait for their turn.", count)
+
+
+class _Workers(Collector):
+    """What `ProcessCollector` tells of one process, as a sum of the supervisor and all its workers."""
+
+    def collect(self) -> Iterable[Metric]:
+        supervisor = os.getppid()
+        workers = Path(f"/proc/{supervisor}/task/{supervisor}/children")
+        processes = [str(supervisor), *workers.read_text("ascii").split()] if workers.exists() else [str(os.getpid())]
+        every = [ProcessCollector(pid=partial(int, each), registry=None).collect() for each in processes]
+        for families in zip(*every, strict=False):
+            values = [family.samples[0].value for family in families]
+            total = min(values) if families[0].name == "process_start_time_seconds" else sum(values)
+            family = Metric(families[0].name, families[0].documentation, families[0].type)
+            family.add_sample(families[0].samples[0].name, {}, total)
+            yield family
 
 
 def access_log(form: str, to: TextIO = sys.stderr) -> Callable[[Answered], None]:

@@ -14,22 +14,24 @@ _LENGTH = 4  # bytes that say how long the message is that follows
 
 
 class Channel(asyncio.Protocol, Generic[Received]):
-    """One end. `received` is called with each message in its order, and `ended` once the other end is gone."""
+    """One end, where messages of the given *types* arrive."""
 
-    def __init__(self, types: Any, received: Callable[[Received], None], ended: Callable[[], None]) -> None:
+    _received: Callable[[Received], None]
+    _ended: Callable[[], None]
+
+    def __init__(self, types: Any) -> None:
         self._decode = cast("Callable[[bytes], Received]", msgspec.msgpack.Decoder(types).decode)
         self._encode = msgspec.msgpack.Encoder().encode
-        self._received = received
-        self._ended = ended
         self._arrived = bytearray()
         self._transport: asyncio.Transport | None = None
 
-    async def open(self, end: socket.socket) -> None:
-        """Begin to read and write at *end*, which is the channel's from now on."""
+    async def open(self, end: socket.socket, received: Callable[[Received], None], ended: Callable[[], None]) -> None:
+        """Begin at *end*: *received* is called with each message, in order, *ended* once the other end is gone."""
+        self._received, self._ended = received, ended
         await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=end)
 
     def send(self, message: msgspec.Struct) -> None:
-        """Send *message*; to an end that is gone nothing is sent."""
+        """Send *message*, unless the other end is gone."""
         if self._transport is not None:
             encoded = self._encode(message)
             self._transport.write(len(encoded).to_bytes(_LENGTH, "big") + encoded)
@@ -55,7 +57,7 @@ class Channel(asyncio.Protocol, Generic[Received]):
             begin = end
         del self._arrived[:begin]
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - its name is asyncio's
         """The other end is gone; for the event loop."""
         self._transport = None
         self._ended()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from inferpoint.errors import InferenceError
-from inferpoint.runtime.limiter import Limiter, Turn
+from inferpoint.runtime.limiter import Leave, Queues
 from inferpoint.runtime.shared.messages import (
     Done,
     FromLimiter,
@@ -28,11 +28,11 @@ from inferpoint.runtime.shared.messages import (
 class Desk:
     """Does at the limiter what one worker asks, and tells it what came of it by *send*."""
 
-    def __init__(self, limiter: Limiter, send: Callable[[FromLimiter], None]) -> None:
+    def __init__(self, limiter: Queues, send: Callable[[FromLimiter], None]) -> None:
         self._limiter = limiter
         self._send = send
         self._waiting: dict[int, asyncio.Task[None]] = {}
-        self._turns: dict[int, Turn] = {}
+        self._turns: dict[int, Leave] = {}
 
     def receive(self, message: ToLimiter) -> None:
         """Do what *message* says."""
@@ -46,7 +46,7 @@ class Desk:
             case Left(number):
                 self._leave(number)
             case Settled(number, tokens):
-                self._turns[number].settle(tokens)
+                self._settle(number, tokens)
             case Done(number):
                 self._turns.pop(number, None)
             case Paused(group, seconds):
@@ -81,6 +81,10 @@ class Desk:
 
     async def _watch(self, number: int) -> Reported:
         return Reported(number, await self._limiter.groups())
+
+    def _settle(self, number: int, tokens: int) -> None:
+        if turn := self._turns.get(number):
+            turn.settle(tokens)
 
     def _leave(self, number: int) -> None:
         if turn := self._turns.pop(number, None):

@@ -15,11 +15,11 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Something to say."""
 
 
-class Ready(Message):
+class Ready(Message, frozen=True):
     """The worker takes connections from now on."""
 
 
-class Wanted(Message):
+class Wanted(Message, frozen=True):
     """The worker waits for a turn; *tokens* is the estimate so far."""
 
     number: int
@@ -28,26 +28,26 @@ class Wanted(Message):
     first: bool
 
 
-class Left(Message):
+class Left(Message, frozen=True):
     """It waits no more, and uses no turn that it was given meanwhile."""
 
     number: int
 
 
-class Settled(Message):
+class Settled(Message, frozen=True):
     """A turn costs so many tokens, as far as is known now."""
 
     number: int
     tokens: int
 
 
-class Done(Message):
+class Done(Message, frozen=True):
     """Nothing more will be said of a turn."""
 
     number: int
 
 
-class Weighed(Message):
+class Weighed(Message, frozen=True):
     """The worker asks whether so many more calls would be in time."""
 
     number: int
@@ -55,34 +55,34 @@ class Weighed(Message):
     calls: int
 
 
-class Paused(Message):
+class Paused(Message, frozen=True):
     """A provider said to wait."""
 
     group: str
     seconds: float
 
 
-class Learnt(Message):
+class Learnt(Message, frozen=True):
     """A provider told of its limits."""
 
     group: str
     allowance: Allowance
 
 
-class Watched(Message):
+class Watched(Message, frozen=True):
     """The worker asks how all groups stand."""
 
     number: int
 
 
-class Granted(Message):
+class Granted(Message, frozen=True):
     """The turn has come, or the calls would be in time; *waited* is in seconds."""
 
     number: int
     waited: float = 0.0
 
 
-class Refused(Message):
+class Refused(Message, frozen=True):
     """There is no turn, as an `InferenceError` has it."""
 
     number: int
@@ -92,14 +92,14 @@ class Refused(Message):
     whose_limit: str | None
 
 
-class Reported(Message):
+class Reported(Message, frozen=True):
     """How all groups stand."""
 
     number: int
     groups: Sequence[GroupReport]
 
 
-class Stop(Message):
+class Stop(Message, frozen=True):
     """The worker is to stop, finishing what it has begun unless it is *forced*."""
 
     forced: bool
