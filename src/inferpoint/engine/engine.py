@@ -34,7 +34,7 @@ from inferpoint.model.inference import (
     Texts,
     Tokens,
 )
-from inferpoint.model.quota import Lane, Rate
+from inferpoint.model.quota import Lane
 from inferpoint.model.times import human
 from inferpoint.protocols.service import Moment
 from inferpoint.runtime import tokens
@@ -210,7 +210,7 @@ class Engine:
             sign=sign,
             place=Place(
                 group=resolved.group,
-                rate=Rate(resolved.rate),
+                rate=resolved.rate,
                 caller=request.caller,
                 inference_id=endpoint.inference_id,
                 lane=_LANES.get(request.input_type, Lane.OTHER) if request.input_type else Lane.OTHER,
