@@ -37,7 +37,7 @@ from inferpoint.runtime.shared.channel import Channel
 from inferpoint.runtime.shared.inheritance import Inheritance, inherited
 from inferpoint.runtime.shared.limiter import SharedLimiter
 from inferpoint.runtime.shared.messages import FromLimiter, Ready, Stop
-from inferpoint.runtime.telemetry import Answered, Telemetry, access_log
+from inferpoint.runtime.telemetry import Answered, Counters, Telemetry, access_log
 from inferpoint.runtime.transport import HttpTransport
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
@@ -68,10 +68,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Shared:
-    """What an engine has in common with those of other workers: the limiter, and the folder where all count."""
+    """What an engine has in common with those of other workers: the limiter, and where all count."""
 
     limiter: SharedLimiter
-    counters: str
+    counters: Counters
 
 
 @contextlib.asynccontextmanager
@@ -142,7 +142,7 @@ async def _alone(config: Config, environ: Mapping[str, str]) -> None:
 async def _among_others(config: Config, environ: Mapping[str, str], given: Inheritance) -> None:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
     limiter = SharedLimiter(channel.send)
-    async with _server(config, environ, Shared(limiter, given.counters)) as server:
+    async with _server(config, environ, Shared(limiter, Counters(given.counters, given.number))) as server:
 
         def received(message: FromLimiter | Stop) -> None:
             if isinstance(message, Stop):

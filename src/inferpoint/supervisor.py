@@ -42,10 +42,10 @@ def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, st
         tempfile.TemporaryDirectory(prefix="inferpoint-") as counters,
     ):
 
-        async def started() -> Worker:
+        async def start(number: int) -> Worker:
             here, there = socket.socketpair()
             with there:
-                given = Inheritance(listener.fileno(), there.fileno(), counters)
+                given = Inheritance(number, listener.fileno(), there.fileno(), counters)
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     *("-m", "inferpoint", "serve", *arguments),
@@ -56,7 +56,7 @@ def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, st
             return await Worker(process, limiter).connected(here)
 
         limiter = Limiter(SystemClock())
-        uvloop.run(_Crew(config, listener, started).run())
+        uvloop.run(_Crew(config, listener, start).run())
 
 
 class Worker:
@@ -96,52 +96,52 @@ class Worker:
 
 
 class _Crew:
-    """All workers."""
+    """All workers, by their numbers."""
 
-    def __init__(self, config: Config, listener: socket.socket, start: Callable[[], Awaitable[Worker]]) -> None:
+    def __init__(self, config: Config, listener: socket.socket, start: Callable[[int], Awaitable[Worker]]) -> None:
         self._config = config
         self._listener = listener
         self._start = start
-        self._workers: set[Worker] = set()
+        self._workers: dict[int, Worker] = {}
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Start them, replace those that die, and return when all have ended as they were told to."""
-        loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, self._stop)
+            asyncio.get_running_loop().add_signal_handler(name, self._stop)
+        count = self._config.workers
         try:
-            workers = [await self._ready()]  # alone: it brings the store up to date and makes the secret key
-            workers += await asyncio.gather(*(self._ready() for _ in range(1, self._config.workers)))
+            await self._ready(0)  # alone: it brings the store up to date and makes the secret key
+            await asyncio.gather(*(self._ready(number) for number in range(1, count)))
             if not self._stopping.is_set():
                 announce(self._config, self._listener)
-            await asyncio.gather(*(self._keep(worker) for worker in workers))
+            await asyncio.gather(*(self._keep(number) for number in range(count)))
         finally:
             if not self._stopping.is_set():
                 self._stop()
-            await asyncio.gather(*(worker.process.wait() for worker in self._workers))
+            await asyncio.gather(*(worker.process.wait() for worker in self._workers.values()))
 
-    async def _begun(self) -> Worker:
-        worker = await self._start()
-        self._workers.add(worker)
-        if self._stopping.is_set():
-            worker.stop(forced=False)
-        return worker
-
-    async def _ready(self) -> Worker:
-        """A new worker that takes connections; `INTERNAL` when it has ended before, and has said why."""
-        worker = await self._begun()
-        if not await worker.ready and not self._stopping.is_set():
+    async def _ready(self, number: int) -> None:
+        """Have a worker take connections; `INTERNAL` when it has ended before, and has said why."""
+        await self._begin(number)
+        worker = self._workers.get(number)
+        if worker is not None and not await worker.ready and not self._stopping.is_set():
             status = await worker.process.wait()
             raise InferenceError(Kind.INTERNAL, f"A worker ended with status {status} before it was ready")
-        return worker
 
-    async def _keep(self, worker: Worker) -> None:
-        """Replace *worker* when it ends, and whoever replaces it, until told to stop."""
+    async def _begin(self, number: int) -> None:
+        if self._stopping.is_set():
+            return
+        worker = self._workers[number] = await self._start(number)
+        if self._stopping.is_set():
+            worker.stop(forced=False)
+
+    async def _keep(self, number: int) -> None:
+        """Replace a worker when it ends, and whoever replaces it, until told to stop."""
         pause = 0.0
-        while True:
+        while not self._stopping.is_set():
+            worker = self._workers[number]
             status = await worker.process.wait()
-            self._workers.discard(worker)
             if self._stopping.is_set():
                 return
             steady = time.monotonic() - worker.began >= STEADY_SECONDS
@@ -149,13 +149,11 @@ class _Crew:
             say(self._config, f"A worker ended with status {status}; another takes its place")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
-            if self._stopping.is_set():
-                return
-            worker = await self._begun()
+            await self._begin(number)
 
     def _stop(self) -> None:
         """Have all finish what they have begun; told a second time, have them end without."""
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.stop(forced=self._stopping.is_set())
         if not self._stopping.is_set():
             self._stopping.set()
@@ -163,5 +161,5 @@ class _Crew:
             asyncio.get_running_loop().call_later(self._config.shutdown_seconds + PATIENCE, self._kill)
 
     def _kill(self) -> None:
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.kill()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -47,18 +47,25 @@ class Called:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Counters:
+    """The folder where several workers count, and which of them this is: it counts on where its predecessor ended."""
+
+    folder: str
+    number: int
+
+
 class Telemetry:
     """Counts and writes what it is told.
 
-    *groups* says how the queues stand. *counters* is the folder where several workers count, so that each of them
-    shows what all have counted, also those that have ended.
+    *groups* says how the queues stand. With *counters* each of several workers shows what all have counted.
     """
 
     def __init__(
         self,
         groups: Callable[[], Awaitable[Sequence[GroupReport]]],
         write: Callable[[Answered], None],
-        counters: str | None = None,
+        counters: Counters | None = None,
     ) -> None:
         self._groups = groups
         self._write = write
@@ -70,7 +77,8 @@ class Telemetry:
             ProcessCollector(registry=registry)
         else:
             self._shown.register(_Workers())
-            MultiProcessCollector(self._shown, counters)
+            MultiProcessCollector(self._shown, counters.folder)
+            values.ValueClass = values.MultiProcessValue(lambda: counters.number)  # pyright: ignore[reportUnknownMemberType]
             registry = CollectorRegistry()  # of this worker alone, and shown to nobody
         requests = Counter(
             "inferpoint_requests", "Requests answered.", ("method", "route", "status"), registry=registry
@@ -127,10 +135,10 @@ class _Workers(Collector):
         supervisor = os.getppid()
         workers = Path(f"/proc/{supervisor}/task/{supervisor}/children")
         processes = [str(supervisor), *workers.read_text("ascii").split()] if workers.exists() else [str(os.getpid())]
-        every = [ProcessCollector(pid=partial(int, each), registry=None).collect() for each in processes]
-        for families in zip(*every, strict=False):
-            values = [family.samples[0].value for family in families]
-            total = min(values) if families[0].name == "process_start_time_seconds" else sum(values)
+        every = [list(ProcessCollector(pid=partial(int, each), registry=None).collect()) for each in processes]
+        for families in zip(*filter(None, every), strict=False):  # of one that has just ended there is nothing
+            found = [family.samples[0].value for family in families]
+            total = min(found) if families[0].name == "process_start_time_seconds" else sum(found)
             family = Metric(families[0].name, families[0].documentation, families[0].type)
             family.add_sample(families[0].samples[0].name, {}, total)
             yield family

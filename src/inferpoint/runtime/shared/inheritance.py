@@ -1,4 +1,4 @@
-"""What a worker has from its supervisor from the start: the numbers of open files, in a variable."""
+"""What a worker has from its supervisor from the start, in a variable."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ VARIABLE = "INFERPOINT_INHERITED"
 
 
 class Inheritance(msgspec.Struct, frozen=True):
-    """The descriptors of the socket that listens and of the channel to the supervisor, and the folder for counters."""
+    """Which worker it is, the descriptors of the listening socket and of the channel, and the folder for counters.
 
+    A worker that takes another's place has its number.
+    """
+
+    number: int
     listener: int
     channel: int
     counters: str
