@@ -29,10 +29,12 @@ from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.listening import announce, listening
 from inferpoint.model.http import is_loopback
+from inferpoint.runtime.breaker import Breakers
 from inferpoint.runtime.clock import Clock, SystemClock
 from inferpoint.runtime.limiter import Limiter
 from inferpoint.runtime.local.transport import LocalModels
 from inferpoint.runtime.outbound import Outbound
+from inferpoint.runtime.retries import Budget
 from inferpoint.runtime.shared.channel import Channel
 from inferpoint.runtime.shared.inheritance import Inheritance, inherited
 from inferpoint.runtime.shared.limiter import SharedLimiter
@@ -93,11 +95,14 @@ async def assembled(
         await endpoints.load()
         clock = SystemClock()
         limiter = Limiter(clock) if shared is None else shared.limiter
-        telemetry = Telemetry(limiter.groups, log, None if shared is None else shared.counters)
+        breakers, budget = Breakers(clock), Budget(clock)
+        counters = None if shared is None else shared.counters
+        telemetry = Telemetry(limiter.groups, breakers.states, budget.left, log, counters)
         http, local = HttpTransport(__version__), LocalModels(place.models)
         stack.callback(local.close)
         try:
-            outbound = Outbound({"http": http, "https": http, "local": local}, limiter, clock, telemetry)
+            transports = {"http": http, "https": http, "local": local}
+            outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry)
             yield Parts(Engine(endpoints, outbound, clock, policy), telemetry, clock)
         finally:
             await http.close()

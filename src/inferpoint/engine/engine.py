@@ -152,12 +152,12 @@ class Engine:
         resolved = await self._grants.granted(resolved, request)
         try:
             outgoing = self._outgoing(resolved, request)
-            reply = await self._outbound.send(outgoing)
+            reply, _ = await self._outbound.send(outgoing)
             if _token_refused(resolved, reply.status):
                 resolved, outgoing = await self._again(resolved, request)
-                reply = await self._outbound.send(outgoing)
+                reply, _ = await self._outbound.send(outgoing)
             if not 200 <= reply.status < 300:
-                raise refusal(resolved, outgoing.call, reply, self._clock.now())
+                raise refusal(resolved, outgoing.prepare(), reply, self._clock.now())
             return task.decode(reply, request, endpoint.settings, endpoint.options)
         except InferenceError as error:
             raise failure(resolved, error) from error.__cause__
@@ -167,14 +167,14 @@ class Engine:
         resolved = await self._grants.granted(resolved, request)
         try:
             outgoing = self._outgoing(resolved, request)
-            arriving = await self._outbound.open(outgoing)
+            arriving, _ = await self._outbound.open(outgoing)
             if _token_refused(resolved, arriving.status):
                 arriving.close()
                 resolved, outgoing = await self._again(resolved, request)
-                arriving = await self._outbound.open(outgoing)
+                arriving, _ = await self._outbound.open(outgoing)
             try:
                 if not 200 <= arriving.status < 300:
-                    raise refusal(resolved, outgoing.call, await arriving.read(), self._clock.now())
+                    raise refusal(resolved, outgoing.prepare(), await arriving.read(), self._clock.now())
                 reading = Reading(resolved)
                 async for piece in arriving.pieces():
                     if deltas := reading.feed(piece):
@@ -204,9 +204,10 @@ class Engine:
         encode = task.encode
         if task.encode_tokens is not None and isinstance(request.input, Tokens):
             encode = task.encode_tokens
+        call = encode(request, endpoint.settings, endpoint.options, origin)
         return Outgoing(
             service=service.name,
-            call=encode(request, endpoint.settings, endpoint.options, origin),
+            prepare=lambda: call,
             sign=sign,
             place=Place(
                 group=resolved.group,
@@ -217,7 +218,10 @@ class Engine:
                 service=service.name,
                 deadline=request.deadline,
             ),
+            tokens=lambda: 0,
+            deadline=lambda: request.deadline,
             retried=task.retried,
+            journey=request.journey,
         )
 
 

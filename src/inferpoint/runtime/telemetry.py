@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from functools import cache, partial
 from pathlib import Path
 from typing import TextIO
@@ -47,6 +48,15 @@ class Called:
     seconds: float
 
 
+class Retry(StrEnum):
+    """Why a call was made again; or, for `BUDGET`, that it was not, although it would have been worth it."""
+
+    THROTTLED = "throttled"
+    SERVER_ERROR = "server_error"
+    UNREACHABLE = "unreachable"
+    BUDGET = "budget"
+
+
 @dataclass(frozen=True)
 class Counters:
     """The folder where several workers count, and which of them this is: it counts on where its predecessor ended."""
@@ -58,20 +68,23 @@ class Counters:
 class Telemetry:
     """Counts and writes what it is told.
 
-    *groups* says how the queues stand. With *counters* each of several workers shows what all have counted.
+    It asks when it is asked itself: how the *groups* of calls stand, the states of the *breakers* by address, how many
+    retries are left of the *budget*. With *counters* each of several workers shows what all have counted.
     """
 
     def __init__(
         self,
         groups: Callable[[], Awaitable[Sequence[GroupReport]]],
+        breakers: Callable[[], Mapping[str, str]],
+        budget: Callable[[], float],
         write: Callable[[Answered], None],
         counters: Counters | None = None,
     ) -> None:
         self._groups = groups
         self._write = write
-        self._waiting = _Waiting()
+        self._standing = _Standing(breakers, budget)
         self._shown = CollectorRegistry()
-        self._shown.register(self._waiting)
+        self._shown.register(self._standing)
         registry = self._shown
         if counters is None:
             ProcessCollector(registry=registry)
@@ -95,11 +108,16 @@ class Telemetry:
             "inferpoint_provider_call_seconds", "Time of a call to a provider.", ("service",),
             registry=registry, buckets=_BUCKETS,
         )  # fmt: skip
+        retries = Counter(
+            "inferpoint_retries", "Calls made again, by reason; budget is those that were not.", ("service", "reason"),
+            registry=registry,
+        )  # fmt: skip
         # Finding a child by its labels costs more than counting: each is found once and kept.
         self._request = cache(requests.labels)
         self._duration = cache(durations.labels)
         self._call = cache(calls.labels)
         self._time = cache(times.labels)
+        self._retry = cache(retries.labels)
 
     def answered(self, answered: Answered) -> None:
         """Count a request and write its line."""
@@ -112,20 +130,33 @@ class Telemetry:
         self._call(called.service, called.status).inc()
         self._time(called.service).observe(called.seconds)
 
+    def retried(self, service: str, reason: Retry) -> None:
+        """Count a retry, or that there was none left."""
+        self._retry(service, reason.value).inc()
+
     async def exposition(self) -> bytes:
         """All counters in Prometheus' text format."""
-        self._waiting.groups = await self._groups()
+        self._standing.groups = await self._groups()
         return generate_latest(self._shown)
 
 
-class _Waiting(Collector):
-    """How many wait, as it was when it was asked."""
+class _Standing(Collector):
+    """How things stand when it is asked: who waits, what may be called, what may be called again."""
 
     groups: Sequence[GroupReport] = ()
 
+    def __init__(self, breakers: Callable[[], Mapping[str, str]], budget: Callable[[], float]) -> None:
+        self._breakers = breakers
+        self._budget = budget
+
     def collect(self) -> Iterable[Metric]:
-        count = sum(sum(group.waiting.values()) for group in self.groups)
-        yield GaugeMetricFamily("inferpoint_waiting_calls", "Calls that wait for their turn.", count)
+        waiting = sum(sum(group.waiting.values()) for group in self.groups)
+        yield GaugeMetricFamily("inferpoint_waiting_calls", "Calls that wait for their turn.", waiting)
+        yield GaugeMetricFamily("inferpoint_retry_budget", "Retries that may be made now.", self._budget())
+        states = GaugeMetricFamily("inferpoint_breaker", "1 for the state of each address.", None, ("address", "state"))
+        for address, state in self._breakers().items():  # addresses come and go
+            states.add_metric((address, state), 1.0)
+        yield states
 
 
 class _Workers(Collector):
