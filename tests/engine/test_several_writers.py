@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from world import EMBEDDING, KEY, World, openai, told
+from world import COMPLETION, EMBEDDING, KEY, World, openai, told
 
 from inferpoint.engine.endpoints import Endpoints
 from inferpoint.errors import InferenceError, Kind
@@ -133,6 +133,24 @@ def test_what_was_deleted_stays_deleted(worlds: tuple[World, World]) -> None:
             act()
         assert caught.value.kind is Kind.NOT_FOUND
         assert one.run(one.store.all()) == []
+
+
+def test_what_was_changed_meanwhile_is_deleted_all_the_same(worlds: tuple[World, World]) -> None:
+    """A deletion is of the endpoint as it is now, and still only of one of the type that was named."""
+    one, two = worlds
+    one.create("e", EMBEDDING, openai())
+    seen(two, "e")
+    one.update("e", {"task_settings": {"user": "u"}})
+    two.run(delete(two))
+    assert one.run(one.store.all()) == []
+    one.run(one.engine.refresh())
+    one.create("e", EMBEDDING, openai())
+    seen(two, "e")
+    one.run(delete(one))
+    one.create("e", COMPLETION, openai())
+    with pytest.raises(InferenceError, match="does not match"):
+        two.run(two.engine.lifecycle.delete(ANONYMOUS, "e", EMBEDDING))
+    assert seen(one, "e")["task_type"] == "completion"
 
 
 async def delete(world: World) -> None:

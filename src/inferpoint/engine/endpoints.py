@@ -161,25 +161,25 @@ class Endpoints:
             self._keep(resolved)
 
     async def replace(self, before: Resolved, after: Resolved) -> None:
-        """Keep a changed endpoint; `CONFLICT` when it was changed, or an alias was taken, while it was tried."""
+        """Keep a changed endpoint; `CONFLICT` when another process changed it, or an alias was taken, meanwhile."""
+        inference_id = after.endpoint.inference_id
         async with self._writing:
             if not await self._store.replace(self._row(after.endpoint), before.endpoint.version):
-                raise await self._overtaken(after.endpoint.inference_id)
+                await self._load()
+                raise being_changed(inference_id) if self.exists(inference_id) else _not_found(inference_id)
             self._tell()
             self._keep(after)
 
-    async def remove(self, inference_id: str) -> None:
-        """Forget an endpoint; `CONFLICT` when it was changed at the same time."""
+    async def remove(self, inference_id: str) -> bool:
+        """Forget an endpoint; False when another process changed it meanwhile, and it is to be looked at again."""
         async with self._writing:
-            if not await self._store.remove(inference_id, self._versions.get(inference_id, "")):
-                raise await self._overtaken(inference_id)
-            self._tell()
-            self._forget(inference_id)
-
-    async def _overtaken(self, inference_id: str) -> InferenceError:
-        """Another process was faster, and has changed or deleted the endpoint."""
-        await self._load()
-        return being_changed(inference_id) if self.exists(inference_id) else _not_found(inference_id)
+            removed = await self._store.remove(inference_id, self._versions.get(inference_id, ""))
+            if removed:
+                self._tell()
+                self._forget(inference_id)
+            else:
+                await self._load()
+            return removed
 
     def _tell(self) -> None:
         """Have all processes look before their next answer: this one, too, may have missed another's write."""

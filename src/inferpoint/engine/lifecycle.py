@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from inferpoint.engine.access import MANAGE, MONITOR, allow
@@ -18,6 +18,8 @@ from inferpoint.model.chat import Conversation, said
 from inferpoint.model.endpoint import TaskType, resolved_type
 from inferpoint.model.inference import Caller, Documents, Embeddings, InferenceRequest, InferenceResult, Texts
 from inferpoint.protocols import vectors
+
+T = TypeVar("T")
 
 _TEXTS = ("how big",)
 # What Elasticsearch asks of an endpoint to see that it works.
@@ -115,11 +117,13 @@ class Lifecycle:
         """Forget an endpoint and say so; with *dry_run* only check that it could be."""
         allow(caller, MANAGE, "cluster:admin/xpack/inference/delete")
         async with self._lock(inference_id):
-            if not self._endpoints.unusable(inference_id):
-                _refuse_other_type(self._endpoints.own(inference_id), kind)
-            if not dry_run:
-                await _written(self._endpoints.remove(inference_id))
-        return not dry_run
+            while True:
+                if not self._endpoints.unusable(inference_id):
+                    _refuse_other_type(self._endpoints.own(inference_id), kind)
+                if dry_run:
+                    return False
+                if await _written(self._endpoints.remove(inference_id)):
+                    return True
 
     async def _tried(self, draft: Resolved, caller: Caller, seconds: float | None) -> Resolved:
         """*draft* after one call, with the length of its vectors as that call found it."""
@@ -156,14 +160,14 @@ class Lifecycle:
         return self._changing.setdefault(inference_id, asyncio.Lock())
 
 
-async def _written(write: Coroutine[Any, Any, None]) -> None:
+async def _written(write: Coroutine[Any, Any, T]) -> T:
     """Wait for *write*, which goes on to its end when the caller leaves: memory and store stay the same.
 
     The wait ends with it, so that whoever changes the endpoint next finds it done.
     """
     writing = asyncio.ensure_future(write)
     try:
-        await asyncio.shield(writing)
+        return await asyncio.shield(writing)
     except asyncio.CancelledError:
         with contextlib.suppress(InferenceError):
             await asyncio.shield(writing)
