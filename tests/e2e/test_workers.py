@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import signal
@@ -206,14 +207,14 @@ def test_metrics_are_those_of_all_workers(pair: Inferpoint, tmp_path: Path) -> N
         for times, line in enumerate(lines.values(), 1):
             for _ in range(times):
                 assert ask_on(line, "GET", "/_inference").status == 200
-        assert [counted(line, pattern) for line in lines.values()] == [3, 3]
+        eventually(lambda: [counted(line, pattern) for line in lines.values()] == [3, 3])  # after the answer
     before = set(lines)
     replace(pair, min(before))
     with one_each(pair) as lines:
         assert set(lines) != before
         for line in lines.values():
             assert ask_on(line, "GET", "/_inference").status == 200
-        assert [counted(line, pattern) for line in lines.values()] == [5, 5]
+        eventually(lambda: [counted(line, pattern) for line in lines.values()] == [5, 5])
         assert counted(next(iter(lines.values())), rb"process_open_fds (\S+)") > 0
     (folder,) = tmp_path.glob("inferpoint-*")
     assert len(list(folder.iterdir())) == 4  # a replaced worker counts on where the other ended
@@ -317,6 +318,20 @@ def test_workers_that_cannot_start_are_not_tried_again(tmp_path: Path) -> None:
     ]
 
 
+def test_a_worker_that_cannot_start_now_is_tried_again(pair: Inferpoint, embedder: Provider) -> None:
+    """The others go on meanwhile, and as soon as it can it is there."""
+    assert ask(pair.url, "PUT", E, config(embedder.url)).status == 200
+    key, away = pair.data_dir / "secret.key", pair.data_dir / "away"
+    before = set(children(pair))
+    key.rename(away)
+    os.kill(min(before), signal.SIGKILL)
+    pair.until(rb"The secret key is missing[^\n]*\nA worker ended with status 1; another takes its place")
+    assert ask(pair.url, "POST", E, {"input": "x"}).status == 200
+    away.rename(key)
+    with halted([max(before)]):  # so that only the new one can answer
+        assert ask(pair.url, "POST", E, {"input": "x"}).status == 200
+
+
 def test_the_secret_key_is_made_once(pair: Inferpoint, embedder: Provider) -> None:
     """What one worker has sealed another opens, from the first start on."""
     with one_each(pair) as lines:
@@ -326,16 +341,26 @@ def test_the_secret_key_is_made_once(pair: Inferpoint, embedder: Provider) -> No
             assert [ask_on(line, "POST", f"{E}{number}", {"input": "x"}).status for number in range(2)] == [200, 200]
 
 
-def test_lines_of_the_log_stay_whole(shared: Inferpoint) -> None:
-    """However many write it: each request has one line, whatever its length."""
-    path = "/nowhere/" + "x" * 5000
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_lines_of_the_log_stay_whole(tmp_path: Path, form: str) -> None:
+    """However many write it: each request has one line, with a long path shortened so that a pipe takes it at once."""
+    paths = [f"/nowhere/{'x' * 500}", f"/nowhere/{'x' * 5000}", f"/nowhere/{'%7c' * 5000}"]
 
     def many(line: HTTPConnection) -> None:
-        for _ in range(200):
-            assert ask_on(line, "GET", path).status == 404
+        for _ in range(100):
+            for path in paths:
+                assert ask_on(line, "GET", path, headers={"X-Opaque-Id": "\\\xe9" * 2000}).status == 404
 
-    with one_each(shared) as lines, ThreadPoolExecutor(3) as pool:
-        for done in [pool.submit(many, line) for line in lines.values()]:
-            done.result(60)
-    whole = re.compile(rb"^\S+Z GET " + path.encode() + rb" 404 [\d.]+ms \d+B anonymous \w+$", re.MULTILINE)
-    eventually(lambda: len(whole.findall(shared.written)) == 600)
+    with Inferpoint(tmp_path / "data", "--workers=2", f"--log-format={form}") as server:
+        with one_each(server) as lines, ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(many, line) for line in lines.values()]:
+                done.result(60)
+        server.tell(signal.SIGTERM)
+        assert server.ended() == 0
+    text = re.compile(r"\S+Z GET (\S+) 404 [\d.]+ms \d+B anonymous \w+")
+    found = [
+        json.loads(line).get("path") if form == "json" else (whole[1] if (whole := text.fullmatch(line)) else None)
+        for line in server.written.decode().splitlines()
+        if "/nowhere" in line
+    ]
+    assert sorted(found) == sorted([paths[0], *(each[:600] + "..." for each in paths[1:])] * 200)

@@ -153,6 +153,20 @@ def test_what_was_changed_meanwhile_is_deleted_all_the_same(worlds: tuple[World,
     assert seen(one, "e")["task_type"] == "completion"
 
 
+def test_a_write_that_nobody_was_told_of_is_seen_when_another_starts(
+    worlds: tuple[World, World], data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may be killed when it has written and has not said so; whoever comes in its place says it."""
+    one, two = worlds
+    monkeypatch.setattr(one.endpoints, "_tell", lambda: None)
+    one.create("e", EMBEDDING, openai())
+    with pytest.raises(InferenceError, match="not found"):
+        seen(two, "e")
+    three = sharing(data)
+    assert seen(two, "e") == three.get("e")
+    three.store.close()
+
+
 async def delete(world: World) -> None:
     await world.engine.lifecycle.delete(ANONYMOUS, "e")
 

@@ -106,6 +106,7 @@ class Endpoints:
 
     async def load(self) -> None:
         """Read the store. An endpoint whose service is gone stays in it and says so; a wrong key raises."""
+        self._tell()  # whose place this process takes may have been killed between a write and telling of it
         async with self._writing:
             await self._load()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cache, partial
@@ -21,6 +21,9 @@ from prometheus_client.registry import Collector
 from inferpoint.runtime.limiter import GroupReport
 
 _BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 120.0)
+# A pipe takes 4096 bytes whole, whoever else writes to it. These are characters, of two bytes at most.
+_LONGEST_LINE = 2000
+_SHORTENED = 600
 
 
 @dataclass(frozen=True)
@@ -176,13 +179,21 @@ class _Workers(Collector):
 
 
 def access_log(form: str, to: TextIO = sys.stderr) -> Callable[[Answered], None]:
-    """A writer of one line a request, as `text` or as `json`."""
+    """A writer of one line a request, as `text` or as `json`, each line whole among those of other processes."""
     line = _json_line if form == "json" else _text_line
 
     def write(answered: Answered) -> None:
-        to.write(line(answered))
+        text = line(answered)
+        if len(text) > _LONGEST_LINE:
+            path, opaque_id = _shortened(answered.path), _shortened(answered.opaque_id)
+            text = line(replace(answered, path=path, opaque_id=opaque_id))
+        to.write(text)
 
     return write
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHORTENED else text[:_SHORTENED] + "..."
 
 
 def _text_line(answered: Answered) -> str:
