@@ -128,7 +128,7 @@ class World:
         self.endpoints = Endpoints(self.store, Vault(KEY))
         transports = dict.fromkeys(("http", "https", "local"), self.provider)
         outbound = Outbound(transports, self.limiter, self.breakers, self.budget, self.clock, self.telemetry)
-        self.engine = Engine(self.endpoints, outbound, self.clock, Policy(**{"origins": {}, **policy}))
+        self.engine = Engine(self.endpoints, outbound, self.limiter, self.clock, Policy(**{"origins": {}, **policy}))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The result of *coroutine*, with the time it needs passing at once."""

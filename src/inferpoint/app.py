@@ -103,7 +103,7 @@ async def assembled(
         try:
             transports = {"http": http, "https": http, "local": local}
             outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry)
-            yield Parts(Engine(endpoints, outbound, clock, policy), telemetry, clock)
+            yield Parts(Engine(endpoints, outbound, limiter, clock, policy), telemetry, clock)
         finally:
             await http.close()
 

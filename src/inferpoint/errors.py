@@ -74,7 +74,8 @@ class InferenceError(Exception):
 
     `problems` holds one sentence for each thing that is wrong, and is never empty. `upstream` is set when a provider
     answered with an error. `retry_after` is in seconds. `whose_limit` is `ours` or `provider` for `RATE_LIMITED`.
-    Its `__cause__`, when that is an `InferenceError` too, is what it was made of.
+    `index` is the place of the one input that it is about, where it is about one of several. Its `__cause__`, when that
+    is an `InferenceError` too, is what it was made of.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class InferenceError(Exception):
         upstream: Upstream | None = None,
         retry_after: float | None = None,
         whose_limit: str | None = None,
+        index: int | None = None,
     ) -> None:
         super().__init__(*problems)
         self.kind = kind
@@ -93,6 +95,26 @@ class InferenceError(Exception):
         self.upstream = upstream
         self.retry_after = retry_after
         self.whose_limit = whose_limit
+        self.index = index
+
+    def of_input(self, index: int | None) -> InferenceError:
+        """The same, about the input at *index* if about one."""
+        return self._like(self.problems, index)
+
+    def said(self, *problems: str) -> InferenceError:
+        """The same in other words."""
+        return self._like(problems, self.index)
+
+    def _like(self, problems: tuple[str, ...], index: int | None) -> InferenceError:
+        return InferenceError(
+            self.kind,
+            *problems,
+            subject=self.subject,
+            upstream=self.upstream,
+            retry_after=self.retry_after,
+            whose_limit=self.whose_limit,
+            index=index,
+        )
 
     def __str__(self) -> str:
         return "; ".join(self.problems)

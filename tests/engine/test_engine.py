@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,8 +26,9 @@ from world import (
     told,
 )
 
-from inferpoint.engine.batching import estimated_tokens, split
+from inferpoint.engine.fitting import fitted
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Reply
 from inferpoint.model.inference import (
     Caller,
@@ -70,32 +72,13 @@ def refused(act: Callable[[], Any]) -> tuple[int, str, str]:
 # Batches
 
 
-@pytest.mark.parametrize(
-    ("limits", "sizes"),
-    [
-        (Limits(), [7]),
-        (Limits(inputs=3), [3, 3, 1]),
-        (Limits(inputs=7), [7]),
-        (Limits(tokens=8), [2, 2, 2, 1]),
-        (Limits(bytes=27), [3, 3, 1]),
-        (Limits(inputs=2, bytes=27), [2, 2, 2, 1]),
-        (Limits(tokens=1), [1] * 7),
-    ],
-)
-def test_inputs_are_split_by_every_limit(limits: Limits, sizes: list[int]) -> None:
-    """A call holds as many inputs as every limit allows, at least one, in their order."""
-    texts = tuple(f"text {n:04}" for n in range(7))  # nine bytes, four estimated tokens
-    assert estimated_tokens(texts[0]) == 4
-    batches = split(InferenceRequest(texts), limits)
-    assert [len(batch.texts) for batch in batches] == sizes
-    assert tuple(text for batch in batches for text in batch.texts) == texts
-
-
-def test_a_ranking_is_never_split() -> None:
+def test_a_ranking_is_never_split(make_world: MakeWorld) -> None:
     """More documents than a call takes are refused: scores of two calls need not be comparable."""
-    request = InferenceRequest(Documents("q", ("a", "b", "c")))
-    assert split(request, Limits(inputs=3)) == split(request, Limits(tokens=1)) == [request]
-    assert refused(lambda: split(request, Limits(inputs=2))) == (
+    world = make_world(validate=False)
+    resolved = world.create("r", TaskType.RERANK, hugging_face())
+    two = replace(resolved, task=replace(resolved.task, limits=lambda _: Limits(inputs=2)))
+    assert fitted(two, InferenceRequest(Documents("q", ("a", "b"))), None) == two
+    assert refused(lambda: fitted(two, InferenceRequest(Documents("q", ("a", "b", "c"))), None)) == (
         400,
         STATUS,
         "Field [input] has [3] documents, and one call of the provider ranks at most [2]; a ranking cannot be split",
@@ -111,9 +94,10 @@ def test_many_calls_are_joined_in_order_with_their_usage(make_world: MakeWorld) 
 
     world = make_world(answer, validate=False)
     world.create("e", EMBEDDING, openai())
-    found = world.infer("e", *("x" * (number % 97) for number in range(4100)))
+    texts = [f"{number:04}" + "x" * (number % 97) for number in range(4100)]
+    found = world.infer("e", *texts)
     assert isinstance(found, Embeddings)
-    assert [json.loads(bytes(vector))[0] for vector in found.vectors] == [number % 97 for number in range(4100)]
+    assert [json.loads(bytes(vector))[0] for vector in found.vectors] == [len(text) for text in texts]
     assert found.usage is not None
     assert found.usage.input == 4100
     assert [len(body(call)["input"]) for call in world.provider.calls] == [2048, 2048, 4]
@@ -123,7 +107,7 @@ def test_the_first_error_ends_all_calls_of_a_request(make_world: MakeWorld) -> N
     """When one of many calls fails, the request fails with its error, and the others are given up."""
     world = make_world(in_turn(json_reply({"error": "no"}, 400)), validate=False)
     world.create("h", EMBEDDING, hugging_face())
-    status, _, reason = refused(lambda: world.infer("h", *["x"] * 32 * 20))
+    status, _, reason = refused(lambda: world.infer("h", *map(str, range(32 * 20))))
     assert (status, "Error message: [no]" in reason) == (400, True)
     assert len(world.provider.calls) < 20
 
@@ -134,7 +118,7 @@ def test_who_leaves_ends_all_calls_of_a_request(make_world: MakeWorld) -> None:
     world.create("h", EMBEDDING, hugging_face())
 
     async def leave() -> None:
-        task = asyncio.ensure_future(world.engine.infer("h", InferenceRequest(("x",) * 32 * 20)))
+        task = asyncio.ensure_future(world.engine.infer("h", InferenceRequest(tuple(map(str, range(32 * 20))))))
         await settle()
         await world.clock.advance(0.1)
         assert world.provider.arrived
@@ -175,7 +159,7 @@ def test_every_embedding_takes_search_and_ingest(make_world: MakeWorld, input_ty
         world.provider.answer = {
             "o": like_openai,
             "h": like_text_embeddings_inference,
-            "s": lambda _: json_reply({"embeddings": [[1]], "tokens": 1, "cut": 0}),
+            "s": lambda _: json_reply({"embeddings": [[1]], "tokens": 1, "cut": []}),
         }[inference_id]
         world.infer(inference_id, "x", input_type=input_type)
         assert "input_type" not in body(world.provider.calls[-1])
@@ -242,8 +226,9 @@ def test_a_queue_that_is_too_long_is_refused_at_once(make_world: MakeWorld) -> N
     world.create("e", EMBEDDING, openai({"rate_limit": {"requests_per_minute": 1}}))
 
     async def both() -> list[Any]:
-        asked = (world.engine.infer("e", InferenceRequest(("x",))) for _ in range(2))
-        return await asyncio.gather(*asked, return_exceptions=True)
+        first = asyncio.ensure_future(world.engine.infer("e", InferenceRequest(("x",))))
+        await settle()
+        return await asyncio.gather(first, world.engine.infer("e", InferenceRequest(("y",))), return_exceptions=True)
 
     _, second = world.run(both())
     assert (second.kind, second.whose_limit) == (Kind.RATE_LIMITED, "ours")

@@ -65,7 +65,7 @@ async def embed(engine: Engine, incoming: Incoming) -> Answer:
     used = result.usage or Usage()
     usage = {"prompt_tokens": used.input, "total_tokens": used.input}
     said = {"object": "list", "data": data, "model": model, "usage": usage}
-    return _json(said, headers={CUT_HEADER: str(result.cut)} if result.cut else None)
+    return _json(said, headers={CUT_HEADER: str(len(result.cut))} if result.cut else None)
 
 
 async def chat(engine: Engine, incoming: Incoming) -> Answer:

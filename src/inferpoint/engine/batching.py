@@ -1,96 +1,282 @@
-"""Inputs into calls that respect what a provider takes, and their results joined in order."""
+"""Embeddings as calls: many requests in one call where they wait anyway, many calls for one request where it is long.
+
+For the inputs in a pool calls stand in the queue of the rate group, and each takes along as much as a call may hold,
+when its turn comes and not before: so whoever has to wait shares a call, and what was learnt meanwhile of a provider's
+limits counts for all who wait. Each version of an endpoint, each caller and whatever else goes over the wire has pools
+of its own, and inputs of two pools never share a call.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import TypeVar
+import asyncio
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 
-from inferpoint.errors import InferenceError, Kind, invalid
+from inferpoint.engine.calls import Calls, Wish, lane, refuse_too_long
+from inferpoint.engine.deadlines import until
+from inferpoint.engine.endpoints import Resolved
+from inferpoint.engine.pools import Asker, Given, Item, Pool, Trip, divided, loaded, rows
+from inferpoint.engine.sizing import Load, load_of
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.endpoint import TaskType
 from inferpoint.model.inference import (
-    Documents,
     Embeddings,
     InferenceRequest,
-    InferenceResult,
+    Journey,
     SparseEmbeddings,
     Tokens,
-    Usage,
 )
-from inferpoint.protocols.service import Limits
+from inferpoint.runtime.clock import Clock
 
-I = TypeVar("I")  # noqa: E741 - an input, whatever it is
-_BYTES_A_TOKEN = 3  # an English token is about four bytes, a Chinese character three
-
-
-def split(request: InferenceRequest, limits: Limits) -> list[InferenceRequest]:
-    """*request* as the fewest requests that keep the inputs' order and respect *limits*.
-
-    A ranking is never split: scores of two calls need not be comparable.
-    """
-    if isinstance(request.input, Documents):
-        _refuse_too_many(request.input, limits)
-    if not isinstance(request.input, tuple | Tokens):
-        return [request]
-    if request.count <= (limits.inputs or request.count) and limits.tokens is limits.bytes is None:
-        return [request]
-    if isinstance(request.input, Tokens):
-        return [replace(request, input=Tokens(batch)) for batch in _batches(request.input.inputs, limits, _tokens_size)]
-    return [replace(request, input=batch) for batch in _batches(request.input, limits, _text_size)]
+# Refusals that may be the fault of one input among many, and how many halves may be refused before it is everyone's.
+_INPUTS_FAULT = (400, 413, 422)
+_IN_VAIN = 8
 
 
-def joined(results: Sequence[InferenceResult], count: int) -> InferenceResult:
-    """The results of the calls of one request as its result; a provider that lost an input is `UNREADABLE`."""
-    parts = [result for result in results if isinstance(result, Embeddings)]
-    sparse = [result for result in results if isinstance(result, SparseEmbeddings)]
-    if not parts and not sparse:
-        return results[0]
-    vectors = [vector for part in parts for vector in part.vectors]
-    weights = [weight for part in sparse for weight in part.weights]
-    found = len(vectors) + len(weights)
-    if found != count:
-        raise InferenceError(Kind.UNREADABLE, f"The provider answered [{found}] embeddings for [{count}] inputs")
-    used = [part.usage for part in (*parts, *sparse) if part.usage is not None]
-    usage = sum(used, Usage()) if used else None
-    return SparseEmbeddings(weights, usage) if sparse else Embeddings(vectors, usage, sum(part.cut for part in parts))
+class _Call:
+    """One call. It takes its inputs from the pool when its turn comes, unless it was made for some."""
 
+    def __init__(self, pool: Pool, items: Sequence[Item] | None = None) -> None:
+        self.pool = pool
+        self.items = items
+        self.journey = Journey()
+        self.closed: Callable[[], None] | None = None
+        self.task: asyncio.Future[None] | None = None
 
-def estimated_tokens(text: str) -> int:
-    """How many tokens *text* may be, rather too many than too few."""
-    return len(text.encode("utf-8", "surrogatepass")) // _BYTES_A_TOKEN + 1
+    def request(self) -> InferenceRequest:
+        """What to ask: from now on nothing joins."""
+        if self.items is None:
+            self.items = self.pool.take()
+            for item in self.items:
+                item.trip = self
+            if self.closed is not None:
+                self.closed()
+        if not self.items:
+            raise asyncio.CancelledError  # whoever wanted this call has left
+        return self.pool.request(self.items)
 
+    def tokens(self) -> int:
+        """What it costs, as far as is known."""
+        if self.items is None:
+            return self.pool.sizing.a_call(self.pool.load)
+        return self.pool.sizing.tokens(loaded(self.items))
 
-def _refuse_too_many(documents: Documents, limits: Limits) -> None:
-    count = len(documents.texts)
-    if limits.inputs is not None and count > limits.inputs:
-        raise invalid(
-            f"Field [input] has [{count}] documents, and one call of the provider ranks at most [{limits.inputs}];"
-            " a ranking cannot be split"
+    def cancel_if_unwanted(self) -> None:
+        """End the call when nobody asks for any of its inputs."""
+        if not any(item.askers for item in self.items or ()):
+            self.cancel()
+
+    def cancel(self) -> None:
+        """It is not needed."""
+        if self.task is not None:
+            self.task.cancel()
+
+    def wish(self) -> Wish:
+        """The call as it is sent."""
+        request = self.pool.request(())
+        return Wish(
+            caller=request.caller,
+            lane=lane(request),
+            request=self.request,
+            tokens=self.tokens,
+            deadline=lambda: self.pool.deadline,
+            journey=self.journey,
         )
 
 
-def _text_size(text: str) -> tuple[int, int]:
-    """Tokens and bytes."""
-    return estimated_tokens(text), len(text.encode("utf-8", "surrogatepass"))
+class Batching:
+    """Everything that is to be embedded."""
+
+    def __init__(self, calls: Calls, clock: Clock) -> None:
+        self._calls = calls
+        self._clock = clock
+        self._pools: dict[Hashable, Pool] = {}
+
+    async def embedded(self, resolved: Resolved, request: InferenceRequest) -> Embeddings | SparseEmbeddings:
+        """The embeddings of all inputs, in their order.
+
+        An input that the provider refuses ends the request, and the error says which; in a `partial` request each has
+        its embedding or its error.
+        """
+        asker = Asker(request)
+        try:
+            async with until(resolved, request, self._clock):
+                await self._ask(resolved, asker)
+                await asker.done
+        except InferenceError as error:
+            if not (request.partial and error.kind is Kind.TIMED_OUT):
+                raise
+            asker.end(error)
+        finally:
+            self._leave(asker)
+        return asker.result(sparse=resolved.endpoint.task_type is TaskType.SPARSE_EMBEDDING)
+
+    async def _ask(self, resolved: Resolved, asker: Asker) -> None:
+        """Have what *asker* wants wait, but for what is on its way already; refused when it cannot be in time."""
+        wanted: dict[Given, list[int]] = {}
+        for index, given in enumerate(asker.inputs):
+            wanted.setdefault(given, []).append(index)
+        loads = {given: load_of(given) for given in wanted}
+        sizing = self._calls.sizing(resolved)
+        for given, load in loads.items():
+            refuse_too_long(resolved, sizing.tokens(load), wanted[given][0])
+        key = _key(resolved, asker.request)
+        await self._refuse_if_hopeless(resolved, asker.request, self._pools.get(key), loads)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = Pool(key, resolved, asker.request, sizing)
+        asker.pool = pool
+        for given, indexes in wanted.items():
+            if given not in pool.items:
+                pool.put(given, loads[given])
+            asker.ask(pool.items[given], indexes)
+        pool.prolong(asker.request.deadline)
+        self._dispatch(pool)
+
+    async def _refuse_if_hopeless(
+        self, resolved: Resolved, request: InferenceRequest, pool: Pool | None, loads: Mapping[Given, Load]
+    ) -> None:
+        total = Load()
+        waiting = 0
+        if pool is not None:
+            total.add(pool.load)
+            waiting = len(pool.trips)
+        for given, load in loads.items():
+            if pool is None or given not in pool.items:
+                total.add(load)
+        calls = max(0, self._calls.sizing(resolved).calls(total) - waiting)
+        await self._calls.refuse_if_hopeless(resolved, request, calls)
+
+    def _dispatch(self, pool: Pool) -> None:
+        """Have as many calls in the queue as what waits in *pool* needs."""
+        needed = pool.sizing.calls(pool.load)
+        while len(pool.trips) < needed:
+            call = _Call(pool)
+            call.closed = partial(self._closed, pool, call)
+            call.task = asyncio.ensure_future(self._go(pool, call))
+            pool.trips.append(call)
+        while len(pool.trips) > needed:
+            pool.trips.pop().cancel()
+
+    def _closed(self, pool: Pool, call: _Call) -> None:
+        """The turn of *call* has come: others go for what it left."""
+        pool.trips.remove(call)
+        self._dispatch(pool)
+
+    async def _go(self, pool: Pool, call: _Call) -> None:
+        """One call, from its place in the queue to what became of each of its inputs."""
+        try:
+            try:
+                await self._sent(pool, call)
+            except InferenceError as error:
+                await self._refused(pool, call, error)
+        except Exception as error:  # noqa: BLE001 - whatever happens, those who wait are told
+            _refuse(pool, call.items or list(pool.waiting), error)
+        finally:
+            if call in pool.trips:
+                pool.trips.remove(call)
+            self._done_with(pool)
+
+    async def _sent(self, pool: Pool, call: _Call) -> None:
+        """Send *call*, and give every input its embedding and everyone who asked a part of the usage."""
+        try:
+            result = await self._calls.whole(pool.resolved, call.wish())
+        finally:
+            for asker in {asker for item in call.items or () for asker in item.askers}:
+                asker.request.journey.add(call.journey)
+        items = call.items or ()
+        found = rows(result, len(items))
+        pool.in_vain = 0
+        used = None if result.usage is None else result.usage.input
+        pool.sizing.count(loaded(items), used or 0)
+        weights = [pool.sizing.tokens(item.load) for item in items]
+        parts = [None] * len(items) if used is None else divided(used, weights)
+        for item, (value, cut), tokens in zip(items, found, parts, strict=True):
+            pool.forget(item)
+            item.give(value, cut=cut, tokens=tokens)
+
+    async def _refused(self, pool: Pool, call: _Call, error: InferenceError) -> None:
+        """What was too much for one call goes back into the pool; where one input may be at fault it is looked for."""
+        if call.items is None:  # before its turn came: those who still wait have other calls, or none
+            if pool.trips == [call]:
+                _refuse(pool, list(pool.waiting), error)
+            return
+        items = [item for item in call.items if item.askers]
+        said = error.upstream
+        of = None if said is None else pool.resolved.service.oversize(said)
+        if len(items) > 1 and said is not None and of is not None:
+            pool.sizing.refuse(loaded(items), of, said.message)
+            pool.put_back(items)
+            self._dispatch(pool)
+        else:
+            if of is not None:  # too long for any call, whatever the calls before it seemed to say
+                pool.sizing.relent()
+            await self._search(pool, items, error)
+
+    async def _search(self, pool: Pool, items: Sequence[Item], error: InferenceError) -> None:
+        """Find the inputs that the provider refuses: by halves, and by halves of those that it refuses again.
+
+        When so many calls in a row were refused, it is not the inputs that are wrong.
+        """
+        pool.in_vain += 1
+        if len(items) < 2 or not _is_inputs_fault(error) or pool.in_vain > _IN_VAIN:
+            _refuse(pool, items, error)
+            return
+        middle = len(items) // 2
+        for half in (items[:middle], items[middle:]):
+            part = [item for item in half if item.askers]
+            try:
+                if part:
+                    await self._sent(pool, _Call(pool, part))
+            except InferenceError as again:
+                await self._search(pool, part, again)
+
+    def _leave(self, asker: Asker) -> None:
+        """What only *asker* wanted is not sent, or no longer waited for."""
+        asker.close()
+        if asker.pool is None:
+            return
+        pool, calls = asker.pool, set[Trip]()
+        for item in asker.items:
+            if item.askers.pop(asker, None) is not None and not item.askers:
+                pool.forget(item)
+                if item.trip is not None:
+                    calls.add(item.trip)
+        for call in calls:
+            call.cancel_if_unwanted()
+        self._dispatch(pool)
+        self._done_with(pool)
+
+    def _done_with(self, pool: Pool) -> None:
+        if not pool.items and self._pools.get(pool.key) is pool:
+            del self._pools[pool.key]
 
 
-def _tokens_size(tokens: tuple[int, ...]) -> tuple[int, int]:
-    return len(tokens), len(repr(tokens))
+def _key(resolved: Resolved, request: InferenceRequest) -> Hashable:
+    """What inputs must have in common to travel together."""
+    return (
+        resolved.endpoint.version,
+        repr(resolved.endpoint.options) if request.options else "",
+        request.input_type,
+        repr(request.params) if request.params else "",
+        isinstance(request.input, Tokens),
+        request.caller.name,
+    )
 
 
-def _batches(inputs: Sequence[I], limits: Limits, sized: Callable[[I], tuple[int, int]]) -> Iterator[tuple[I, ...]]:
-    batch: list[I] = []
-    tokens = size = 0
-    for each in inputs:
-        more, longer = sized(each)
-        full = (
-            len(batch) == limits.inputs
-            or (limits.tokens is not None and tokens + more > limits.tokens)
-            or (limits.bytes is not None and size + longer > limits.bytes)
-        )
-        if batch and full:
-            yield tuple(batch)
-            batch, tokens, size = [], 0, 0
-        batch.append(each)
-        tokens += more
-        size += longer
-    yield tuple(batch)
+def _is_inputs_fault(error: InferenceError) -> bool:
+    return error.upstream is not None and error.upstream.status in _INPUTS_FAULT
+
+
+def _refuse(pool: Pool, items: Sequence[Item], error: Exception) -> None:
+    """None of *items* will come; where it is the one input's fault, its askers are told which it is of theirs."""
+    alone = len(items) == 1 and isinstance(error, InferenceError) and _is_inputs_fault(error)
+    for item in items:
+        pool.forget(item)
+        item.refuse(error, alone=alone)
+
+
+def _halves(items: Sequence[Item]) -> list[Sequence[Item]]:
+    """The second half and the first, which is the next to be looked at."""
+    middle = len(items) // 2
+    return [items[middle:], items[:middle]]

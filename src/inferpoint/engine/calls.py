@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
+
+import msgspec
 
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.grants import Grants
 from inferpoint.engine.reading import Reading
 from inferpoint.engine.refusals import complaint, failure, refusal
 from inferpoint.engine.sizing import Load, Sizing
-from inferpoint.errors import InferenceError
+from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import (
+    Caller,
     Delta,
     InferenceRequest,
     InferenceResult,
@@ -27,7 +30,7 @@ from inferpoint.model.inference import (
 from inferpoint.model.quota import Lane
 from inferpoint.protocols.service import Moment
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.limiter import Place, Turn
+from inferpoint.runtime.limiter import Limiter, Place, Turn
 from inferpoint.runtime.outbound import Outbound, Outgoing
 from inferpoint.runtime.transport import Arriving
 
@@ -56,8 +59,9 @@ class Wish:
 class Calls:
     """Every call that endpoints make; and what was learnt about how much such calls may hold."""
 
-    def __init__(self, outbound: Outbound, clock: Clock, origins: Mapping[str, str]) -> None:
+    def __init__(self, outbound: Outbound, limiter: Limiter, clock: Clock, origins: Mapping[str, str]) -> None:
         self._outbound = outbound
+        self._limiter = limiter
         self._grants = Grants(outbound, clock)
         self._clock = clock
         self._origins = origins
@@ -126,8 +130,9 @@ class Calls:
         resolved = await self._grants.granted(resolved, wish.caller)
         outgoing = self._outgoing(resolved, wish)
         reply, turn = await send(outgoing)
-        if resolved.token and reply.status == 401:  # noqa: PLR2004 - unauthenticated
-            reply.close()
+        if resolved.token and reply.status == 401:
+            if not isinstance(reply, Reply):
+                reply.close()
             self._grants.forget(resolved)
             resolved = await self._grants.granted(resolved, wish.caller)
             outgoing = self._outgoing(resolved, wish)
@@ -144,3 +149,61 @@ class Calls:
         turn.settle(usage.input + usage.output)
         if resolved.endpoint.task_type.generates:
             self.sizing(resolved).wrote(usage.output)
+
+    async def refuse_if_hopeless(self, resolved: Resolved, request: InferenceRequest, calls: int) -> None:
+        """Raise at once when the last of so many calls could not be made before the deadline of *request*."""
+        place = _place(resolved, request.caller, lane(request), request.deadline)
+        self._limiter.refuse_if_hopeless(place, calls)
+
+    def _outgoing(self, resolved: Resolved, wish: Wish) -> Outgoing:
+        service, task, endpoint = resolved.service, resolved.task, resolved.endpoint
+        origin = ""
+        if service.origin is not None:
+            origin = self._origins.get(service.origin.variable) or service.origin.address(endpoint.settings)
+
+        def prepare() -> Call:
+            request = wish.request()
+            encode = task.encode
+            if task.encode_tokens is not None and isinstance(request.input, Tokens):
+                encode = task.encode_tokens
+            return encode(request, endpoint.settings, endpoint.options, origin)
+
+        def sign(call: Call, now: datetime) -> Call:
+            return service.sign(call, endpoint.settings, Moment(now, resolved.token))
+
+        return Outgoing(
+            service=service.name,
+            prepare=prepare,
+            sign=sign,
+            place=_place(resolved, wish.caller, wish.lane, wish.deadline()),
+            tokens=wish.tokens,
+            deadline=wish.deadline,
+            retried=task.retried,
+            journey=wish.journey,
+            final=lambda reply: service.exhausted(complaint(resolved, reply)),
+            quota=service.quota,
+        )
+
+
+def lane(request: InferenceRequest) -> Lane:
+    """What a request is for, as its input type tells."""
+    return Lane.OTHER if request.input_type is None else _LANES.get(request.input_type, Lane.OTHER)
+
+
+def refuse_too_long(resolved: Resolved, tokens: int, index: int | None = None) -> None:
+    """`INVALID` when one input has more tokens than a minute allows: its turn would never come."""
+    most = resolved.rate.tokens
+    if most is not None and tokens > most:
+        problem = f"An input of about [{tokens}] tokens is longer than the [{most}] tokens_per_minute of its rate limit"
+        error = invalid(problem)
+        raise error if index is None else error.of_input(index)
+
+
+def _place(resolved: Resolved, caller: Caller, lane: Lane, deadline: float | None) -> Place:
+    inference_id, service = resolved.endpoint.inference_id, resolved.service.name
+    return Place(resolved.group, resolved.rate, caller, inference_id, lane, service, deadline)
+
+
+def _used(deltas: Sequence[Delta]) -> Usage | None:
+    """The last count of what a stream cost, if there is one among *deltas*."""
+    return next((delta.usage for delta in reversed(deltas) if isinstance(delta, Used)), None)

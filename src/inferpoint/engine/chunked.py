@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import msgspec
@@ -74,15 +76,26 @@ def pieces(texts: Texts, spans: Sequence[Sequence[Span]]) -> Texts:
 def regrouped(
     embedded: Embeddings | SparseEmbeddings, texts: Texts, spans: Sequence[Sequence[Span]], cutting: Cutting
 ) -> ChunkedEmbeddings:
-    """The vectors of one row of chunks, given back to the inputs that the chunks are of."""
+    """The vectors of one row of chunks, given back to the inputs that the chunks are of.
+
+    An input with a chunk that has none has none itself, and the error of the first such chunk.
+    """
     dense = isinstance(embedded, Embeddings)
     row = iter(embedded.vectors if dense else [weights for weights, _ in embedded.weights])
     inputs = [[(span, next(row)) for span in own] for own in spans]
+    errors = {owner(spans, place): error for place, error in sorted(embedded.errors.items(), reverse=True)}
+    inputs = [[] if index in errors else chunks for index, chunks in enumerate(inputs)]
     if cutting.fold:
         inputs = [_folded(chunks) for chunks in inputs]
     found = [list(_chunks(text, chunks, cutting)) for text, chunks in zip(texts, inputs, strict=True)]
-    cut = embedded.cut if dense else sum(shortened for _, shortened in embedded.weights)
-    return ChunkedEmbeddings(found, embedded.usage, cut)
+    cut = len(embedded.cut) if dense else sum(shortened for _, shortened in embedded.weights)
+    return ChunkedEmbeddings(found, embedded.usage, cut, errors)
+
+
+def owner(spans: Sequence[Sequence[Span]], place: int) -> int:
+    """The input that a chunk is of, by the chunk's *place* among all of them."""
+    ends = list(accumulate(len(own) for own in spans))
+    return bisect_right(ends, place)
 
 
 def _chunks(text: str, chunks: Sequence[tuple[Span, Any]], cutting: Cutting) -> Iterator[Chunk]:

@@ -37,6 +37,8 @@ def fitted(resolved: Resolved, request: InferenceRequest, kind: TaskType | None)
     if request.cutting is not None and not (stored.embeds and isinstance(request.input, tuple)):
         raise invalid(f"Inputs cannot be chunked for task type [{stored}]")
     _refuse_input_type(resolved, request.input_type)
+    if isinstance(request.input, Documents):
+        _refuse_too_many(resolved, request.input)
     resolved = _with_model(resolved, request)
     return _with_options(resolved, request.options) if request.options else resolved
 
@@ -78,6 +80,16 @@ def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
         raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
     if kind is TaskType.COMPLETION and request.count != 1:
         raise invalid(f"{resolved.task.label} only accepts 1 input")
+
+
+def _refuse_too_many(resolved: Resolved, documents: Documents) -> None:
+    """A ranking is never split: scores of two calls need not be comparable."""
+    most, count = resolved.task.limits(resolved.endpoint.settings).inputs, len(documents.texts)
+    if most is not None and count > most:
+        raise invalid(
+            f"Field [input] has [{count}] documents, and one call of the provider ranks at most [{most}];"
+            " a ranking cannot be split"
+        )
 
 
 def chat_only(resolved: Resolved) -> InferenceError:

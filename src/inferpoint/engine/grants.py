@@ -11,7 +11,7 @@ from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.refusals import failure
 from inferpoint.errors import InferenceError, Upstream, kind_of_status
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import InferenceRequest, Journey
+from inferpoint.model.inference import Caller, Journey
 from inferpoint.model.quota import Rate
 from inferpoint.model.settings import HIDDEN
 from inferpoint.protocols.service import Grant
@@ -40,7 +40,7 @@ class Grants:
         self._kept: dict[str, _Kept] = {}
         self._coming: dict[str, asyncio.Task[str]] = {}
 
-    async def granted(self, resolved: Resolved, request: InferenceRequest) -> Resolved:
+    async def granted(self, resolved: Resolved, caller: Caller) -> Resolved:
         """*resolved* with the token that its calls need; as it is when they need none."""
         grant = resolved.service.grant
         call = None if grant is None else grant.ask(resolved.endpoint.settings, self._clock.now())
@@ -52,7 +52,7 @@ class Grants:
             return replace(resolved, token=kept.token)
         coming = self._coming.get(version)
         if coming is None:
-            coming = asyncio.ensure_future(self._fetched(resolved, grant, call, request))
+            coming = asyncio.ensure_future(self._fetched(resolved, grant, call, caller))
             self._coming[version] = coming
             coming.add_done_callback(lambda done: self._arrived(version, done))
         # Whoever leaves does not take the token away from the others who wait for it.
@@ -64,8 +64,8 @@ class Grants:
         if kept is not None and kept.token == resolved.token:
             del self._kept[resolved.endpoint.version]
 
-    async def _fetched(self, resolved: Resolved, grant: Grant[object], call: Call, request: InferenceRequest) -> str:
-        outgoing = self._outgoing(resolved, call, request)
+    async def _fetched(self, resolved: Resolved, grant: Grant[object], call: Call, caller: Caller) -> str:
+        outgoing = self._outgoing(resolved, call, caller)
         try:
             reply, _ = await self._outbound.send(outgoing)
             if not 200 <= reply.status < 300:
@@ -79,7 +79,7 @@ class Grants:
         self._kept[resolved.endpoint.version] = _Kept(token, until)
         return token
 
-    def _outgoing(self, resolved: Resolved, call: Call, request: InferenceRequest) -> Outgoing:
+    def _outgoing(self, resolved: Resolved, call: Call, caller: Caller) -> Outgoing:
         def unsigned(call: Call, _now: datetime) -> Call:
             return call
 
@@ -91,7 +91,7 @@ class Grants:
             place=Place(
                 group=f"{resolved.group}/grant",
                 rate=Rate(),
-                caller=request.caller,
+                caller=caller,
                 inference_id=resolved.endpoint.inference_id,
                 deadline=deadline,
             ),

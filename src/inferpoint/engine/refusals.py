@@ -22,7 +22,7 @@ _PHRASES = {
 
 def refusal(resolved: Resolved, call: Call, reply: Reply, now: datetime) -> InferenceError:
     """The error that *reply*, a status other than 2xx, stands for."""
-    upstream = _complaint(resolved, reply)
+    upstream = complaint(resolved, reply)
     phrase = _phrase({**_PHRASES, **resolved.task.phrases}, call, reply)
     reason = f"{phrase} for request from inference entity id [{resolved.endpoint.inference_id}] status [{reply.status}]"
     if upstream.message:
@@ -62,10 +62,12 @@ def failure(resolved: Resolved, error: InferenceError) -> InferenceError:
         upstream=_hidden(error.upstream, secrets) if error.upstream else None,
         retry_after=error.retry_after,
         whose_limit=error.whose_limit,
+        index=error.index,
     )
 
 
-def _complaint(resolved: Resolved, reply: Reply) -> Upstream:
+def complaint(resolved: Resolved, reply: Reply) -> Upstream:
+    """What the body of a refusal says, without secrets; its first words where it is not what the provider documents."""
     try:
         said = resolved.service.complaint(reply)
     except InferenceError:  # not the error body that the provider documents: its first words are better than none

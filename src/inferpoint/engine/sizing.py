@@ -55,10 +55,12 @@ class Bound:
         self._refused = math.inf
 
     def refuse(self, size: float, stated: float | None) -> None:
-        """So much was too much; *stated* is the provider's bound, where its words have one."""
+        """So much was too much; *stated* is the provider's bound, where its words tell one."""
         self._refused = min(self._refused, size)
         self._passed = min(self._passed, self._refused / 2)
-        self.most = min(self.most, max(1.0, stated if stated is not None else max(self._passed, size / 2)))
+        if stated is None or stated >= size:
+            stated = max(self._passed, size / 2)
+        self.most = max(1.0, min(self.most, stated))
 
     def accept(self, size: float) -> None:
         """So much has passed."""
@@ -72,7 +74,8 @@ class Sizing:
 
     def __init__(self, declared: Limits, rate: Rate) -> None:
         self._inputs = Bound(declared.inputs)
-        self._tokens = Bound(None if declared.tokens is None else declared.tokens * FILLED)
+        self._declared_tokens = None if declared.tokens is None else declared.tokens * FILLED
+        self._tokens = Bound(self._declared_tokens)
         self._bytes = Bound(None if declared.bytes is None else declared.bytes * FILLED)
         self._a_turn = _tokens_a_turn(rate)
         self._mean = _FIRST_GUESS
@@ -85,23 +88,30 @@ class Sizing:
         return load.tokens or int(load.bytes * (self._mean + 2 * self._deviation)) + load.inputs
 
     def fits(self, load: Load) -> bool:
-        """Whether one call may hold *load*; a single input always has a call."""
-        return load.inputs <= 1 or self.calls(load) == 1
+        """Whether one call may hold *load*."""
+        return (
+            load.inputs <= self._inputs.most
+            and load.bytes <= self._bytes.most
+            and self.tokens(load) <= self._most_tokens
+        )
 
     def calls(self, load: Load) -> int:
         """How many calls *load* needs at the least."""
-        tokens = min(self._tokens.most, self._a_turn)
-        return max(
-            math.ceil(load.inputs / self._inputs.most),
-            math.ceil(self.tokens(load) / tokens),
-            math.ceil(load.bytes / self._bytes.most),
+        parts = (
+            load.inputs / self._inputs.most,
+            self.tokens(load) / self._most_tokens,
+            load.bytes / self._bytes.most,
         )
+        return min(load.inputs, max(1, math.ceil(max(parts))))
+
+    def a_call(self, load: Load) -> int:
+        """The tokens of the first call for *load*."""
+        return int(min(self.tokens(load), self._most_tokens))
 
     def fill(self, load: Load) -> float:
         """How full a call of *load* is, from 0 to 1."""
-        tokens = min(self._tokens.most, self._a_turn)
-        parts = (load.inputs / self._inputs.most, self.tokens(load) / tokens, load.bytes / self._bytes.most)
-        return min(1.0, max(parts))
+        tokens = self.tokens(load) / self._most_tokens
+        return min(1.0, max(load.inputs / self._inputs.most, tokens, load.bytes / self._bytes.most))
 
     def count(self, load: Load, tokens: int) -> None:
         """Learn from what a provider counted for *load*."""
@@ -118,14 +128,23 @@ class Sizing:
         self._mean += (seen - self._mean) * _SLOWLY
 
     def refuse(self, load: Load, of: Oversize, words: str) -> None:
-        """Learn from a call that held too much, and from the provider's *words* about it."""
+        """Learn from a call that held too much, and from the numbers in the provider's *words* about it."""
+        told = _asked_and_allowed(words)
         if of is Oversize.INPUTS:
-            self._inputs.refuse(load.inputs, _stated(words, below=load.inputs))
+            self._inputs.refuse(load.inputs, told and told[1])
             self._inputs.most = math.floor(self._inputs.most)
-        else:
-            tokens = self.tokens(load)
-            stated = _stated(words, below=math.inf)
-            self._tokens.refuse(tokens, None if stated is None else stated * FILLED)
+            return
+        if told and not load.tokens:
+            self._mean = max(self._mean, told[0] / max(1, load.bytes))
+        self._tokens.refuse(self.tokens(load), told and told[1] * FILLED)
+
+    def relent(self) -> None:
+        """Forget what refusals taught of tokens: they were about one input that is too long for any call."""
+        self._tokens = Bound(self._declared_tokens)
+
+    @property
+    def _most_tokens(self) -> float:
+        return min(self._tokens.most, self._a_turn)
 
     def wrote(self, tokens: int) -> None:
         """Learn from how much a model wrote."""
@@ -140,9 +159,7 @@ def _tokens_a_turn(rate: Rate) -> float:
     return max(1.0, rate.tokens * min(1.0, max(SECONDS_A_CALL, between) / 60))
 
 
-def _stated(words: str, below: float) -> float | None:
-    """The bound that a refusal names: of two numbers, what was asked and what is allowed, the smaller one."""
+def _asked_and_allowed(words: str) -> tuple[int, int] | None:
+    """The two numbers of a refusal, where it has just two: the larger was asked, the smaller is allowed."""
     found = sorted({int(number) for number in _NUMBER.findall(words)})
-    if len(found) != 2 or not 1 < found[0] < found[1] or found[0] > below:  # noqa: PLR2004 - two, as said
-        return None
-    return float(found[0])
+    return (found[1], found[0]) if len(found) == 2 and found[0] > 1 else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from inferpoint.errors import Subject, invalid
+from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.chat import Conversation, said
 from inferpoint.model.http import parse
 
@@ -106,8 +106,9 @@ class InferenceRequest:
 
     `options` are task settings for this request only, not yet checked. With `cutting` each input is cut into chunks.
     `params` are fields of a face with no place elsewhere. `timeout` is in seconds; None is what is usual for the task.
-    `deadline` follows from it when the walk begins, in seconds of the clock's monotonic time. In `journey` the walk
-    counts what happened.
+    `deadline` follows from it when the walk begins, in seconds of the clock's monotonic time. With `partial` an input
+    that cannot be embedded has an error of its own, and the others their embeddings. In `journey` the walk counts what
+    happened.
     """
 
     input: Texts | Tokens | Documents | Conversation
@@ -116,6 +117,7 @@ class InferenceRequest:
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
     cutting: Cutting | None = None
     stream: bool = False
+    partial: bool = False
     timeout: float | None = None
     deadline: float | None = None
     caller: Caller = ANONYMOUS
@@ -174,12 +176,14 @@ class Embeddings:
     """Dense vectors in the order of the inputs.
 
     Each is JSON text as it came (`msgspec.Raw` of an array of numbers): between provider and caller nobody reads the
-    numbers. `cut` counts the inputs that were shortened to fit the model.
+    numbers. `cut` are the places of inputs that were shortened to fit the model, `errors` those of a partial request
+    that have no embedding (their vectors are None), and why.
     """
 
     vectors: Sequence[Any]
     usage: Usage | None = None
-    cut: int = 0
+    cut: frozenset[int] = frozenset()
+    errors: Mapping[int, InferenceError] = field(default_factory=dict[int, InferenceError])
 
     def numbers(self) -> list[list[float]]:
         """The vectors as numbers, for callers that compute with them; `UNREADABLE` when one has no place in a float."""
@@ -198,11 +202,12 @@ class Chunk:
 
 @dataclass(frozen=True)
 class ChunkedEmbeddings:
-    """For each input its chunks, in order."""
+    """For each input its chunks, in order. `cut` counts chunks that were shortened; `errors` as in `Embeddings`."""
 
     inputs: Sequence[Sequence[Chunk]]
     usage: Usage | None = None
     cut: int = 0
+    errors: Mapping[int, InferenceError] = field(default_factory=dict[int, InferenceError])
 
 
 @dataclass(frozen=True)
@@ -218,10 +223,11 @@ class Previewed:
 
 @dataclass(frozen=True)
 class SparseEmbeddings:
-    """For each input the weights of its tokens, and whether it was cut."""
+    """For each input the weights of its tokens, and whether it was cut; `errors` as in `Embeddings`."""
 
     weights: Sequence[tuple[Mapping[str, float], bool]]
     usage: Usage | None = None
+    errors: Mapping[int, InferenceError] = field(default_factory=dict[int, InferenceError])
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,7 @@ class Outbound:
             try:
                 if way.call is None:
                     way.call = way.outgoing.prepare()
+                    turn.settle(way.outgoing.tokens())  # others may have joined the call while its turn came
                     way.passage = self._breakers.of(address(way.call.url)).at_once()
             except BaseException:
                 turn.give_back()

@@ -59,11 +59,11 @@ def embed(request: InferenceRequest, model: Settings, options: Options, _origin:
 class _Embeddings(msgspec.Struct):
     embeddings: list[msgspec.Raw]
     tokens: int
-    cut: int
+    cut: frozenset[int]
 
 
 def embeddings(reply: Reply, _request: InferenceRequest, _model: Settings, _options: Options) -> Embeddings:
-    """The vectors, and how many inputs were cut."""
+    """The vectors, and which inputs were cut."""
     read = parse(reply.body, _Embeddings, of=OF)
     return Embeddings([vectors.dense(row, of=OF) for row in read.embeddings], Usage(input=read.tokens), read.cut)
 

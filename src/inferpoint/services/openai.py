@@ -123,7 +123,7 @@ def embed(request: InferenceRequest, model: EmbeddingSettings, options: Options,
 def embeddings(reply: Reply, request: InferenceRequest, model: EmbeddingSettings, _options: Options) -> Embeddings:
     """OpenAI's own form."""
     _, which = _cut(request, model)
-    return replace(wire.embeddings(reply, EMBEDDINGS), cut=len(which))
+    return replace(wire.embeddings(reply, EMBEDDINGS), cut=which)
 
 
 def _cut(request: InferenceRequest, model: EmbeddingSettings) -> tuple[Texts | Tokens, frozenset[int]]:

@@ -41,11 +41,11 @@ from typing import Any
 
 import msgspec
 
-from inferpoint.engine.batching import joined
+from inferpoint.engine.pools import rows
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply
-from inferpoint.model.inference import Documents, InferenceRequest, InferenceResult
+from inferpoint.model.inference import Documents, Embeddings, InferenceRequest, InferenceResult, SparseEmbeddings
 from inferpoint.model.settings import read
 from inferpoint.protocols.openai import messages
 from inferpoint.protocols.service import Service, Task
@@ -241,7 +241,9 @@ class Said:
         """The result as the engine takes it from a reply: decoded, and with a row for every input."""
         reply = Reply(self.given.reply.status, body, self.given.reply.headers if headers is None else headers)
         found = self.task.decode(reply, self.request, self.settings, self.options)
-        return joined([found], self.request.count)
+        if isinstance(found, Embeddings | SparseEmbeddings):
+            rows(found, self.request.count)
+        return found
 
     def streamed(self, pieces: Sequence[bytes]) -> list[Any]:
         """The deltas of a stream that comes in *pieces*; an error is the last of them."""

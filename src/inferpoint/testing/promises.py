@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
-from inferpoint.engine.batching import joined, split
+from inferpoint.engine.pools import rows
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import Endpoint, TaskType
 from inferpoint.model.http import Call, Reply
@@ -161,16 +161,14 @@ def n_inputs_are_n_vectors_in_order(asked: Asked) -> None:
     limits = asked.task.limits(settings)
     batch = limits.inputs or 50
     for count in (1, batch, batch + 1, 2 * batch + 1):
-        request = InferenceRequest(tuple(str(number) for number in range(count)))
-        calls = split(request, limits)
-        results: list[InferenceResult] = []
-        for each in calls:
+        found: list[float] = []
+        for first in range(0, count, batch):
+            each = InferenceRequest(tuple(str(number) for number in range(first, min(first + batch, count))))
             call = asked.service.sign(asked.task.encode(each, settings, options, said.origin), settings, NOON)
-            results.append(asked.task.decode(answered(many, call), each, settings, options))
-        found = joined(results, count)
-        _same(f"the order of {count} vectors", firsts(found), list(range(count)))
-        if limits.inputs:
-            _same(f"the calls for {count} inputs", len(calls), -(-count // batch))
+            result = asked.task.decode(answered(many, call), each, settings, options)
+            rows(result, each.count)
+            found += firsts(result)
+        _same(f"the order of {count} vectors", found, list(range(count)))
 
 
 def the_call_is_exactly_the_recorded_one(said: Said) -> None:
@@ -239,7 +237,7 @@ def the_reply_means_exactly_what_is_recorded(said: Said) -> None:
     match found:
         case Embeddings():
             _same("the embeddings", _numbers(found), wanted.get("embeddings"))
-            _same("how many inputs were cut", found.cut, wanted.get("cut", 0))
+            _same("how many inputs were cut", len(found.cut), wanted.get("cut", 0))
         case Completion():
             nothing: dict[str, Any] = {"tool_calls": [], "reasoning": ""}
             choices = [
@@ -286,7 +284,8 @@ def an_answer_for_more_or_fewer_inputs_is_an_error(said: Said) -> None:
         request = replace(said.request, input=texts)
         try:
             found = said.task.decode(Reply(200, said.body, said.given.reply.headers), request, settings, options)
-            joined([found], len(texts))
+            assert isinstance(found, Embeddings | SparseEmbeddings)
+            rows(found, len(texts))
         except InferenceError as error:
             _must(error.kind is Kind.UNREADABLE, f"the provider's fault is said to be {error!r}")
         else:

@@ -111,7 +111,7 @@ def test_order(models: LocalModels, count: int) -> None:
 def test_no_inputs(models: LocalModels) -> None:
     """No texts give no vectors."""
     reply = asyncio.run(sent(models, call()))
-    assert json.loads(reply.body) == {"embeddings": [], "tokens": 0, "cut": 0}
+    assert json.loads(reply.body) == {"embeddings": [], "tokens": 0, "cut": []}
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -124,10 +124,10 @@ def test_any_text(models: LocalModels, texts: list[str]) -> None:
 
 
 def test_usage(models: LocalModels) -> None:
-    """Word pieces are counted as the model sees them, both end marks among them, and cut texts are counted."""
+    """Word pieces are counted as the model sees them, both end marks among them, and what was cut is told."""
     reply = asyncio.run(sent(models, call("hello world", "", "a " * 300, truncate="end")))
     said = json.loads(reply.body)
-    assert (said["tokens"], said["cut"]) == (4 + 2 + LIMIT, 1)
+    assert (said["tokens"], said["cut"]) == (4 + 2 + LIMIT, [2])
 
 
 def test_too_long(models: LocalModels) -> None:

@@ -14,11 +14,11 @@ import pytest
 from bedrock_judge import ours, read, sent
 from played import answered, asked, complained, endpoint, reply, told
 
-from inferpoint.engine.batching import joined, split
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Embeddings, InferenceRequest, InputType, Usage
+from inferpoint.model.inference import Embeddings, InputType, Usage
+from inferpoint.protocols.service import Limits
 
 HOST = "https://bedrock-runtime.us-east-1.amazonaws.com"
 SETTINGS = {"access_key": "AKIDEXAMPLE", "secret_key": "secret-example", "region": "us-east-1"}
@@ -78,19 +78,11 @@ def test_titans_reply(body: dict[str, Any]) -> None:
     assert result.usage == Usage(input=7)
 
 
-def test_several_texts_to_titan_are_several_calls() -> None:
-    """One text a call; the results in the order of the texts, their costs together."""
-    resolved = model("amazontitan", TITAN[1])
-    texts = ("one", "two", "three")
-    parts = split(InferenceRequest(texts), resolved.task.limits(resolved.endpoint.settings))
-    assert [part.texts for part in parts] == [("one",), ("two",), ("three",)]
-    results = [
-        answered(resolved, reply({"embedding": [n], "inputTextTokenCount": n}), *part.texts)
-        for n, part in enumerate(parts, 1)
-    ]
-    whole = joined(results, 3)
-    assert vectors(whole) == [[1], [2], [3]]
-    assert whole.usage == Usage(input=6)
+@pytest.mark.parametrize(("provider", "inputs"), [("amazontitan", 1), ("cohere", 96)])
+def test_a_call_takes_as_many_texts_as_the_model(provider: str, inputs: int) -> None:
+    """Titan takes one text a call, Cohere's models 96."""
+    resolved = model(provider, {"amazontitan": TITAN, "cohere": COHERE}[provider][0])
+    assert resolved.task.limits(resolved.endpoint.settings) == Limits(inputs=inputs)
 
 
 @pytest.mark.parametrize("input_type", [InputType.CLASSIFICATION, InputType.CLUSTERING])
@@ -151,13 +143,6 @@ def test_a_cost_that_is_not_said_is_not_known(headers: dict[str, str]) -> None:
     """And no error."""
     result = answered(model("cohere", COHERE[0]), reply({"embeddings": [[1]]}, headers=headers))
     assert result.usage is None
-
-
-def test_cohere_takes_ninety_six_texts_a_call() -> None:
-    """Two hundred are three calls."""
-    resolved = model("cohere", COHERE[0])
-    parts = split(InferenceRequest(("x",) * 200), resolved.task.limits(resolved.endpoint.settings))
-    assert [len(part.texts) for part in parts] == [96, 96, 8]
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------

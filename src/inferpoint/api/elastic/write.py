@@ -57,8 +57,13 @@ def _headers(inferred: InferenceResult) -> dict[str, str]:
     headers: dict[str, str] = {}
     if inferred.usage is not None:
         headers = {_USED.format(name): str(count) for name, count in vars(inferred.usage).items() if count}
-    if cut := getattr(inferred, "cut", 0):
-        headers[CUT_HEADER] = str(cut)
+    match inferred:
+        case Embeddings(cut=places) if places:
+            headers[CUT_HEADER] = str(len(places))
+        case ChunkedEmbeddings(cut=count) if count:
+            headers[CUT_HEADER] = str(count)
+        case _:
+            pass
     return headers
 
 

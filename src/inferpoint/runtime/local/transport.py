@@ -142,8 +142,8 @@ def _batches(order: _Order, pieces: Sequence[Pieces], limit: int) -> list[list[i
 
 def _written(vectors: Sequence[bytes], pieces: Sequence[Pieces]) -> bytes:
     tokens = sum(len(each.ids) for each in pieces)
-    cut = sum(each.cut for each in pieces)
-    return b'{"embeddings":[%b],"tokens":%d,"cut":%d}' % (b",".join(vectors), tokens, cut)
+    cut = msgspec.json.encode([index for index, each in enumerate(pieces) if each.cut])
+    return b'{"embeddings":[%b],"tokens":%d,"cut":%b}' % (b",".join(vectors), tokens, cut)
 
 
 async def _run(pool: ThreadPoolExecutor, work: Callable[..., R], *arguments: object) -> R:

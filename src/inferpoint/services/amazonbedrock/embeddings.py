@@ -115,7 +115,7 @@ def embed(request: InferenceRequest, model: EmbeddingSettings, _options: NoOptio
 def embeddings(reply: Reply, request: InferenceRequest, model: EmbeddingSettings, _options: NoOptions) -> Embeddings:
     """As the provider's models answer."""
     _, which = truncation.cut(request.texts, model.max_input_tokens)
-    return replace(FORMATS[model.provider].read(reply), cut=len(which))
+    return replace(FORMATS[model.provider].read(reply), cut=which)
 
 
 EMBED = Task(

@@ -46,7 +46,7 @@ def embeddings(reply: Reply, request: InferenceRequest, model: EmbeddingSettings
     else:
         rows = parse(reply.body, _Toolkit, of=OF).embeddings
     _, which = truncation.cut(request.texts, model.max_input_tokens)
-    return Embeddings([vectors.dense(row, of=OF) for row in rows], usage(reply), len(which))
+    return Embeddings([vectors.dense(row, of=OF) for row in rows], usage(reply), which)
 
 
 def embed_sparse(request: InferenceRequest, model: Settings, _options: NoOptions, _origin: str) -> Call:
