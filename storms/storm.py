@@ -77,10 +77,10 @@ def endpoints(url: str) -> list[Any]:
 
 
 @contextmanager
-def storm(folder: Path) -> Iterator[Storm]:
+def storm(folder: Path, *flags: str) -> Iterator[Storm]:
     """A server to storm at; at the end it stops as it is told, and knows no less when it starts again."""
     with EchoProvider(folder) as provider:
-        with Inferpoint(folder / "data") as server:
+        with Inferpoint(folder / "data", *flags) as server:
             yield Storm(server, provider)
             before = endpoints(server.url)
             server.tell(signal.SIGTERM)

@@ -27,7 +27,8 @@ FLOORS = (
     ("services", "runtime", "storage"),  # floors 2 and 3 never see each other
     ("engine",),
     ("api", "config"),
-    ("app",),
+    ("listening",),
+    ("app", "supervisor"),
     ("library",),
     ("", "cli", "console", "jobs", "testing"),
     ("__main__",),
@@ -211,3 +212,12 @@ def test_the_package_alone_reads_nothing_heavy() -> None:
     found = loaded("import inferpoint")
     assert {name for name in found if name.startswith("inferpoint")} == {"inferpoint", "inferpoint.errors"}
     assert not found & {"aiohttp", "sqlalchemy", "msgspec", "uvicorn", "alembic", "numpy", "cryptography", "asyncio"}
+
+
+def test_a_supervisor_carries_only_what_it_uses() -> None:
+    """What keeps workers running stays small: nothing of HTTP, of the database, of services or of counters."""
+    found = loaded("from inferpoint import supervisor")
+    assert not found & {"aiohttp", "uvicorn", "sqlalchemy", "sqlite3", "prometheus_client", "cryptography", "numpy"}
+    assert not {
+        name for name in found if name.startswith(("inferpoint.services", "inferpoint.engine", "inferpoint.api"))
+    }

@@ -127,7 +127,7 @@ class World:
         self.log: list[Answered] = []
         self.limiter = Limiter(self.clock)
         self.breakers, self.budget = Breakers(self.clock), Budget(self.clock)
-        self.telemetry = Telemetry(self.limiter.waiting, self.breakers.states, self.budget.left, self.log.append)
+        self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budget.left, self.log.append)
         self.store = store.opened(folder)
         self.endpoints = Endpoints(self.store, Vault(KEY))
         self.caches = Caches(self.endpoints, folder, cache)

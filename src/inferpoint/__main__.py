@@ -15,15 +15,29 @@ def main() -> None:
 
     try:
         if sys.argv[1:2] == ["serve"]:
-            from inferpoint import app, config  # noqa: PLC0415
-
-            app.serve(config.from_command_line(sys.argv[2:], os.environ, "inferpoint serve"), os.environ)
+            _serve(sys.argv[2:])
         else:
             from inferpoint import cli  # noqa: PLC0415
 
             cli.run()
     except InferenceError as error:
         sys.exit(f"inferpoint: {error}")
+
+
+def _serve(arguments: list[str]) -> None:
+    """Serve in this process; or supervise several that do, without what only they need."""
+    from inferpoint import config  # noqa: PLC0415
+    from inferpoint.runtime.shared.inheritance import inherited  # noqa: PLC0415
+
+    wanted = config.from_command_line(arguments, os.environ, "inferpoint serve")
+    if wanted.workers > 1 and inherited(os.environ) is None:
+        from inferpoint import supervisor  # noqa: PLC0415
+
+        supervisor.supervise(wanted, arguments, os.environ)
+    else:
+        from inferpoint import app  # noqa: PLC0415
+
+        app.serve(wanted, os.environ)
 
 
 if __name__ == "__main__":

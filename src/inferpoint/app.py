@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import os
 import signal
@@ -12,9 +11,9 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import msgspec
 import uvicorn
 import uvloop
 
@@ -29,6 +28,7 @@ from inferpoint.engine.caches import Caches
 from inferpoint.engine.endpoints import Endpoints
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.listening import announce, listening
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
 from inferpoint.runtime.breaker import Breakers
@@ -37,12 +37,18 @@ from inferpoint.runtime.limiter import Limiter
 from inferpoint.runtime.local.transport import LocalModels
 from inferpoint.runtime.outbound import Outbound
 from inferpoint.runtime.retries import Budget
-from inferpoint.runtime.telemetry import Answered, Telemetry, access_log
+from inferpoint.runtime.shared.channel import Channel
+from inferpoint.runtime.shared.inheritance import Inheritance, inherited
+from inferpoint.runtime.shared.limiter import SharedLimiter
+from inferpoint.runtime.shared.messages import FromLimiter, Ready, Stop
+from inferpoint.runtime.telemetry import Answered, Counters, Telemetry, access_log
 from inferpoint.runtime.transport import HttpTransport
 from inferpoint.storage import store, vault
+from inferpoint.storage.changes import Changes
+from inferpoint.storage.folder import locked
 
-LOCK = "inferpoint.lock"
 MODELS = "models"
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 FACES = (FACE, openai.FACE, anthropic.FACE, cohere.FACE)
 KEEP_ALIVE_SECONDS = 3600  # a client that reuses a connection as it closes sends again, and pays twice
 
@@ -64,6 +70,14 @@ class Place:
     models: Path
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What an engine has in common with those of other workers: the limiter, and where all count."""
+
+    limiter: SharedLimiter
+    counters: Counters
+
+
 @contextlib.asynccontextmanager
 async def assembled(
     place: Place,
@@ -71,21 +85,27 @@ async def assembled(
     environ: Mapping[str, str],
     log: Callable[[Answered], None],
     cache: CacheSettings | None = None,
+    shared: Shared | None = None,
 ) -> AsyncGenerator[Parts]:
-    """An engine at *place*, which is its own until the end; *cache* is for endpoints that have none of their own."""
+    """An engine at *place*, which is its own until the end; *cache* is for endpoints that have none of their own.
+
+    With something *shared* the place is the supervisor's, and so are the queues and the counters.
+    """
     with contextlib.ExitStack() as stack:
-        if place.folder is not None:
+        if place.folder is not None and shared is None:
             stack.enter_context(locked(place.folder))
         kept = store.opened(place.folder)
         stack.callback(kept.close)
-        endpoints = Endpoints(kept, await _vault(place.folder, environ, kept))
+        changes = Changes(place.folder) if place.folder is not None and shared is not None else None
+        endpoints = Endpoints(kept, await _vault(place.folder, environ, kept), changes)
         await endpoints.load()
         caches = Caches(endpoints, place.folder, cache)
         caches.remove_leftovers()
         clock = SystemClock()
-        limiter = Limiter(clock)
+        limiter = Limiter(clock) if shared is None else shared.limiter
         breakers, budget = Breakers(clock), Budget(clock)
-        telemetry = Telemetry(limiter.waiting, breakers.states, budget.left, log)
+        counters = None if shared is None else shared.counters
+        telemetry = Telemetry(limiter.groups, breakers.states, budget.left, log, counters)
         http, local = HttpTransport(__version__), LocalModels(place.models)
         stack.callback(local.close)
         try:
@@ -118,36 +138,53 @@ def origins(environ: Mapping[str, str]) -> dict[str, str]:
     return moved
 
 
-@contextlib.contextmanager
-def locked(folder: Path) -> Generator[None]:
-    """Hold *folder*, made when it is not there, against a second server; `CONFLICT` when there is one."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (folder / LOCK).open("w")
-    except OSError as error:
-        raise InferenceError(Kind.INVALID, f"The data folder {folder} cannot be used: {error.strerror}") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InferenceError(Kind.CONFLICT, f"The data folder {folder} is in use by another process") from None
-        yield
-
-
 def serve(config: Config, environ: Mapping[str, str]) -> None:
-    """Run the server until it is told to stop."""
-    uvloop.run(_serve(config, environ))
+    """Run the server until it is told to stop: all of it, or one of several workers where there is a supervisor."""
+    given = inherited(environ)
+    uvloop.run(_alone(config, environ) if given is None else _among_others(config, environ, given))
 
 
-async def _serve(config: Config, environ: Mapping[str, str]) -> None:
-    listener = _listener(config)
+async def _alone(config: Config, environ: Mapping[str, str]) -> None:
+    listener = listening(config)
+    async with _server(config, environ) as server:
+        for name in STOPPING:
+            asyncio.get_running_loop().add_signal_handler(name, server.stop)
+        announce(config, listener)
+        await server.serve(sockets=[listener])
+
+
+async def _among_others(config: Config, environ: Mapping[str, str], given: Inheritance) -> None:
+    channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
+    limiter = SharedLimiter(channel.send)
+    async with _server(config, environ, Shared(limiter, Counters(given.counters, given.number))) as server:
+
+        def received(message: FromLimiter | Stop) -> None:
+            if isinstance(message, Stop):
+                server.stop(forced=message.forced)
+            else:
+                limiter.receive(message)
+
+        def orphaned() -> None:
+            limiter.lose()
+            server.stop(forced=False)
+
+        for name in STOPPING:
+            asyncio.get_running_loop().add_signal_handler(name, partial(server.stop, forced=False))
+        await channel.open(socket.socket(fileno=given.channel), received, orphaned)
+        channel.send(Ready())
+        await server.serve(sockets=[socket.socket(fileno=given.listener)])
+
+
+@contextlib.asynccontextmanager
+async def _server(config: Config, environ: Mapping[str, str], shared: Shared | None = None) -> AsyncGenerator[_Uvicorn]:
+    """All faces on one engine, ready to serve."""
     folder = Path(config.data_dir)
     place = Place(folder, folder / MODELS)
     policy = Policy(origins(environ), not config.skip_validation, config.max_chunk_size)
-    async with assembled(place, policy, environ, access_log(config.log_format, sys.stderr), config.cache) as parts:
+    log = access_log(config.log_format, sys.stderr)
+    async with assembled(place, policy, environ, log, config.cache, shared) as parts:
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
-        stopping = asyncio.Event()
-        routes = operations.routes(parts.telemetry.exposition, stopping=stopping.is_set)
+        routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.should_exit)
         application = Server(parts.engine, FACES, routes, entrance, parts.telemetry, parts.clock)
         server = _Uvicorn(
             uvicorn.Config(
@@ -164,43 +201,19 @@ async def _serve(config: Config, environ: Mapping[str, str]) -> None:
                 timeout_graceful_shutdown=config.shutdown_seconds,
             )
         )
-        for name in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(name, server.stop, stopping)
         gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
         gc.set_threshold(10_000)
-        _announce(config, listener)
-        await server.serve(sockets=[listener])
+        yield server
 
 
 class _Uvicorn(uvicorn.Server):
     """A server that ends by returning: uvicorn's own would raise the signal again and exit with its number."""
 
-    def stop(self, stopping: asyncio.Event) -> None:
-        stopping.set()
-        self.force_exit = self.should_exit
+    def stop(self, *, forced: bool | None = None) -> None:
+        """Finish what has begun, unless it is *forced*: by default when it is told a second time."""
+        self.force_exit |= self.should_exit if forced is None else forced
         self.should_exit = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
-
-
-def _listener(config: Config) -> socket.socket:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    try:
-        return socket.create_server((config.host, config.port), family=family, backlog=2048)
-    except OSError as error:
-        said = str(error.strerror or error).partition(" (while attempting")[0]  # which says the address again
-        raise InferenceError(Kind.INVALID, f"Cannot listen on {_at(config.host, config.port)}: {said}") from None
-
-
-def _at(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _announce(config: Config, listener: socket.socket) -> None:
-    url = f"http://{_at(config.host, listener.getsockname()[1])}"
-    said = f"Inferpoint {__version__} is listening on {url}, with its data in {config.data_dir}"
-    if config.log_format == "json":
-        said = msgspec.json.encode({"message": said, "url": url}).decode()
-    print(said, file=sys.stderr, flush=True)

@@ -27,6 +27,9 @@ class Config:
 
     host: str = setting("The address to listen on.", default="127.0.0.1")
     port: int = setting("The port to listen on; 0 takes a free one.", default=9210, at_least=0, at_most=65535)
+    workers: int = setting(
+        "How many processes answer, sharing every provider's limits.", default=1, at_least=1, at_most=64
+    )
     data_dir: str = setting(
         "The folder for endpoints, the secret key and models.", default=platformdirs.user_data_dir("inferpoint")
     )

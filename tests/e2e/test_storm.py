@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
 from real_processes import ROOT, environ, run
 from storm import storm
 
 
-def test_a_storm_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_storm_leaves_nothing_behind(tmp_path: Path, workers: int) -> None:
     """Callers come, go and leave in the middle: answers are their own, ids are made once, and nothing stays open."""
-    with storm(tmp_path) as target:
+    with storm(tmp_path, f"--workers={workers}") as target:
         assert target.rages(callers=120, times=15, seed=1) == 120 * 15
 
 

@@ -51,7 +51,7 @@ def test_an_endpoint_is_found_by_each_of_its_names(named: World) -> None:
 def test_an_endpoint_that_cannot_be_used_says_so_under_every_name(named: World) -> None:
     """Its aliases stay its own until it is deleted."""
     row = named.run(named.store.all())[0]
-    named.run(named.store.replace(replace(row, service="gone")))
+    named.run(named.store.replace(replace(row, service="gone"), row.version))
     found = reloaded(named)
     assert refused(lambda: found.find("one"))[0] == 500
     assert refused(lambda: found.refuse_duplicate("one"))[1] == TAKEN

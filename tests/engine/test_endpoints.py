@@ -45,7 +45,7 @@ def test_no_secret_is_in_the_store(world: World, data: Path) -> None:
 
 def changed(world: World, **values: Any) -> World:
     row = world.run(world.store.all())[0]
-    world.run(world.store.replace(replace(row, **values)))
+    world.run(world.store.replace(replace(row, **values), row.version))
     return reloaded(world)
 
 
@@ -99,7 +99,7 @@ def test_a_secret_that_was_moved_stops_the_start(world: World) -> None:
     world.create("e", EMBEDDING, openai())
     world.create("f", EMBEDDING, openai({"api_key": "other"}))
     first, second = world.run(world.store.all())
-    world.run(world.store.replace(replace(second, secrets=first.secrets)))
+    world.run(world.store.replace(replace(second, secrets=first.secrets), second.version))
     with pytest.raises(InferenceError, match=r"\[f/api_key\] was changed or moved"):
         reloaded(world)
 

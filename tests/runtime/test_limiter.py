@@ -234,7 +234,7 @@ def test_what_tells_no_pace_changes_none(told: Bucket) -> None:
         queue.join(tokens=5)
         await queue.clock.advance(2)
         assert queue.times == pytest.approx([0, 1, 2])
-        assert queue.limiter.groups()[0].told == Allowance(told, told)
+        assert (await queue.limiter.groups())[0].told == Allowance(told, told)
 
     run(main())
 
@@ -430,11 +430,11 @@ def test_many_calls_are_refused_before_the_first_is_made() -> None:
 
     async def main() -> None:
         queue = Queue(capacity=50)
-        queue.limiter.refuse_if_hopeless(place(deadline=1009.0), 10)
+        await queue.limiter.refuse_if_hopeless(place(deadline=1009.0), 10)
         with pytest.raises(InferenceError, match=r"has a queue of \[10\.0s\]"):
-            queue.limiter.refuse_if_hopeless(place(deadline=1009.0), 11)
+            await queue.limiter.refuse_if_hopeless(place(deadline=1009.0), 11)
         with pytest.raises(InferenceError, match="queue is full"):
-            queue.limiter.refuse_if_hopeless(place(), 52)
+            await queue.limiter.refuse_if_hopeless(place(), 52)
 
     run(main())
 
@@ -470,7 +470,7 @@ def test_groups_that_nobody_uses_are_forgotten() -> None:
         queue.limiter.pause("paused", 2 * FORGOTTEN)
         await queue.clock.advance(FORGOTTEN)
         await queue.go(place(group="new"))
-        assert {each.group for each in queue.limiter.groups()} == {"paused", "new"}
+        assert {each.group for each in await queue.limiter.groups()} == {"paused", "new"}
 
     run(main())
 
@@ -483,7 +483,7 @@ def test_a_report_tells_how_a_group_stands() -> None:
         for lane in (Lane.INGEST, Lane.INGEST, Lane.SEARCH):
             queue.join(place(Rate(1, 100), lane=lane))
             await queue.clock.advance(2)
-        (report,) = queue.limiter.groups()
+        (report,) = await queue.limiter.groups()
         assert (report.group, report.service, report.rate) == ("g", "s", Rate(1, 100))
         assert report.waiting == {Lane.SEARCH: 1, Lane.OTHER: 0, Lane.INGEST: 1}
         assert report.oldest == pytest.approx({Lane.SEARCH: 2, Lane.OTHER: 0, Lane.INGEST: 4})

@@ -33,7 +33,7 @@ class Way:
         self.provider = Provider(answer or in_turn(*answers))
         self.limiter = Limiter(self.clock)
         self.breakers, self.budget = Breakers(self.clock), Budget(self.clock)
-        self.telemetry = Telemetry(self.limiter.waiting, self.breakers.states, self.budget.left, lambda _: None)
+        self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budget.left, lambda _: None)
         self.outbound = Outbound(
             {"https": self.provider}, self.limiter, self.breakers, self.budget, self.clock, self.telemetry
         )
@@ -65,7 +65,7 @@ class Way:
         return asyncio.ensure_future(self.outbound.send(self.outgoing(**more)))
 
     def counted(self, name: str) -> float:
-        lines = self.telemetry.exposition().decode().splitlines()
+        lines = asyncio.run(self.telemetry.exposition()).decode().splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
 
@@ -201,7 +201,7 @@ def test_what_a_provider_tells_of_its_limits_is_learnt() -> None:
     way = Way(Reply(200, headers={"x-told": "1"}), OK)
     way.send(quota=quota)
     way.send(quota=quota)
-    assert way.limiter.groups()[0].told == told
+    assert asyncio.run(way.limiter.groups())[0].told == told
 
 
 def test_each_try_takes_a_place_in_the_queue() -> None:

@@ -72,7 +72,7 @@ def test_a_store_of_an_older_revision_is_brought_up_to_date(tmp_path: Path, revi
     kept = store.opened(tmp_path)
     assert run(kept.all()) == [ROW]
     changed = replace(ROW, aliases=["b", "c"], cache={"memory_bytes": 1, "disk_bytes": 2})
-    run(kept.replace(changed))
+    run(kept.replace(changed, ROW.version))
     assert run(kept.all()) == [changed]
     kept.close()
 
@@ -150,9 +150,9 @@ def test_rows_come_back_as_they_were_by_id(kept: Store) -> None:
     run(kept.add(ROW))
     assert run(kept.all()) == [ROW, other]
     changed = replace(ROW, version="v3", settings={"n": 2})
-    run(kept.replace(changed))
+    assert run(kept.replace(changed, ROW.version))
     assert run(kept.all()) == [changed, other]
-    run(kept.remove("a"))
+    assert run(kept.remove("a", "v3"))
     assert run(kept.all()) == [other]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -12,7 +12,7 @@ from inferpoint.engine.engine import Engine
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def routes(exposition: Callable[[], bytes], *, stopping: Callable[[], bool]) -> tuple[Route, ...]:
+def routes(exposition: Callable[[], Awaitable[bytes]], *, stopping: Callable[[], bool]) -> tuple[Route, ...]:
     """The routes; *stopping* says that the server takes no new work."""
 
     async def alive(_engine: Engine, _incoming: Incoming) -> Answer:
@@ -24,6 +24,6 @@ def routes(exposition: Callable[[], bytes], *, stopping: Callable[[], bool]) -> 
         return Answer(body=msgspec.json.encode({"status": "ready"}))
 
     async def metrics(_engine: Engine, _incoming: Incoming) -> Answer:
-        return Answer(body=exposition(), content_type=EXPOSITION)
+        return Answer(body=await exposition(), content_type=EXPOSITION)
 
     return (Route("GET", "/livez", alive), Route("GET", "/readyz", ready), Route("GET", "/metrics", metrics))

@@ -107,6 +107,7 @@ class Server:
             return face.wrong_method(incoming, sorted(matched.routes))
         face.check(incoming, route)
         body = await exchange.body(self._entrance.max_body_bytes)
+        await self._engine.refresh()
         return await route.act(self._engine, exchange.incoming(matched.names, body))
 
     def _tell(self, exchange: _Exchange, pattern: str, began: float) -> None:

@@ -17,6 +17,7 @@ from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import Endpoint, TaskType, task_type
 from inferpoint.model.quota import Rate
 from inferpoint.protocols.service import RateLimit, Service, Task
+from inferpoint.storage.changes import Changes
 from inferpoint.storage.store import Store, StoredEndpoint
 from inferpoint.storage.vault import Vault
 
@@ -91,11 +92,17 @@ class Resolved:
 
 
 class Endpoints:
-    """All endpoints, in memory as in the store: a write is there first, and in memory when it is durable."""
+    """All endpoints, in memory as in the store: a write is there first, and in memory when it is durable.
 
-    def __init__(self, store: Store, vault: Vault) -> None:
+    With *changes* other processes write to the same store, and `refresh` sees what they wrote.
+    """
+
+    def __init__(self, store: Store, vault: Vault, changes: Changes | None = None) -> None:
         self._store = store
         self._vault = vault
+        self._changes = changes
+        self._seen: int | None = None  # the mark of the newest write that is in memory
+        self._versions: dict[str, str] = {}
         self._resolved: dict[str, Resolved] = {}
         self._unusable: dict[str, InferenceError] = {}
         self._aliased: dict[str, str] = {}  # an alias, and the id of its endpoint
@@ -103,16 +110,21 @@ class Endpoints:
 
     async def load(self) -> None:
         """Read the store. An endpoint whose service is gone stays in it and says so; a wrong key raises."""
-        for row in await self._store.all():
-            self._aliased.update(dict.fromkeys(row.aliases, row.inference_id))
-            secrets = {
-                name: self._vault.open(text, _place(row.inference_id, name)) for name, text in row.secrets.items()
-            }
-            try:
-                self._resolved[row.inference_id] = _typed(row, secrets)
-            except InferenceError as error:
-                problem = f"{error} for inference endpoint [{row.inference_id}]."
-                self._unusable[row.inference_id] = InferenceError(Kind.INTERNAL, problem)
+        self._tell()  # whose place this process takes may have been killed between a write and telling of it
+        async with self._writing:
+            await self._load()
+
+    async def refresh(self) -> bool:
+        """Have in memory what other processes were answered for, too, and say whether there was anything.
+
+        As long as none wrote, a look is enough.
+        """
+        if self._changes is None or self._changes.mark() == self._seen:
+            return False
+        async with self._writing:
+            if self._changes.mark() != self._seen:  # somebody else may have read it meanwhile
+                await self._load()
+        return True
 
     def find(self, name: str) -> Resolved:
         """The endpoint whose id or alias is *name*, or `NOT_FOUND`."""
@@ -124,7 +136,7 @@ class Endpoints:
             return resolved
         if unusable := self._unusable.get(inference_id):
             raise unusable
-        raise InferenceError(Kind.NOT_FOUND, f"Inference endpoint not found [{inference_id}]")
+        raise _not_found(inference_id)
 
     def holds(self, endpoint: Endpoint) -> bool:
         """Whether *endpoint* is kept in this version: not while it is tried, not after it was changed or deleted."""
@@ -158,32 +170,73 @@ class Endpoints:
     async def add(self, resolved: Resolved) -> None:
         """Keep a new endpoint; `CONFLICT` when one of its names was taken while it was tried."""
         async with self._writing:
-            self.refuse_duplicate(resolved.endpoint.inference_id)
-            self.refuse_taken_aliases(resolved.endpoint)
             await self._store.add(self._row(resolved.endpoint))
+            self._tell()
             self._keep(resolved)
 
-    async def replace(self, resolved: Resolved) -> None:
-        """Keep a changed endpoint; `CONFLICT` when an alias was taken while it was tried."""
+    async def replace(self, before: Resolved, after: Resolved) -> None:
+        """Keep a changed endpoint; `CONFLICT` when another process changed it, or an alias was taken, meanwhile."""
+        inference_id = after.endpoint.inference_id
         async with self._writing:
-            self.refuse_taken_aliases(resolved.endpoint)
-            await self._store.replace(self._row(resolved.endpoint))
-            self._keep(resolved)
+            if not await self._store.replace(self._row(after.endpoint), before.endpoint.version):
+                await self._load()
+                raise being_changed(inference_id) if self.exists(inference_id) else _not_found(inference_id)
+            self._tell()
+            self._keep(after)
 
-    async def remove(self, inference_id: str) -> None:
-        """Forget an endpoint."""
-        await self._store.remove(inference_id)
-        self._resolved.pop(inference_id, None)
-        self._unusable.pop(inference_id, None)
-        self._name(inference_id, ())
+    async def remove(self, inference_id: str) -> bool:
+        """Forget an endpoint; False when another process changed it meanwhile, and it is to be looked at again."""
+        async with self._writing:
+            removed = await self._store.remove(inference_id, self._versions.get(inference_id, ""))
+            if removed:
+                self._tell()
+                self._forget(inference_id)
+            else:
+                await self._load()
+            return removed
+
+    def _tell(self) -> None:
+        """Have all processes look before their next answer: this one, too, may have missed another's write."""
+        if self._changes is not None:
+            self._changes.tell()
+
+    async def _load(self) -> None:
+        """Bring memory up to the store, as far as they differ."""
+        mark = None if self._changes is None else self._changes.mark()  # before: what is written from now on is seen
+        changed = await self._store.changed(self._versions)
+        for inference_id in changed.gone:
+            self._forget(inference_id)
+        for row in changed.rows:
+            self._read(row)
+        self._seen = mark
+
+    def _read(self, row: StoredEndpoint) -> None:
+        opened = {name: self._vault.open(text, _place(row.inference_id, name)) for name, text in row.secrets.items()}
+        if row.inference_id in self._versions:
+            self._forget(row.inference_id)
+        self._aliased.update(dict.fromkeys(row.aliases, row.inference_id))
+        self._versions[row.inference_id] = row.version
+        try:
+            self._resolved[row.inference_id] = _typed(row, opened)
+        except InferenceError as error:
+            problem = f"{error} for inference endpoint [{row.inference_id}]."
+            self._unusable[row.inference_id] = InferenceError(Kind.INTERNAL, problem)
 
     def _owner(self, name: str) -> str | None:
         """The id of the endpoint that is called *name* in any way."""
         return name if self.exists(name) else self._aliased.get(name)
 
     def _keep(self, resolved: Resolved) -> None:
-        self._resolved[resolved.endpoint.inference_id] = resolved
-        self._name(resolved.endpoint.inference_id, resolved.endpoint.aliases)
+        endpoint = resolved.endpoint
+        self._versions[endpoint.inference_id] = endpoint.version
+        self._resolved[endpoint.inference_id] = resolved
+        self._name(endpoint.inference_id, endpoint.aliases)
+
+    def _forget(self, inference_id: str) -> None:
+        self._versions.pop(inference_id, None)
+        self._resolved.pop(inference_id, None)
+        self._unusable.pop(inference_id, None)
+        self._name(inference_id, ())
 
     def _name(self, inference_id: str, aliases: Sequence[str]) -> None:
         others = {alias: owner for alias, owner in self._aliased.items() if owner != inference_id}
@@ -214,6 +267,16 @@ def task_of(name: Any, task_type: TaskType) -> tuple[Service, Task[Any, Any]]:
     if task_type not in service.tasks:
         raise invalid(f"The [{service.name}] service does not support task type [{task_type.value}]")
     return service, service.tasks[task_type]
+
+
+def being_changed(inference_id: str) -> InferenceError:
+    """Somebody else changes the endpoint at the same time."""
+    problem = f"Endpoint [{inference_id}] is currently being updated. Try again once the update completes"
+    return InferenceError(Kind.CONFLICT, problem)
+
+
+def _not_found(inference_id: str) -> InferenceError:
+    return InferenceError(Kind.NOT_FOUND, f"Inference endpoint not found [{inference_id}]")
 
 
 def _shown(rate: Rate) -> dict[str, int]:

@@ -49,6 +49,7 @@ class Engine:
     def __init__(self, endpoints: Endpoints, caches: Caches, outbound: Outbound, clock: Clock, policy: Policy) -> None:
         self._endpoints = endpoints
         self._calls = Calls(outbound, clock, policy.origins)
+        self._caches = caches
         self._batching = Batching(self._calls, caches, clock)
         self._clock = clock
         self._largest_chunk = policy.largest_chunk
@@ -89,6 +90,11 @@ class Engine:
         resolved = self._begin(inference_id, replace(request, cutting=cutting), kind)
         settings = chunked.wanted(cutting, resolved.endpoint.chunking, largest=self._largest_chunk)
         return await chunked.previewed(request.texts, settings)
+
+    async def refresh(self) -> None:
+        """See the endpoints as other processes wrote them; for faces, once they have read a request."""
+        if await self._endpoints.refresh():
+            await self._caches.sweep()
 
     def find(self, caller: Caller, inference_id: str) -> Resolved:
         """The endpoint that a request names, for faces whose bodies depend on what it is."""

@@ -6,19 +6,21 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from inferpoint.engine.access import MANAGE, MONITOR, allow
 from inferpoint.engine.caches import Caches
 from inferpoint.engine.drafts import check_inference_id, created, updated
-from inferpoint.engine.endpoints import ALIASES, CACHE, Endpoints, Resolved
+from inferpoint.engine.endpoints import ALIASES, CACHE, Endpoints, Resolved, being_changed
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation, said
 from inferpoint.model.endpoint import TaskType, resolved_type
 from inferpoint.model.inference import Caller, Documents, Embeddings, InferenceRequest, InferenceResult, Texts
 from inferpoint.protocols import vectors
+
+T = TypeVar("T")
 
 _TEXTS = ("how big",)
 # What Elasticsearch asks of an endpoint to see that it works.
@@ -102,8 +104,7 @@ class Lifecycle:
         wanted = _update_type(kind, config)
         lock = self._lock(inference_id)
         if lock.locked():
-            problem = f"Endpoint [{inference_id}] is currently being updated. Try again once the update completes"
-            raise InferenceError(Kind.CONFLICT, problem)
+            raise being_changed(inference_id)
         async with lock:
             resolved = self._to_update(inference_id, config, wanted)
             draft = updated(resolved, config, largest_chunk=self._largest_chunk)
@@ -111,7 +112,7 @@ class Lifecycle:
                 self._endpoints.refuse_taken_aliases(draft.endpoint)
                 if self._validate and not draft.endpoint.same_to_providers(resolved.endpoint):
                     draft = await self._tried(draft, caller, seconds)
-                await _written(self._replace(draft))
+                await _written(self._replace(resolved, draft))
         return draft
 
     async def delete(
@@ -120,11 +121,13 @@ class Lifecycle:
         """Forget an endpoint and say so; with *dry_run* only check that it could be."""
         allow(caller, MANAGE, "cluster:admin/xpack/inference/delete")
         async with self._lock(inference_id):
-            if not self._endpoints.unusable(inference_id):
-                _refuse_other_type(self._endpoints.own(inference_id), kind)
-            if not dry_run:
-                await _written(self._remove(inference_id))
-        return not dry_run
+            while True:
+                if not self._endpoints.unusable(inference_id):
+                    _refuse_other_type(self._endpoints.own(inference_id), kind)
+                if dry_run:
+                    return False
+                if await _written(self._remove(inference_id)):
+                    return True
 
     async def _tried(self, draft: Resolved, caller: Caller, seconds: float | None) -> Resolved:
         """*draft* after one call, with the length of its vectors as that call found it."""
@@ -146,13 +149,14 @@ class Lifecycle:
             )
         return replace(draft, endpoint=replace(endpoint, dimensions=found))
 
-    async def _replace(self, draft: Resolved) -> None:
-        await self._endpoints.replace(draft)
+    async def _replace(self, before: Resolved, after: Resolved) -> None:
+        await self._endpoints.replace(before, after)
         await self._caches.sweep()
 
-    async def _remove(self, inference_id: str) -> None:
-        await self._endpoints.remove(inference_id)
+    async def _remove(self, inference_id: str) -> bool:
+        removed = await self._endpoints.remove(inference_id)
         await self._caches.sweep()
+        return removed
 
     def _to_update(self, inference_id: str, config: Mapping[str, Any], wanted: TaskType | None) -> Resolved:
         if not self._endpoints.exists(inference_id):
@@ -169,14 +173,14 @@ class Lifecycle:
         return self._changing.setdefault(inference_id, asyncio.Lock())
 
 
-async def _written(write: Coroutine[Any, Any, None]) -> None:
+async def _written(write: Coroutine[Any, Any, T]) -> T:
     """Wait for *write*, which goes on to its end when the caller leaves: memory and store stay the same.
 
     The wait ends with it, so that whoever changes the endpoint next finds it done.
     """
     writing = asyncio.ensure_future(write)
     try:
-        await asyncio.shield(writing)
+        return await asyncio.shield(writing)
     except asyncio.CancelledError:
         with contextlib.suppress(InferenceError):
             await asyncio.shield(writing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.inference import Caller
@@ -45,6 +46,47 @@ class GroupReport:
     paused: float
     waiting: Mapping[Lane, int]
     oldest: Mapping[Lane, float]
+
+
+class Leave(Protocol):
+    """The leave to make one call now, after having waited."""
+
+    @property
+    def waited(self) -> float:
+        """How many seconds."""
+        ...
+
+    def settle(self, tokens: int) -> None:
+        """Say how many tokens the call costs, as far as is known now; the last word holds."""
+        ...
+
+    def give_back(self) -> None:
+        """Nothing was sent."""
+        ...
+
+
+class Queues(Protocol):
+    """Where calls wait for their turn, in this process or in another that it asks; `Limiter` says what each does."""
+
+    async def turn(self, place: Place, tokens: Callable[[], int], *, first: bool = False) -> Leave:
+        """Wait for the turn of *place*."""
+        ...
+
+    async def refuse_if_hopeless(self, place: Place, calls: int) -> None:
+        """Raise what `turn` would for the last of so many calls."""
+        ...
+
+    def pause(self, group: str, seconds: float) -> None:
+        """Let nobody of *group* go for so many seconds."""
+        ...
+
+    def learn(self, group: str, allowance: Allowance) -> None:
+        """Take note of what the provider tells."""
+        ...
+
+    async def groups(self) -> Sequence[GroupReport]:
+        """How every group stands."""
+        ...
 
 
 class Turn:
@@ -126,7 +168,7 @@ class Limiter:
         entry = _Entry(place, tokens, asyncio.get_running_loop().create_future(), now)
         return await self._wait(group, entry, first=first)
 
-    def refuse_if_hopeless(self, place: Place, calls: int) -> None:
+    async def refuse_if_hopeless(self, place: Place, calls: int) -> None:
         """Raise what `turn` would for the last of so many calls, so that none of them is made in vain."""
         if group := self._groups.get(place.group):
             self._refuse(place, group, calls, self._clock.monotonic())
@@ -161,7 +203,7 @@ class Limiter:
         """How many calls wait, over all groups."""
         return sum(len(group.line) for group in self._groups.values())
 
-    def groups(self) -> Sequence[GroupReport]:
+    async def groups(self) -> Sequence[GroupReport]:
         """How every group stands."""
         return [_report(group, self._clock.monotonic()) for group in self._groups.values()]
 

@@ -14,7 +14,7 @@ from inferpoint.model.inference import Journey
 from inferpoint.model.quota import Allowance
 from inferpoint.runtime.breaker import FAILURES, Breakers, Passage, address
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.limiter import Limiter, Place, Turn
+from inferpoint.runtime.limiter import Leave, Place, Queues
 from inferpoint.runtime.retries import ATTEMPTS, Budget, Throttles, asked_to_wait, pause
 from inferpoint.runtime.telemetry import Called, Retry, Telemetry
 from inferpoint.runtime.transport import Arriving, Transport, Whole
@@ -79,7 +79,7 @@ class Outbound:
     def __init__(
         self,
         transports: Mapping[str, Transport],
-        limiter: Limiter,
+        limiter: Queues,
         breakers: Breakers,
         budget: Budget,
         clock: Clock,
@@ -93,17 +93,17 @@ class Outbound:
         self._clock = clock
         self._telemetry = telemetry
 
-    def refuse_if_hopeless(self, place: Place, calls: int) -> None:
+    async def refuse_if_hopeless(self, place: Place, calls: int) -> None:
         """Raise at once when the last of so many calls could not have its turn in time."""
-        self._limiter.refuse_if_hopeless(place, calls)
+        await self._limiter.refuse_if_hopeless(place, calls)
 
-    async def send(self, outgoing: Outgoing) -> tuple[Reply, Turn]:
+    async def send(self, outgoing: Outgoing) -> tuple[Reply, Leave]:
         """The whole reply, whatever its status, and the turn to settle; `CUT_OFF` when there is none."""
         reply, turn = await self._sent(outgoing, whole=True)
         assert isinstance(reply, Reply)
         return reply, turn
 
-    async def open(self, outgoing: Outgoing) -> tuple[Arriving, Turn]:
+    async def open(self, outgoing: Outgoing) -> tuple[Arriving, Leave]:
         """A reply that has begun, and the turn to settle; from then on nothing is tried again.
 
         Whoever takes it must close it. A refusal is there whole.
@@ -111,7 +111,7 @@ class Outbound:
         reply, turn = await self._sent(outgoing, whole=False)
         return Whole(reply) if isinstance(reply, Reply) else reply, turn
 
-    async def _sent(self, outgoing: Outgoing, *, whole: bool) -> tuple[Reply | Arriving, Turn]:
+    async def _sent(self, outgoing: Outgoing, *, whole: bool) -> tuple[Reply | Arriving, Leave]:
         way, began = _Way(outgoing), self._clock.monotonic()
         try:
             return await self._tried(way, whole=whole)
@@ -122,7 +122,7 @@ class Outbound:
             journey.queued = max(journey.queued, self._clock.monotonic() - began - way.upstream)
             journey.upstream = max(journey.upstream, way.upstream)
 
-    async def _tried(self, way: _Way, *, whole: bool) -> tuple[Reply | Arriving, Turn]:
+    async def _tried(self, way: _Way, *, whole: bool) -> tuple[Reply | Arriving, Leave]:
         """Attempts until there is something to hand on."""
         while True:
             turn, call = await self._turn(way)
@@ -143,7 +143,7 @@ class Outbound:
             if not again:
                 return reply, turn
 
-    async def _turn(self, way: _Way) -> tuple[Turn, Call]:
+    async def _turn(self, way: _Way) -> tuple[Leave, Call]:
         """A turn that comes while the address may be called.
 
         The address is asked before the limiter; but it is not known before the first turn, and may fail while the call
@@ -212,7 +212,7 @@ class Outbound:
         passed = deadline is not None and now >= deadline - _EARLY_TIMER
         return passed and now - way.sent >= FAIR_SECONDS and "://" in call.url
 
-    def _after_throttle(self, way: _Way, turn: Turn, reply: Reply) -> bool:
+    def _after_throttle(self, way: _Way, turn: Leave, reply: Reply) -> bool:
         """Whether to go back to the queue. The pause is for the whole group, so that nobody else finds out alone."""
         turn.settle(0)  # the provider does not count what it refuses
         if self._is_final(way, reply):

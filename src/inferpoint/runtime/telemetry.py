@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from typing import TextIO
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest, values
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from inferpoint.runtime.limiter import GroupReport
+
 _BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 120.0)
+# A pipe takes 4096 bytes whole, whoever else writes to it. These are characters, of two bytes at most.
+_LONGEST_LINE = 2000
+_SHORTENED = 600
 
 
 @dataclass(frozen=True)
@@ -52,47 +60,61 @@ class Retry(StrEnum):
     BUDGET = "budget"
 
 
+@dataclass(frozen=True)
+class Counters:
+    """The folder where several workers count, and which of them this is: it counts on where its predecessor ended."""
+
+    folder: str
+    number: int
+
+
 class Telemetry:
     """Counts and writes what it is told.
 
-    It asks when it is asked itself: how many calls are `waiting`, the states of the `breakers` by address, how many
-    retries are left of the `budget`.
+    It asks when it is asked itself: how the *groups* of calls stand, the states of the *breakers* by address, how many
+    retries are left of the *budget*. With *counters* each of several workers shows what all have counted.
     """
 
     def __init__(
         self,
-        waiting: Callable[[], int],
+        groups: Callable[[], Awaitable[Sequence[GroupReport]]],
         breakers: Callable[[], Mapping[str, str]],
         budget: Callable[[], float],
         write: Callable[[Answered], None],
+        counters: Counters | None = None,
     ) -> None:
-        self._registry = CollectorRegistry()
+        self._groups = groups
         self._write = write
-        ProcessCollector(registry=self._registry)
+        self._standing = _Standing(breakers, budget)
+        self._shown = CollectorRegistry()
+        self._shown.register(self._standing)
+        registry = self._shown
+        if counters is None:
+            ProcessCollector(registry=registry)
+        else:
+            self._shown.register(_Workers())
+            MultiProcessCollector(self._shown, counters.folder)
+            values.ValueClass = values.MultiProcessValue(lambda: counters.number)  # pyright: ignore[reportUnknownMemberType]
+            registry = CollectorRegistry()  # of this worker alone, and shown to nobody
         requests = Counter(
-            "inferpoint_requests", "Requests answered.", ("method", "route", "status"), registry=self._registry
+            "inferpoint_requests", "Requests answered.", ("method", "route", "status"), registry=registry
         )
         durations = Histogram(
             "inferpoint_request_seconds", "Time to the end of an answer.", ("route",),
-            registry=self._registry, buckets=_BUCKETS,
+            registry=registry, buckets=_BUCKETS,
         )  # fmt: skip
         calls = Counter(
             "inferpoint_provider_calls", "Calls to providers; status 0 is no reply.", ("service", "status"),
-            registry=self._registry,
+            registry=registry,
         )  # fmt: skip
         times = Histogram(
             "inferpoint_provider_call_seconds", "Time of a call to a provider.", ("service",),
-            registry=self._registry, buckets=_BUCKETS,
+            registry=registry, buckets=_BUCKETS,
         )  # fmt: skip
-        Gauge("inferpoint_waiting_calls", "Calls that wait for their turn.", registry=self._registry).set_function(
-            waiting
-        )
         retries = Counter(
             "inferpoint_retries", "Calls made again, by reason; budget is those that were not.", ("service", "reason"),
-            registry=self._registry,
+            registry=registry,
         )  # fmt: skip
-        Gauge("inferpoint_retry_budget", "Retries that may be made now.", registry=self._registry).set_function(budget)
-        self._registry.register(_Breakers(breakers))
         # Finding a child by its labels costs more than counting: each is found once and kept.
         self._request = cache(requests.labels)
         self._duration = cache(durations.labels)
@@ -115,32 +137,63 @@ class Telemetry:
         """Count a retry, or that there was none left."""
         self._retry(service, reason.value).inc()
 
-    def exposition(self) -> bytes:
+    async def exposition(self) -> bytes:
         """All counters in Prometheus' text format."""
-        return generate_latest(self._registry)
+        self._standing.groups = await self._groups()
+        return generate_latest(self._shown)
 
 
-class _Breakers(Collector):
-    """The breakers there are when it is asked: their addresses come and go."""
+class _Standing(Collector):
+    """How things stand when it is asked: who waits, what may be called, what may be called again."""
 
-    def __init__(self, states: Callable[[], Mapping[str, str]]) -> None:
-        self._states = states
+    groups: Sequence[GroupReport] = ()
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        family = GaugeMetricFamily("inferpoint_breaker", "1 for the state of each address.", None, ("address", "state"))
-        for address, state in self._states().items():
-            family.add_metric((address, state), 1.0)
-        yield family
+    def __init__(self, breakers: Callable[[], Mapping[str, str]], budget: Callable[[], float]) -> None:
+        self._breakers = breakers
+        self._budget = budget
+
+    def collect(self) -> Iterable[Metric]:
+        waiting = sum(sum(group.waiting.values()) for group in self.groups)
+        yield GaugeMetricFamily("inferpoint_waiting_calls", "Calls that wait for their turn.", waiting)
+        yield GaugeMetricFamily("inferpoint_retry_budget", "Retries that may be made now.", self._budget())
+        states = GaugeMetricFamily("inferpoint_breaker", "1 for the state of each address.", None, ("address", "state"))
+        for address, state in self._breakers().items():  # addresses come and go
+            states.add_metric((address, state), 1.0)
+        yield states
+
+
+class _Workers(Collector):
+    """What `ProcessCollector` tells of one process, as a sum of the supervisor and all its workers."""
+
+    def collect(self) -> Iterable[Metric]:
+        supervisor = os.getppid()
+        workers = Path(f"/proc/{supervisor}/task/{supervisor}/children")
+        processes = [str(supervisor), *workers.read_text("ascii").split()] if workers.exists() else [str(os.getpid())]
+        every = [list(ProcessCollector(pid=partial(int, each), registry=None).collect()) for each in processes]
+        for families in zip(*filter(None, every), strict=False):  # of one that has just ended there is nothing
+            found = [family.samples[0].value for family in families]
+            total = min(found) if families[0].name == "process_start_time_seconds" else sum(found)
+            family = Metric(families[0].name, families[0].documentation, families[0].type)
+            family.add_sample(families[0].samples[0].name, {}, total)
+            yield family
 
 
 def access_log(form: str, to: TextIO = sys.stderr) -> Callable[[Answered], None]:
-    """A writer of one line a request, as `text` or as `json`."""
+    """A writer of one line a request, as `text` or as `json`, each line whole among those of other processes."""
     line = _json_line if form == "json" else _text_line
 
     def write(answered: Answered) -> None:
-        to.write(line(answered))
+        text = line(answered)
+        if len(text) > _LONGEST_LINE:
+            path, opaque_id = _shortened(answered.path), _shortened(answered.opaque_id)
+            text = line(replace(answered, path=path, opaque_id=opaque_id))
+        to.write(text)
 
     return write
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHORTENED else text[:_SHORTENED] + "..."
 
 
 def _text_line(answered: Answered) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,6 +37,7 @@ ENDPOINTS = sql.Table(
     sql.Column("cache", sql.JSON(none_as_null=True)),
 )
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_READING = {"inferpoint_reading": True}  # a transaction that writes nothing, and so waits for nobody who does
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,20 @@ class StoredEndpoint:
     cache: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class Changed:
+    """Endpoints that are new or of another version, and the ids of those that are gone."""
+
+    rows: Sequence[StoredEndpoint]
+    gone: Collection[str]
+
+
 class Store:
     """The stored endpoints. Every write is durable when it returns (`synchronous=FULL`) and whole or not there."""
 
     def __init__(self, engine: sql.Engine) -> None:
         self._engine = engine
+        self._reading = engine.execution_options(**_READING)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="storage")
 
     async def all(self) -> list[StoredEndpoint]:
@@ -70,37 +80,60 @@ class Store:
             rows = connection.execute(sql.select(ENDPOINTS).order_by(ENDPOINTS.c.inference_id))
             return [StoredEndpoint(**row) for row in rows.mappings()]
 
-        return await self._run(select, "read the inference endpoints")
+        return await self._run(select, "read the inference endpoints", self._reading)
+
+    async def changed(self, known: Mapping[str, str]) -> Changed:
+        """What tells the store from *known*, the ids of endpoints with their versions."""
+
+        def compare(connection: sql.Connection) -> Changed:
+            found = connection.execute(sql.select(ENDPOINTS.c.inference_id, ENDPOINTS.c.version))
+            versions = {row.inference_id: row.version for row in found}
+            rows: list[StoredEndpoint] = []
+            for inference_id in sorted(dict(versions.items() - known.items())):
+                select = sql.select(ENDPOINTS).where(ENDPOINTS.c.inference_id == inference_id)
+                rows += [StoredEndpoint(**row) for row in connection.execute(select).mappings()]
+            return Changed(rows, known.keys() - versions.keys())
+
+        return await self._run(compare, "read the inference endpoints", self._reading)
 
     async def add(self, endpoint: StoredEndpoint) -> None:
-        """Store a new endpoint; `CONFLICT` when its id is taken."""
-        insert = sql.insert(ENDPOINTS).values(**asdict(endpoint))
-        await self._run(lambda connection: connection.execute(insert), f"store {_named(endpoint.inference_id)}")
+        """Store a new endpoint; `CONFLICT` when one of its names is taken."""
 
-    async def replace(self, endpoint: StoredEndpoint) -> None:
-        """Store an endpoint in place of the one with its id."""
-        update = sql.update(ENDPOINTS).where(ENDPOINTS.c.inference_id == endpoint.inference_id)
-        statement = update.values(**asdict(endpoint))
-        await self._run(lambda connection: connection.execute(statement), f"update {_named(endpoint.inference_id)}")
+        def insert(connection: sql.Connection) -> None:
+            _refuse_taken(connection, endpoint)
+            connection.execute(sql.insert(ENDPOINTS).values(**asdict(endpoint)))
 
-    async def remove(self, inference_id: str) -> None:
-        """Delete an endpoint."""
-        delete = sql.delete(ENDPOINTS).where(ENDPOINTS.c.inference_id == inference_id)
-        await self._run(lambda connection: connection.execute(delete), f"delete {_named(inference_id)}")
+        await self._run(insert, f"store {_named(endpoint.inference_id)}")
+
+    async def replace(self, endpoint: StoredEndpoint, version: str) -> bool:
+        """Store an endpoint in place of that *version* of it, unless it is gone; `CONFLICT` when an alias is taken."""
+
+        def update(connection: sql.Connection) -> bool:
+            _refuse_taken(connection, endpoint)
+            statement = sql.update(ENDPOINTS).where(*_is(endpoint.inference_id, version)).values(**asdict(endpoint))
+            return connection.execute(statement).rowcount == 1
+
+        return await self._run(update, f"update {_named(endpoint.inference_id)}")
+
+    async def remove(self, inference_id: str, version: str) -> bool:
+        """Delete that *version* of an endpoint, unless it is gone."""
+        delete = sql.delete(ENDPOINTS).where(*_is(inference_id, version))
+        return await self._run(
+            lambda connection: connection.execute(delete).rowcount == 1, f"delete {_named(inference_id)}"
+        )
 
     def close(self) -> None:
         """Finish what is being written, then let the file go."""
         self._thread.shutdown()
         self._engine.dispose()
 
-    async def _run(self, act: Callable[[sql.Connection], T], purpose: str) -> T:
+    async def _run(self, act: Callable[[sql.Connection], T], purpose: str, engine: sql.Engine | None = None) -> T:
         def transaction() -> T:
             try:
-                with self._engine.begin() as connection:
+                with (engine or self._engine).begin() as connection:
                     return act(connection)
             except IntegrityError:
-                problem = f"{purpose.partition(' ')[2].capitalize()} already exists"
-                raise InferenceError(Kind.CONFLICT, problem, subject=Subject.EXISTING) from None
+                raise _exists(purpose.partition(" ")[2]) from None
             except (DatabaseError, ValueError) as error:  # a ValueError is a row that is not JSON any more
                 raise InferenceError(Kind.INTERNAL, f"Failed to {purpose}: {_reason(error)}") from None
 
@@ -130,7 +163,8 @@ def _configure(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin(connection: sql.Connection) -> None:
     # A deferred transaction that reads before it writes fails under contention whatever the timeout.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    reading = _READING.items() <= connection.get_execution_options().items()
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 def _migrate(connection: sql.Connection) -> None:
@@ -154,6 +188,28 @@ def _migrate(connection: sql.Connection) -> None:
 def _reason(error: Exception) -> str:
     """The driver's own sentence: SQLAlchemy adds the statement and a link, on lines of their own."""
     return str(error.orig if isinstance(error, DatabaseError) else error)
+
+
+def _is(inference_id: str, version: str) -> tuple[sql.ColumnElement[bool], ...]:
+    return ENDPOINTS.c.inference_id == inference_id, ENDPOINTS.c.version == version
+
+
+def _refuse_taken(connection: sql.Connection, endpoint: StoredEndpoint) -> None:
+    """`CONFLICT` when a name of *endpoint* is the id or an alias of another."""
+    names = [endpoint.inference_id, *endpoint.aliases]
+    columns = ENDPOINTS.c.inference_id, ENDPOINTS.c.aliases
+    others = sql.select(*columns).where(
+        ENDPOINTS.c.inference_id != endpoint.inference_id,
+        sql.or_(ENDPOINTS.c.inference_id.in_(names), ENDPOINTS.c.aliases != []),
+    )
+    taken = {name for row in connection.execute(others) for name in (row.inference_id, *row.aliases)}
+    for name in names:
+        if name in taken:
+            raise _exists(_named(name))
+
+
+def _exists(named: str) -> InferenceError:
+    return InferenceError(Kind.CONFLICT, f"{named.capitalize()} already exists", subject=Subject.EXISTING)
 
 
 def _named(inference_id: str) -> str:

@@ -1,0 +1,38 @@
+"""The socket that the server listens on, and what it says of itself on standard error."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import msgspec
+
+from inferpoint import __version__
+from inferpoint.config import Config
+from inferpoint.errors import InferenceError, Kind
+
+
+def listening(config: Config) -> socket.socket:
+    """A socket that listens where *config* says; `INVALID` when that cannot be."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        return socket.create_server((config.host, config.port), family=family, backlog=2048)
+    except OSError as error:
+        said = str(error.strerror or error).partition(" (while attempting")[0]  # which says the address again
+        raise InferenceError(Kind.INVALID, f"Cannot listen on {_at(config.host, config.port)}: {said}") from None
+
+
+def announce(config: Config, listener: socket.socket) -> None:
+    """Say that connections are taken."""
+    url = f"http://{_at(config.host, listener.getsockname()[1])}"
+    say(config, f"Inferpoint {__version__} is listening on {url}, with its data in {config.data_dir}", url=url)
+
+
+def say(config: Config, message: str, **more: str) -> None:
+    """Write one line, in the form of the log."""
+    line = msgspec.json.encode({"message": message, **more}).decode() if config.log_format == "json" else message
+    print(line, file=sys.stderr, flush=True)
+
+
+def _at(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

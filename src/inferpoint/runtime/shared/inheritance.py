@@ -1,0 +1,31 @@
+"""What a worker has from its supervisor from the start, in a variable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+VARIABLE = "INFERPOINT_INHERITED"
+
+
+class Inheritance(msgspec.Struct, frozen=True):
+    """Which worker it is, the descriptors of the listening socket and of the channel, and the folder for counters.
+
+    A worker that takes another's place has its number.
+    """
+
+    number: int
+    listener: int
+    channel: int
+    counters: str
+
+    def variables(self) -> dict[str, str]:
+        """The variables by which a worker knows it, and prometheus_client that it is not alone."""
+        return {VARIABLE: msgspec.json.encode(self).decode(), "PROMETHEUS_MULTIPROC_DIR": self.counters}
+
+
+def inherited(environ: Mapping[str, str]) -> Inheritance | None:
+    """What this process has from a supervisor, if it has one."""
+    text = environ.get(VARIABLE)
+    return None if text is None else msgspec.json.decode(text, type=Inheritance)
