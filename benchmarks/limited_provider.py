@@ -362,9 +362,7 @@ class _Connection(asyncio.Protocol):
 
 async def main() -> None:
     provider = Provider()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: _Connection(provider), "127.0.0.1", 0, backlog=2048
-    )
+    server = await asyncio.get_running_loop().create_server(lambda: _Connection(provider), "127.0.0.1", 0, backlog=2048)
     print(f"listening on http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 

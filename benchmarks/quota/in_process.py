@@ -62,7 +62,13 @@ async def fair(seconds: float) -> list[Row]:
     share = turns["few"] / max(1, turns.total())
     used = turns.total() / (100 * seconds)
     return [
-        Row("fair", "share of one of two greedy callers, in process", f"{share:.1%}", "50 ± 5 %", abs(share - 0.5) <= 0.025),
+        Row(
+            "fair",
+            "share of one of two greedy callers, in process",
+            f"{share:.1%}",
+            "50 ± 5 %",
+            abs(share - 0.5) <= 0.025,
+        ),
         Row("fair", "share of the limit used", f"{used:.1%}", "≥ 98 %", used >= 0.98),
     ]
 

@@ -179,7 +179,9 @@ async def cache(stage: Stage) -> list[Row]:
     bad += sum(_bad(["the same"], each) for each in answers)
     calls = _made(await stage.ledger(endpoint.key)) - _made(after)
     return [
-        Row("cache", "tokens paid for, 90 % of texts known", f"{share:.1%}", f"{known:.1%}", math.isclose(share, known)),
+        Row(
+            "cache", "tokens paid for, 90 % of texts known", f"{share:.1%}", f"{known:.1%}", math.isclose(share, known)
+        ),
         Row("cache", "calls for ten callers with the same text", str(calls), "1", calls == 1),
         Row("cache", "texts without their vector", str(bad), "0", bad == 0),
     ]

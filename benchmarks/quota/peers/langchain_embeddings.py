@@ -8,9 +8,7 @@ from langchain_openai import OpenAIEmbeddings
 
 
 async def embed(job: Job) -> None:
-    model = OpenAIEmbeddings(
-        base_url=job.url, api_key=job.key, model=job.model, chunk_size=job.batch, max_retries=6
-    )
+    model = OpenAIEmbeddings(base_url=job.url, api_key=job.key, model=job.model, chunk_size=job.batch, max_retries=6)
     try:
         job.vectors = await model.aembed_documents(job.texts)
     except Exception as error:  # noqa: BLE001 - whatever it raises is counted
