@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import heapq
 import itertools
 import math
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -75,6 +77,10 @@ class FakeClock:
         self._now = end
         await settle()
 
+    def jump(self, seconds: float) -> None:
+        """Let *seconds* pass in which nothing happens, as when a process stands still: what was due is late."""
+        self._now += seconds
+
     async def drive(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The result of *coroutine*; time jumps to the next alarm whenever nothing can go on without it."""
         task = asyncio.ensure_future(coroutine)
@@ -114,3 +120,13 @@ async def settle() -> None:
     """Let everything go on that can."""
     for _ in range(SETTLED):
         await asyncio.sleep(0)
+
+
+def on_a_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """*test* as an ordinary function, with an event loop of its own."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **named: P.kwargs) -> None:
+        asyncio.run(test(*args, **named))
+
+    return run

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,7 @@ from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply
 from inferpoint.model.inference import Choice, Completion, Embeddings, Finished, Text
+from inferpoint.model.quota import Allowance, Bucket
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols.service import Limits, RateLimit, Service, rate_limit
 from inferpoint.testing import contract, questions
@@ -262,6 +264,17 @@ def recursive_complaint(reply: Reply) -> Upstream:
     return ACME.complaint(reply)
 
 
+def believed(headers: Mapping[str, str], _now: datetime) -> Allowance:
+    """A limit may be below nothing."""
+    text = headers.get("x-limit", "")
+    return Allowance(Bucket(int(text), 0, 0.0)) if text.lstrip("-").isdecimal() and len(text) < 9 else Allowance()
+
+
+def trusting(headers: Mapping[str, str], _now: datetime) -> Allowance:
+    """Whatever is in the header is a number."""
+    return Allowance(Bucket(1, 0, float(headers.get("x-reset", "0"))))
+
+
 FAULTS: Mapping[str, tuple[Callable[[], Service], str]] = {
     "another contract": (lambda: replace(SERVICE, contract=99), "it_is_declared_whole"),
     "no title": (lambda: replace(SERVICE, title=""), "it_is_declared_whole"),
@@ -387,6 +400,14 @@ FAULTS: Mapping[str, tuple[Callable[[], Service], str]] = {
     "a complaint too deep": (
         lambda: replace(SERVICE, complaint=recursive_complaint),
         "a_complaint_may_be_nested_deeply",
+    ),
+    "limits that are not checked": (
+        lambda: replace(SERVICE, quota=believed),
+        "headers_tell_of_limits_that_make_sense_or_of_none",
+    ),
+    "limits that are not read with care": (
+        lambda: replace(SERVICE, quota=trusting),
+        "headers_tell_of_limits_that_make_sense_or_of_none",
     ),
     "a complaint that says nothing": (
         lambda: replace(SERVICE, complaint=quiet_complaint),

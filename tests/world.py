@@ -17,8 +17,10 @@ from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import ANONYMOUS, InferenceRequest, InferenceResult
+from inferpoint.runtime.breaker import Breakers
 from inferpoint.runtime.limiter import Limiter
 from inferpoint.runtime.outbound import Outbound
+from inferpoint.runtime.retries import Budget
 from inferpoint.runtime.telemetry import Answered, Telemetry
 from inferpoint.storage import store
 from inferpoint.storage.vault import Vault
@@ -120,11 +122,12 @@ class World:
         self.provider = Provider(answer)
         self.log: list[Answered] = []
         self.limiter = Limiter(self.clock)
-        self.telemetry = Telemetry(self.limiter.waiting, self.log.append)
+        self.breakers, self.budget = Breakers(self.clock), Budget(self.clock)
+        self.telemetry = Telemetry(self.limiter.waiting, self.breakers.states, self.budget.left, self.log.append)
         self.store = store.opened(folder)
         self.endpoints = Endpoints(self.store, Vault(KEY))
         transports = dict.fromkeys(("http", "https", "local"), self.provider)
-        outbound = Outbound(transports, self.limiter, self.clock, self.telemetry)
+        outbound = Outbound(transports, self.limiter, self.breakers, self.budget, self.clock, self.telemetry)
         self.engine = Engine(self.endpoints, outbound, self.clock, Policy(**{"origins": {}, **policy}))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:

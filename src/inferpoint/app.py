@@ -29,10 +29,12 @@ from inferpoint.engine.endpoints import Endpoints
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import is_loopback
+from inferpoint.runtime.breaker import Breakers
 from inferpoint.runtime.clock import Clock, SystemClock
 from inferpoint.runtime.limiter import Limiter
 from inferpoint.runtime.local.transport import LocalModels
 from inferpoint.runtime.outbound import Outbound
+from inferpoint.runtime.retries import Budget
 from inferpoint.runtime.telemetry import Answered, Telemetry, access_log
 from inferpoint.runtime.transport import HttpTransport
 from inferpoint.storage import store, vault
@@ -74,11 +76,13 @@ async def assembled(
         await endpoints.load()
         clock = SystemClock()
         limiter = Limiter(clock)
-        telemetry = Telemetry(limiter.waiting, log)
+        breakers, budget = Breakers(clock), Budget(clock)
+        telemetry = Telemetry(limiter.waiting, breakers.states, budget.left, log)
         http, local = HttpTransport(__version__), LocalModels(place.models)
         stack.callback(local.close)
         try:
-            outbound = Outbound({"http": http, "https": http, "local": local}, limiter, clock, telemetry)
+            transports = {"http": http, "https": http, "local": local}
+            outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry)
             yield Parts(Engine(endpoints, outbound, clock, policy), telemetry, clock)
         finally:
             await http.close()

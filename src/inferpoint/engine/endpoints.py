@@ -14,6 +14,7 @@ from inferpoint.chunking import settings as chunking
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
 from inferpoint.model.endpoint import Endpoint, TaskType, task_type
+from inferpoint.model.quota import Rate
 from inferpoint.protocols.service import RateLimit, Service, Task
 from inferpoint.storage.store import Store, StoredEndpoint
 from inferpoint.storage.vault import Vault
@@ -34,17 +35,19 @@ class Resolved:
     token: str = field(default="", repr=False)
 
     @cached_property
-    def rate(self) -> int | None:
-        """Requests a minute, as the user set it or by the service's default; None is no limit."""
-        given: RateLimit | None = getattr(self.endpoint.settings, "rate_limit", None)
-        if given is not None:
-            return given.requests_per_minute
-        return self.task.default_rate(self.endpoint.settings) if self.task.default_rate else None
+    def rate(self) -> Rate:
+        """What its group of calls may use, as the user set it or by the service's default."""
+        given: RateLimit = getattr(self.endpoint.settings, "rate_limit", None) or RateLimit()
+        requests = given.requests_per_minute
+        if requests is None and self.task.default_rate is not None:
+            requests = self.task.default_rate(self.endpoint.settings)
+        return Rate(requests, given.tokens_per_minute, given.burst)
 
     @cached_property
     def group(self) -> str:
         """The queue its calls wait in, as a digest: what makes a group holds keys."""
-        parts: Hashable = (self.service.name, self.task.rate_group(self.endpoint.settings), self.rate)
+        rate = None if self.task.mixed_rates else self.rate
+        parts: Hashable = (self.service.name, self.task.rate_group(self.endpoint.settings), rate)
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     @cached_property
@@ -66,8 +69,8 @@ class Resolved:
             visible["dimensions"] = endpoint.dimensions
             if self.task.similarity:
                 visible["similarity"] = self.task.similarity(endpoint.settings)
-        if self.rate is not None:
-            visible["rate_limit"] = {"requests_per_minute": self.rate}
+        if limits := _shown(self.rate):
+            visible["rate_limit"] = limits
         found: dict[str, Any] = {
             "inference_id": endpoint.inference_id,
             "task_type": endpoint.task_type.value,
@@ -201,6 +204,13 @@ def task_of(name: Any, task_type: TaskType) -> tuple[Service, Task[Any, Any]]:
     if task_type not in service.tasks:
         raise invalid(f"The [{service.name}] service does not support task type [{task_type.value}]")
     return service, service.tasks[task_type]
+
+
+def _shown(rate: Rate) -> dict[str, int]:
+    """As Elasticsearch shows it, with what it does not know only where that was set."""
+    limits = {"requests_per_minute": rate.requests, "tokens_per_minute": rate.tokens}
+    found = {name: limit for name, limit in limits.items() if limit is not None}
+    return found if rate.burst == Rate.burst else {**found, "burst": rate.burst}
 
 
 def _taken(name: str) -> InferenceError:

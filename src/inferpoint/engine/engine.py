@@ -28,11 +28,13 @@ from inferpoint.model.inference import (
     Embeddings,
     InferenceRequest,
     InferenceResult,
+    InputType,
     Previewed,
     SparseEmbeddings,
     Texts,
     Tokens,
 )
+from inferpoint.model.quota import Lane
 from inferpoint.model.times import human
 from inferpoint.protocols.service import Moment
 from inferpoint.runtime import tokens
@@ -43,6 +45,7 @@ from inferpoint.runtime.outbound import Outbound, Outgoing
 GENERATING_SECONDS = 120.0
 OTHER_SECONDS = 30.0
 CALLS_AT_ONCE = 8
+_LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
 
 
 @dataclass(frozen=True)
@@ -145,12 +148,12 @@ class Engine:
         resolved = await self._grants.granted(resolved, request)
         try:
             outgoing = self._outgoing(resolved, request)
-            reply = await self._outbound.send(outgoing)
+            reply, _ = await self._outbound.send(outgoing)
             if _token_refused(resolved, reply.status):
                 resolved, outgoing = await self._again(resolved, request)
-                reply = await self._outbound.send(outgoing)
+                reply, _ = await self._outbound.send(outgoing)
             if not 200 <= reply.status < 300:
-                raise refusal(resolved, outgoing.call, reply, self._clock.now())
+                raise refusal(resolved, outgoing.prepare(), reply, self._clock.now())
             return task.decode(reply, request, endpoint.settings, endpoint.options)
         except InferenceError as error:
             raise failure(resolved, error) from error.__cause__
@@ -160,14 +163,14 @@ class Engine:
         resolved = await self._grants.granted(resolved, request)
         try:
             outgoing = self._outgoing(resolved, request)
-            arriving = await self._outbound.open(outgoing)
+            arriving, _ = await self._outbound.open(outgoing)
             if _token_refused(resolved, arriving.status):
                 arriving.close()
                 resolved, outgoing = await self._again(resolved, request)
-                arriving = await self._outbound.open(outgoing)
+                arriving, _ = await self._outbound.open(outgoing)
             try:
                 if not 200 <= arriving.status < 300:
-                    raise refusal(resolved, outgoing.call, await arriving.read(), self._clock.now())
+                    raise refusal(resolved, outgoing.prepare(), await arriving.read(), self._clock.now())
                 reading = Reading(resolved)
                 async for piece in arriving.pieces():
                     if deltas := reading.feed(piece):
@@ -197,19 +200,24 @@ class Engine:
         encode = task.encode
         if task.encode_tokens is not None and isinstance(request.input, Tokens):
             encode = task.encode_tokens
+        call = encode(request, endpoint.settings, endpoint.options, origin)
         return Outgoing(
             service=service.name,
-            call=encode(request, endpoint.settings, endpoint.options, origin),
+            prepare=lambda: call,
             sign=sign,
             place=Place(
                 group=resolved.group,
                 rate=resolved.rate,
                 caller=request.caller,
                 inference_id=endpoint.inference_id,
-                lane=request.input_type,
+                lane=_LANES.get(request.input_type, Lane.OTHER) if request.input_type else Lane.OTHER,
+                service=service.name,
                 deadline=request.deadline,
             ),
+            tokens=lambda: 0,
+            deadline=lambda: request.deadline,
             retried=task.retried,
+            journey=request.journey,
         )
 
 

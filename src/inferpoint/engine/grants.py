@@ -11,7 +11,8 @@ from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.refusals import failure
 from inferpoint.errors import InferenceError, Upstream, kind_of_status
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import InferenceRequest
+from inferpoint.model.inference import InferenceRequest, Journey
+from inferpoint.model.quota import Rate
 from inferpoint.model.settings import HIDDEN
 from inferpoint.protocols.service import Grant
 from inferpoint.runtime.clock import Clock
@@ -66,7 +67,7 @@ class Grants:
     async def _fetched(self, resolved: Resolved, grant: Grant[object], call: Call, request: InferenceRequest) -> str:
         outgoing = self._outgoing(resolved, call, request)
         try:
-            reply = await self._outbound.send(outgoing)
+            reply, _ = await self._outbound.send(outgoing)
             if not 200 <= reply.status < 300:
                 raise _refusal(resolved, grant, reply)
             token, seconds = grant.read(reply)
@@ -82,18 +83,22 @@ class Grants:
         def unsigned(call: Call, _now: datetime) -> Call:
             return call
 
+        deadline = self._clock.monotonic() + FETCH_SECONDS
         return Outgoing(
             service=resolved.service.name,
-            call=call,
+            prepare=lambda: call,
             sign=unsigned,
             place=Place(
                 group=f"{resolved.group}/grant",
-                rate=None,
+                rate=Rate(),
                 caller=request.caller,
                 inference_id=resolved.endpoint.inference_id,
-                deadline=self._clock.monotonic() + FETCH_SECONDS,
+                deadline=deadline,
             ),
+            tokens=lambda: 0,
+            deadline=lambda: deadline,
             retried=_RETRIED,
+            journey=Journey(),
         )
 
     def _arrived(self, version: str, done: asyncio.Task[str]) -> None:

@@ -10,7 +10,7 @@ from inferpoint.engine.endpoints import Resolved
 from inferpoint.errors import InferenceError, Kind, Upstream, kind_of_status
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.settings import HIDDEN
-from inferpoint.runtime.outbound import asked_to_wait
+from inferpoint.runtime.retries import asked_to_wait
 
 LONGEST_WORDS = 2000
 _PHRASES = {

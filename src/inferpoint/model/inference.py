@@ -76,13 +76,38 @@ class Cutting:
     fold: bool = True
 
 
+@dataclass
+class Journey:
+    """What became of a request on its way to the provider and back, counted while it goes.
+
+    `calls` were made in `attempts`. `queued` and `upstream` are the longest times of any call, in seconds: waiting, for
+    its turns and between its attempts; and at the provider. `known` inputs were in the cache, None where there is none.
+    """
+
+    calls: int = 0
+    attempts: int = 0
+    queued: float = 0.0
+    upstream: float = 0.0
+    known: int | None = None
+
+    def add(self, other: Journey) -> None:
+        """Take in what happened to a part of the request."""
+        self.calls += other.calls
+        self.attempts += other.attempts
+        self.queued = max(self.queued, other.queued)
+        self.upstream = max(self.upstream, other.upstream)
+        if other.known is not None:
+            self.known = (self.known or 0) + other.known
+
+
 @dataclass(frozen=True)
 class InferenceRequest:
     """What any face wants done.
 
     `options` are task settings for this request only, not yet checked. With `cutting` each input is cut into chunks.
     `params` are fields of a face with no place elsewhere. `timeout` is in seconds; None is what is usual for the task.
-    `deadline` follows from it when the walk begins, in seconds of the clock's monotonic time.
+    `deadline` follows from it when the walk begins, in seconds of the clock's monotonic time. In `journey` the walk
+    counts what happened.
     """
 
     input: Texts | Tokens | Documents | Conversation
@@ -95,6 +120,7 @@ class InferenceRequest:
     deadline: float | None = None
     caller: Caller = ANONYMOUS
     request_id: str = ""
+    journey: Journey = field(default_factory=Journey, compare=False)
 
     @property
     def texts(self) -> Texts:

@@ -11,7 +11,9 @@ from inferpoint.errors import Upstream
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply
 from inferpoint.model.inference import Delta, InferenceRequest, InferenceResult, InputType
+from inferpoint.model.quota import Allowance
 from inferpoint.model.settings import setting, settings
+from inferpoint.protocols.oversize import Oversize, oversize
 from inferpoint.protocols.sse import ServerSentEvents
 
 S = TypeVar("S")
@@ -28,11 +30,19 @@ class NoOptions:
 
 @settings
 class RateLimit:
-    """How fast a provider may be called."""
+    """How fast a provider may be called. Elasticsearch knows the requests alone."""
 
-    requests_per_minute: int = setting(
-        "The most requests a minute to send to the provider.", label="Rate Limit", at_least=1, wide=True
+    requests_per_minute: int | None = setting(
+        "The most requests a minute to send to the provider.",
+        default=None,
+        label="Rate Limit",
+        at_least=1,
+        wide=True,
     )
+    tokens_per_minute: int | None = setting(
+        "The most tokens a minute to send to the provider.", default=None, at_least=1, wide=True
+    )
+    burst: int = setting("How many requests may go at once after a rest.", default=1, at_least=1)
 
 
 def rate_limit() -> Any:
@@ -116,6 +126,16 @@ def unremarkable(_settings: Any, _options: Any) -> Sequence[str]:
     return ()
 
 
+def untold(_headers: Mapping[str, str], _now: datetime) -> Allowance:
+    """For providers whose replies do not tell of their limits."""
+    return Allowance()
+
+
+def never(_said: Upstream) -> bool:
+    """For providers whose quotas come back by themselves."""
+    return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[S, O]):
     """How one service does one task.
@@ -124,11 +144,12 @@ class Task(Generic[S, O]):
     contradict each other; `warnings` says what is taken but not wise. `encode` makes the call, `decode` reads the whole
     reply, `reader` a streamed one; without a reader the task does not stream. `with_model` is the settings with the
     model that a chat asks for in place of theirs: of its queue, and for who reads the answer. `default_rate` is in
-    requests a minute; without one it is not limited. Calls of equal `rate_group` share one queue. `similarity` is how
-    its vectors compare. `input_types` are those that its wire carries, beyond `search` and `ingest`, which every
-    embedding takes. `phrases` say what a provider's status means, with `{url}` and the reply's headers to fill in.
-    `retried` are the statuses that are worth another try. `encode_tokens` makes the call of inputs that are tokens
-    already; without it they are made texts again. `fixed` are settings that nobody sets, shown with those that are.
+    requests a minute; without one it is not limited. Calls of equal `rate_group` and equal limits share one queue, with
+    `mixed_rates` those of other limits too. `similarity` is how its vectors compare. `input_types` are those that its
+    wire carries, beyond `search` and `ingest`, which every embedding takes. `phrases` say what a provider's status
+    means, with `{url}` and the reply's headers to fill in. `retried` are the statuses that are worth another try.
+    `encode_tokens` makes the call of inputs that are tokens already; without it they are made texts again. `fixed` are
+    settings that nobody sets, shown with those that are.
     """
 
     label: str
@@ -144,6 +165,7 @@ class Task(Generic[S, O]):
     limits: Callable[[S], Limits] = unlimited
     default_rate: Callable[[S], int] | None = None
     rate_group: Callable[[S], Hashable]
+    mixed_rates: bool = False
     similarity: Callable[[S], str] | None = None
     input_types: frozenset[InputType] = frozenset()
     phrases: Mapping[int, str] = field(default_factory=dict[int, str])
@@ -157,7 +179,10 @@ class Service:
     """One provider: what it can do, how its calls are signed, how it complains.
 
     `sign` adds headers and changes nothing else. `complaint` finds what an error body says; it may fail, and then the
-    error goes without. `contract` is the version of this file's promises that the service was written for.
+    error goes without. `quota` reads what a reply's headers, in lower case, tell of the provider's limits; it never
+    fails. `exhausted` says whether a refusal is of a quota that no waiting brings back, so that another try is in vain;
+    `oversize` whether fewer inputs in one call would help. `contract` is the version of this file's promises that the
+    service was written for.
     """
 
     name: str
@@ -165,6 +190,9 @@ class Service:
     tasks: Mapping[TaskType, Task[Any, Any]]
     sign: Callable[[Call, Any, Moment], Call]
     complaint: Callable[[Reply], Upstream]
+    quota: Callable[[Mapping[str, str], datetime], Allowance] = untold
+    exhausted: Callable[[Upstream], bool] = never
+    oversize: Callable[[Upstream], Oversize | None] = oversize
     grant: Grant[Any] | None = None
     origin: Origin[Any] | None = None
     contract: int = CONTRACT

@@ -1,51 +1,107 @@
-"""The queue of each rate group: calls leave it evenly spaced, as fast as the provider's limit allows."""
+"""The queue of each rate group: calls leave it as fast as the provider's limits allow, and no faster."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import Caller, InputType
+from inferpoint.model.inference import Caller
+from inferpoint.model.quota import Allowance, Lane, Rate
 from inferpoint.runtime.clock import Clock, Timer
+from inferpoint.runtime.line import Line
+from inferpoint.runtime.pace import Pace, Taken
 
 CAPACITY = 2000
+FORGOTTEN = 3600.0  # seconds; who has not called for so long may have other keys by now
 
 
 @dataclass(frozen=True)
 class Place:
     """A wish to make one call.
 
-    `rate` is the group's, in requests a minute; None is no limit. `lane` is what the call is for. `tokens` is the
-    estimate of what it will cost. `deadline` is in the clock's monotonic seconds.
+    Calls of equal `group` share the queue and the limits that `rate` says. `lane` is what the call is for. `deadline`
+    is in the clock's monotonic seconds.
     """
 
     group: str
-    rate: int | None
+    rate: Rate
     caller: Caller
     inference_id: str
-    lane: InputType | None = None
-    tokens: int = 0
+    lane: Lane = Lane.OTHER
+    service: str = ""
     deadline: float | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
+class GroupReport:
+    """How a group stands: what was configured, what its provider told, who waits in each lane and for how long."""
+
+    group: str
+    service: str
+    rate: Rate
+    told: Allowance
+    paused: float
+    waiting: Mapping[Lane, int]
+    oldest: Mapping[Lane, float]
+
+
+class Turn:
+    """The leave to make one call now, after having `waited` so many seconds."""
+
+    __slots__ = ("_group", "_limiter", "_rate", "_taken", "waited")
+
+    def __init__(self, limiter: Limiter, group: _Group, rate: Rate, taken: Taken, waited: float) -> None:
+        self._limiter = limiter
+        self._group = group
+        self._rate = rate
+        self._taken = taken
+        self.waited = waited
+
+    def settle(self, tokens: int) -> None:
+        """Say how many tokens the call costs, as far as is known now; the last word holds."""
+        if tokens != self._taken.tokens:
+            self._taken = self._limiter.settle(self._group, self._rate, self._taken, tokens)
+
+    def give_back(self) -> None:
+        """Nothing was sent."""
+        self._limiter.give_back(self._group, self._rate, self._taken)
+
+
+class _Entry:
+    """One who waits."""
+
+    __slots__ = ("joined", "place", "tokens", "turn")
+
+    def __init__(self, place: Place, tokens: Callable[[], int], turn: asyncio.Future[Turn], joined: float) -> None:
+        self.place = place
+        self.tokens = tokens
+        self.turn = turn
+        self.joined = joined
+
+
 class _Group:
-    """One queue: who waits, in the order of arrival, and when the next of them may go.
+    """One queue. `timer` is set while somebody waits."""
 
-    Whoever is called is told when the one after it may go.
-    """
+    def __init__(self, place: Place, now: float) -> None:
+        self.name = place.group
+        self.service = place.service
+        self.rate = place.rate
+        self.pace = Pace(now)
+        self.line: Line[_Entry] = Line()
+        self.timer: Timer | None = None
+        self.used_at = now
 
-    interval: float
-    free_at: float
-    waiting: dict[asyncio.Future[float], None] = field(default_factory=dict[asyncio.Future[float], None])
-    timer: Timer | None = None
+    def free_at(self) -> float:
+        return self.pace.free_at(self.rate)
 
 
 class Limiter:
-    """Lets calls go, one at a time for each group.
+    """Lets calls go, each group by itself.
 
-    Nothing holds a slot before its turn: whoever gives up leaves no gap, and pays nothing.
+    Nothing holds a slot before its turn: whoever gives up leaves no gap and pays nothing, and whoever is more urgent
+    goes first however long the others have waited.
     """
 
     def __init__(self, clock: Clock, capacity: int = CAPACITY) -> None:
@@ -53,92 +109,150 @@ class Limiter:
         self._capacity = capacity
         self._groups: dict[str, _Group] = {}
 
-    async def turn(self, place: Place) -> float:
-        """Wait for the turn of *place* and say how many seconds that took.
+    async def turn(self, place: Place, tokens: Callable[[], int], *, first: bool = False) -> Turn:
+        """Wait for the turn of *place*; *tokens*, asked when it comes, is the estimate of what the call will cost.
 
-        `OVERLOADED` when the queue is full, `RATE_LIMITED` at once when its deadline comes before its turn.
+        *first* is for another try of a call: it goes ahead of its caller's others. `OVERLOADED` when the queue is
+        full, `RATE_LIMITED` at once when its deadline comes before its turn.
         """
-        if place.rate is None:
-            return 0.0
         now = self._clock.monotonic()
-        group = self._groups.get(place.group) or self._begun(place.group, 60 / place.rate, now)
-        if not group.waiting and group.free_at <= now:
-            group.free_at = now + group.interval
-            return 0.0
-        self._refuse_if_hopeless(place, group, now)
-        await self._wait(group)
-        return self._clock.monotonic() - now
+        group = self._groups.get(place.group) or self._begun(place, now)
+        group.rate = place.rate
+        group.used_at = now
+        if not group.line and group.free_at() <= now:
+            return Turn(self, group, place.rate, group.pace.take(place.rate, tokens(), now, due=now), 0.0)
+        if not first:
+            self._refuse(place, group, 1, now)
+        entry = _Entry(place, tokens, asyncio.get_running_loop().create_future(), now)
+        return await self._wait(group, entry, first=first)
+
+    def refuse_if_hopeless(self, place: Place, calls: int) -> None:
+        """Raise what `turn` would for the last of so many calls, so that none of them is made in vain."""
+        if group := self._groups.get(place.group):
+            self._refuse(place, group, calls, self._clock.monotonic())
+        else:
+            now = self._clock.monotonic()
+            self._refuse(place, _Group(place, now), calls, now)
+
+    def pause(self, group: str, seconds: float) -> None:
+        """Let nobody of *group* go for so many seconds: its provider said so."""
+        if found := self._groups.get(group):
+            found.pace.pause(seconds, self._clock.monotonic())
+            self._arm(found)
+
+    def learn(self, group: str, allowance: Allowance) -> None:
+        """Take note of what the provider tells of its limits, and slow down where little is left."""
+        if found := self._groups.get(group):
+            found.pace.learn(allowance, self._clock.monotonic())
+            self._arm(found)
+
+    def settle(self, group: _Group, rate: Rate, taken: Taken, tokens: int) -> Taken:
+        """Charge other *tokens* than before; for `Turn`."""
+        settled = group.pace.settle(rate, taken, tokens, self._clock.monotonic())
+        self._arm(group)
+        return settled
+
+    def give_back(self, group: _Group, rate: Rate, taken: Taken) -> None:
+        """Charge nothing; for `Turn`."""
+        group.pace.give_back(rate, taken, self._clock.monotonic())
+        self._arm(group)
 
     def waiting(self) -> int:
         """How many calls wait, over all groups."""
-        return sum(len(group.waiting) for group in self._groups.values())
+        return sum(len(group.line) for group in self._groups.values())
 
-    def _begun(self, name: str, interval: float, now: float) -> _Group:
-        """A new group. One that nobody waits in and that is free is like one that never was: those are forgotten."""
-        self._groups = {name: each for name, each in self._groups.items() if each.waiting or each.free_at > now}
-        group = self._groups[name] = _Group(interval, now)
+    def groups(self) -> Sequence[GroupReport]:
+        """How every group stands."""
+        return [_report(group, self._clock.monotonic()) for group in self._groups.values()]
+
+    def _begun(self, place: Place, now: float) -> _Group:
+        """A new group; those that nobody has used for long are forgotten."""
+        self._groups = {
+            name: each
+            for name, each in self._groups.items()
+            if each.line or now < max(each.used_at + FORGOTTEN, each.free_at())
+        }
+        group = self._groups[place.group] = _Group(place, now)
         return group
 
-    async def _wait(self, group: _Group) -> None:
-        turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        group.waiting[turn] = None
+    async def _wait(self, group: _Group, entry: _Entry, *, first: bool) -> Turn:
+        place = entry.place
+        group.line.join(entry, place.lane, place.caller.name, place.caller.share, first=first)
         self._arm(group)
         try:
-            await turn
+            return await entry.turn
         except asyncio.CancelledError:
-            if group.waiting.pop(turn, turn) is turn and not turn.cancelled():
-                self._give_back(group, turn.result())
-            raise
-        finally:
+            if not group.line.leave(entry, place.lane, place.caller.name) and not entry.turn.cancelled():
+                entry.turn.result().give_back()
             self._arm(group)
+            raise
 
     def _arm(self, group: _Group) -> None:
-        """Have one timer, and only while somebody waits."""
-        if group.waiting and group.timer is None:
-            group.timer = self._clock.at(group.free_at, lambda: self._next(group))
-        elif not group.waiting and group.timer is not None:
-            group.timer.cancel()
-            group.timer = None
-
-    def _next(self, group: _Group) -> None:
-        group.timer = None
-        now = self._clock.monotonic()
-        if now < group.free_at:  # the timer was early
-            self._arm(group)
-            return
-        while group.waiting:
-            turn = next(iter(group.waiting))
-            del group.waiting[turn]
-            if not turn.done():  # its caller has left but does not know it yet
-                group.free_at = now + group.interval
-                turn.set_result(group.free_at)
-                break
-        self._arm(group)
-
-    def _give_back(self, group: _Group, next_at: float) -> None:
-        """The one whose turn it was has left between being called and going: the next may have it."""
-        if group.free_at != next_at:
-            return  # on a loop that is late somebody else has gone since, and the turn is over
-        group.free_at -= group.interval
+        """Have one timer, at the moment when the next may go, and only while somebody waits."""
         if group.timer is not None:
             group.timer.cancel()
             group.timer = None
+        if group.line:
+            group.timer = self._clock.at(group.free_at(), lambda: self._next(group))
 
-    def _refuse_if_hopeless(self, place: Place, group: _Group, now: float) -> None:
-        if len(group.waiting) >= self._capacity:
+    def _next(self, group: _Group) -> None:
+        """Let go who may, in the order of the line; more than one when the timer was late."""
+        group.timer = None
+        now = self._clock.monotonic()
+
+        def charged(entry: _Entry) -> float:
+            """What the turn of *entry* costs; nothing when its caller has left and does not know it yet."""
+            if entry.turn.done():
+                return 0.0
+            rate, tokens = entry.place.rate, entry.tokens()
+            seconds = group.pace.seconds(rate, tokens, now)
+            taken = group.pace.take(rate, tokens, now, group.free_at())
+            entry.turn.set_result(Turn(self, group, rate, taken, now - entry.joined))
+            return seconds or 1.0  # where there is no limit each call counts the same
+
+        while group.line and group.free_at() <= now:
+            group.line.next(charged)
+        self._arm(group)
+
+    def _refuse(self, place: Place, group: _Group, calls: int, now: float) -> None:
+        """Raise when the last of so many calls does not fit into the queue, or not before its deadline."""
+        if len(group.line) + calls - 1 >= self._capacity:
             raise InferenceError(
                 Kind.OVERLOADED,
                 f"Failed to execute task for inference id [{place.inference_id}] because the request service"
                 f" [{place.group}] queue is full",
-                retry_after=group.interval,
+                retry_after=max(0.0, group.free_at() - now),
             )
-        wait = group.free_at - now + len(group.waiting) * group.interval
-        if place.deadline is not None and now + wait > place.deadline:
-            raise InferenceError(
-                Kind.RATE_LIMITED,
-                f"Failed to execute task for inference id [{place.inference_id}] because the request service"
-                f" [{place.group}] has a queue of [{wait:.1f}s] at [{place.rate}] requests a minute,"
-                " which is longer than the timeout of the request",
-                retry_after=wait,
-                whose_limit="ours",
-            )
+        if place.deadline is None:
+            return
+        ahead = group.line.ahead(place.lane, place.caller.name, place.caller.share) + calls - 1
+        each = max(group.pace.seconds(place.rate, 0, now), group.pace.typical)
+        wait = max(0.0, group.free_at() - now) + ahead * each
+        if now + wait > place.deadline:
+            raise _hopeless(place, wait, retry_after=now + wait - place.deadline)
+
+
+def _hopeless(place: Place, wait: float, retry_after: float) -> InferenceError:
+    limits = {"requests": place.rate.requests, "tokens": place.rate.tokens}
+    shown = " and ".join(f"[{limit}] {what}" for what, limit in limits.items() if limit is not None)
+    at = f" at {shown} a minute" if shown else ""
+    return InferenceError(
+        Kind.RATE_LIMITED,
+        f"Failed to execute task for inference id [{place.inference_id}] because the request service"
+        f" [{place.group}] has a queue of [{wait:.1f}s]{at}, which is longer than the timeout of the request",
+        retry_after=retry_after,
+        whose_limit="ours",
+    )
+
+
+def _report(group: _Group, now: float) -> GroupReport:
+    lanes = dict(group.line.lanes())
+    return GroupReport(
+        group=group.name,
+        service=group.service,
+        rate=group.rate,
+        told=group.pace.told(),
+        paused=max(0.0, group.pace.paused_until - now),
+        waiting={lane: len(entries) for lane, entries in lanes.items()},
+        oldest={lane: max((now - entry.joined for entry in entries), default=0.0) for lane, entries in lanes.items()},
+    )

@@ -2,139 +2,261 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from datetime import datetime
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
+from inferpoint.model.inference import Journey
+from inferpoint.model.quota import Allowance
+from inferpoint.runtime.breaker import FAILURES, Breakers, Passage, address
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.limiter import Limiter, Place
-from inferpoint.runtime.telemetry import Called, Telemetry
-from inferpoint.runtime.transport import Arriving, Transport
+from inferpoint.runtime.limiter import Limiter, Place, Turn
+from inferpoint.runtime.retries import ATTEMPTS, Budget, Throttles, asked_to_wait, pause
+from inferpoint.runtime.telemetry import Called, Retry, Telemetry
+from inferpoint.runtime.transport import Arriving, Transport, Whole
 
-T = TypeVar("T", Reply, Arriving)
+THROTTLED = 429
+# A provider that let a deadline pass has failed if it had so many seconds; callers may be in any hurry.
+FAIR_SECONDS = 5.0
+_EARLY_TIMER = 0.01
+_NOTHING = Allowance()
 
-ATTEMPTS = 3
-FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 5.0
-LONGEST_ASKED = 86_400.0  # a header may say anything, infinity too; callers are told no more than a day
+
+def hopeful(_reply: Reply) -> bool:
+    """For providers that never refuse for good."""
+    return False
+
+
+def silent(_headers: Mapping[str, str], _now: datetime) -> Allowance:
+    """For providers that tell nothing of their limits."""
+    return _NOTHING
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A call with all that its way out needs: whose it is, how it is signed, which statuses are worth another try."""
+    """A call with all that its way out needs.
+
+    `prepare` makes the call; it is asked once, right after the first turn came, and may raise an `InferenceError`.
+    `sign` is asked for every attempt. `tokens` is what it will cost, asked when a slot is taken. `deadline` is by when
+    whoever waits wants the answer, and may move. `retried` are the statuses that are worth another try, beside 429.
+    `final` knows a refusal that no retry will change. `quota` reads what a reply's headers tell of the provider's
+    limits. In `journey` is counted what happened.
+    """
 
     service: str
-    call: Call
+    prepare: Callable[[], Call]
     sign: Callable[[Call, datetime], Call]
     place: Place
+    tokens: Callable[[], int]
+    deadline: Callable[[], float | None]
     retried: frozenset[int]
+    journey: Journey
+    final: Callable[[Reply], bool] = hopeful
+    quota: Callable[[Mapping[str, str], datetime], Allowance] = silent
+
+
+@dataclass
+class _Way:
+    """How far a call has come. `upstream` are its seconds at the provider, `first` that it had a turn already."""
+
+    outgoing: Outgoing
+    call: Call | None = None
+    passage: Passage | None = None
+    first: bool = False
+    attempts: int = 0
+    failures: int = 0
+    sent: float = 0.0
+    upstream: float = 0.0
 
 
 class Outbound:
     """Sends calls by the transport of their address's scheme."""
 
     def __init__(
-        self, transports: Mapping[str, Transport], limiter: Limiter, clock: Clock, telemetry: Telemetry
+        self,
+        transports: Mapping[str, Transport],
+        limiter: Limiter,
+        breakers: Breakers,
+        budget: Budget,
+        clock: Clock,
+        telemetry: Telemetry,
     ) -> None:
         self._transports = transports
         self._limiter = limiter
+        self._breakers = breakers
+        self._budget = budget
+        self._throttles = Throttles(clock)
         self._clock = clock
         self._telemetry = telemetry
 
-    async def send(self, outgoing: Outgoing) -> Reply:
-        """The whole reply, whatever its status; `CUT_OFF` when there is none."""
-        return await self._try(outgoing, _whole)
+    async def send(self, outgoing: Outgoing) -> tuple[Reply, Turn]:
+        """The whole reply, whatever its status, and the turn to settle; `CUT_OFF` when there is none."""
+        reply, turn = await self._sent(outgoing, whole=True)
+        assert isinstance(reply, Reply)
+        return reply, turn
 
-    async def open(self, outgoing: Outgoing) -> Arriving:
-        """A reply that has begun; from then on nothing is tried again. Whoever takes it must close it."""
-        return await self._try(outgoing, _begun)
+    async def open(self, outgoing: Outgoing) -> tuple[Arriving, Turn]:
+        """A reply that has begun, and the turn to settle; from then on nothing is tried again.
 
-    async def _try(self, outgoing: Outgoing, take: Callable[[Arriving], Awaitable[T]]) -> T:
-        attempt = 1
+        Whoever takes it must close it. A refusal is there whole.
+        """
+        reply, turn = await self._sent(outgoing, whole=False)
+        return Whole(reply) if isinstance(reply, Reply) else reply, turn
+
+    async def _sent(self, outgoing: Outgoing, *, whole: bool) -> tuple[Reply | Arriving, Turn]:
+        way, began = _Way(outgoing), self._clock.monotonic()
+        try:
+            return await self._tried(way, whole=whole)
+        finally:
+            if way.passage is not None:
+                way.passage.left()
+            journey = outgoing.journey
+            journey.queued = max(journey.queued, self._clock.monotonic() - began - way.upstream)
+            journey.upstream = max(journey.upstream, way.upstream)
+
+    async def _tried(self, way: _Way, *, whole: bool) -> tuple[Reply | Arriving, Turn]:
+        """Attempts until there is something to hand on."""
         while True:
-            await self._limiter.turn(outgoing.place)
+            turn, call = await self._turn(way)
+            way.first = True
             try:
-                reply = await self._attempt(outgoing, take)
+                reply = await self._attempt(way, call, whole=whole)
             except InferenceError as error:
-                if error.kind is not Kind.CUT_OFF or not await self._pause(outgoing, attempt, {}):
+                if error.kind is not Kind.CUT_OFF or not await self._after_failure(way, Retry.UNREACHABLE, None):
                     raise
+                continue
+            if isinstance(reply, Reply) and reply.status == THROTTLED:
+                again = self._after_throttle(way, turn, reply)
+            elif isinstance(reply, Reply) and reply.status in way.outgoing.retried:
+                again = await self._after_failure(way, Retry.SERVER_ERROR, reply)
             else:
-                if not await self._again(outgoing, attempt, reply):
-                    return reply
-            attempt += 1
+                self._throttles.over(way.outgoing.place.group, way.sent)
+                again = False
+            if not again:
+                return reply, turn
 
-    async def _again(self, outgoing: Outgoing, attempt: int, reply: Reply | Arriving) -> bool:
-        """Whether to try again, after the pause; a reply that is not taken is closed, also when its caller leaves."""
-        if reply.status not in outgoing.retried:
-            return False
-        taken = False
-        try:
-            taken = not await self._pause(outgoing, attempt, reply.headers)
-        finally:
-            if not taken and not isinstance(reply, Reply):
-                reply.close()
-        return not taken
+    async def _turn(self, way: _Way) -> tuple[Turn, Call]:
+        """A turn that comes while the address may be called.
 
-    async def _attempt(self, outgoing: Outgoing, take: Callable[[Arriving], Awaitable[T]]) -> T:
-        transport = self._transports[outgoing.call.url.partition(":")[0].lower()]
-        began = self._clock.monotonic()
-        status = 0
-        try:
-            arriving = await transport.send(outgoing.sign(outgoing.call, self._clock.now()))
-            status = arriving.status
+        The address is asked before the limiter; but it is not known before the first turn, and may fail while the call
+        waits for one. A slot that cannot be used then is given back.
+        """
+        place, deadline = way.outgoing.place, way.outgoing.deadline
+        while True:
+            if way.call is not None:
+                way.passage = await self._breakers.of(address(way.call.url)).enter(deadline)
+            turn = await self._limiter.turn(place, way.outgoing.tokens, first=way.first)
             try:
-                return await take(arriving)
+                if way.call is None:
+                    way.call = way.outgoing.prepare()
+                    way.passage = self._breakers.of(address(way.call.url)).at_once()
             except BaseException:
-                arriving.close()
+                turn.give_back()
                 raise
-        finally:
-            self._telemetry.called(Called(outgoing.service, status, self._clock.monotonic() - began))
+            if way.passage is not None and way.passage.good:
+                return turn, way.call
+            turn.give_back()
+            way.first = True
 
-    async def _pause(self, outgoing: Outgoing, attempt: int, headers: Mapping[str, str]) -> bool:
-        """Wait before the next attempt; False at once when there is none, or none before the deadline."""
-        if attempt >= ATTEMPTS:
+    async def _attempt(self, way: _Way, call: Call, *, whole: bool) -> Reply | Arriving:
+        outgoing, passage = way.outgoing, way.passage
+        assert passage is not None
+        self._count(way)
+        status, failed = 0, False
+        try:
+            transport = self._transports[call.url.partition(":")[0].lower()]
+            arriving = await transport.send(outgoing.sign(call, self._clock.now()))
+            status, failed = arriving.status, arriving.status in FAILURES
+            reply = await _read(arriving, whole=whole)
+            passage.ended(failed=failed)
+        except InferenceError as error:
+            if error.kind is Kind.CUT_OFF:
+                passage.ended(failed=True)
+            raise
+        except asyncio.CancelledError:
+            if failed or self._was_late(way, call):
+                passage.ended(failed=True)
+            raise
+        finally:
+            seconds = self._clock.monotonic() - way.sent
+            way.upstream += seconds
+            self._telemetry.called(Called(outgoing.service, status, seconds))
+        allowance = outgoing.quota(arriving.headers, self._clock.now())
+        if allowance != _NOTHING:
+            self._limiter.learn(outgoing.place.group, allowance)
+        return reply
+
+    def _count(self, way: _Way) -> None:
+        way.sent = self._clock.monotonic()
+        if not way.attempts:
+            self._budget.earn()
+            way.outgoing.journey.calls += 1
+        way.attempts += 1
+        way.outgoing.journey.attempts += 1
+
+    def _was_late(self, way: _Way, call: Call) -> bool:
+        """Whether who waits was let down by the provider, and has not just left.
+
+        A model in our own process is as late as we are: it is not helped by leaving it alone.
+        """
+        now, deadline = self._clock.monotonic(), way.outgoing.deadline()
+        passed = deadline is not None and now >= deadline - _EARLY_TIMER
+        return passed and now - way.sent >= FAIR_SECONDS and "://" in call.url
+
+    def _after_throttle(self, way: _Way, turn: Turn, reply: Reply) -> bool:
+        """Whether to go back to the queue. The pause is for the whole group, so that nobody else finds out alone."""
+        turn.settle(0)  # the provider does not count what it refuses
+        if self._is_final(way, reply):
             return False
-        seconds = pause(attempt, asked_to_wait(headers, self._clock.now()), random.uniform)
-        deadline = outgoing.place.deadline
-        if deadline is not None and self._clock.monotonic() + seconds >= deadline:
+        group = way.outgoing.place.group
+        seconds = asked_to_wait(reply.headers, self._clock.now())
+        if not seconds:
+            seconds = pause(self._throttles.again(group, way.sent), 0.0, random.uniform)
+        self._limiter.pause(group, seconds)
+        if not self._in_time(way, seconds):
             return False
+        self._budget.spend()
+        self._telemetry.retried(way.outgoing.service, Retry.THROTTLED)
+        return True
+
+    async def _after_failure(self, way: _Way, reason: Retry, reply: Reply | None) -> bool:
+        """Whether to try again, after the pause; False at once when there is no other try, or none in time."""
+        way.failures += 1
+        if way.failures >= ATTEMPTS or (reply is not None and self._is_final(way, reply)):
+            return False
+        asked = 0.0 if reply is None else asked_to_wait(reply.headers, self._clock.now())
+        seconds = pause(way.failures, asked, random.uniform)
+        if not self._in_time(way, seconds):
+            return False
+        if not self._budget.spend():
+            self._telemetry.retried(way.outgoing.service, Retry.BUDGET)
+            return False
+        self._telemetry.retried(way.outgoing.service, reason)
         await self._clock.sleep(seconds)
         return True
 
+    def _is_final(self, way: _Way, reply: Reply) -> bool:
+        return reply.headers.get("x-should-retry", "").lower() == "false" or way.outgoing.final(reply)
 
-async def _whole(arriving: Arriving) -> Reply:
-    return await arriving.read()
-
-
-async def _begun(arriving: Arriving) -> Arriving:
-    return arriving
-
-
-def pause(attempt: int, asked: float, uniform: Callable[[float, float], float]) -> float:
-    """Seconds to wait after the n-th attempt: Elasticsearch's doubling with jitter, and never less than was *asked*."""
-    bound = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1))
-    return max(uniform(bound / 2, bound), asked)
+    def _in_time(self, way: _Way, seconds: float) -> bool:
+        deadline = way.outgoing.deadline()
+        return deadline is None or self._clock.monotonic() + seconds < deadline
 
 
-def asked_to_wait(headers: Mapping[str, str], now: datetime) -> float:
-    """What a reply asks for, in seconds: `retry-after-ms`, or `retry-after` as seconds or as an HTTP date; else 0.
-
-    At most a day, infinity included.
-    """
-    milliseconds, text = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
-    seconds = 0.0
+async def _read(arriving: Arriving, *, whole: bool) -> Reply | Arriving:
+    """A good reply, read when it is to be *whole*; a refusal always, and without words when they cannot be read."""
+    good = 200 <= arriving.status < 300
+    if good and not whole:
+        return arriving
     try:
-        if milliseconds:
-            seconds = float(milliseconds) / 1000
-        elif text.replace(".", "", 1).isdigit():
-            seconds = float(text)
-        else:
-            seconds = (parsedate_to_datetime(text).astimezone(UTC) - now).total_seconds() if text else 0.0
-    except (ValueError, OverflowError):
-        return 0.0
-    return min(seconds, LONGEST_ASKED) if seconds > 0 else 0.0  # not a number is not more than 0
+        return await arriving.read()
+    except InferenceError:
+        if good:
+            raise
+        return Reply(arriving.status, headers=arriving.headers)
+    finally:
+        arriving.close()

@@ -9,6 +9,7 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply, json_call
 from inferpoint.model.inference import Completion, InferenceRequest
 from inferpoint.model.settings import secret, setting, settings
+from inferpoint.protocols import quotas
 from inferpoint.protocols.anthropic import replies, requests
 from inferpoint.protocols.auth import header
 from inferpoint.protocols.service import Limits, Origin, RateLimit, Service, Task, rate_limit
@@ -109,5 +110,7 @@ SERVICE = Service(
     tasks={TaskType.COMPLETION: COMPLETE, TaskType.CHAT_COMPLETION: CHAT},
     sign=header("x-api-key"),
     complaint=replies.complaint,
+    quota=quotas.anthropic,
+    exhausted=replies.exhausted,
     origin=Origin(lambda _: ADDRESS, "ANTHROPIC_BASE_URL"),
 )

@@ -12,11 +12,11 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply, json_call
 from inferpoint.model.inference import Completion, Embeddings, InferenceRequest, Texts, Tokens
 from inferpoint.model.settings import secret, setting, settings
-from inferpoint.protocols import oauth2, truncation
+from inferpoint.protocols import oauth2, quotas, truncation
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai import completions, messages
 from inferpoint.protocols.openai import embeddings as wire
-from inferpoint.protocols.openai.statuses import PHRASES, RETRIED
+from inferpoint.protocols.openai.statuses import PHRASES, RETRIED, exhausted
 from inferpoint.protocols.service import (
     SIMILARITIES,
     Grant,
@@ -215,6 +215,8 @@ SERVICE = Service(
     },
     sign=sign,
     complaint=completions.complaint,
+    quota=quotas.openai,
+    exhausted=exhausted,
     grant=Grant(ask, oauth2.read, oauth2.complaint),
     origin=Origin(lambda _: ADDRESS, "OPENAI_BASE_URL"),
 )

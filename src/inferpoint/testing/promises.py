@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -29,9 +31,12 @@ from inferpoint.model.settings import declared, described, looks_secret, public,
 from inferpoint.protocols.service import CONTRACT, SIMILARITIES, Moment, Service
 from inferpoint.testing.conversations import Asked, Many, Refusal, Said
 from inferpoint.testing.strange import (
+    COUNTS,
     NOT_ANSWERS,
+    RESETS,
     STRANGE,
     STRANGE_HEADERS,
+    EveryHeader,
     put,
     shape,
     strange_events,
@@ -41,7 +46,19 @@ from inferpoint.testing.strange import (
 NOON = Moment(datetime(2026, 11, 20, 12, tzinfo=UTC))
 SHORTEST_SECRET = 8  # a shorter one may stand in a text by chance
 
-COMPLAINT_NAMES = ("error", "message", "type", "code", "param", "detail", "error_type", "errors", "Message", "__type")
+COMPLAINT_NAMES = (
+    "error",
+    "message",
+    "type",
+    "code",
+    "param",
+    "detail",
+    "error_type",
+    "errors",
+    "Message",
+    "__type",
+    "details",
+)
 
 
 def it_is_declared_whole(service: Service) -> None:
@@ -70,6 +87,19 @@ def a_complaint_may_be_nested_deeply(service: Service) -> None:
     for name in COMPLAINT_NAMES:
         for depth in (10, 100, 400, 900, 5000):
             _complaint(service, Reply(500, f'{{"{name}":'.encode() + b"[" * depth + b'"x"' + b"]" * depth + b"}"))
+
+
+def headers_tell_of_limits_that_make_sense_or_of_none(service: Service) -> None:
+    """Whatever a reply's headers are, what reads the provider's limits in them raises nothing."""
+    for count, reset in itertools.product(COUNTS, RESETS):
+        headers = EveryHeader(count, reset)
+        try:
+            told = service.quota(headers, NOON.time)
+        except Exception as error:
+            raise AssertionError(f"{headers!r} raised {error!r}, where nothing may be raised") from error
+        for bucket in filter(None, (told.requests, told.tokens)):
+            sense = bucket.limit > 0 and 0 <= bucket.remaining <= bucket.limit and 0 <= bucket.full_in < math.inf
+            _must(sense, f"{headers!r} tells of {bucket!r}")
 
 
 def a_task_is_declared_whole(asked: Asked) -> None:
@@ -421,6 +451,7 @@ OF_A_SERVICE: Promises = (
     it_is_declared_whole,
     any_complaint_is_read_or_is_an_error,
     a_complaint_may_be_nested_deeply,
+    headers_tell_of_limits_that_make_sense_or_of_none,
 )
 OF_A_TASK: Promises = (
     a_task_is_declared_whole,

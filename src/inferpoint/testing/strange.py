@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -21,6 +21,38 @@ STRANGE: tuple[Any, ...] = (
     "", "x", "\u2028", "1", [], {}, [None], [[]], {"a": []}, "AAAA", "nan",
 )  # fmt: skip
 STRANGE_HEADERS = ("", "x", "²", "-1", "1e3", "9" * 5000, "\u2028")
+COUNTS = (*STRANGE_HEADERS, "0", "5", "1.5", "nan")
+RESETS = (
+    *STRANGE_HEADERS,
+    "nan",
+    "1e400",
+    "5",
+    "1s",
+    "-1s",
+    "9999-12-31T23:59:59Z",
+    "2026-11-20T25:00:00",
+    "2026-11-20",
+)
+
+
+class EveryHeader(Mapping[str, str]):
+    """Headers of whatever name: *reset* is in those whose name speaks of one, *count* in all others."""
+
+    def __init__(self, count: str, reset: str) -> None:
+        self._count = count
+        self._reset = reset
+
+    def __getitem__(self, name: str) -> str:
+        return self._reset if "reset" in name else self._count
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return f"every header {self._count[:20]!r}, every reset {self._reset[:20]!r}"
 
 
 def strange_versions(body: bytes) -> Iterator[bytes]:

@@ -128,12 +128,14 @@ def test_what_is_taken_but_not_wise(options: dict[str, Any], warnings: list[str]
 
 
 def test_whose_calls_wait_in_one_queue() -> None:
-    """Those of one pair of keys, whatever their models, regions and tasks."""
+    """Those of one pair of keys, whatever their models, regions, tasks and limits."""
     one = [
         model(),
         model(settings={"region": "eu-west-1", "model": "n"}),
         model(EMBEDDING, {"provider": "cohere"}),
         model(top_k=1),
+        model(settings={"rate_limit": {"requests_per_minute": 7}}),
+        model(EMBEDDING, {"provider": "cohere", "rate_limit": {"tokens_per_minute": 7, "burst": 2}}),
     ]
     others = [model(settings={"access_key": "AKIDOTHER"}), model(settings={"secret_key": "other"})]
     assert len({each.group for each in one}) == 1

@@ -225,6 +225,7 @@ class Messages:
 class _Complaint(msgspec.Struct):
     message: str = ""
     type: str | None = None
+    details: Any = None
 
 
 class _Refusal(msgspec.Struct):
@@ -232,9 +233,21 @@ class _Refusal(msgspec.Struct):
 
 
 def complaint(reply: Reply) -> Upstream:
-    """`{"type": "error", "error": {"type", "message"}}`."""
+    """`{"type": "error", "error": {"type", "message", "details": {"error_code"}}}`; seldom with details."""
     said = parse(reply.body, _Refusal, of="error").error
-    return Upstream(reply.status, said.message, said.type)
+    match said.details:
+        case {"error_code": str(code)}:
+            return Upstream(reply.status, said.message, said.type, code)
+        case _:
+            return Upstream(reply.status, said.message, said.type)
+
+
+def exhausted(said: Upstream) -> bool:
+    """Whether the month's money is spent, for which Anthropic has the status and the type of a rate limit too.
+
+    https://platform.claude.com/docs/en/api/rate-limits.
+    """
+    return said.code == "enforced_spend_limit_reached"
 
 
 STATUSES = {

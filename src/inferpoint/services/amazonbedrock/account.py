@@ -58,7 +58,7 @@ def operation(account: Account, origin: str, name: str) -> str:
 
 
 def group(account: Account) -> Hashable:
-    """One queue for an account, as in Elasticsearch."""
+    """One queue for an account, as in Elasticsearch, where whoever comes first sets its pace."""
     return account.access_key, account.secret_key
 
 

@@ -297,6 +297,7 @@ COMPLETE = Task(
     limits=lambda _: Limits(inputs=1),
     default_rate=lambda _: account.REQUESTS_A_MINUTE,
     rate_group=account.group,
+    mixed_rates=True,
     phrases=account.PHRASES,
     retried=account.RETRIED,
 )

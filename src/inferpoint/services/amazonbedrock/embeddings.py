@@ -128,6 +128,7 @@ EMBED = Task(
     limits=lambda model: Limits(inputs=FORMATS[model.provider].inputs),
     default_rate=lambda _: account.REQUESTS_A_MINUTE,
     rate_group=account.group,
+    mixed_rates=True,
     similarity=lambda _: "cosine",
     input_types=frozenset({InputType.CLASSIFICATION, InputType.CLUSTERING}),
     phrases=account.PHRASES,

@@ -1,0 +1,148 @@
+"""How much a call of an endpoint may hold: as its service declares, and as the provider's answers have taught since.
+
+Tokens are estimated rather too high than too low: a third of the bytes (an English token is about four bytes, a Chinese
+character three) until the provider's own counts tell better; and calls are filled to 95 % of what is allowed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from inferpoint.model.quota import Rate
+from inferpoint.protocols.oversize import Oversize
+from inferpoint.protocols.service import Limits
+
+FILLED = 0.95
+SECONDS_A_CALL = 1.0  # no call takes more than a second's tokens, so that who comes next need not wait long
+_FIRST_GUESS = 1 / 3  # tokens a byte
+_OUTPUT_GUESS = 256.0  # tokens that a model writes
+_SLOWLY, _FASTER = 1 / 8, 1 / 4
+_CLOSE = 1.1  # a bound known this well is not looked for any further
+_NUMBER = re.compile(r"(?<![\w.])[0-9]{1,9}(?![\w.]*[0-9])")
+
+
+class Load:
+    """What a call holds: so many inputs, their bytes, and the tokens of those that are tokens already."""
+
+    __slots__ = ("bytes", "inputs", "tokens")
+
+    def __init__(self, inputs: int = 0, bytes: int = 0, tokens: int = 0) -> None:  # noqa: A002 - what they are
+        self.inputs = inputs
+        self.bytes = bytes
+        self.tokens = tokens
+
+    def add(self, other: Load, times: int = 1) -> None:
+        """Put *other* in, or with -1 take it out."""
+        self.inputs += times * other.inputs
+        self.bytes += times * other.bytes
+        self.tokens += times * other.tokens
+
+
+def load_of(given: str | tuple[int, ...]) -> Load:
+    """The load of one input."""
+    if isinstance(given, str):
+        return Load(1, len(given) if given.isascii() else len(given.encode("utf-8", "surrogatepass")))
+    return Load(1, 7 * len(given), len(given))  # a token's number and a comma
+
+
+class Bound:
+    """How much of one thing a call may hold. A refusal halves it, what passes afterwards finds out where it lies."""
+
+    def __init__(self, declared: float | None) -> None:
+        self.most = math.inf if declared is None else declared
+        self._passed = 0.0
+        self._refused = math.inf
+
+    def refuse(self, size: float, stated: float | None) -> None:
+        """So much was too much; *stated* is the provider's bound, where its words have one."""
+        self._refused = min(self._refused, size)
+        self._passed = min(self._passed, self._refused / 2)
+        self.most = min(self.most, max(1.0, stated if stated is not None else max(self._passed, size / 2)))
+
+    def accept(self, size: float) -> None:
+        """So much has passed."""
+        self._passed = max(self._passed, min(size, self._refused))
+        if size >= self.most / _CLOSE and self._passed * _CLOSE < self._refused < math.inf:
+            self.most = max(self.most, (self._passed + self._refused) / 2)
+
+
+class Sizing:
+    """What is known of the calls of one endpoint."""
+
+    def __init__(self, declared: Limits, rate: Rate) -> None:
+        self._inputs = Bound(declared.inputs)
+        self._tokens = Bound(None if declared.tokens is None else declared.tokens * FILLED)
+        self._bytes = Bound(None if declared.bytes is None else declared.bytes * FILLED)
+        self._a_turn = _tokens_a_turn(rate)
+        self._mean = _FIRST_GUESS
+        self._deviation = 0.0
+        self._counted = False
+        self.output = _OUTPUT_GUESS
+
+    def tokens(self, load: Load) -> int:
+        """How many tokens *load* has, rather too many than too few."""
+        return load.tokens or int(load.bytes * (self._mean + 2 * self._deviation)) + load.inputs
+
+    def fits(self, load: Load) -> bool:
+        """Whether one call may hold *load*; a single input always has a call."""
+        return load.inputs <= 1 or self.calls(load) == 1
+
+    def calls(self, load: Load) -> int:
+        """How many calls *load* needs at the least."""
+        tokens = min(self._tokens.most, self._a_turn)
+        return max(
+            math.ceil(load.inputs / self._inputs.most),
+            math.ceil(self.tokens(load) / tokens),
+            math.ceil(load.bytes / self._bytes.most),
+        )
+
+    def fill(self, load: Load) -> float:
+        """How full a call of *load* is, from 0 to 1."""
+        tokens = min(self._tokens.most, self._a_turn)
+        parts = (load.inputs / self._inputs.most, self.tokens(load) / tokens, load.bytes / self._bytes.most)
+        return min(1.0, max(parts))
+
+    def count(self, load: Load, tokens: int) -> None:
+        """Learn from what a provider counted for *load*."""
+        self._inputs.accept(load.inputs)
+        self._tokens.accept(tokens or self.tokens(load))
+        self._bytes.accept(load.bytes)
+        if load.tokens or not tokens or not load.bytes:
+            return
+        seen = max(0, tokens - load.inputs) / load.bytes
+        if not self._counted:
+            self._counted, self._mean, self._deviation = True, seen, seen / 8
+            return
+        self._deviation += (abs(seen - self._mean) - self._deviation) * _FASTER
+        self._mean += (seen - self._mean) * _SLOWLY
+
+    def refuse(self, load: Load, of: Oversize, words: str) -> None:
+        """Learn from a call that held too much, and from the provider's *words* about it."""
+        if of is Oversize.INPUTS:
+            self._inputs.refuse(load.inputs, _stated(words, below=load.inputs))
+            self._inputs.most = math.floor(self._inputs.most)
+        else:
+            tokens = self.tokens(load)
+            stated = _stated(words, below=math.inf)
+            self._tokens.refuse(tokens, None if stated is None else stated * FILLED)
+
+    def wrote(self, tokens: int) -> None:
+        """Learn from how much a model wrote."""
+        self.output += (tokens - self.output) * _SLOWLY
+
+
+def _tokens_a_turn(rate: Rate) -> float:
+    """The tokens that a call may take where they are limited: those of the time between two calls, or of a second."""
+    if rate.tokens is None:
+        return math.inf
+    between = 60 / rate.requests if rate.requests else 0.0
+    return max(1.0, rate.tokens * min(1.0, max(SECONDS_A_CALL, between) / 60))
+
+
+def _stated(words: str, below: float) -> float | None:
+    """The bound that a refusal names: of two numbers, what was asked and what is allowed, the smaller one."""
+    found = sorted({int(number) for number in _NUMBER.findall(words)})
+    if len(found) != 2 or not 1 < found[0] < found[1] or found[0] > below:  # noqa: PLR2004 - two, as said
+        return None
+    return float(found[0])
