@@ -89,7 +89,7 @@ class Asked(msgspec.Struct):
         return self.input  # type: ignore[return-value]
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """A call that is not taken: its status, the reason to count it by, the error body and the headers."""
 
     def __init__(self, status: int, reason: str, error: Mapping[str, Any], **headers: str) -> None:
@@ -202,7 +202,7 @@ class Provider:
             account = self.accounts[name] = Account(self.limits)
         try:
             tokens = self._admitted(account, asked, len(body))
-        except Refusal as refusal:
+        except RefusalError as refusal:
             refused = account.ledger.refused
             refused[refusal.reason] = refused.get(refusal.reason, 0) + 1
             return 0.0, _written(refusal.status, {"error": refusal.error}, {**account.told(), **refusal.headers})
@@ -216,18 +216,18 @@ class Provider:
         tokens = sum(counted(item, limits.bytes_a_token) for item in items)
         if limits.bytes_a_call is not None and size > limits.bytes_a_call:
             error = _error(f"Maximum content size limit ({limits.bytes_a_call}) exceeded", "server_error", None)
-            raise Refusal(413, "bytes a call", error["error"])
+            raise RefusalError(413, "bytes a call", error["error"])
         if len(items) > limits.items_a_call:
             said = (
                 f"Invalid 'input': array too long. Expected an array with maximum length {limits.items_a_call},"
                 f" but got an array with length {len(items)} instead."
             )
             error = _error(said, "invalid_request_error", "array_above_max_length", "input")
-            raise Refusal(400, "items a call", error["error"])
+            raise RefusalError(400, "items a call", error["error"])
         if tokens > limits.tokens_a_call:
             said = f"Requested {tokens} tokens, max {limits.tokens_a_call} tokens per request"
             error = _error(said, "max_tokens_per_request", "max_tokens_per_request")
-            raise Refusal(400, "tokens a call", error["error"])
+            raise RefusalError(400, "tokens a call", error["error"])
         if limits.storm is not None:
             self._storm(limits.storm)
         account.take(asked.model, tokens)
@@ -243,7 +243,7 @@ class Provider:
         else:
             said = "The engine is currently overloaded, please try again later"
             error = _error(said, "server_error", "server_is_overloaded")
-        raise Refusal(storm.status, "storm", error["error"], **headers)
+        raise RefusalError(storm.status, "storm", error["error"], **headers)
 
 
 def counted(item: Input, bytes_a_token: float) -> int:
@@ -269,7 +269,7 @@ def _digest(item: Input) -> bytes:
     return hashlib.blake2b(data.encode(), digest_size=16).digest()
 
 
-def _too_fast(model: str, kind: str, bucket: Bucket, cost: float, seconds: float) -> Refusal:
+def _too_fast(model: str, kind: str, bucket: Bucket, cost: float, seconds: float) -> RefusalError:
     letters = kind[0].upper() + "PM"
     which = f"{model} in organization org-bench on {kind} per min ({letters}): Limit {int(bucket.limit)}"
     if math.isinf(seconds):
@@ -280,7 +280,7 @@ def _too_fast(model: str, kind: str, bucket: Bucket, cost: float, seconds: float
         said = f"Rate limit reached for {which}, Used {int(bucket.limit)}, Requested {int(cost)}."
         said += f" Please try again in {again}."
         headers = {**_retry(seconds), f"x_ratelimit_remaining_{kind}": "0"}
-    return Refusal(429, kind, _error(said, kind, "rate_limit_exceeded")["error"], **headers)
+    return RefusalError(429, kind, _error(said, kind, "rate_limit_exceeded")["error"], **headers)
 
 
 def _retry(seconds: float) -> dict[str, str]:

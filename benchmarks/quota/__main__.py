@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="How long a scenario of a minute lasts.")
     parser.add_argument("--client", action="append", choices=list(CONTENDERS), help="Who is asked in `beside`.")
     given = parser.parse_args()
-    print(f"{'scenario':20}{'what':48}{'measured':32}target", flush=True)
+    print(f"{'scenario':28}{'what':48}{'measured':32}target", flush=True)
     for name in given.only or names:
         if name in IN_PROCESS:
             show(uvloop.run(IN_PROCESS[name](given.seconds)))
@@ -45,7 +45,7 @@ def show(rows: list[Row], prefix: str = "") -> None:
     """One line for each."""
     for row in rows:
         met = {True: "met", False: "MISSED", None: ""}[row.met]
-        print(f"{prefix + row.scenario:20}{row.what:48}{row.measured:32}{row.target:10}{met}".rstrip(), flush=True)
+        print(f"{prefix + row.scenario:28}{row.what:48}{row.measured:32}{row.target:10}{met}".rstrip(), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A client that costs little, since it shares the processor with whom it asks: kept connections, one request on each."""
+"""A client that costs little, as it shares the processor with whom it asks: kept connections, a request on each."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from limited_provider import Ledger, Limits, counted
-from quota.stage import MODEL, Row, Stage, Unknown, vectors
+from quota.stage import MODEL, Row, Stage, UnknownError, tally, vectors
 from quota.texts import texts, wrong
 
 ROOT = Path(__file__).parents[2]
@@ -63,15 +63,15 @@ async def beside(stage: Stage, names: Sequence[str]) -> list[Row]:
     tpm, rpm = 2_000_000, 120
     free = 60_000
     packed = Course("pack", Limits(requests_per_minute=free, tokens_a_call=75_000), free, 10**9, count)
-    limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, tokens_at_once=tpm * stage.seconds / 600)
+    limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, tokens_at_once=300_000)
     rows: list[Row] = []
     for course in (packed, Course("limits", limits, rpm, tpm, count)):
         for name in names:
             await stage.limit(course.limits)
             try:
                 found, key = await (_ours(stage, course) if name == OURS else _theirs(stage, course, name))
-            except Unknown as reason:
-                rows.append(Row(f"{course.name}: {name}"[:19], "not measured, since the server says", str(reason)))
+            except UnknownError as reason:
+                rows.append(Row(f"{course.name}: {name}", "not measured, since the server says", str(reason)))
                 continue
             rows += _told(f"{course.name}: {name}", course, found, await stage.ledger(key))
     return rows
@@ -108,13 +108,18 @@ async def _theirs(stage: Stage, course: Course, name: str) -> tuple[Found, str]:
     }
     path = stage.folder / f"{course.name} {script}.json"
     path.write_text(json.dumps(job))
-    tables = next(ROOT.glob(f".venvs/clients-frameworks/{TABLES}"))
+    env = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(stage.folder),
+        "TIKTOKEN_CACHE_DIR": str(next(ROOT.glob(f".venvs/clients-frameworks/{TABLES}"))),
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or it asks the internet for prices, while it is measured too
+    }
     program = str(Path(__file__).parent / f"peers/{script}.py")
     running = await asyncio.create_subprocess_exec(
         str(ROOT / f".venvs/{place}/bin/python"),
         program,
         str(path),
-        env={"PATH": os.environ["PATH"], "HOME": str(stage.folder), "TIKTOKEN_CACHE_DIR": str(tables)},
+        env=env,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=sys.stderr,
     )
@@ -126,13 +131,11 @@ def _told(name: str, course: Course, found: Found, ledger: Ledger) -> list[Row]:
     limits = course.limits
     sizes = [counted(item, limits.bytes_a_token) for item in found.inputs]
     lost = sum(vector is None for vector in found.vectors)
-    refused = ", ".join(f"{count} × {reason}" for reason, count in sorted(ledger.refused.items())) or "none"
-    errors = ", ".join(f"{count} × {error}" for error, count in sorted(found.errors.items())) or "none"
     rows = [
         Row(name, "texts lost, and wrong", f"{lost} of {course.count}, {wrong(found.inputs, found.vectors)}"),
-        Row(name, "errors that the caller saw", errors),
+        Row(name, "errors that the caller saw", tally(found.errors)),
         Row(name, "calls answered", str(len(ledger.calls))),
-        Row(name, "calls refused by the provider", refused),
+        Row(name, "calls refused by the provider", tally(ledger.refused)),
     ]
     if limits.tokens_per_minute is not None:
         embedded = sum(size for size, vector in zip(sizes, found.vectors, strict=True) if vector is not None)

@@ -6,7 +6,7 @@ import itertools
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ MODEL = "text-embedding-3-small"
 _NUMBERS = itertools.count(1)
 
 
-class Unknown(Exception):
+class UnknownError(Exception):
     """The server does not know what a scenario is about."""
 
 
@@ -72,7 +72,7 @@ class Stage:
         return ledgers.get(f"{key} {model}", Ledger())
 
     async def endpoint(self, kind: str, rate: dict[str, Any], **more: Any) -> Endpoint:
-        """A new endpoint with a key, and so a queue, of its own; `Unknown` when the server cannot have it so."""
+        """A new endpoint with a key, and so a queue, of its own; `UnknownError` when the server cannot have it so."""
         number = next(_NUMBERS)
         path = "/v1/chat/completions" if kind == "completion" else "/v1/embeddings"
         made = Endpoint(f"bench-{number}", kind, f"sk-bench-{number}")
@@ -80,21 +80,26 @@ class Stage:
         config = {"service": "openai", "service_settings": settings, **more}
         answer = await self.server.ask("PUT", f"{made.path}?skip_validation=true", config)
         if answer.status == 400:
-            raise Unknown(answer.json["error"]["reason"])
+            raise UnknownError(answer.json["error"]["reason"])
         assert answer.status == 200, answer.body
         return made
 
     async def embed(
-        self, endpoint: Endpoint, given: Sequence[str], timeout: str = "30s", user: str = "", **more: Any
+        self, endpoint: Endpoint, given: Sequence[str], patience: str = "30s", user: str = "", **more: Any
     ) -> Answer:
         """One request. Those of different users are never one call."""
         body = {"input": given, **({"task_settings": {"user": user}} if user else {}), **more}
-        return await self.server.ask("POST", f"{endpoint.path}?timeout={timeout}", body)
+        return await self.server.ask("POST", f"{endpoint.path}?timeout={patience}", body)
 
 
 def vectors(answer: Answer) -> list[list[float]]:
     """Those of an answer."""
     return [row["embedding"] for row in answer.json["text_embedding"]]
+
+
+def tally(counts: Mapping[Any, int]) -> str:
+    """Counts in words."""
+    return ", ".join(f"{count} of {what}" for what, count in sorted(counts.items())) or "none"
 
 
 def flags() -> str:

@@ -7,20 +7,21 @@ from collections.abc import Sequence
 
 from limited_provider import vector
 
-WORDS = (
+VOCABULARY = (
     "the of and to in is that for it was on are as with his they at be this from have or by one had not but what all"
     " were when we there can an your which their said if will each about how up out them then she many some so these"
     " search engine inference embedding document boundary performance quota provider request token limit minute batch"
-).split()
+)
 
 
 def texts(count: int, words: int, seed: str) -> list[str]:
     """Distinct texts of about *words* words: most are shorter, a few are many times as long."""
     chance = random.Random(seed)
+    vocabulary = VOCABULARY.split()
     made: list[str] = []
     for number in range(count):
         length = min(words * 8, max(1, round(words * chance.lognormvariate(-0.3, 0.8))))
-        made.append(f"{seed} {number} " + " ".join(chance.choices(WORDS, k=length)))
+        made.append(f"{seed} {number} " + " ".join(chance.choices(vocabulary, k=length)))
     return made
 
 
