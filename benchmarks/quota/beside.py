@@ -1,7 +1,8 @@
 """The same texts through the same limits: this server, and clients that users have instead, each as it is advised.
 
-The batch of the other clients is half of what a call may have, on average: whoever tunes by hand leaves such room,
-since texts differ in length. This server and LangChain are given the whole list.
+This server and LangChain are given the whole list, and choose how to divide it; of the others it is asked. Where a call
+may have fewer tokens than OpenAI documents, they are asked twice: as documented, and tuned by hand to half of what a
+call may have on average, since texts differ in length.
 """
 
 from __future__ import annotations
@@ -15,20 +16,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limited_provider import Ledger, Limits, counted
+from quota.limits import Ledger, Limits, counted
 from quota.stage import MODEL, Row, Stage, UnknownError, tally, vectors
 from quota.texts import texts, wrong
 
 ROOT = Path(__file__).parents[2]
 TABLES = "lib/python*/site-packages/litellm/litellm_core_utils/tokenizers"  # what LangChain cuts texts into tokens by
 OURS = "inferpoint"
-CONTENDERS = {
-    OURS: "",
-    "openai + tenacity": "clients-sdk/openai_tenacity",
-    "langchain": "clients-sdk/langchain_embeddings",
-    "litellm router": "clients-frameworks/litellm_router",
-}
-BATCH = 350
+PEERS = {
+    "openai + tenacity": ("clients-sdk/openai_tenacity", 2048),
+    "langchain": ("clients-sdk/langchain_embeddings", 1000),
+    "litellm router": ("clients-frameworks/litellm_router", 2048),
+}  # where each is, and how many texts it puts in a call when nobody tunes it
+TUNED = 350
 
 
 @dataclass(frozen=True)
@@ -57,24 +57,32 @@ class Found:
     errors: dict[str, int]
 
 
-async def beside(stage: Stage, names: Sequence[str]) -> list[Row]:
+async def beside(stage: Stage) -> list[Row]:
     """Every contender over both courses."""
     count = max(2000, round(20_000 * stage.seconds / 60))
-    tpm, rpm = 2_000_000, 120
-    free = 60_000
+    tpm, rpm, free = 2_000_000, 120, 60_000
     packed = Course("pack", Limits(requests_per_minute=free, tokens_a_call=75_000), free, 10**9, count)
     limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, tokens_at_once=300_000)
-    rows: list[Row] = []
-    for course in (packed, Course("limits", limits, rpm, tpm, count)):
-        for name in names:
-            await stage.limit(course.limits)
-            try:
-                found, key = await (_ours(stage, course) if name == OURS else _theirs(stage, course, name))
-            except UnknownError as reason:
-                rows.append(Row(f"{course.name}: {name}", "not measured, since the server says", str(reason)))
-                continue
-            rows += _told(f"{course.name}: {name}", course, found, await stage.ledger(key))
+    limited = Course("limits", limits, rpm, tpm, count)
+    rows = await _over(stage, packed, OURS)
+    for name, (_, documented) in PEERS.items():
+        rows += await _over(stage, packed, name, documented)
+        rows += await _over(stage, packed, name, TUNED)
+    rows += await _over(stage, limited, OURS)
+    for name in PEERS:
+        rows += await _over(stage, limited, name, TUNED)
     return rows
+
+
+async def _over(stage: Stage, course: Course, name: str, batch: int | None = None) -> list[Row]:
+    """One contender over one course, by so many texts a call where that has to be said."""
+    await stage.limit(course.limits)
+    title = f"{course.name}: {name}" + ("" if batch is None else f" {batch}")
+    try:
+        found, key = await (_ours(stage, course) if batch is None else _theirs(stage, course, name, batch))
+    except UnknownError as reason:
+        return [Row(title, "not measured, since the server says", str(reason))]
+    return _told(title, course, found, await stage.ledger(key))
 
 
 async def _ours(stage: Stage, course: Course) -> tuple[Found, str]:
@@ -94,8 +102,8 @@ async def _ours(stage: Stage, course: Course) -> tuple[Found, str]:
     return Found(seconds, given, found, errors), endpoint.key
 
 
-async def _theirs(stage: Stage, course: Course, name: str) -> tuple[Found, str]:
-    place, _, script = CONTENDERS[name].partition("/")
+async def _theirs(stage: Stage, course: Course, name: str, batch: int) -> tuple[Found, str]:
+    place, _, script = PEERS[name][0].partition("/")
     key = f"sk-{script}"
     job = {
         "url": f"{stage.url}/v1",
@@ -103,7 +111,7 @@ async def _theirs(stage: Stage, course: Course, name: str) -> tuple[Found, str]:
         "model": MODEL,
         "rpm": course.rpm,
         "tpm": course.tpm,
-        "batch": BATCH,
+        "batch": batch,
         "texts": course.texts,
     }
     path = stage.folder / f"{course.name} {script}.json"

@@ -1,21 +1,19 @@
-"""What the server does with a provider's limits, one function a scenario."""
+"""More is asked than a provider's limits allow: what is used of them, and what the caller gets."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-import random
 import statistics
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from limited_provider import Ledger, Limits, Storm, counted
 from quota.asker import Answer
-from quota.stage import Endpoint, Row, Stage, UnknownError, tally, vectors
+from quota.limits import Ledger, Limits, counted
+from quota.stage import Row, Stage, quantile, tally, unserved, vectors
 from quota.texts import texts, wrong
 
-TIMES = 5  # how often what is short is repeated
 OVER = 5  # times the limit
 
 
@@ -80,7 +78,7 @@ async def over_tokens(stage: Stage) -> list[Row]:
 async def merge(stage: Stage) -> list[Row]:
     """1,000 callers at once with a text each, at 3,000 requests a minute and 2,048 items a call."""
     callers, took, calls, bad = 1000, list[float](), list[int](), 0
-    for time in range(TIMES):
+    for time in range(stage.times):
         await stage.limit(Limits(requests_per_minute=3000))
         endpoint = await stage.endpoint("text_embedding", {"requests_per_minute": 3000})
         await stage.server.open(callers)
@@ -89,7 +87,7 @@ async def merge(stage: Stage) -> list[Row]:
         answers = await asyncio.gather(*(stage.embed(endpoint, [text]) for text in given))
         took.append(asyncio.get_running_loop().time() - began)
         calls.append(_made(await stage.ledger(endpoint.key)))
-        bad += sum(_bad([text], answer) for text, answer in zip(given, answers, strict=True))
+        bad += sum(unserved([text], answer) for text, answer in zip(given, answers, strict=True))
     seconds = statistics.median(took)
     return [
         Row("merge", "seconds until 1,000 callers are served", f"{seconds:.2f}", "< 3", seconds < 3),
@@ -112,7 +110,7 @@ async def pack(stage: Stage) -> list[Row]:
         ledger = await stage.ledger(endpoint.key)
         refused = sum(ledger.refused.values()) - sum(before.refused.values())
         calls = len(ledger.calls) - len(before.calls)
-        bad = _bad(given, answer)
+        bad = unserved(given, answer)
         before = ledger
         rows += [
             Row(name, "the caller's status", str(answer.status), "200", answer.status == 200),
@@ -122,43 +120,6 @@ async def pack(stage: Stage) -> list[Row]:
             Row(name, "seconds", f"{answer.seconds:.2f}"),
         ]
     return rows
-
-
-async def lanes(stage: Stage) -> list[Row]:
-    """Four searches a second at 1,200 requests a minute, alone and beside 64 callers who ingest as fast as they can."""
-    limit = 1200
-    interval = 60 / limit
-    await stage.limit(Limits(requests_per_minute=limit))
-    endpoint = await stage.endpoint("text_embedding", {"requests_per_minute": limit})
-    alone = await _searches(stage, endpoint, "alone")
-    began = asyncio.get_running_loop().time()
-    ingesting = [asyncio.create_task(_ingest(stage, endpoint, f"ingester {number}")) for number in range(64)]
-    beside = await _searches(stage, endpoint, "beside")
-    seconds = asyncio.get_running_loop().time() - began
-    for task in ingesting:
-        task.cancel()
-    ended = await asyncio.gather(*ingesting, return_exceptions=True)
-    assert all(isinstance(each, asyncio.CancelledError) for each in ended), ended
-    ledger = await stage.ledger(endpoint.key)
-    ingested = sum(items for user, items in ledger.items_by_user.items() if user.startswith("ingester"))
-    rows = [Row("lanes", "texts ingested a second meanwhile", f"{ingested / seconds:.1f}")]
-    for name, place in (("p50", 0.5), ("p95", 0.95)):
-        quiet, busy = _quantile(alone, place), _quantile(beside, place)
-        moved = (busy - quiet) / interval
-        row = Row("lanes", f"{name} of searches in ms, alone and beside", f"{quiet * 1e3:.0f}, {busy * 1e3:.0f}")
-        wanted = ("≤ 1", moved <= 1) if name == "p95" else ("", None)
-        rows += [row, Row("lanes", f"{name} moved, in spacing intervals", f"{moved:.2f}", *wanted)]
-    return rows
-
-
-async def storm_429(stage: Stage) -> list[Row]:
-    """Half of all calls are answered 429 for 30 s."""
-    return await _storm(stage, 429, 1.0)
-
-
-async def storm_503(stage: Stage) -> list[Row]:
-    """Half of all calls are answered 503 for 30 s."""
-    return await _storm(stage, 503, None)
 
 
 async def cache(stage: Stage) -> list[Row]:
@@ -173,27 +134,15 @@ async def cache(stage: Stage) -> list[Row]:
     paid = _tokens(after) - _tokens(before)
     share = paid / sum(counted(text, 4.0) for text in given)
     known = sum(counted(text, 4.0) for text in given[900:]) / sum(counted(text, 4.0) for text in given)
-    bad = _bad(given, answer)
+    bad = unserved(given, answer)
     answers = await asyncio.gather(*(stage.embed(endpoint, ["the same"]) for _ in range(10)))
-    bad += sum(_bad(["the same"], each) for each in answers)
+    bad += sum(unserved(["the same"], each) for each in answers)
     calls = _made(await stage.ledger(endpoint.key)) - _made(after)
     return [
         Row("cache", "tokens paid for, 90 % of texts known", f"{share:.1%}", f"{known:.1%}", share <= known),
         Row("cache", "calls for ten callers with the same text", str(calls), "1", calls == 1),
         Row("cache", "texts without their vector", str(bad), "0", bad == 0),
     ]
-
-
-SCENARIOS: dict[str, Callable[[Stage], Awaitable[list[Row]]]] = {
-    "over-requests": over_requests,
-    "over-tokens": over_tokens,
-    "merge": merge,
-    "pack": pack,
-    "lanes": lanes,
-    "storm-429": storm_429,
-    "storm-503": storm_503,
-    "cache": cache,
-}
 
 
 async def _offered(
@@ -224,97 +173,8 @@ def _over(name: str, share: float, ledger: Ledger, ends: Ends) -> list[Row]:
         Row(name, "how requests ended", tally(ends.statuses)),
     ]
     if ends.refused_in:
-        rows.append(Row(name, "p95 until a 429 in ms", f"{_quantile(ends.refused_in, 0.95) * 1e3:.0f}"))
+        rows.append(Row(name, "p95 until a 429 in ms", f"{quantile(ends.refused_in, 0.95) * 1e3:.0f}"))
     return rows
-
-
-async def _searches(stage: Stage, endpoint: Endpoint, name: str) -> list[float]:
-    """The seconds that each of them took; they come by chance, and always at the same moments."""
-    chance, loop, took = random.Random(1), asyncio.get_running_loop(), list[float]()
-    seconds = stage.seconds / 2
-
-    async def one(text: str) -> None:
-        answer = await stage.embed(endpoint, [text], user=text, input_type="search")
-        assert not _bad([text], answer), answer.body
-        took.append(answer.seconds)
-
-    async with asyncio.TaskGroup() as group:
-        ends = loop.time() + seconds
-        number = 0
-        while loop.time() < ends:
-            await asyncio.sleep(chance.expovariate(4))
-            group.create_task(one(f"{name} {number}"))
-            number += 1
-    return took
-
-
-async def _ingest(stage: Stage, endpoint: Endpoint, name: str) -> None:
-    number = 0
-    while True:
-        number += 1
-        text = f"{name} {number}"
-        answer = await stage.embed(endpoint, [text], user=name, input_type="ingest")
-        if answer.again_in is not None:
-            await asyncio.sleep(answer.again_in)
-        else:
-            assert not _bad([text], answer), answer.body
-
-
-async def _storm(stage: Stage, status: int, retry_after: float | None) -> list[Row]:
-    """40 ingesters with lists of 16 texts at 1,200 requests a minute, before, in and after the storm.
-
-    They repeat what they are told to repeat, until it is embedded, and nothing else.
-    """
-    name, limit, loop = f"storm of {status}", 1200, asyncio.get_running_loop()
-    storm = Storm(begins=2, lasts=stage.seconds / 2, status=status, retry_after=retry_after)
-    endpoint = await stage.endpoint("text_embedding", {"requests_per_minute": limit})
-    await stage.limit(Limits(requests_per_minute=limit, storm=storm))
-    over = storm.begins + storm.lasts
-    ends = loop.time() + over + max(5, stage.seconds / 4)
-    seen: Counter[int] = Counter()
-    lost = embedded = 0
-
-    async def ingest(user: str) -> None:
-        nonlocal lost, embedded
-        number = 0
-        while loop.time() < ends:
-            number += 1
-            given = texts(16, 40, f"{user} {number}")
-            while (answer := await stage.embed(endpoint, given, user=user)).again_in is not None:
-                seen[429] += 1
-                await asyncio.sleep(answer.again_in)
-            bad = _bad(given, answer)
-            lost += bad
-            embedded += len(given) - bad
-            if answer.status != 200:
-                seen[answer.status] += 1
-
-    await asyncio.gather(*(ingest(f"ingester {number}") for number in range(40)))
-    ledger = await stage.ledger(endpoint.key)
-    failed = sum(ledger.refused.values())
-    full = _full_speed([at for at, _, _ in ledger.calls], over, limit / 60)
-    return [
-        Row(name, "documents lost", f"{lost} of {embedded + lost}", "0", lost == 0),
-        Row(name, "calls beyond those that were answered", f"{failed / max(1, len(ledger.calls)):.1%}"),
-        Row(name, "seconds until full speed, after the storm", "never" if full is None else f"{full:.1f}"),
-        Row(name, "errors that callers saw", tally(seen)),
-        Row(name, "texts embedded twice", str(ledger.duplicates), "0", ledger.duplicates == 0),
-    ]
-
-
-def _full_speed(calls: Sequence[float], since: float, rate: float) -> float | None:
-    """When, after *since*, the first two seconds begin in which 95 % of the limit is used."""
-    later = [at for at in calls if at >= since]
-    wanted = math.ceil(0.95 * 2 * rate)
-    for first, last in zip(later, later[wanted - 1 :], strict=False):
-        if last - first <= 2:
-            return first - since
-    return None
-
-
-def _bad(given: Sequence[str], answer: Answer) -> int:
-    """How many of these texts did not get their vector."""
-    return wrong(given, vectors(answer)) if answer.status == 200 else len(given)
 
 
 def _made(ledger: Ledger) -> int:
@@ -323,15 +183,3 @@ def _made(ledger: Ledger) -> int:
 
 def _tokens(ledger: Ledger) -> int:
     return sum(tokens for _, _, tokens in ledger.calls)
-
-
-def _quantile(values: Sequence[float], place: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * place))]
-
-
-async def played(name: str, stage: Stage) -> list[Row]:
-    """The rows of a scenario, or one that says why it cannot be played."""
-    try:
-        return await SCENARIOS[name](stage)
-    except UnknownError as reason:
-        return [Row(name, "not measured, since the server says", str(reason))]

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from limited_provider import Ledger, Limits
 from quota.asker import Answer, Asker
+from quota.limits import Ledger, Limits
+from quota.texts import wrong
 from throughput import started
 
 MODEL = "text-embedding-3-small"
@@ -51,11 +52,12 @@ class Endpoint:
 
 
 class Stage:
-    """A provider and a server. `seconds` is how long a scenario of a minute lasts."""
+    """A provider and a server. `seconds` is how long a scenario of a minute lasts, `times` how often a short one is."""
 
-    def __init__(self, provider: str, server: str, seconds: float, folder: Path) -> None:
+    def __init__(self, provider: str, server: str, seconds: float, times: int, folder: Path) -> None:
         self.url = provider
         self.seconds = seconds
+        self.times = times
         self.folder = folder
         self.server = Asker(server)
         self._provider = Asker(provider)
@@ -97,6 +99,16 @@ def vectors(answer: Answer) -> list[list[float]]:
     return [row["embedding"] for row in answer.json["text_embedding"]]
 
 
+def unserved(given: Sequence[str], answer: Answer) -> int:
+    """How many of these texts did not get their vector."""
+    return wrong(given, vectors(answer)) if answer.status == 200 else len(given)
+
+
+def quantile(values: Sequence[float], place: float) -> float:
+    """The value at a *place* from 0 to 1 in their order."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * place))]
+
+
 def tally(counts: Mapping[Any, int]) -> str:
     """Counts in words."""
     return ", ".join(f"{count} of {what}" for what, count in sorted(counts.items())) or "none"
@@ -109,7 +121,7 @@ def flags() -> str:
 
 
 @contextmanager
-def stage(seconds: float, *given: str) -> Iterator[Stage]:
+def stage(seconds: float, times: int, *given: str) -> Iterator[Stage]:
     """A provider, and a server started with these flags."""
     provider = Path(__file__).parents[1] / "limited_provider.py"
     with tempfile.TemporaryDirectory() as name:
@@ -119,4 +131,4 @@ def stage(seconds: float, *given: str) -> Iterator[Stage]:
             started([str(provider)], folder / "provider.log") as (limited, _),
             started(serve, folder / "server.log") as (url, _),
         ):
-            yield Stage(limited, url, seconds, folder)
+            yield Stage(limited, url, seconds, times, folder)

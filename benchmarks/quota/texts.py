@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from limited_provider import vector
+from quota.limits import vector
 
 VOCABULARY = (
     "the of and to in is that for it was on are as with his they at be this from have or by one had not but what all"
