@@ -51,7 +51,11 @@ class Provider:
         if path == b"/reset":
             self.configure(self.limits)
             return 0.0, _written(200, {}, {})
-        asked = msgspec.json.decode(body, type=Asked)
+        try:
+            asked = msgspec.json.decode(body, type=Asked)
+        except msgspec.DecodeError as error:
+            refusal = RefusalError(400, "unreadable", str(error), "invalid_request_error")
+            return 0.0, _written(refusal.status, refusal.body, {})
         account = self.accounts.get(name := f"{key} {asked.model}")
         if account is None:
             account = self.accounts[name] = Account(self.limits)

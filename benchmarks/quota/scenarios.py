@@ -165,10 +165,12 @@ async def _offered(
 def _over(name: str, share: float, ledger: Ledger, ends: Ends) -> list[Row]:
     refused = sum(ledger.refused.values()) / max(1, _made(ledger))
     neither = ends.unexplained
+    unheard = len(ledger.calls) - ends.statuses[200]
     rows = [
         Row(name, "share of the limit used", f"{share:.1%}", "≥ 98 %", share >= 0.98),
         Row(name, "calls that the provider refused", f"{refused:.2%}", "≤ 0.5 %", refused <= 0.005),
         Row(name, "requests without an answer or an explicit 429", str(neither), "0", neither == 0),
+        Row(name, "calls answered too late for whoever asked", str(unheard)),
         Row(name, "wrong answers", str(ends.wrong), "0", ends.wrong == 0),
         Row(name, "how requests ended", tally(ends.statuses)),
     ]
