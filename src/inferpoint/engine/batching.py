@@ -28,11 +28,13 @@ from inferpoint.model.inference import (
     SparseEmbeddings,
     Tokens,
 )
+from inferpoint.protocols.oversize import Oversize
 from inferpoint.runtime.clock import Clock
 
-# Refusals that may be the fault of one input among many, and how many halves may be refused before it is everyone's.
+# Refusals that may be the fault of one input among many, and how many calls may be refused in a row before it is
+# everyone's: one of 2,048 inputs is found in twelve.
 _INPUTS_FAULT = (400, 413, 422)
-_IN_VAIN = 8
+_IN_VAIN = 16
 
 
 class _Call:
@@ -206,6 +208,8 @@ class Batching:
         finally:
             if call in pool.trips:
                 pool.trips.remove(call)
+            if not pool.waiting:
+                self._dispatch(pool)  # what still stands in the queue is not needed
             self._done_with(pool)
 
     async def _sent(self, pool: Pool, call: _Call) -> None:
@@ -236,13 +240,15 @@ class Batching:
         items = [item for item in call.items if item.askers]
         said = error.upstream
         of = None if said is None else pool.resolved.service.oversize(said)
-        if len(items) > 1 and said is not None and of is not None:
-            pool.sizing.refuse(loaded(items), of, said.message)
-            pool.put_back(items)
+        if said is None or of is None:
+            await self._search(pool, items, error)
+        elif len(items) > 1 and pool.in_vain < _IN_VAIN:
+            _shrink(pool, items, of, said.message)
             self._dispatch(pool)
         else:
-            if of is not None:  # too long for any call, whatever the calls before it seemed to say
-                pool.sizing.relent()
+            for item in items:
+                if item.before is not None:
+                    pool.sizing.relent(item.before)
             await self._search(pool, items, error)
 
     async def _search(self, pool: Pool, items: Sequence[Item], error: InferenceError) -> None:
@@ -298,6 +304,17 @@ def _key(resolved: Resolved, request: InferenceRequest) -> Hashable:
 
 def _is_inputs_fault(error: InferenceError) -> bool:
     return error.upstream is not None and error.upstream.status in _INPUTS_FAULT
+
+
+def _shrink(pool: Pool, items: Sequence[Item], of: Oversize, words: str) -> None:
+    """What was too much for one call waits again, for smaller ones."""
+    load = loaded(items)
+    if pool.sizing.fits(load):  # else another call, sent at the same time, has taught as much
+        pool.in_vain += 1
+        before = pool.sizing.refuse(load, of, words)
+        for item in items:
+            item.before = item.before or before
+    pool.put_back(items)
 
 
 def _refuse(pool: Pool, items: Sequence[Item], error: Exception) -> None:

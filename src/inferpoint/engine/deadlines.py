@@ -29,7 +29,10 @@ async def until(resolved: Resolved, request: InferenceRequest, clock: Clock) -> 
     """`TIMED_OUT` when what is done inside is not done by the deadline of *request*."""
     try:
         assert request.deadline is not None
-        async with asyncio.timeout(request.deadline - clock.monotonic()):
+        left = request.deadline - clock.monotonic()
+        if left <= 0:  # nothing is begun that nobody waits for
+            raise TimeoutError
+        async with asyncio.timeout(left):
             yield
     except TimeoutError:
         given, inference_id = human(request.timeout or 0.0), resolved.endpoint.inference_id

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from inferpoint.engine.endpoints import Resolved
-from inferpoint.engine.sizing import Load, Sizing
+from inferpoint.engine.sizing import Bound, Load, Sizing
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.inference import (
     Embeddings,
@@ -36,15 +36,19 @@ class Trip(Protocol):
 
 
 class Item:
-    """One input, and everyone who asks for it: at which places of their requests."""
+    """One input, and everyone who asks for it: at which places of their requests.
 
-    __slots__ = ("askers", "given", "load", "trip")
+    `trip` is the call that it is on, `before` what was known of calls' sizes before one with it was too large.
+    """
+
+    __slots__ = ("askers", "before", "given", "load", "trip")
 
     def __init__(self, given: Given, load: Load) -> None:
         self.given = given
         self.load = load
         self.askers: dict[Asker, Sequence[int]] = {}
         self.trip: Trip | None = None
+        self.before: Bound | None = None
 
     def give(self, value: Any, *, cut: bool, tokens: int | None) -> None:
         """Its embedding has come; the tokens it cost are told to the first who asked, as they were paid once."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from copy import copy
 
 from inferpoint.model.quota import Rate
 from inferpoint.protocols.oversize import Oversize
@@ -15,9 +16,11 @@ from inferpoint.protocols.service import Limits
 
 FILLED = 0.95
 SECONDS_A_CALL = 1.0  # no call takes more than a second's tokens, so that who comes next need not wait long
-_FIRST_GUESS = 1 / 3  # tokens a byte
+_MEAN, _DEVIATION = 1 / 4, 1 / 24  # tokens a byte before anything was counted: a third, by the rule of `tokens`
+_MEMORY = 4096  # bytes of text that weigh as much as all that was seen before: a few words say little
 _OUTPUT_GUESS = 256.0  # tokens that a model writes
 _SLOWLY, _FASTER = 1 / 8, 1 / 4
+_ONE_OF_MANY = 1 / 4  # of what a call was estimated to hold: a provider that counted less speaks of one input of it
 _CLOSE = 1.1  # a bound known this well is not looked for any further
 _NUMBER = re.compile(r"(?<![\w.])[0-9]{1,9}(?![\w.]*[0-9])")
 
@@ -50,7 +53,7 @@ class Bound:
     """How much of one thing a call may hold. A refusal halves it, what passes afterwards finds out where it lies."""
 
     def __init__(self, declared: float | None) -> None:
-        self.most = math.inf if declared is None else declared
+        self._declared = self.most = math.inf if declared is None else declared
         self._passed = 0.0
         self._refused = math.inf
 
@@ -58,14 +61,15 @@ class Bound:
         """So much was too much; *stated* is the provider's bound, where its words tell one."""
         told = stated is not None and stated < size
         self._refused = min(self._refused, stated if told and stated is not None else size)
-        self._passed = min(self._passed, self._refused / 2)
+        if self._passed >= self._refused:  # other texts, or other estimates
+            self._passed = self._refused / 2
         self.most = max(1.0, min(self.most, self._refused if told else max(self._passed, size / 2)))
 
     def accept(self, size: float) -> None:
         """So much has passed."""
         self._passed = max(self._passed, min(size, self._refused))
         if size >= self.most / _CLOSE and self._passed * _CLOSE < self._refused < math.inf:
-            self.most = max(self.most, (self._passed + self._refused) / 2)
+            self.most = min(self._declared, max(self.most, (self._passed + self._refused) / 2))
 
 
 class Sizing:
@@ -73,13 +77,10 @@ class Sizing:
 
     def __init__(self, declared: Limits, rate: Rate) -> None:
         self._inputs = Bound(declared.inputs)
-        self._declared_tokens = None if declared.tokens is None else declared.tokens * FILLED
-        self._tokens = Bound(self._declared_tokens)
+        self._tokens = Bound(None if declared.tokens is None else declared.tokens * FILLED)
         self._bytes = Bound(None if declared.bytes is None else declared.bytes * FILLED)
         self._a_turn = _tokens_a_turn(rate)
-        self._mean = _FIRST_GUESS
-        self._deviation = 0.0
-        self._counted = False
+        self._mean, self._deviation = _MEAN, _DEVIATION
         self.output = _OUTPUT_GUESS
 
     def tokens(self, load: Load) -> int:
@@ -120,26 +121,36 @@ class Sizing:
         if load.tokens or not tokens or not load.bytes:
             return
         seen = max(0, tokens - load.inputs) / load.bytes
-        if not self._counted:
-            self._counted, self._mean, self._deviation = True, seen, seen / 8
-            return
-        self._deviation += (abs(seen - self._mean) - self._deviation) * _FASTER
-        self._mean += (seen - self._mean) * _SLOWLY
+        weight = load.bytes / (load.bytes + _MEMORY)
+        self._deviation += (abs(seen - self._mean) - self._deviation) * min(_FASTER, weight)
+        self._mean += (seen - self._mean) * weight
 
-    def refuse(self, load: Load, of: Oversize, words: str) -> None:
-        """Learn from a call that held too much, and from the numbers in the provider's *words* about it."""
-        told = _asked_and_allowed(words)
+    def refuse(self, load: Load, of: Oversize, words: str) -> Bound:
+        """Learn from a call that held too much, and from the numbers in the provider's *words* about it.
+
+        What was known of tokens before is for `relent`.
+        """
+        before = copy(self._tokens)
+        asked, allowed = _asked_and_allowed(words) or (None, None)
         if of is Oversize.INPUTS:
-            self._inputs.refuse(load.inputs, told and told[1])
+            self._inputs.refuse(load.inputs, allowed if asked == load.inputs else None)
             self._inputs.most = math.floor(self._inputs.most)
-            return
-        if told and not load.tokens:
-            self._mean = max(self._mean, told[0] / max(1, load.bytes))
-        self._tokens.refuse(self.tokens(load), told and told[1] * FILLED)
+        elif asked is None or allowed is None or not self._is_about(load, asked):
+            self._tokens.refuse(self.tokens(load), None)
+        else:
+            if not load.tokens:
+                self._mean = max(self._mean, (asked - load.inputs) / max(1, load.bytes))
+            self._tokens.refuse(self.tokens(load), allowed * FILLED)
+        return before
 
-    def relent(self) -> None:
-        """Forget what refusals taught of tokens: they were about one input that is too long for any call."""
-        self._tokens = Bound(self._declared_tokens)
+    def relent(self, before: Bound) -> None:
+        """Forget what refusals taught of tokens since *before*: they were about one input that no call can hold."""
+        if before.most > self._tokens.most:
+            self._tokens = before
+
+    def _is_about(self, load: Load, tokens: int) -> bool:
+        """Whether a provider that counted so many *tokens* may have counted all of *load*."""
+        return self.tokens(load) * _ONE_OF_MANY <= tokens <= load.bytes + 4 * load.inputs
 
     @property
     def _most_tokens(self) -> float:
