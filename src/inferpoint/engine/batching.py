@@ -249,7 +249,10 @@ class Batching:
             for item in items:
                 if item.before is not None:
                     pool.sizing.relent(item.before)
-            await self._search(pool, items, error)
+            if of is Oversize.INPUTS:  # there is no smaller call than one that has one: none will do
+                _refuse(pool, [*items, *pool.waiting], error)
+            else:
+                await self._search(pool, items, error)
 
     async def _search(self, pool: Pool, items: Sequence[Item], error: InferenceError) -> None:
         """Find the inputs that the provider refuses: by halves, and by halves of those that it refuses again.

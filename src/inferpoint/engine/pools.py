@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from inferpoint.engine.endpoints import Resolved
-from inferpoint.engine.sizing import Bound, Load, Sizing
+from inferpoint.engine.sizing import Bounds, Load, Sizing
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.inference import (
     Embeddings,
@@ -48,7 +48,7 @@ class Item:
         self.load = load
         self.askers: dict[Asker, Sequence[int]] = {}
         self.trip: Trip | None = None
-        self.before: Bound | None = None
+        self.before: Bounds | None = None
 
     def give(self, value: Any, *, cut: bool, tokens: int | None) -> None:
         """Its embedding has come; the tokens it cost are told to the first who asked, as they were paid once."""

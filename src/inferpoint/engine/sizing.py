@@ -72,6 +72,9 @@ class Bound:
             self.most = min(self._declared, max(self.most, (self._passed + self._refused) / 2))
 
 
+Bounds = tuple[Bound, Bound]  # of inputs and of tokens
+
+
 class Sizing:
     """What is known of the calls of one endpoint."""
 
@@ -125,12 +128,12 @@ class Sizing:
         self._deviation += (abs(seen - self._mean) - self._deviation) * min(_FASTER, weight)
         self._mean += (seen - self._mean) * weight
 
-    def refuse(self, load: Load, of: Oversize, words: str) -> Bound:
+    def refuse(self, load: Load, of: Oversize, words: str) -> Bounds:
         """Learn from a call that held too much, and from the numbers in the provider's *words* about it.
 
-        What was known of tokens before is for `relent`.
+        What was known before is for `relent`.
         """
-        before = copy(self._tokens)
+        before = copy(self._inputs), copy(self._tokens)
         asked, allowed = _asked_and_allowed(words) or (None, None)
         if of is Oversize.INPUTS:
             self._inputs.refuse(load.inputs, allowed if asked == load.inputs else None)
@@ -143,10 +146,13 @@ class Sizing:
             self._tokens.refuse(self.tokens(load), allowed * FILLED)
         return before
 
-    def relent(self, before: Bound) -> None:
-        """Forget what refusals taught of tokens since *before*: they were about one input that no call can hold."""
-        if before.most > self._tokens.most:
-            self._tokens = before
+    def relent(self, before: Bounds) -> None:
+        """Forget what refusals taught since *before*: they were about one input that no call can hold."""
+        inputs, tokens = before
+        if inputs.most > self._inputs.most:
+            self._inputs = inputs
+        if tokens.most > self._tokens.most:
+            self._tokens = tokens
 
     def _is_about(self, load: Load, tokens: int) -> bool:
         """Whether a provider that counted so many *tokens* may have counted all of *load*."""
