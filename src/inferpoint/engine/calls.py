@@ -30,7 +30,7 @@ from inferpoint.model.inference import (
 from inferpoint.model.quota import Lane
 from inferpoint.protocols.service import Moment
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.limiter import Leave, Place
+from inferpoint.runtime.limiter import Leave, Place, too_late
 from inferpoint.runtime.outbound import Outbound, Outgoing
 from inferpoint.runtime.transport import Arriving
 
@@ -44,8 +44,8 @@ _REMEMBERED = 1000  # endpoints whose sizing is kept
 class Wish:
     """What is wanted of one call. All but `caller`, `lane` and `journey` may change until its turn has come.
 
-    `request` is what to ask, and settled once it was asked for; `tokens` an estimate of what it costs, `deadline` by
-    when whoever waits wants the answer. In `journey` is counted what happens.
+    `request` is what to ask, and settled once it was asked for; `tokens` an estimate of what it costs; `deadline` is by
+    when it must begin, so that the answer still comes in time. In `journey` is counted what happens.
     """
 
     caller: Caller
@@ -88,9 +88,15 @@ class Calls:
             lane=lane(request),
             request=lambda: request,
             tokens=lambda: sizing.tokens(load) + written,
-            deadline=lambda: request.deadline,
+            deadline=lambda: self.begin_by(resolved, request),
             journey=request.journey,
         )
+
+    def begin_by(self, resolved: Resolved, request: InferenceRequest) -> float | None:
+        """By when a call for *request* must begin: one that is begun later is paid, and answered too late."""
+        if request.deadline is None or request.timeout is None:
+            return request.deadline
+        return request.deadline - self.sizing(resolved).reserve(request.timeout)
 
     async def whole(self, resolved: Resolved, wish: Wish) -> InferenceResult:
         """The result of one call."""
@@ -101,6 +107,7 @@ class Calls:
         except InferenceError as error:
             raise failure(resolved, error) from error.__cause__
         self._settle(resolved, turn, result.usage)
+        self.sizing(resolved).took(wish.journey.upstream)
         return result
 
     async def pieces(self, resolved: Resolved, wish: Wish) -> AsyncGenerator[Sequence[Delta], None]:
@@ -151,8 +158,12 @@ class Calls:
 
     async def refuse_if_hopeless(self, resolved: Resolved, request: InferenceRequest, calls: int) -> None:
         """Raise at once when the last of so many calls could not be made before the deadline of *request*."""
-        place = _place(resolved, request.caller, lane(request), request.deadline)
+        place = _place(resolved, request.caller, lane(request), self.begin_by(resolved, request))
         await self._outbound.refuse_if_hopeless(place, calls)
+
+    def too_late(self, resolved: Resolved, request: InferenceRequest, waited: float) -> InferenceError:
+        """What is told to whoever has waited too long for the answer to come in time."""
+        return too_late(_place(resolved, request.caller, lane(request), None), waited, retry_after=waited)
 
     def _outgoing(self, resolved: Resolved, wish: Wish) -> Outgoing:
         service, task, endpoint = resolved.service, resolved.task, resolved.endpoint
