@@ -30,7 +30,7 @@ from inferpoint.model.inference import (
 from inferpoint.model.quota import Lane
 from inferpoint.protocols.service import Moment
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.limiter import Limiter, Place, Turn
+from inferpoint.runtime.limiter import Leave, Place, Queues
 from inferpoint.runtime.outbound import Outbound, Outgoing
 from inferpoint.runtime.transport import Arriving
 
@@ -59,7 +59,7 @@ class Wish:
 class Calls:
     """Every call that endpoints make; and what was learnt about how much such calls may hold."""
 
-    def __init__(self, outbound: Outbound, limiter: Limiter, clock: Clock, origins: Mapping[str, str]) -> None:
+    def __init__(self, outbound: Outbound, limiter: Queues, clock: Clock, origins: Mapping[str, str]) -> None:
         self._outbound = outbound
         self._limiter = limiter
         self._grants = Grants(outbound, clock)
@@ -124,8 +124,8 @@ class Calls:
             raise failure(resolved, error) from error.__cause__
 
     async def _sent(
-        self, resolved: Resolved, wish: Wish, send: Callable[[Outgoing], Awaitable[tuple[T, Turn]]]
-    ) -> tuple[Resolved, T, Turn]:
+        self, resolved: Resolved, wish: Wish, send: Callable[[Outgoing], Awaitable[tuple[T, Leave]]]
+    ) -> tuple[Resolved, T, Leave]:
         """A reply that is no refusal; a token that the provider does not take any more is fetched anew, once."""
         resolved = await self._grants.granted(resolved, wish.caller)
         outgoing = self._outgoing(resolved, wish)
@@ -143,7 +143,7 @@ class Calls:
             raise refusal(resolved, outgoing.prepare(), whole, self._clock.now())
         return resolved, reply, turn
 
-    def _settle(self, resolved: Resolved, turn: Turn, usage: Usage | None) -> None:
+    def _settle(self, resolved: Resolved, turn: Leave, usage: Usage | None) -> None:
         if usage is None:
             return
         turn.settle(usage.input + usage.output)
@@ -153,7 +153,7 @@ class Calls:
     async def refuse_if_hopeless(self, resolved: Resolved, request: InferenceRequest, calls: int) -> None:
         """Raise at once when the last of so many calls could not be made before the deadline of *request*."""
         place = _place(resolved, request.caller, lane(request), request.deadline)
-        self._limiter.refuse_if_hopeless(place, calls)
+        await self._limiter.refuse_if_hopeless(place, calls)
 
     def _outgoing(self, resolved: Resolved, wish: Wish) -> Outgoing:
         service, task, endpoint = resolved.service, resolved.task, resolved.endpoint

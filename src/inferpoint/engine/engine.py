@@ -30,7 +30,7 @@ from inferpoint.model.inference import (
 )
 from inferpoint.runtime import tokens
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.limiter import Limiter
+from inferpoint.runtime.limiter import Queues
 from inferpoint.runtime.outbound import Outbound
 
 
@@ -47,7 +47,7 @@ class Engine:
     """Infers, whole and in pieces. `lifecycle` is where endpoints come from."""
 
     def __init__(
-        self, endpoints: Endpoints, outbound: Outbound, limiter: Limiter, clock: Clock, policy: Policy
+        self, endpoints: Endpoints, outbound: Outbound, limiter: Queues, clock: Clock, policy: Policy
     ) -> None:
         self._endpoints = endpoints
         self._calls = Calls(outbound, limiter, clock, policy.origins)
