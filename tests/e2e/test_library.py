@@ -149,6 +149,25 @@ def test_long_texts_are_cut_when_asked(opened: str, provider: Callable[..., Prov
 
 
 @OPEN
+def test_an_endpoint_has_aliases_and_a_cache(opened: str, tmp_path: Path, provider: Callable[..., Provider]) -> None:
+    """Both are given, changed and left alone as in the configuration of a server."""
+
+    def work(ip: Any) -> None:
+        config = embedding_on(provider(vectors))
+        made = ip.put("vectors", **config, aliases=("one", "two"), cache={"disk_bytes": 10**6})
+        assert made["aliases"] == ["one", "two"]
+        assert made["cache"] == {"memory_bytes": 64 * 1024 * 1024, "disk_bytes": 10**6}
+        assert ip.infer("one", "a") == ip.infer("vectors", "a")
+        assert ip.update("vectors", aliases=[])["cache"] == made["cache"]
+        assert ip.update("vectors", cache={"memory_bytes": 0})["cache"] == {"memory_bytes": 0, "disk_bytes": 0}
+        assert "aliases" not in ip.get("vectors")
+        with pytest.raises(InferenceError, match=r"\[vectors\] cannot be converted to a \[List\]"):
+            ip.update("vectors", aliases="vectors")
+
+    using(opened, work, tmp_path)
+
+
+@OPEN
 def test_the_local_model_needs_no_provider(opened: str, server: Server, local_model: str, tmp_path: Path) -> None:
     """The model in this process embeds without a server and without a network."""
     (tmp_path / "models").symlink_to(server.data_dir / "models")

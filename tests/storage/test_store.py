@@ -56,23 +56,24 @@ def test_opening_again_changes_nothing(data: Path) -> None:
     second.close()
 
 
-def test_a_store_of_the_first_revision_is_brought_up_to_date(tmp_path: Path) -> None:
-    """Rows that were written before there were aliases are kept, and have none."""
+@pytest.mark.parametrize(("revision", "missing"), [("0001", {"aliases", "cache"}), ("0002", {"cache"})])
+def test_a_store_of_an_older_revision_is_brought_up_to_date(tmp_path: Path, revision: str, missing: set[str]) -> None:
+    """Rows that were written before there were aliases or caches are kept, and have none."""
     engine = sql.create_engine(f"sqlite:///{tmp_path / 'inferpoint.db'}")
     with engine.begin() as connection:
         config = Config()
         config.set_main_option("script_location", str(store._MIGRATIONS))
         config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        old = {name: value for name, value in vars(ROW).items() if name != "aliases"}
-        connection.execute(sql.insert(store.ENDPOINTS).values(**old))
-        assert "aliases" not in {each["name"] for each in sql.inspect(connection).get_columns("endpoints")}
+        command.upgrade(config, revision)
+        columns = [each["name"] for each in sql.inspect(connection).get_columns("endpoints")]
+        assert set(vars(ROW)) - set(columns) == missing
+        connection.execute(sql.insert(store.ENDPOINTS).values({name: getattr(ROW, name) for name in columns}))
     engine.dispose()
     kept = store.opened(tmp_path)
     assert run(kept.all()) == [ROW]
-    named = replace(ROW, aliases=["b", "c"])
-    assert run(kept.replace(named, ROW.version))
-    assert run(kept.all()) == [named]
+    changed = replace(ROW, aliases=["b", "c"], cache={"memory_bytes": 1, "disk_bytes": 2})
+    run(kept.replace(changed, ROW.version))
+    assert run(kept.all()) == [changed]
     kept.close()
 
 

@@ -20,6 +20,7 @@ async def awaiting(folder: Path) -> None:
         settings = {"model_id": "m"}
         made = await ip.put("e", task_type="text_embedding", service="elasticsearch", service_settings=settings)
         assert_type(made, dict[str, Any])
+        assert_type(await ip.update("e", aliases=["f"], cache={}), dict[str, Any])
         assert_type(await ip.get("e"), dict[str, Any])
         assert_type(await ip.all(), list[dict[str, Any]])
         assert_type(await ip.update("e", service_settings={"num_threads": 2}), dict[str, Any])

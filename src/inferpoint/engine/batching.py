@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
+from inferpoint.engine.caches import Caches, decoded, encoded, item_key, key_prefix
 from inferpoint.engine.calls import Calls, Wish, lane, refuse_too_long
 from inferpoint.engine.deadlines import until
 from inferpoint.engine.endpoints import Resolved
@@ -87,8 +89,9 @@ class _Call:
 class Batching:
     """Everything that is to be embedded."""
 
-    def __init__(self, calls: Calls, clock: Clock) -> None:
+    def __init__(self, calls: Calls, caches: Caches, clock: Clock) -> None:
         self._calls = calls
+        self._caches = caches
         self._clock = clock
         self._pools: dict[Hashable, Pool] = {}
 
@@ -116,6 +119,9 @@ class Batching:
         wanted: dict[Given, list[int]] = {}
         for index, given in enumerate(asker.inputs):
             wanted.setdefault(given, []).append(index)
+        await self._remember(resolved, asker, wanted)
+        if not wanted:
+            return
         loads = {given: load_of(given) for given in wanted}
         sizing = self._calls.sizing(resolved)
         for given, load in loads.items():
@@ -132,6 +138,31 @@ class Batching:
             asker.ask(pool.items[given], indexes)
         pool.prolong(asker.request.deadline)
         self._dispatch(pool)
+
+    async def _remember(self, resolved: Resolved, asker: Asker, wanted: dict[Given, list[int]]) -> None:
+        """Take out of *wanted* what the endpoint's cache knows."""
+        cache = self._caches.of(resolved)
+        if cache is None:
+            return
+        prefix = key_prefix(resolved, asker.request)
+        keys = {item_key(prefix, given): given for given in wanted}
+        known = await cache.find(list(keys))
+        asker.request.journey.known = (asker.request.journey.known or 0) + len(known)
+        for key, value in known.items():
+            vector, cut = decoded(value)
+            asker.give(wanted.pop(keys[key]), vector, cut=cut, tokens=0)
+
+    def _keep(self, pool: Pool, items: Sequence[Item], found: Sequence[tuple[Any, bool]]) -> None:
+        """Have the endpoint's cache keep what has come."""
+        cache = self._caches.of(pool.resolved)
+        if cache is not None:
+            prefix = key_prefix(pool.resolved, pool.request(()))
+            cache.keep(
+                {
+                    item_key(prefix, item.given): encoded(value, cut=cut)
+                    for item, (value, cut) in zip(items, found, strict=True)
+                }
+            )
 
     async def _refuse_if_hopeless(
         self, resolved: Resolved, request: InferenceRequest, pool: Pool | None, loads: Mapping[Given, Load]
@@ -191,6 +222,7 @@ class Batching:
         pool.sizing.count(loaded(items), used or 0)
         weights = [pool.sizing.tokens(item.load) for item in items]
         parts = [None] * len(items) if used is None else divided(used, weights)
+        self._keep(pool, items, found)
         for item, (value, cut), tokens in zip(items, found, parts, strict=True):
             pool.forget(item)
             item.give(value, cut=cut, tokens=tokens)
@@ -274,9 +306,3 @@ def _refuse(pool: Pool, items: Sequence[Item], error: Exception) -> None:
     for item in items:
         pool.forget(item)
         item.refuse(error, alone=alone)
-
-
-def _halves(items: Sequence[Item]) -> list[Sequence[Item]]:
-    """The second half and the first, which is the next to be looked at."""
-    middle = len(items) // 2
-    return [items[middle:], items[:middle]]

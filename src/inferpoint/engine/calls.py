@@ -30,7 +30,7 @@ from inferpoint.model.inference import (
 from inferpoint.model.quota import Lane
 from inferpoint.protocols.service import Moment
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.limiter import Leave, Place, Queues
+from inferpoint.runtime.limiter import Leave, Place
 from inferpoint.runtime.outbound import Outbound, Outgoing
 from inferpoint.runtime.transport import Arriving
 
@@ -59,9 +59,8 @@ class Wish:
 class Calls:
     """Every call that endpoints make; and what was learnt about how much such calls may hold."""
 
-    def __init__(self, outbound: Outbound, limiter: Queues, clock: Clock, origins: Mapping[str, str]) -> None:
+    def __init__(self, outbound: Outbound, clock: Clock, origins: Mapping[str, str]) -> None:
         self._outbound = outbound
-        self._limiter = limiter
         self._grants = Grants(outbound, clock)
         self._clock = clock
         self._origins = origins
@@ -153,7 +152,7 @@ class Calls:
     async def refuse_if_hopeless(self, resolved: Resolved, request: InferenceRequest, calls: int) -> None:
         """Raise at once when the last of so many calls could not be made before the deadline of *request*."""
         place = _place(resolved, request.caller, lane(request), request.deadline)
-        await self._limiter.refuse_if_hopeless(place, calls)
+        await self._outbound.refuse_if_hopeless(place, calls)
 
     def _outgoing(self, resolved: Resolved, wish: Wish) -> Outgoing:
         service, task, endpoint = resolved.service, resolved.task, resolved.endpoint

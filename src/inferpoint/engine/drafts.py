@@ -11,6 +11,7 @@ from typing import Any, cast
 from inferpoint.chunking import settings as chunking
 from inferpoint.engine.endpoints import (
     ALIASES,
+    CACHE,
     CHUNKING_SETTINGS,
     SERVICE_SETTINGS,
     TASK_SETTINGS,
@@ -19,6 +20,7 @@ from inferpoint.engine.endpoints import (
 )
 from inferpoint.errors import Subject, invalid
 from inferpoint.model import settings
+from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import Endpoint, TaskType
 from inferpoint.protocols.service import Service
 
@@ -50,19 +52,25 @@ def created(inference_id: str, task_type: TaskType, config: Mapping[str, Any], *
     options = settings.read(task.options, wanted, scope=TASK_SETTINGS, problems=problems)
     cut = _chunking(config, task_type, problems, largest_chunk)
     aliases = _aliases(config, inference_id, problems)
+    cache = _cache(config, task_type, problems)
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
-    allowed = ("service", "task_type", SERVICE_SETTINGS, TASK_SETTINGS, CHUNKING_SETTINGS, ALIASES)
+    allowed = ("service", "task_type", SERVICE_SETTINGS, TASK_SETTINGS, CHUNKING_SETTINGS, ALIASES, CACHE)
     refuse_unknown({name: value for name, value in config.items() if name not in allowed}, service)
     refuse_unknown(settings.unknown(task.settings, given), service)
     refuse_unknown(settings.unknown(task.options, wanted), service)
     task.check(record, options)
-    endpoint = Endpoint(inference_id, task_type, service.name, record, options, cut, _version(), aliases=aliases)
+    endpoint = Endpoint(
+        inference_id, task_type, service.name, record, options, cut, _version(), aliases=aliases, cache=cache
+    )
     return Resolved(endpoint, service, task)
 
 
 def updated(resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int) -> Resolved:
-    """*resolved* with what *config* changes, not yet tried: chunking settings and aliases replaced, others merged."""
+    """*resolved* with what *config* changes, not yet tried.
+
+    Chunking settings, aliases and cache are replaced, other settings merged.
+    """
     problems: list[str] = []
     given = section(config, SERVICE_SETTINGS, problems)
     wanted = section(config, TASK_SETTINGS, problems)
@@ -76,10 +84,11 @@ def updated(resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int
     if config.get(CHUNKING_SETTINGS):
         cut = _chunking(config, before.task_type, problems, largest_chunk)
     aliases = _aliases(config, before.inference_id, problems) if ALIASES in config else before.aliases
+    cache = _cache(config, before.task_type, problems) if CACHE in config else before.cache
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
     resolved.task.check(record, options)
-    after = replace(before, settings=record, options=options, chunking=cut, aliases=aliases)
+    after = replace(before, settings=record, options=options, chunking=cut, aliases=aliases, cache=cache)
     return resolved if after == before else replace(resolved, endpoint=replace(after, version=_version()))
 
 
@@ -127,6 +136,19 @@ def _aliases(config: Mapping[str, Any], inference_id: str, problems: list[str]) 
             problems.append(f"[{ALIASES}] must not hold the endpoint's own id [{alias}]")
             return ()
     return tuple(dict.fromkeys(found))
+
+
+def _cache(config: Mapping[str, Any], task_type: TaskType, problems: list[str]) -> CacheSettings | None:
+    """The cache that *config* asks for: one with the defaults where it says no more, none where it says nothing."""
+    if config.get(CACHE) is None:
+        return None
+    if not task_type.embeds:
+        problems.append(f"[{CACHE}] is for embeddings, and task type [{task_type}] makes none")
+        return None
+    given = section(config, CACHE, problems)
+    if extra := settings.unknown(CacheSettings, given):
+        problems.append(f"Cache settings contain unknown entries [{settings.as_java(extra)}]")
+    return settings.read(CacheSettings, given, scope=CACHE, problems=problems)
 
 
 def _not_of_type(name: str, value: Any, wanted: str) -> str:

@@ -13,6 +13,7 @@ from inferpoint import services
 from inferpoint.chunking import settings as chunking
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
+from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import Endpoint, TaskType, task_type
 from inferpoint.model.quota import Rate
 from inferpoint.protocols.service import RateLimit, Service, Task
@@ -24,6 +25,7 @@ SERVICE_SETTINGS = "service_settings"
 TASK_SETTINGS = "task_settings"
 CHUNKING_SETTINGS = "chunking_settings"
 ALIASES = "aliases"
+CACHE = "cache"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class Resolved:
             found[CHUNKING_SETTINGS] = chunking.shown(endpoint.chunking)
         if endpoint.aliases:
             found[ALIASES] = list(endpoint.aliases)
+        if endpoint.cache is not None:
+            found[CACHE] = settings.public(endpoint.cache)
         return found
 
 
@@ -110,13 +114,17 @@ class Endpoints:
         async with self._writing:
             await self._load()
 
-    async def refresh(self) -> None:
-        """Have in memory what other processes were answered for, too: as long as none wrote, a look is enough."""
+    async def refresh(self) -> bool:
+        """Have in memory what other processes were answered for, too, and say whether there was anything.
+
+        As long as none wrote, a look is enough.
+        """
         if self._changes is None or self._changes.mark() == self._seen:
-            return
+            return False
         async with self._writing:
             if self._changes.mark() != self._seen:  # somebody else may have read it meanwhile
                 await self._load()
+        return True
 
     def find(self, name: str) -> Resolved:
         """The endpoint whose id or alias is *name*, or `NOT_FOUND`."""
@@ -129,6 +137,11 @@ class Endpoints:
         if unusable := self._unusable.get(inference_id):
             raise unusable
         raise _not_found(inference_id)
+
+    def holds(self, endpoint: Endpoint) -> bool:
+        """Whether *endpoint* is kept in this version: not while it is tried, not after it was changed or deleted."""
+        kept = self._resolved.get(endpoint.inference_id)
+        return kept is not None and kept.endpoint.version == endpoint.version
 
     def exists(self, inference_id: str) -> bool:
         """Whether there is an endpoint of that id, usable or not."""
@@ -242,6 +255,7 @@ class Endpoints:
             dimensions=endpoint.dimensions,
             version=endpoint.version,
             aliases=list(endpoint.aliases),
+            cache=None if endpoint.cache is None else settings.public(endpoint.cache),
         )
 
 
@@ -283,11 +297,21 @@ def _typed(row: StoredEndpoint, secrets: Mapping[str, str]) -> Resolved:
     problems: list[str] = []
     record = settings.read(task.settings, {**row.settings, **secrets}, scope=SERVICE_SETTINGS, problems=problems)
     options = settings.read(task.options, row.options, scope=TASK_SETTINGS, problems=problems)
+    cache = None if row.cache is None else settings.read(CacheSettings, row.cache, scope=CACHE, problems=problems)
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
     cut = None if row.chunking is None else chunking.accept(row.chunking, stored=True)
     endpoint = Endpoint(
-        row.inference_id, kind, row.service, record, options, cut, row.version, row.dimensions, tuple(row.aliases)
+        row.inference_id,
+        kind,
+        row.service,
+        record,
+        options,
+        cut,
+        row.version,
+        row.dimensions,
+        tuple(row.aliases),
+        cache,
     )
     return Resolved(endpoint, service, task)
 

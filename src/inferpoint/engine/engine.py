@@ -11,6 +11,7 @@ from functools import partial
 from inferpoint.engine import chunked
 from inferpoint.engine.access import MONITOR, allow
 from inferpoint.engine.batching import Batching
+from inferpoint.engine.caches import Caches
 from inferpoint.engine.calls import Calls
 from inferpoint.engine.deadlines import timed, until
 from inferpoint.engine.endpoints import Endpoints, Resolved
@@ -30,7 +31,6 @@ from inferpoint.model.inference import (
 )
 from inferpoint.runtime import tokens
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.limiter import Queues
 from inferpoint.runtime.outbound import Outbound
 
 
@@ -46,15 +46,16 @@ class Policy:
 class Engine:
     """Infers, whole and in pieces. `lifecycle` is where endpoints come from."""
 
-    def __init__(
-        self, endpoints: Endpoints, outbound: Outbound, limiter: Queues, clock: Clock, policy: Policy
-    ) -> None:
+    def __init__(self, endpoints: Endpoints, caches: Caches, outbound: Outbound, clock: Clock, policy: Policy) -> None:
         self._endpoints = endpoints
-        self._calls = Calls(outbound, limiter, clock, policy.origins)
-        self._batching = Batching(self._calls, clock)
+        self._calls = Calls(outbound, clock, policy.origins)
+        self._caches = caches
+        self._batching = Batching(self._calls, caches, clock)
         self._clock = clock
         self._largest_chunk = policy.largest_chunk
-        self.lifecycle = Lifecycle(endpoints, self._whole, validate=policy.validate, largest_chunk=policy.largest_chunk)
+        self.lifecycle = Lifecycle(
+            endpoints, caches, self._whole, validate=policy.validate, largest_chunk=policy.largest_chunk
+        )
 
     async def infer(
         self, inference_id: str, request: InferenceRequest, kind: TaskType | None = None
@@ -92,7 +93,8 @@ class Engine:
 
     async def refresh(self) -> None:
         """See the endpoints as other processes wrote them; for faces, once they have read a request."""
-        await self._endpoints.refresh()
+        if await self._endpoints.refresh():
+            await self._caches.sweep()
 
     def find(self, caller: Caller, inference_id: str) -> Resolved:
         """The endpoint that a request names, for faces whose bodies depend on what it is."""

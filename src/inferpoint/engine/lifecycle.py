@@ -10,8 +10,9 @@ from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 from inferpoint.engine.access import MANAGE, MONITOR, allow
+from inferpoint.engine.caches import Caches
 from inferpoint.engine.drafts import check_inference_id, created, updated
-from inferpoint.engine.endpoints import ALIASES, Endpoints, Resolved, being_changed
+from inferpoint.engine.endpoints import ALIASES, CACHE, Endpoints, Resolved, being_changed
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation, said
@@ -41,8 +42,11 @@ class Probe(Protocol):
 class Lifecycle:
     """Every change is tried first, then written, then seen: nothing half made is ever stored or shown."""
 
-    def __init__(self, endpoints: Endpoints, probe: Probe, *, validate: bool, largest_chunk: int) -> None:
+    def __init__(
+        self, endpoints: Endpoints, caches: Caches, probe: Probe, *, validate: bool, largest_chunk: int
+    ) -> None:
         self._endpoints = endpoints
+        self._caches = caches
         self._probe = probe
         self._validate = validate
         self._largest_chunk = largest_chunk
@@ -94,7 +98,7 @@ class Lifecycle:
         kind: TaskType | None = None,
         seconds: float | None = None,
     ) -> Resolved:
-        """Change what may be changed, secrets included, after trying it. Aliases alone, or no change, cost nothing."""
+        """Change what may be changed, secrets included, after trying it. Aliases, a cache or no change cost nothing."""
         allow(caller, MANAGE, "cluster:admin/xpack/inference/update")
         check_inference_id(inference_id)
         wanted = _update_type(kind, config)
@@ -106,9 +110,9 @@ class Lifecycle:
             draft = updated(resolved, config, largest_chunk=self._largest_chunk)
             if draft is not resolved:
                 self._endpoints.refuse_taken_aliases(draft.endpoint)
-                if self._validate and not draft.endpoint.same_but_for_names(resolved.endpoint):
+                if self._validate and not draft.endpoint.same_to_providers(resolved.endpoint):
                     draft = await self._tried(draft, caller, seconds)
-                await _written(self._endpoints.replace(resolved, draft))
+                await _written(self._replace(resolved, draft))
         return draft
 
     async def delete(
@@ -122,7 +126,7 @@ class Lifecycle:
                     _refuse_other_type(self._endpoints.own(inference_id), kind)
                 if dry_run:
                     return False
-                if await _written(self._endpoints.remove(inference_id)):
+                if await _written(self._remove(inference_id)):
                     return True
 
     async def _tried(self, draft: Resolved, caller: Caller, seconds: float | None) -> Resolved:
@@ -144,6 +148,15 @@ class Lifecycle:
                 f" [{wanted}]. Please recreate the [{endpoint.inference_id}] configuration with the correct dimensions"
             )
         return replace(draft, endpoint=replace(endpoint, dimensions=found))
+
+    async def _replace(self, before: Resolved, after: Resolved) -> None:
+        await self._endpoints.replace(before, after)
+        await self._caches.sweep()
+
+    async def _remove(self, inference_id: str) -> bool:
+        removed = await self._endpoints.remove(inference_id)
+        await self._caches.sweep()
+        return removed
 
     def _to_update(self, inference_id: str, config: Mapping[str, Any], wanted: TaskType | None) -> Resolved:
         if not self._endpoints.exists(inference_id):
@@ -185,7 +198,7 @@ def _update_type(kind: TaskType | None, config: Mapping[str, Any]) -> TaskType |
     if not config:
         raise invalid("Request body is empty")
     sections = ("service_settings", "task_settings", "chunking_settings")
-    allowed = ("service", "task_type", *sections, ALIASES)
+    allowed = ("service", "task_type", *sections, ALIASES, CACHE)
     if extra := {name: value for name, value in config.items() if name not in allowed}:
         raise _not_updatable(extra)
     for name in sections:

@@ -50,7 +50,7 @@ class Item:
         """Its embedding has come; the tokens it cost are told to the first who asked, as they were paid once."""
         for asker, indexes in self.askers.items():
             asker.give(indexes, value, cut=cut, tokens=tokens)
-            tokens = tokens and 0
+            tokens = None if tokens is None else 0
         self.askers.clear()
 
     def refuse(self, error: Exception, *, alone: bool) -> None:
@@ -76,7 +76,7 @@ class Asker:
         self._missing = set(range(len(self.inputs)))
         self._cut: set[int] = set()
         self._errors: dict[int, InferenceError] = {}
-        self._tokens: int | None = None
+        self._tokens: int | None = 0  # None when anybody did not tell
 
     def ask(self, item: Item, indexes: Sequence[int]) -> None:
         """Wait for *item*."""
@@ -89,8 +89,7 @@ class Asker:
             self._found[index] = value
         if cut:
             self._cut.update(indexes)
-        if tokens is not None:
-            self._tokens = (self._tokens or 0) + tokens
+        self._tokens = None if tokens is None or self._tokens is None else self._tokens + tokens
         self._came(indexes)
 
     def refuse(self, indexes: Sequence[int], error: Exception, *, alone: bool) -> None:

@@ -56,11 +56,10 @@ class Bound:
 
     def refuse(self, size: float, stated: float | None) -> None:
         """So much was too much; *stated* is the provider's bound, where its words tell one."""
-        self._refused = min(self._refused, size)
+        told = stated is not None and stated < size
+        self._refused = min(self._refused, stated if told and stated is not None else size)
         self._passed = min(self._passed, self._refused / 2)
-        if stated is None or stated >= size:
-            stated = max(self._passed, size / 2)
-        self.most = max(1.0, min(self.most, stated))
+        self.most = max(1.0, min(self.most, self._refused if told else max(self._passed, size / 2)))
 
     def accept(self, size: float) -> None:
         """So much has passed."""

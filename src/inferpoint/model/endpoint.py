@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from inferpoint.errors import Subject, invalid
+from inferpoint.model.cache import CacheSettings
 from inferpoint.model.settings import as_java
 
 
@@ -70,7 +71,7 @@ class Endpoint:
     `settings` and `options` are records of the task's own classes. `chunking` is None where none apply.
     `dimensions` is the length of its vectors as the validation call measured it. `version` is unique for ever: no
     update, delete or second creation of the same id brings one back, so it can key caches. `aliases` are ids
-    by which it is found as well.
+    by which it is found as well. `cache` is None where it has none of its own.
     """
 
     inference_id: str
@@ -82,7 +83,8 @@ class Endpoint:
     version: str
     dimensions: int | None = None
     aliases: tuple[str, ...] = ()
+    cache: CacheSettings | None = None
 
-    def same_but_for_names(self, other: Endpoint) -> bool:
-        """Whether nothing but the aliases tells it from *other*, so that a provider sees no difference."""
-        return replace(self, aliases=other.aliases, version=other.version) == other
+    def same_to_providers(self, other: Endpoint) -> bool:
+        """Whether nothing that a provider sees tells it from *other*: the aliases and the cache are ours alone."""
+        return replace(self, aliases=other.aliases, cache=other.cache, version=other.version) == other

@@ -93,6 +93,10 @@ class Outbound:
         self._clock = clock
         self._telemetry = telemetry
 
+    async def refuse_if_hopeless(self, place: Place, calls: int) -> None:
+        """Raise at once when the last of so many calls could not have its turn in time."""
+        await self._limiter.refuse_if_hopeless(place, calls)
+
     async def send(self, outgoing: Outgoing) -> tuple[Reply, Leave]:
         """The whole reply, whatever its status, and the turn to settle; `CUT_OFF` when there is none."""
         reply, turn = await self._sent(outgoing, whole=True)

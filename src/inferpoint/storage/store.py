@@ -34,6 +34,7 @@ ENDPOINTS = sql.Table(
     sql.Column("dimensions", sql.Integer),
     sql.Column("version", sql.Text, nullable=False, unique=True),
     sql.Column("aliases", sql.JSON, nullable=False, server_default="[]"),
+    sql.Column("cache", sql.JSON(none_as_null=True)),
 )
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _READING = {"inferpoint_reading": True}  # a transaction that writes nothing, and so waits for nobody who does
@@ -53,6 +54,7 @@ class StoredEndpoint:
     dimensions: int | None
     version: str
     aliases: list[str] = field(default_factory=list[str])
+    cache: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,134 @@
+"""Which cache an endpoint uses, and what an embedding is kept by and as."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from inferpoint.engine.endpoints import Endpoints, Resolved
+from inferpoint.model import settings
+from inferpoint.model.cache import CacheSettings
+from inferpoint.model.endpoint import Endpoint
+from inferpoint.model.inference import InferenceRequest, Tokens
+from inferpoint.runtime.cache import Cache
+from inferpoint.runtime.cache_file import CacheFile
+
+SHARED_FILE = "cache.db"
+_OWN_FILE = "cache-{version}.db"  # a version is never used again, so that nobody finds another's file under its name
+_COMPANIONS = ("", "-wal", "-shm")
+_DIGEST_BYTES = 32
+_WHOLE, _CUT = b"\x00", b"\x01"
+
+Embedding = msgspec.Raw | Mapping[str, float]
+
+
+class Caches:
+    """The caches of endpoints that have one of their own, and the server's for all others.
+
+    An endpoint's own is made when it is first asked for and goes with the version that it is of: no key of another
+    version would find anything in it. Without a *folder* they are in memory alone.
+    """
+
+    def __init__(self, endpoints: Endpoints, folder: Path | None, shared: CacheSettings | None) -> None:
+        self._endpoints = endpoints
+        self._folder = folder
+        self._shared = None if shared is None else self._made(shared, SHARED_FILE)
+        self._own: dict[str, tuple[Endpoint, Cache]] = {}
+
+    def of(self, resolved: Resolved) -> Cache | None:
+        """The cache that *resolved* uses; None where it is off.
+
+        An endpoint has none of its own before it is kept and after it was changed or deleted. One that is tried finds
+        nothing in the server's, for its version is new.
+        """
+        endpoint = resolved.endpoint
+        if endpoint.cache is None:
+            return self._shared
+        if (known := self._own.get(endpoint.version)) is not None:
+            return known[1]
+        if not self._endpoints.holds(endpoint):
+            return None
+        cache = self._made(endpoint.cache, _OWN_FILE.format(version=endpoint.version))
+        if cache is not None:
+            self._own[endpoint.version] = endpoint, cache
+        return cache
+
+    async def sweep(self) -> None:
+        """Forget the caches, on the disk too, of endpoints that were changed or deleted."""
+        gone = [version for version, (endpoint, _) in self._own.items() if not self._endpoints.holds(endpoint)]
+        for version, cache in [(version, self._own.pop(version)[1]) for version in gone]:
+            await cache.close()
+            if self._folder is not None:
+                await asyncio.to_thread(_remove, self._folder / _OWN_FILE.format(version=version))
+
+    def remove_leftovers(self) -> None:
+        """Remove the files of endpoints that are gone: a process that was killed could not."""
+        if self._folder is None:
+            return
+        kept = {_OWN_FILE.format(version=each.endpoint.version) for each in self._endpoints.all()}
+        for path in self._folder.glob(_OWN_FILE.format(version="*")):
+            if path.name not in kept:
+                _remove(path)
+
+    async def close(self) -> None:
+        """Write what waits to be written."""
+        own = [cache for _, cache in self._own.values()]
+        for cache in own if self._shared is None else [self._shared, *own]:
+            await cache.close()
+
+    def _made(self, wanted: CacheSettings, name: str) -> Cache | None:
+        if not wanted.keeps:
+            return None
+        if self._folder is None or wanted.disk_bytes == 0:
+            return Cache(wanted.memory_bytes)
+        return Cache(wanted.memory_bytes, CacheFile(self._folder / name, wanted.disk_bytes))
+
+
+def key_prefix(resolved: Resolved, request: InferenceRequest) -> bytes:
+    """What the keys of all items of a *request* that fits *resolved* begin with: always of the same length.
+
+    It stands for whatever a vector depends on beside its text. The version stands for the endpoint with its settings
+    and keys, so that nobody finds what was made with another's.
+    """
+    endpoint = resolved.endpoint
+    parts = (
+        endpoint.version.encode(),
+        msgspec.json.encode(settings.public(endpoint.options), order="deterministic"),
+        (request.input_type or "").encode(),
+        b"tokens" if isinstance(request.input, Tokens) else b"text",
+    )
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.digest()
+
+
+def item_key(prefix: bytes, item: str | tuple[int, ...]) -> bytes:
+    """The key of one text, or of one text in tokens: 32 bytes. Surrogates alone, which JSON may hold, are taken."""
+    said = item.encode("utf-8", "surrogatepass") if isinstance(item, str) else repr(item).encode()
+    return hashlib.blake2b(prefix + said, digest_size=_DIGEST_BYTES).digest()
+
+
+def encoded(embedding: Embedding, *, cut: bool) -> bytes:
+    """A dense vector, or the weights of a sparse one, as it is kept; *cut* is whether the input was shortened."""
+    said = bytes(embedding) if isinstance(embedding, msgspec.Raw) else msgspec.json.encode(embedding)
+    return (_CUT if cut else _WHOLE) + said
+
+
+def decoded(value: bytes) -> tuple[Embedding, bool]:
+    """The embedding that was `encoded`, and whether its input was shortened: a vector as it came, byte by byte."""
+    said = value[1:]
+    embedding = msgspec.json.decode(said, type=dict[str, float]) if said.startswith(b"{") else msgspec.Raw(said)
+    return embedding, value[:1] == _CUT
+
+
+def _remove(path: Path) -> None:
+    """Remove a cache's files; those that cannot be are tried again at the next start."""
+    for companion in _COMPANIONS:
+        with contextlib.suppress(OSError):
+            path.with_name(path.name + companion).unlink()
