@@ -15,7 +15,6 @@ from typing import Any
 
 from inferpoint.engine.caches import Caches, decoded, encoded, item_key, key_prefix
 from inferpoint.engine.calls import Calls, Wish, lane, refuse_too_long
-from inferpoint.engine.deadlines import until
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.pools import Asker, Given, Item, Pool, Trip, divided, loaded, rows
 from inferpoint.engine.sizing import Load, load_of
@@ -101,7 +100,7 @@ class Batching:
         """
         asker = Asker(request, self._calls.begin_by(resolved, request))
         try:
-            async with until(resolved, request, self._clock):
+            async with self._calls.in_time(resolved, request, asker.begun):
                 await self._ask(resolved, asker)
                 await asker.done
         except InferenceError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,12 +10,13 @@ from typing import TypeVar
 
 import msgspec
 
+from inferpoint.engine.deadlines import until
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.grants import Grants
 from inferpoint.engine.reading import Reading
 from inferpoint.engine.refusals import complaint, failure, refusal
 from inferpoint.engine.sizing import Load, Sizing
-from inferpoint.errors import InferenceError, invalid
+from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import (
     Caller,
@@ -97,6 +99,19 @@ class Calls:
         if request.deadline is None or request.timeout is None:
             return request.deadline
         return request.deadline - self.sizing(resolved).reserve(request.timeout)
+
+    @contextlib.asynccontextmanager
+    async def in_time(
+        self, resolved: Resolved, request: InferenceRequest, begun: Callable[[], bool]
+    ) -> AsyncGenerator[None]:
+        """`TIMED_OUT` when *request* is not answered in time; what is told of a queue where it has not *begun*."""
+        try:
+            async with until(resolved, request, self._clock):
+                yield
+        except InferenceError as error:
+            if error.kind is not Kind.TIMED_OUT or begun():
+                raise
+            raise self.too_late(resolved, request, request.timeout or 0.0) from None
 
     async def whole(self, resolved: Resolved, wish: Wish) -> InferenceResult:
         """The result of one call."""

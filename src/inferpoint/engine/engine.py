@@ -13,7 +13,7 @@ from inferpoint.engine.access import MONITOR, allow
 from inferpoint.engine.batching import Batching
 from inferpoint.engine.caches import Caches
 from inferpoint.engine.calls import Calls
-from inferpoint.engine.deadlines import timed, until
+from inferpoint.engine.deadlines import timed
 from inferpoint.engine.endpoints import Endpoints, Resolved
 from inferpoint.engine.fitting import cannot_stream, fitted
 from inferpoint.engine.lifecycle import Lifecycle
@@ -73,7 +73,7 @@ class Engine:
         request = timed(resolved, replace(request, stream=True), self._clock)
         wish = self._calls.alone(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(resolved, wish)) as pieces:
-            async with until(resolved, request, self._clock):
+            async with self._calls.in_time(resolved, request, request.journey.begun):
                 first = await anext(pieces)
             yield first
             async for deltas in pieces:
@@ -108,7 +108,7 @@ class Engine:
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         request = timed(resolved, request, self._clock)
         if not resolved.endpoint.task_type.embeds:
-            async with until(resolved, request, self._clock):
+            async with self._calls.in_time(resolved, request, request.journey.begun):
                 return await self._calls.whole(resolved, self._calls.alone(resolved, request))
         try:
             if request.cutting is None:

@@ -89,6 +89,10 @@ class Asker:
         item.askers[self] = indexes
         self.items.append(item)
 
+    def begun(self) -> bool:
+        """Whether anything of it is on its way, or was."""
+        return self.request.journey.begun() or any(item.trip is not None for item in self.items)
+
     def give(self, indexes: Sequence[int], value: Any, *, cut: bool, tokens: int | None) -> None:
         """An input's embedding has come."""
         for index in indexes:

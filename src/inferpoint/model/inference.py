@@ -90,6 +90,10 @@ class Journey:
     upstream: float = 0.0
     known: int | None = None
 
+    def begun(self) -> bool:
+        """Whether a provider was asked."""
+        return self.attempts > 0
+
     def add(self, other: Journey) -> None:
         """Take in what happened to a part of the request."""
         self.calls += other.calls
