@@ -156,9 +156,9 @@ class Sizing:
     def reserve(self, timeout: float) -> float:
         """The seconds before a deadline in which a call is not begun any more: it would be paid and come too late.
 
-        As long as calls mostly take, but no more than a tenth of the *timeout*: how long a model writes varies.
+        As long as nearly all calls take, but no more than a tenth of the *timeout*: how long a model writes varies.
         """
-        return min(self._seconds + 2 * self._seconds_deviation, timeout * _RESERVED)
+        return min(self._seconds + 4 * self._seconds_deviation, timeout * _RESERVED)
 
     def wrote(self, tokens: int) -> None:
         """Learn from how much a model wrote."""
