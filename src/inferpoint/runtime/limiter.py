@@ -267,6 +267,8 @@ class Limiter:
             )
         if place.deadline is None:
             return
+        if group.pace.paused_until > place.deadline:
+            raise _paused(place, group.pace.paused_until - now)
         ahead = group.line.ahead(place.lane, place.caller.name, place.caller.share) + calls - 1
         each = max(group.pace.seconds(place.rate, 0, now), group.pace.typical)
         wait = max(0.0, group.free_at() - now) + ahead * each
@@ -285,6 +287,16 @@ def too_late(place: Place, wait: float, retry_after: float) -> InferenceError:
         f" [{place.group}] has a queue of [{wait:.1f}s]{at}, which is longer than the timeout of the request",
         retry_after=retry_after,
         whose_limit="ours",
+    )
+
+
+def _paused(place: Place, seconds: float) -> InferenceError:
+    return InferenceError(
+        Kind.RATE_LIMITED,
+        f"Failed to execute task for inference id [{place.inference_id}] because the request service"
+        f" [{place.group}] is paused for [{seconds:.1f}s], as its provider asked",
+        retry_after=seconds,
+        whose_limit="provider",
     )
 
 
