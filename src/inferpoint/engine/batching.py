@@ -186,16 +186,18 @@ class Batching:
         if pool is not None:
             total.add(pool.load)
             waiting = len(pool.trips)
-        needed: dict[Given, int] = {}  # calls, with all that goes before it
-        for given, load in loads.items():
-            if pool is None or given not in pool.items:
-                total.add(load)
-            needed[given] = max(0, sizing.calls(total) - waiting)
-        possible, error = await self._calls.in_time(resolved, asker.request, max(needed.values(), default=0))
-        if error is not None:
-            for given, calls in needed.items():
-                if calls > possible:
-                    asker.refuse(wanted.pop(given), error, alone=False)
+        new = [given for given in loads if pool is None or given not in pool.items]
+        for given in new:
+            total.add(loads[given])
+        calls = max(0, sizing.calls(total) - waiting)
+        possible, error = await self._calls.in_time(resolved, asker.request, calls)
+        if error is None:
+            return
+        if not asker.request.partial:
+            raise error
+        while new and max(0, sizing.calls(total) - waiting) > possible:
+            total.add(loads[new[-1]], -1)
+            asker.refuse(wanted.pop(new.pop()), error, alone=False)
 
     def _dispatch(self, pool: Pool) -> None:
         """Have as many calls in the queue as what waits in *pool* needs."""
