@@ -217,7 +217,8 @@ def test_caches_on_the_disk_outlive_the_server(make_world: Callable[..., World],
         found.keep({b"k": name.encode()})
     world.run(world.caches.close())
     assert len(list(data.glob("cache*"))) == 3
-    world.run(world.store.remove("c", world.endpoints.find("c").endpoint.version))  # as a process that is killed leaves it
+    version = world.endpoints.find("c").endpoint.version
+    world.run(world.store.remove("c", version))  # as a process that is killed leaves it
     endpoints = reloaded(world)
     caches = Caches(endpoints, data, shared)
     caches.remove_leftovers()

@@ -44,17 +44,15 @@ class _Call:
         self.items = items
         self.of_another = items is not None
         self.journey = Journey()
-        self.closed: Callable[[], None] | None = None
+        self.take: Callable[[], Sequence[Item]] = tuple
         self.task: asyncio.Future[None] | None = None
 
     def request(self) -> InferenceRequest:
         """What to ask: from now on nothing joins."""
         if self.items is None:
-            self.items = self.pool.take()
+            self.items = self.take()
             for item in self.items:
                 item.trip = self
-            if self.closed is not None:
-                self.closed()
         if not self.items:
             raise asyncio.CancelledError  # whoever wanted this call has left
         return self.pool.request(self.items)
@@ -104,7 +102,7 @@ class Batching:
         An input that the provider refuses ends the request, and the error says which; in a `partial` request each has
         its embedding or its error.
         """
-        asker = Asker(request)
+        asker = Asker(request, self._calls.begin_by(resolved, request))
         try:
             async with until(resolved, request, self._clock):
                 await self._ask(resolved, asker)
@@ -144,7 +142,7 @@ class Batching:
             if given not in pool.items:
                 pool.put(given, loads[given])
             asker.ask(pool.items[given], indexes)
-        pool.prolong(asker.request.deadline)
+        pool.prolong(asker.begin_by)
         self._dispatch(pool)
 
     async def _remember(self, resolved: Resolved, asker: Asker, wanted: dict[Given, list[int]]) -> None:
@@ -204,16 +202,21 @@ class Batching:
         needed = pool.sizing.calls(pool.load)
         while len(pool.trips) < needed:
             call = _Call(pool)
-            call.closed = partial(self._closed, pool, call)
+            call.take = partial(self._taken, pool, call, self._clock.monotonic())
             call.task = asyncio.ensure_future(self._go(pool, call))
             pool.trips.append(call)
         while len(pool.trips) > needed:
             pool.trips.pop().cancel()
 
-    def _closed(self, pool: Pool, call: _Call) -> None:
-        """The turn of *call* has come: others go for what it left."""
+    def _taken(self, pool: Pool, call: _Call, since: float) -> Sequence[Item]:
+        """The turn of *call*, which waited *since*, has come: what it takes along. Others go for what it leaves."""
+        now = self._clock.monotonic()
+        if late := pool.late(now):
+            _refuse(pool, late, self._calls.too_late(pool.resolved, pool.request(()), now - since))
+        taken = pool.take()
         pool.trips.remove(call)
         self._dispatch(pool)
+        return taken
 
     async def _go(self, pool: Pool, call: _Call) -> None:
         """One call, from its place in the queue to what became of each of its inputs."""

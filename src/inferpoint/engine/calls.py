@@ -30,7 +30,7 @@ from inferpoint.model.inference import (
 from inferpoint.model.quota import Lane
 from inferpoint.protocols.service import Moment
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.limiter import Leave, Place
+from inferpoint.runtime.limiter import Leave, Place, too_late
 from inferpoint.runtime.outbound import Outbound, Outgoing
 from inferpoint.runtime.transport import Arriving
 
@@ -44,9 +44,9 @@ _REMEMBERED = 1000  # endpoints whose sizing is kept
 class Wish:
     """What is wanted of one call. All but `caller`, `lane` and `journey` may change until its turn has come.
 
-    `request` is what to ask, and settled once it was asked for; `tokens` an estimate of what it costs, `deadline` by
-    when whoever waits wants the answer. In `journey` is counted what happens. One that goes `first` goes
-    ahead of its caller's others.
+    `request` is what to ask, and settled once it was asked for; `tokens` an estimate of what it costs; `deadline` is by
+    when it must begin, so that the answer still comes in time. In `journey` is counted what happens. A call that goes
+    `first` goes ahead of its caller's others.
     """
 
     caller: Caller
@@ -91,9 +91,15 @@ class Calls:
             lane=lane(request),
             request=lambda: request,
             tokens=lambda: sizing.tokens(load) + written,
-            deadline=lambda: request.deadline,
+            deadline=lambda: self.begin_by(resolved, request),
             journey=request.journey,
         )
+
+    def begin_by(self, resolved: Resolved, request: InferenceRequest) -> float | None:
+        """By when a call for *request* must begin: one that is begun later is paid, and answered too late."""
+        if request.deadline is None or request.timeout is None:
+            return request.deadline
+        return request.deadline - self.sizing(resolved).reserve(request.timeout)
 
     async def whole(self, resolved: Resolved, wish: Wish) -> InferenceResult:
         """The result of one call."""
@@ -104,6 +110,7 @@ class Calls:
         except InferenceError as error:
             raise failure(resolved, error) from error.__cause__
         self._settle(resolved, turn, result.usage)
+        self.sizing(resolved).took(wish.journey.upstream)
         return result
 
     async def pieces(self, resolved: Resolved, wish: Wish) -> AsyncGenerator[Sequence[Delta], None]:
@@ -159,7 +166,7 @@ class Calls:
 
         Fewer than all are looked for where the request is `partial`; -1 is not even to join one that waits.
         """
-        place = _place(resolved, request.caller, lane(request), request.deadline)
+        place = _place(resolved, request.caller, lane(request), self.begin_by(resolved, request))
         possible, most, tried, refusal = -1, calls, calls, None
         while True:
             try:
@@ -170,6 +177,10 @@ class Calls:
             if possible >= most or not request.partial:
                 return possible, refusal
             tried = (possible + most + 1) // 2
+
+    def too_late(self, resolved: Resolved, request: InferenceRequest, waited: float) -> InferenceError:
+        """What is told to whoever has waited too long for the answer to come in time."""
+        return too_late(_place(resolved, request.caller, lane(request), None), waited, retry_after=waited)
 
     def _outgoing(self, resolved: Resolved, wish: Wish) -> Outgoing:
         service, task, endpoint = resolved.service, resolved.task, resolved.endpoint

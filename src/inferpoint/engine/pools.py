@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -46,6 +47,10 @@ class Item:
         self.askers: dict[Asker, Sequence[int]] = {}
         self.trip: Trip | None = None
 
+    def is_late(self, now: float) -> bool:
+        """Whether a call that begins now is too late for all who ask."""
+        return all(asker.begin_by is not None and asker.begin_by < now for asker in self.askers)
+
     def give(self, value: Any, *, cut: bool, tokens: int | None) -> None:
         """Its embedding has come; the tokens it cost are told to the first who asked, as they were paid once."""
         for asker, indexes in self.askers.items():
@@ -66,8 +71,9 @@ class Item:
 class Asker:
     """One request, and what has come for it so far. `done` is when nothing is missing, or why nothing will come."""
 
-    def __init__(self, request: InferenceRequest) -> None:
+    def __init__(self, request: InferenceRequest, begin_by: float | None) -> None:
         self.request = request
+        self.begin_by = begin_by
         self.inputs: Sequence[Given] = request.input.inputs if isinstance(request.input, Tokens) else request.texts
         self.pool: Pool | None = None
         self.items: list[Item] = []
@@ -150,6 +156,10 @@ class Pool:
         item = self.items[given] = Item(given, load)
         self.waiting[item] = None
         self.load.add(load)
+
+    def late(self, now: float) -> list[Item]:
+        """Those of which nobody would have the answer in time any more, up to the first that is not so."""
+        return list(itertools.takewhile(lambda item: item.is_late(now), self.waiting))
 
     def take(self) -> list[Item]:
         """As many of those that wait longest as one call may hold."""

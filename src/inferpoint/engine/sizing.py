@@ -18,6 +18,7 @@ SECONDS_A_CALL = 1.0  # no call takes more than a second's tokens, so that who c
 _FIRST_GUESS = 1 / 3  # tokens a byte
 _OUTPUT_GUESS = 256.0  # tokens that a model writes
 _SLOWLY, _FASTER = 1 / 8, 1 / 4
+_RESERVED = 0.1
 _CLOSE = 1.1  # a bound known this well is not looked for any further
 _NUMBER = re.compile(r"(?<![\w.])[0-9]{1,9}(?![\w.]*[0-9])")
 
@@ -56,11 +57,10 @@ class Bound:
 
     def refuse(self, size: float, stated: float | None) -> None:
         """So much was too much; *stated* is the provider's bound, where its words tell one."""
-        self._refused = min(self._refused, size)
+        told = stated is not None and stated < size
+        self._refused = min(self._refused, stated if told and stated is not None else size)
         self._passed = min(self._passed, self._refused / 2)
-        if stated is None or stated >= size:
-            stated = max(self._passed, size / 2)
-        self.most = max(1.0, min(self.most, stated))
+        self.most = max(1.0, min(self.most, self._refused if told else max(self._passed, size / 2)))
 
     def accept(self, size: float) -> None:
         """So much has passed."""
@@ -81,6 +81,8 @@ class Sizing:
         self._mean = _FIRST_GUESS
         self._deviation = 0.0
         self._counted = False
+        self._seconds = 0.0
+        self._seconds_deviation = 0.0
         self.output = _OUTPUT_GUESS
 
     def tokens(self, load: Load) -> int:
@@ -145,6 +147,18 @@ class Sizing:
     @property
     def _most_tokens(self) -> float:
         return min(self._tokens.most, self._a_turn)
+
+    def took(self, seconds: float) -> None:
+        """Learn from how long a call was at the provider."""
+        self._seconds_deviation += (abs(seconds - self._seconds) - self._seconds_deviation) * _FASTER
+        self._seconds += (seconds - self._seconds) * _SLOWLY
+
+    def reserve(self, timeout: float) -> float:
+        """The seconds before a deadline in which a call is not begun any more: it would be paid and come too late.
+
+        As long as calls mostly take, but no more than a tenth of the *timeout*: how long a model writes varies.
+        """
+        return min(self._seconds + 2 * self._seconds_deviation, timeout * _RESERVED)
 
     def wrote(self, tokens: int) -> None:
         """Learn from how much a model wrote."""

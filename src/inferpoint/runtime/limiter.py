@@ -271,10 +271,11 @@ class Limiter:
         each = max(group.pace.seconds(place.rate, 0, now), group.pace.typical)
         wait = max(0.0, group.free_at() - now) + ahead * each
         if now + wait > place.deadline:
-            raise _hopeless(place, wait, retry_after=now + wait - place.deadline)
+            raise too_late(place, wait, retry_after=now + wait - place.deadline)
 
 
-def _hopeless(place: Place, wait: float, retry_after: float) -> InferenceError:
+def too_late(place: Place, wait: float, retry_after: float) -> InferenceError:
+    """What is told to whoever would have to wait, or has waited, for so many seconds, which is too long."""
     limits = {"requests": place.rate.requests, "tokens": place.rate.tokens}
     shown = " and ".join(f"[{limit}] {what}" for what, limit in limits.items() if limit is not None)
     at = f" at {shown} a minute" if shown else ""
