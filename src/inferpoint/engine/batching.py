@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from inferpoint.engine.caches import Caches, decoded, encoded, item_key, key_prefix
-from inferpoint.engine.calls import Calls, Wish, lane, refuse_too_long
+from inferpoint.engine.calls import Calls, Wish, lane, too_long
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.pools import Asker, Given, Item, Pool, Trip, divided, loaded, rows
 from inferpoint.engine.sizing import Load, load_of
@@ -29,9 +29,10 @@ from inferpoint.model.inference import (
 )
 from inferpoint.runtime.clock import Clock
 
-# Refusals that may be the fault of one input among many, and how many halves may be refused before it is everyone's.
+# Refusals that may be the fault of one input among many; and after how many inputs in a row, each refused on its own,
+# it is taken for everyone's.
 _INPUTS_FAULT = (400, 413, 422)
-_IN_VAIN = 8
+_IN_VAIN = 32
 
 
 class _Call:
@@ -40,6 +41,7 @@ class _Call:
     def __init__(self, pool: Pool, items: Sequence[Item] | None = None) -> None:
         self.pool = pool
         self.items = items
+        self.of_another = items is not None
         self.journey = Journey()
         self.take: Callable[[], Sequence[Item]] = tuple
         self.task: asyncio.Future[None] | None = None
@@ -80,6 +82,7 @@ class _Call:
             tokens=self.tokens,
             deadline=lambda: self.pool.deadline,
             journey=self.journey,
+            first=self.of_another,
         )
 
 
@@ -100,11 +103,11 @@ class Batching:
         """
         asker = Asker(request, self._calls.begin_by(resolved, request))
         try:
-            async with self._calls.in_time(resolved, request, asker.begun):
+            async with self._calls.by_deadline(resolved, request, asker.begun):
                 await self._ask(resolved, asker)
                 await asker.done
         except InferenceError as error:
-            if not (request.partial and error.kind is Kind.TIMED_OUT):
+            if not request.partial or error.kind not in (Kind.TIMED_OUT, Kind.RATE_LIMITED):
                 raise
             asker.end(error)
         finally:
@@ -112,19 +115,24 @@ class Batching:
         return asker.result(sparse=resolved.endpoint.task_type is TaskType.SPARSE_EMBEDDING)
 
     async def _ask(self, resolved: Resolved, asker: Asker) -> None:
-        """Have what *asker* wants wait, but for what is on its way already; refused when it cannot be in time."""
+        """Have what *asker* wants wait, but for what is on its way already, and what is refused as it is."""
         wanted: dict[Given, list[int]] = {}
         for index, given in enumerate(asker.inputs):
             wanted.setdefault(given, []).append(index)
         await self._remember(resolved, asker, wanted)
-        if not wanted:
-            return
-        loads = {given: load_of(given) for given in wanted}
         sizing = self._calls.sizing(resolved)
-        for given, load in loads.items():
-            refuse_too_long(resolved, sizing.tokens(load), wanted[given][0])
+        loads: dict[Given, Load] = {}
+        for given in list(wanted):
+            load = load_of(given)
+            if error := too_long(resolved, sizing.tokens(load)):
+                asker.refuse(wanted.pop(given), error, alone=True)
+            else:
+                loads[given] = load
         key = _key(resolved, asker.request)
-        await self._refuse_if_hopeless(resolved, asker.request, self._pools.get(key), loads)
+        if not asker.done.done():
+            await self._refuse_too_late(resolved, asker, wanted, loads, self._pools.get(key))
+        if asker.done.done():
+            return
         pool = self._pools.get(key)
         if pool is None:
             pool = self._pools[key] = Pool(key, resolved, asker.request, sizing)
@@ -161,19 +169,32 @@ class Batching:
                 }
             )
 
-    async def _refuse_if_hopeless(
-        self, resolved: Resolved, request: InferenceRequest, pool: Pool | None, loads: Mapping[Given, Load]
+    async def _refuse_too_late(
+        self,
+        resolved: Resolved,
+        asker: Asker,
+        wanted: dict[Given, list[int]],
+        loads: Mapping[Given, Load],
+        pool: Pool | None,
     ) -> None:
-        total = Load()
+        """Refuse what could not be sent in time: the request, or in a partial one the inputs that come last."""
+        sizing, total = self._calls.sizing(resolved), Load()
         waiting = 0
         if pool is not None:
             total.add(pool.load)
             waiting = len(pool.trips)
-        for given, load in loads.items():
-            if pool is None or given not in pool.items:
-                total.add(load)
-        calls = max(0, self._calls.sizing(resolved).calls(total) - waiting)
-        await self._calls.refuse_if_hopeless(resolved, request, calls)
+        new = [given for given in loads if pool is None or given not in pool.items]
+        for given in new:
+            total.add(loads[given])
+        calls = max(0, sizing.calls(total) - waiting)
+        possible, error = await self._calls.in_time(resolved, asker.request, calls)
+        if error is None:
+            return
+        if not asker.request.partial:
+            raise error
+        while new and max(0, sizing.calls(total) - waiting) > possible:
+            total.add(loads[new[-1]], -1)
+            asker.refuse(wanted.pop(new.pop()), error, alone=False)
 
     def _dispatch(self, pool: Pool) -> None:
         """Have as many calls in the queue as what waits in *pool* needs."""
@@ -250,10 +271,11 @@ class Batching:
     async def _search(self, pool: Pool, items: Sequence[Item], error: InferenceError) -> None:
         """Find the inputs that the provider refuses: by halves, and by halves of those that it refuses again.
 
-        When so many calls in a row were refused, it is not the inputs that are wrong.
+        They go before what waits, as what is found may end a request. When too many inputs in a row were refused on
+        their own, it is not the inputs that are wrong.
         """
-        pool.in_vain += 1
-        if len(items) < 2 or not _is_inputs_fault(error) or pool.in_vain > _IN_VAIN:
+        if len(items) < 2 or not _is_inputs_fault(error) or pool.in_vain >= _IN_VAIN:
+            pool.in_vain += _is_inputs_fault(error)
             _refuse(pool, items, error)
             return
         middle = len(items) // 2

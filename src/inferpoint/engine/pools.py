@@ -104,13 +104,14 @@ class Asker:
 
     def refuse(self, indexes: Sequence[int], error: Exception, *, alone: bool) -> None:
         """An input will not come: the end, or in a partial request this input's own."""
-        if alone and len(self.inputs) > 1 and isinstance(error, InferenceError):
-            error = error.of_input(indexes[0])
-        if self.request.partial and isinstance(error, InferenceError):
-            self._errors.update(dict.fromkeys(indexes, error))
-            self._came(indexes)
-        elif not self.done.done():
-            self.done.set_exception(error)
+        for index in indexes:
+            if alone and len(self.inputs) > 1 and isinstance(error, InferenceError):
+                error = error.of_input(index)
+            if self.request.partial and isinstance(error, InferenceError):
+                self._errors[index] = error
+            elif not self.done.done():
+                self.done.set_exception(error)
+        self._came(indexes)
 
     def end(self, error: InferenceError) -> None:
         """Whatever is missing will not come."""
@@ -150,7 +151,7 @@ class Pool:
         self.load = Load()
         self.trips: list[Trip] = []  # those whose turn has not come
         self.deadline: float | None = 0.0
-        self.in_vain = 0  # calls in a row that were refused
+        self.in_vain = 0  # inputs in a row that were refused on their own
         self._request = replace(request, journey=Journey())
         self._tokens = isinstance(request.input, Tokens)
 

@@ -190,7 +190,12 @@ class Embeddings:
     errors: Mapping[int, InferenceError] = field(default_factory=dict[int, InferenceError])
 
     def numbers(self) -> list[list[float]]:
-        """The vectors as numbers, for callers that compute with them; `UNREADABLE` when one has no place in a float."""
+        """The vectors as numbers, for callers that compute with them; `UNREADABLE` when one has no place in a float.
+
+        Where `errors` has some, the first of them is raised: numbers have no place for it.
+        """
+        for _, error in sorted(self.errors.items()):
+            raise error
         return [parse(vector, list[float], of="embeddings") for vector in self.vectors]
 
 

@@ -44,7 +44,8 @@ class Outgoing:
     `sign` is asked for every attempt. `tokens` is what it will cost, asked when a slot is taken. `deadline` is by when
     an attempt must begin, and may move. `retried` are the statuses that are worth another try, beside 429.
     `final` knows a refusal that no retry will change. `quota` reads what a reply's headers tell of the provider's
-    limits. In `journey` is counted what happened.
+    limits. In `journey` is counted what happened. A call that goes `first` goes ahead of its caller's others, as every
+    call does once it had a turn.
     """
 
     service: str
@@ -55,6 +56,7 @@ class Outgoing:
     deadline: Callable[[], float | None]
     retried: frozenset[int]
     journey: Journey
+    first: bool = False
     final: Callable[[Reply], bool] = hopeful
     quota: Callable[[Mapping[str, str], datetime], Allowance] = silent
 
@@ -112,7 +114,7 @@ class Outbound:
         return Whole(reply) if isinstance(reply, Reply) else reply, turn
 
     async def _sent(self, outgoing: Outgoing, *, whole: bool) -> tuple[Reply | Arriving, Leave]:
-        way, began = _Way(outgoing), self._clock.monotonic()
+        way, began = _Way(outgoing, first=outgoing.first), self._clock.monotonic()
         try:
             return await self._tried(way, whole=whole)
         finally:
