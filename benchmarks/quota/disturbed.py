@@ -102,7 +102,7 @@ async def _storm(stage: Stage, status: int, retry_after: float | None) -> list[R
         while loop.time() < ends:
             number += 1
             given = texts(16, 40, f"{user} {number}")
-            while (answer := await stage.embed(endpoint, given, user=user)).again_in is not None:
+            while (answer := await stage.embed(endpoint, given, user=user, input_type="ingest")).again_in is not None:
                 seen[429] += 1
                 await asyncio.sleep(answer.again_in)
             bad = unserved(given, answer)

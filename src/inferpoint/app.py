@@ -172,7 +172,10 @@ async def _among_others(config: Config, environ: Mapping[str, str], given: Inher
             asyncio.get_running_loop().add_signal_handler(name, partial(server.stop, forced=False))
         await channel.open(socket.socket(fileno=given.channel), received, orphaned)
         channel.send(Ready())
-        await server.serve(sockets=[socket.socket(fileno=given.listener)])
+        try:
+            await server.serve(sockets=[socket.socket(fileno=given.listener)])
+        finally:
+            channel.close()
 
 
 @contextlib.asynccontextmanager

@@ -135,13 +135,15 @@ class Inferpoint:
         input_type: str | None = None,
         chunked: bool = False,
         chunking_settings: Settings | None = None,
+        partial: bool = False,
         task_settings: Settings | None = None,
         timeout: float | None = None,
     ) -> InferenceResult:
         """The result for *texts*, whole: `Embeddings` or a `Completion`, by what the endpoint does.
 
         `input_type` says what embeddings are for: `search` goes before `ingest` where calls wait. With `chunked` long
-        texts are cut, by `chunking_settings` or else the endpoint's, and the result is `ChunkedEmbeddings`.
+        texts are cut, by `chunking_settings` or else the endpoint's, and the result is `ChunkedEmbeddings`. With
+        `partial` an input that cannot be embedded has its error in the result's `errors`, and the others their vectors.
         `task_settings` go before the endpoint's. `timeout` is in seconds: 30 when none is given, 120 for completions.
         """
         request = InferenceRequest(
@@ -149,6 +151,7 @@ class Inferpoint:
             None if input_type is None else purpose(input_type),
             options=task_settings or {},
             cutting=_cutting(chunking_settings, chunked=chunked),
+            partial=partial,
             timeout=timeout,
         )
         return await self._running.infer(inference_id, request)
@@ -263,13 +266,15 @@ class Connected:
         input_type: str | None = None,
         chunked: bool = False,
         chunking_settings: Settings | None = None,
+        partial: bool = False,
         task_settings: Settings | None = None,
         timeout: float | None = None,
     ) -> InferenceResult:
         """The result for *texts*, whole: `Embeddings` or a `Completion`, by what the endpoint does.
 
         `input_type` says what embeddings are for: `search` goes before `ingest` where calls wait. With `chunked` long
-        texts are cut, by `chunking_settings` or else the endpoint's, and the result is `ChunkedEmbeddings`.
+        texts are cut, by `chunking_settings` or else the endpoint's, and the result is `ChunkedEmbeddings`. With
+        `partial` an input that cannot be embedded has its error in the result's `errors`, and the others their vectors.
         `task_settings` go before the endpoint's. `timeout` is in seconds: 30 when none is given, 120 for completions.
         """
         return self._portal.wait(self._inferpoint.infer(**_given(locals())))

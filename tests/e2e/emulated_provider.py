@@ -128,7 +128,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def vectors(asked: Asked) -> None:
-    """Answer as Text Embeddings Inference does: by its path, or else a vector for each input, of three numbers."""
+    """Answer as Text Embeddings Inference does: by its path, or else a vector for each input, of three numbers.
+
+    The text `refused` is refused, whatever comes with it.
+    """
     if asked.path == "/rerank":
         texts = asked.json["texts"]
         asked.answer([{"index": index, "score": 1 / (len(texts) - index)} for index in reversed(range(len(texts)))])
@@ -137,6 +140,9 @@ def vectors(asked: Asked) -> None:
         asked.answer([[{"index": len(text), "value": 0.5}] for text in asked.json["inputs"]])
         return
     inputs = asked.json["inputs"]
+    if "refused" in inputs:
+        asked.answer({"error": "refused", "error_type": "Validation"}, 422)
+        return
     asked.answer([[0.6, 0.0, 0.8] for _ in ([inputs] if isinstance(inputs, str) else inputs)])
 
 

@@ -125,6 +125,25 @@ def test_an_endpoint_s_life(opened: str, provider: Callable[..., Provider]) -> N
 
 
 @OPEN
+def test_what_fails_of_a_list_is_told_when_asked(opened: str, provider: Callable[..., Provider]) -> None:
+    """With `partial` an input has its vector or its error, chunked or not; without, the error says whose it is."""
+
+    def work(ip: Any) -> None:
+        ip.put("vectors", **embedding_on(provider(vectors)))
+        for chunked in (False, True):
+            found = ip.infer("vectors", ["a", "refused", "c"], partial=True, chunked=chunked)
+            assert isinstance(found, ChunkedEmbeddings if chunked else Embeddings)
+            assert {index: error.index for index, error in found.errors.items()} == {1: 1}
+        whole = ip.infer("vectors", ["a", "c"], partial=True)
+        assert (whole.errors, len(whole.numbers())) == ({}, 2)
+        with pytest.raises(InferenceError, match=r"^Input \[1\]: ") as raised:
+            ip.infer("vectors", ["a", "refused", "c"])
+        assert raised.value.index == 1
+
+    using(opened, work)
+
+
+@OPEN
 def test_long_texts_are_cut_when_asked(opened: str, provider: Callable[..., Provider]) -> None:
     """Chunks come with their places, texts and vectors, by the endpoint's settings or the request's own."""
     text = " ".join(f"word{number}" for number in range(60))
@@ -274,6 +293,7 @@ def test_what_goes_wrong_is_an_inference_error(opened: str, provider: Callable[.
         (lambda ip: ip.infer("chat", [1]), Kind.INVALID),
         (lambda ip: ip.infer("chat", ["a", "b"]), Kind.INVALID),
         (lambda ip: ip.infer("chat", "x", chunked=True), Kind.INVALID),
+        (lambda ip: ip.infer("chat", "x", partial=True), Kind.INVALID),
         (lambda ip: ip.infer("chat", "x", input_type="nothing"), Kind.INVALID),
         (lambda ip: ip.infer("chat", "x", task_settings={"nothing": 1}), Kind.INVALID),
     ]

@@ -77,6 +77,21 @@ def test_an_endpoint_lives_by_commands(typed: Type, inference_id: str, tmp_path:
     assert inference_id in printed(typed("endpoints", "put", inference_id, "-", "-o", "table", given=config))
 
 
+def test_what_fails_of_a_list_is_told(typed: Type, server: Inferpoint, embedder: Provider, inference_id: str) -> None:
+    """With `--partial` each input has its line, and those that failed make the command fail."""
+    settings = {"api_key": "hf", "url": embedder.url}
+    config = {"service": "hugging_face", "service_settings": settings}
+    assert ask(server.url, "PUT", f"/_inference/text_embedding/{inference_id}", config).status == 200
+    for form in ("table", "json"):
+        done = typed("infer", inference_id, "a", "refused", "c", "--partial", "-o", form)
+        assert "Error message: [refused]" in sentence(done)
+        assert done.stderr.startswith("inferpoint: Input [1]: ")
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        found = found if form == "table" else found[0]["text_embedding"]
+        assert [set(each) for each in found] == [{"embedding"}, {"error", "status"}, {"embedding"}]
+    assert json.loads(printed(typed("infer", inference_id, "a", "--partial"))) == {"embedding": [0.6, 0.0, 0.8]}
+
+
 def test_a_stream_is_printed(typed: Type, completion: str) -> None:
     """`--stream` prints the text as it comes, or the events."""
     story = "Once upon a time there was an index of — naïve — vectors. 👋 They lived happily.\n"

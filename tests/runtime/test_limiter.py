@@ -425,6 +425,24 @@ def test_a_deadline_that_cannot_be_met_is_refused_at_once() -> None:
     run(main())
 
 
+def test_who_cannot_outlast_a_providers_pause_is_told_whose_it_is() -> None:
+    """A pause beyond the deadline is refused at once, as the provider's limit and with its time."""
+
+    async def main() -> None:
+        queue = Queue()
+        await queue.join()
+        queue.limiter.pause("g", 100)
+        with pytest.raises(InferenceError) as caught:
+            await queue.go(place(deadline=1030.0))
+        assert (caught.value.whose_limit, caught.value.retry_after) == ("provider", pytest.approx(100))
+        assert str(caught.value) == (
+            "Failed to execute task for inference id [e] because the request service [g] is paused for [100.0s],"
+            " as its provider asked"
+        )
+
+    run(main())
+
+
 def test_many_calls_are_refused_before_the_first_is_made() -> None:
     """Calls that only make sense together are refused when the last of them cannot be in time, or has no room."""
 

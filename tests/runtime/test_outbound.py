@@ -341,7 +341,7 @@ async def test_an_address_that_fails_is_not_called() -> None:
     with pytest.raises(InferenceError, match=r"\[https://a\.test\] is not called now") as caught:
         await way.outbound.send(way.outgoing(seconds=0.5))
     assert (caught.value.kind, caught.value.retry_after) == (Kind.OVERLOADED, 1.0)
-    waiting = [way.sending(rate=Rate(1)) for _ in range(2)]
+    waiting = [way.sending(rate=Rate(1), seconds=90) for _ in range(2)]
     elsewhere = way.sending(prepare=lambda: Call("https://b.test/"))
     await way.clock.advance(0.9)
     assert (len(way.provider.calls), elsewhere.done()) == (6, True)

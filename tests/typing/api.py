@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from pathlib import Path
 from typing import Any, assert_type
 
@@ -37,8 +37,9 @@ def waiting() -> list[list[float]]:
     with connect() as ip:
         assert_type(ip, Connected)
         assert_type(ip.stream("e", "a", task_settings={"user": "u"}, timeout=1.5), Generator[Delta])
-        match ip.infer("e", "a", chunked=True, chunking_settings={"strategy": "none"}):
+        match ip.infer("e", "a", chunked=True, chunking_settings={"strategy": "none"}, partial=True):
             case Embeddings() as found:
+                assert_type(found.errors, Mapping[int, InferenceError])
                 return found.numbers()
             case ChunkedEmbeddings(inputs):
                 assert_type(inputs[0][0].start_offset, int)

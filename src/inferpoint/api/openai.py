@@ -215,6 +215,8 @@ def _described(error: InferenceError) -> dict[str, Any]:
     param = None
     if said := error.upstream:
         kind, code, param = said.type or kind, said.code or code, said.param
+    if error.index is not None:  # the provider's own would be the place in a call of ours
+        param = f"input[{error.index}]"
     return {"error": {"message": str(error), "type": kind, "param": param, "code": code}}
 
 

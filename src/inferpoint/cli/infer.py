@@ -19,6 +19,7 @@ def infer(
     texts: Annotated[list[str] | None, typer.Argument(help="The inputs; none reads one from standard input.")] = None,
     input_type: Annotated[str | None, typer.Option(help="What embeddings are for: search or ingest.")] = None,
     task_settings: Annotated[str | None, typer.Option(help="Task settings for this request, as JSON.")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="Embed what can be, and fail for the rest.")] = False,  # noqa: FBT002 - a flag is a keyword to the person who types it
     stream: Annotated[bool, typer.Option("--stream", help="Print the answer as it comes.")] = False,  # noqa: FBT002 - a flag is a keyword to the person who types it
     url: Url = URL,
     output: Form = Output.TABLE,
@@ -29,15 +30,21 @@ def infer(
         body["input_type"] = input_type
     if task_settings:
         body["task_settings"] = read_json(task_settings, "--task-settings")
+    if partial:
+        body["partial"] = True
     if stream:
         _stream(url, inference_id, body, output)
         return
     answer = ask_object(url, "POST", path(inference_id), body)
+    results = next(iter(answer.values()))
     if output is Output.JSON:
         print(json.dumps(answer, ensure_ascii=False))
-        return
-    for result in next(iter(answer.values())):
-        print(result["result"] if "result" in result else json.dumps(result, ensure_ascii=False))
+    else:
+        for result in results:
+            print(result["result"] if "result" in result else json.dumps(result, ensure_ascii=False))
+    failed = [f"Input [{index}]: {each['error']['reason']}" for index, each in enumerate(results) if "error" in each]
+    if failed:
+        raise InferenceError(Kind.INVALID, *failed)
 
 
 def _stream(url: str, inference_id: str, body: Mapping[str, Any], output: Output) -> None:

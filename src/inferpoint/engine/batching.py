@@ -14,8 +14,7 @@ from functools import partial
 from typing import Any
 
 from inferpoint.engine.caches import Caches, decoded, encoded, item_key, key_prefix
-from inferpoint.engine.calls import Calls, Wish, lane, refuse_too_long
-from inferpoint.engine.deadlines import until
+from inferpoint.engine.calls import Calls, Wish, lane, too_long
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.pools import Asker, Given, Item, Pool, Trip, divided, loaded, rows
 from inferpoint.engine.sizing import Load, load_of
@@ -31,10 +30,11 @@ from inferpoint.model.inference import (
 from inferpoint.protocols.oversize import Oversize
 from inferpoint.runtime.clock import Clock
 
-# Refusals that may be the fault of one input among many, and how many calls may be refused in a row before it is
-# everyone's: one of 2,048 inputs is found in twelve.
+# Refusals that may be the fault of one input among many; and after how many inputs in a row, each refused on its own,
+# it is taken for everyone's.
 _INPUTS_FAULT = (400, 413, 422)
-_IN_VAIN = 16
+_IN_VAIN = 32
+_HALVINGS = 20  # of a call, until it is not its size that is wrong: the largest that services allow takes eighteen
 
 
 class _Call:
@@ -43,18 +43,17 @@ class _Call:
     def __init__(self, pool: Pool, items: Sequence[Item] | None = None) -> None:
         self.pool = pool
         self.items = items
+        self.of_another = items is not None
         self.journey = Journey()
-        self.closed: Callable[[], None] | None = None
+        self.take: Callable[[], Sequence[Item]] = tuple
         self.task: asyncio.Future[None] | None = None
 
     def request(self) -> InferenceRequest:
         """What to ask: from now on nothing joins."""
         if self.items is None:
-            self.items = self.pool.take()
+            self.items = self.take()
             for item in self.items:
                 item.trip = self
-            if self.closed is not None:
-                self.closed()
         if not self.items:
             raise asyncio.CancelledError  # whoever wanted this call has left
         return self.pool.request(self.items)
@@ -85,6 +84,7 @@ class _Call:
             tokens=self.tokens,
             deadline=lambda: self.pool.deadline,
             journey=self.journey,
+            first=self.of_another,
         )
 
 
@@ -103,13 +103,13 @@ class Batching:
         An input that the provider refuses ends the request, and the error says which; in a `partial` request each has
         its embedding or its error.
         """
-        asker = Asker(request)
+        asker = Asker(request, self._calls.begin_by(resolved, request))
         try:
-            async with until(resolved, request, self._clock):
+            async with self._calls.by_deadline(resolved, request, asker.begun):
                 await self._ask(resolved, asker)
                 await asker.done
         except InferenceError as error:
-            if not (request.partial and error.kind is Kind.TIMED_OUT):
+            if not request.partial or error.kind not in (Kind.TIMED_OUT, Kind.RATE_LIMITED):
                 raise
             asker.end(error)
         finally:
@@ -117,19 +117,24 @@ class Batching:
         return asker.result(sparse=resolved.endpoint.task_type is TaskType.SPARSE_EMBEDDING)
 
     async def _ask(self, resolved: Resolved, asker: Asker) -> None:
-        """Have what *asker* wants wait, but for what is on its way already; refused when it cannot be in time."""
+        """Have what *asker* wants wait, but for what is on its way already, and what is refused as it is."""
         wanted: dict[Given, list[int]] = {}
         for index, given in enumerate(asker.inputs):
             wanted.setdefault(given, []).append(index)
         await self._remember(resolved, asker, wanted)
-        if not wanted:
-            return
-        loads = {given: load_of(given) for given in wanted}
         sizing = self._calls.sizing(resolved)
-        for given, load in loads.items():
-            refuse_too_long(resolved, sizing.tokens(load), wanted[given][0])
+        loads: dict[Given, Load] = {}
+        for given in list(wanted):
+            load = load_of(given)
+            if error := too_long(resolved, sizing.tokens(load)):
+                asker.refuse(wanted.pop(given), error, alone=True)
+            else:
+                loads[given] = load
         key = _key(resolved, asker.request)
-        await self._refuse_if_hopeless(resolved, asker.request, self._pools.get(key), loads)
+        if not asker.done.done():
+            await self._refuse_too_late(resolved, asker, wanted, loads, self._pools.get(key))
+        if asker.done.done():
+            return
         pool = self._pools.get(key)
         if pool is None:
             pool = self._pools[key] = Pool(key, resolved, asker.request, sizing)
@@ -138,7 +143,7 @@ class Batching:
             if given not in pool.items:
                 pool.put(given, loads[given])
             asker.ask(pool.items[given], indexes)
-        pool.prolong(asker.request.deadline)
+        pool.prolong(asker.begin_by)
         self._dispatch(pool)
 
     async def _remember(self, resolved: Resolved, asker: Asker, wanted: dict[Given, list[int]]) -> None:
@@ -166,35 +171,53 @@ class Batching:
                 }
             )
 
-    async def _refuse_if_hopeless(
-        self, resolved: Resolved, request: InferenceRequest, pool: Pool | None, loads: Mapping[Given, Load]
+    async def _refuse_too_late(
+        self,
+        resolved: Resolved,
+        asker: Asker,
+        wanted: dict[Given, list[int]],
+        loads: Mapping[Given, Load],
+        pool: Pool | None,
     ) -> None:
-        total = Load()
+        """Refuse what could not be sent in time: the request, or in a partial one the inputs that come last."""
+        sizing, total = self._calls.sizing(resolved), Load()
         waiting = 0
         if pool is not None:
             total.add(pool.load)
             waiting = len(pool.trips)
-        for given, load in loads.items():
-            if pool is None or given not in pool.items:
-                total.add(load)
-        calls = max(0, self._calls.sizing(resolved).calls(total) - waiting)
-        await self._calls.refuse_if_hopeless(resolved, request, calls)
+        new = [given for given in loads if pool is None or given not in pool.items]
+        for given in new:
+            total.add(loads[given])
+        calls = max(0, sizing.calls(total) - waiting)
+        possible, error = await self._calls.in_time(resolved, asker.request, calls)
+        if error is None:
+            return
+        if not asker.request.partial:
+            raise error
+        while new and max(0, sizing.calls(total) - waiting) > possible:
+            total.add(loads[new[-1]], -1)
+            asker.refuse(wanted.pop(new.pop()), error, alone=False)
 
     def _dispatch(self, pool: Pool) -> None:
         """Have as many calls in the queue as what waits in *pool* needs."""
         needed = pool.sizing.calls(pool.load)
         while len(pool.trips) < needed:
             call = _Call(pool)
-            call.closed = partial(self._closed, pool, call)
+            call.take = partial(self._taken, pool, call, self._clock.monotonic())
             call.task = asyncio.ensure_future(self._go(pool, call))
             pool.trips.append(call)
         while len(pool.trips) > needed:
             pool.trips.pop().cancel()
 
-    def _closed(self, pool: Pool, call: _Call) -> None:
-        """The turn of *call* has come: others go for what it left."""
+    def _taken(self, pool: Pool, call: _Call, since: float) -> Sequence[Item]:
+        """The turn of *call*, which waited *since*, has come: what it takes along. Others go for what it leaves."""
+        now = self._clock.monotonic()
+        if late := pool.late(now):
+            _refuse(pool, late, self._calls.too_late(pool.resolved, pool.request(()), now - since))
+        taken = pool.take()
         pool.trips.remove(call)
         self._dispatch(pool)
+        return taken
 
     async def _go(self, pool: Pool, call: _Call) -> None:
         """One call, from its place in the queue to what became of each of its inputs."""
@@ -221,7 +244,7 @@ class Batching:
                 asker.request.journey.add(call.journey)
         items = call.items or ()
         found = rows(result, len(items))
-        pool.in_vain = 0
+        pool.in_vain = pool.too_large = 0
         used = None if result.usage is None else result.usage.input
         pool.sizing.count(loaded(items), used or 0)
         weights = [pool.sizing.tokens(item.load) for item in items]
@@ -237,12 +260,12 @@ class Batching:
             if pool.trips == [call]:
                 _refuse(pool, list(pool.waiting), error)
             return
-        items = [item for item in call.items if item.askers]
+        items = call.items  # with those that nobody asks for any more: one of them may be at fault
         said = error.upstream
         of = None if said is None else pool.resolved.service.oversize(said)
         if said is None or of is None:
             await self._search(pool, items, error)
-        elif len(items) > 1 and pool.in_vain < _IN_VAIN:
+        elif len(items) > 1 and pool.too_large < _HALVINGS:
             _shrink(pool, items, of, said.message)
             self._dispatch(pool)
         else:
@@ -257,10 +280,11 @@ class Batching:
     async def _search(self, pool: Pool, items: Sequence[Item], error: InferenceError) -> None:
         """Find the inputs that the provider refuses: by halves, and by halves of those that it refuses again.
 
-        When so many calls in a row were refused, it is not the inputs that are wrong.
+        They go before what waits, as what is found may end a request. When too many inputs in a row were refused on
+        their own, it is not the inputs that are wrong.
         """
-        pool.in_vain += 1
-        if len(items) < 2 or not _is_inputs_fault(error) or pool.in_vain > _IN_VAIN:
+        if len(items) < 2 or not _is_inputs_fault(error) or pool.in_vain >= _IN_VAIN:
+            pool.in_vain += _is_inputs_fault(error)
             _refuse(pool, items, error)
             return
         middle = len(items) // 2
@@ -313,7 +337,7 @@ def _shrink(pool: Pool, items: Sequence[Item], of: Oversize, words: str) -> None
     """What was too much for one call waits again, for smaller ones."""
     load = loaded(items)
     if pool.sizing.fits(load):  # else another call, sent at the same time, has taught as much
-        pool.in_vain += 1
+        pool.too_large += 1
         before = pool.sizing.refuse(load, of, words)
         for item in items:
             item.before = item.before or before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,12 +10,13 @@ from typing import TypeVar
 
 import msgspec
 
+from inferpoint.engine.deadlines import until
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.grants import Grants
 from inferpoint.engine.reading import Reading
 from inferpoint.engine.refusals import complaint, failure, refusal
 from inferpoint.engine.sizing import Load, Sizing
-from inferpoint.errors import InferenceError, invalid
+from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import (
     Caller,
@@ -30,7 +32,7 @@ from inferpoint.model.inference import (
 from inferpoint.model.quota import Lane
 from inferpoint.protocols.service import Moment
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.limiter import Leave, Place
+from inferpoint.runtime.limiter import Leave, Place, too_late
 from inferpoint.runtime.outbound import Outbound, Outgoing
 from inferpoint.runtime.transport import Arriving
 
@@ -44,8 +46,9 @@ _REMEMBERED = 1000  # endpoints whose sizing is kept
 class Wish:
     """What is wanted of one call. All but `caller`, `lane` and `journey` may change until its turn has come.
 
-    `request` is what to ask, and settled once it was asked for; `tokens` an estimate of what it costs, `deadline` by
-    when whoever waits wants the answer. In `journey` is counted what happens.
+    `request` is what to ask, and settled once it was asked for; `tokens` an estimate of what it costs; `deadline` is by
+    when it must begin, so that the answer still comes in time. In `journey` is counted what happens. A call that goes
+    `first` goes ahead of its caller's others.
     """
 
     caller: Caller
@@ -54,6 +57,7 @@ class Wish:
     tokens: Callable[[], int]
     deadline: Callable[[], float | None]
     journey: Journey
+    first: bool = False
 
 
 class Calls:
@@ -81,16 +85,36 @@ class Calls:
         """The wish for a call of *request* alone; `INVALID` when its tokens are more than those of a minute."""
         sizing = self.sizing(resolved)
         load = Load(1, len(msgspec.json.encode(request.input)))
-        refuse_too_long(resolved, sizing.tokens(load))
+        if error := too_long(resolved, sizing.tokens(load)):
+            raise error
         written = int(sizing.output) if resolved.endpoint.task_type.generates else 0
         return Wish(
             caller=request.caller,
             lane=lane(request),
             request=lambda: request,
             tokens=lambda: sizing.tokens(load) + written,
-            deadline=lambda: request.deadline,
+            deadline=lambda: self.begin_by(resolved, request),
             journey=request.journey,
         )
+
+    def begin_by(self, resolved: Resolved, request: InferenceRequest) -> float | None:
+        """By when a call for *request* must begin: one that is begun later is paid, and answered too late."""
+        if request.deadline is None or request.timeout is None:
+            return request.deadline
+        return request.deadline - self.sizing(resolved).reserve(request.timeout)
+
+    @contextlib.asynccontextmanager
+    async def by_deadline(
+        self, resolved: Resolved, request: InferenceRequest, begun: Callable[[], bool]
+    ) -> AsyncGenerator[None]:
+        """`TIMED_OUT` when *request* is not answered in time; what is told of a queue where it has not *begun*."""
+        try:
+            async with until(resolved, request, self._clock):
+                yield
+        except InferenceError as error:
+            if error.kind is not Kind.TIMED_OUT or begun():
+                raise
+            raise self.too_late(resolved, request, request.timeout or 0.0) from None
 
     async def whole(self, resolved: Resolved, wish: Wish) -> InferenceResult:
         """The result of one call."""
@@ -101,6 +125,7 @@ class Calls:
         except InferenceError as error:
             raise failure(resolved, error) from error.__cause__
         self._settle(resolved, turn, result.usage)
+        self.sizing(resolved).took(wish.journey.upstream)
         return result
 
     async def pieces(self, resolved: Resolved, wish: Wish) -> AsyncGenerator[Sequence[Delta], None]:
@@ -149,10 +174,28 @@ class Calls:
         if resolved.endpoint.task_type.generates:
             self.sizing(resolved).wrote(usage.output)
 
-    async def refuse_if_hopeless(self, resolved: Resolved, request: InferenceRequest, calls: int) -> None:
-        """Raise at once when the last of so many calls could not be made before the deadline of *request*."""
-        place = _place(resolved, request.caller, lane(request), request.deadline)
-        await self._outbound.refuse_if_hopeless(place, calls)
+    async def in_time(
+        self, resolved: Resolved, request: InferenceRequest, calls: int
+    ) -> tuple[int, InferenceError | None]:
+        """How many of so many calls could be made before the deadline of *request*, and why the others could not.
+
+        Fewer than all are looked for where the request is `partial`; -1 is not even to join one that waits.
+        """
+        place = _place(resolved, request.caller, lane(request), self.begin_by(resolved, request))
+        possible, most, tried, refusal = -1, calls, calls, None
+        while True:
+            try:
+                await self._outbound.refuse_if_hopeless(place, tried)
+                possible = tried
+            except InferenceError as error:
+                most, refusal = tried - 1, error
+            if possible >= most or not request.partial:
+                return possible, refusal
+            tried = (possible + most + 1) // 2
+
+    def too_late(self, resolved: Resolved, request: InferenceRequest, waited: float) -> InferenceError:
+        """What is told to whoever has waited too long for the answer to come in time."""
+        return too_late(_place(resolved, request.caller, lane(request), None), waited, retry_after=waited)
 
     def _outgoing(self, resolved: Resolved, wish: Wish) -> Outgoing:
         service, task, endpoint = resolved.service, resolved.task, resolved.endpoint
@@ -179,6 +222,7 @@ class Calls:
             deadline=wish.deadline,
             retried=task.retried,
             journey=wish.journey,
+            first=wish.first,
             final=lambda reply: service.exhausted(complaint(resolved, reply)),
             quota=service.quota,
         )
@@ -189,13 +233,14 @@ def lane(request: InferenceRequest) -> Lane:
     return Lane.OTHER if request.input_type is None else _LANES.get(request.input_type, Lane.OTHER)
 
 
-def refuse_too_long(resolved: Resolved, tokens: int, index: int | None = None) -> None:
-    """`INVALID` when one input has more tokens than a minute allows: its turn would never come."""
+def too_long(resolved: Resolved, tokens: int) -> InferenceError | None:
+    """The error of one input that has more tokens than a minute allows: its turn would never come."""
     most = resolved.rate.tokens
-    if most is not None and tokens > most:
-        problem = f"An input of about [{tokens}] tokens is longer than the [{most}] tokens_per_minute of its rate limit"
-        error = invalid(problem)
-        raise error if index is None else error.of_input(index)
+    if most is None or tokens <= most:
+        return None
+    return invalid(
+        f"An input of about [{tokens}] tokens is longer than the [{most}] tokens_per_minute of its rate limit"
+    )
 
 
 def _place(resolved: Resolved, caller: Caller, lane: Lane, deadline: float | None) -> Place:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate
 from typing import Any, TypeVar
 
 import msgspec
@@ -83,7 +81,7 @@ def regrouped(
     dense = isinstance(embedded, Embeddings)
     row = iter(embedded.vectors if dense else [weights for weights, _ in embedded.weights])
     inputs = [[(span, next(row)) for span in own] for own in spans]
-    errors = {owner(spans, place): error for place, error in sorted(embedded.errors.items(), reverse=True)}
+    errors = _of_inputs(embedded.errors, owners(spans), len(texts))
     inputs = [[] if index in errors else chunks for index, chunks in enumerate(inputs)]
     if cutting.fold:
         inputs = [_folded(chunks) for chunks in inputs]
@@ -92,10 +90,19 @@ def regrouped(
     return ChunkedEmbeddings(found, embedded.usage, cut, errors)
 
 
-def owner(spans: Sequence[Sequence[Span]], place: int) -> int:
-    """The input that a chunk is of, by the chunk's *place* among all of them."""
-    ends = list(accumulate(len(own) for own in spans))
-    return bisect_right(ends, place)
+def owners(spans: Sequence[Sequence[Span]]) -> Sequence[int]:
+    """The input that each chunk is of."""
+    return [index for index, own in enumerate(spans) for _ in own]
+
+
+def _of_inputs(errors: Mapping[int, InferenceError], owned: Sequence[int], count: int) -> Mapping[int, InferenceError]:
+    """The first error of each input's chunks, about that input where it was about the chunk."""
+    found: dict[int, InferenceError] = {}
+    for place, error in sorted(errors.items()):
+        index = owned[place]
+        about = index if error.index is not None and count > 1 else None
+        found.setdefault(index, error.of_input(about))
+    return found
 
 
 def _chunks(text: str, chunks: Sequence[tuple[Span, Any]], cutting: Cutting) -> Iterator[Chunk]:

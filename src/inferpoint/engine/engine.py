@@ -13,7 +13,7 @@ from inferpoint.engine.access import MONITOR, allow
 from inferpoint.engine.batching import Batching
 from inferpoint.engine.caches import Caches
 from inferpoint.engine.calls import Calls
-from inferpoint.engine.deadlines import timed, until
+from inferpoint.engine.deadlines import timed
 from inferpoint.engine.endpoints import Endpoints, Resolved
 from inferpoint.engine.fitting import cannot_stream, fitted
 from inferpoint.engine.lifecycle import Lifecycle
@@ -73,7 +73,7 @@ class Engine:
         request = timed(resolved, replace(request, stream=True), self._clock)
         wish = self._calls.alone(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(resolved, wish)) as pieces:
-            async with until(resolved, request, self._clock):
+            async with self._calls.by_deadline(resolved, request, request.journey.begun):
                 first = await anext(pieces)
             yield first
             async for deltas in pieces:
@@ -108,14 +108,14 @@ class Engine:
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         request = timed(resolved, request, self._clock)
         if not resolved.endpoint.task_type.embeds:
-            async with until(resolved, request, self._clock):
+            async with self._calls.by_deadline(resolved, request, request.journey.begun):
                 return await self._calls.whole(resolved, self._calls.alone(resolved, request))
         try:
             if request.cutting is None:
                 return await self._batching.embedded(resolved, await _readable(resolved, request))
             return await self._chunked(resolved, request, request.cutting)
         except InferenceError as error:
-            raise _naming_input(error) from error.__cause__
+            raise _naming_input(error, request) from error.__cause__
 
     async def _chunked(self, resolved: Resolved, request: InferenceRequest, cutting: Cutting) -> InferenceResult:
         """The chunks of all inputs share the provider's calls."""
@@ -126,17 +126,19 @@ class Engine:
                 resolved, replace(request, input=chunked.pieces(request.texts, spans))
             )
         except InferenceError as error:
-            owner = None if error.index is None else chunked.owner(spans, error.index)
+            owner = None if error.index is None else chunked.owners(spans)[error.index]
             raise error.of_input(owner) from error.__cause__
         return await chunked.off_the_loop(
             request.texts, partial(chunked.regrouped, result, request.texts, spans, cutting)
         )
 
 
-def _naming_input(error: InferenceError) -> InferenceError:
+def _naming_input(error: InferenceError, request: InferenceRequest) -> InferenceError:
     """*error*, saying which input it is about, where it is about one of several."""
     if error.index is None:
         return error
+    if request.count < 2:  # of several chunks of one input
+        return error.of_input(None)
     return error.said(f"Input [{error.index}]: {error.problems[0]}", *error.problems[1:])
 
 

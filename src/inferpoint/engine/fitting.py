@@ -36,6 +36,8 @@ def fitted(resolved: Resolved, request: InferenceRequest, kind: TaskType | None)
     _refuse_other_input(resolved, request)
     if request.cutting is not None and not (stored.embeds and isinstance(request.input, tuple)):
         raise invalid(f"Inputs cannot be chunked for task type [{stored}]")
+    if request.partial and not stored.embeds:
+        raise invalid(f"Results cannot be partial for task type [{stored}]")
     _refuse_input_type(resolved, request.input_type)
     if isinstance(request.input, Documents):
         _refuse_too_many(resolved, request.input)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -50,6 +51,10 @@ class Item:
         self.trip: Trip | None = None
         self.before: Bounds | None = None
 
+    def is_late(self, now: float) -> bool:
+        """Whether a call that begins now is too late for all who ask."""
+        return all(asker.begin_by is not None and asker.begin_by < now for asker in self.askers)
+
     def give(self, value: Any, *, cut: bool, tokens: int | None) -> None:
         """Its embedding has come; the tokens it cost are told to the first who asked, as they were paid once."""
         for asker, indexes in self.askers.items():
@@ -70,8 +75,9 @@ class Item:
 class Asker:
     """One request, and what has come for it so far. `done` is when nothing is missing, or why nothing will come."""
 
-    def __init__(self, request: InferenceRequest) -> None:
+    def __init__(self, request: InferenceRequest, begin_by: float | None) -> None:
         self.request = request
+        self.begin_by = begin_by
         self.inputs: Sequence[Given] = request.input.inputs if isinstance(request.input, Tokens) else request.texts
         self.pool: Pool | None = None
         self.items: list[Item] = []
@@ -87,6 +93,10 @@ class Asker:
         item.askers[self] = indexes
         self.items.append(item)
 
+    def begun(self) -> bool:
+        """Whether anything of it is on its way, or was."""
+        return self.request.journey.begun() or any(item.trip is not None for item in self.items)
+
     def give(self, indexes: Sequence[int], value: Any, *, cut: bool, tokens: int | None) -> None:
         """An input's embedding has come."""
         for index in indexes:
@@ -98,13 +108,14 @@ class Asker:
 
     def refuse(self, indexes: Sequence[int], error: Exception, *, alone: bool) -> None:
         """An input will not come: the end, or in a partial request this input's own."""
-        if alone and len(self.inputs) > 1 and isinstance(error, InferenceError):
-            error = error.of_input(indexes[0])
-        if self.request.partial and isinstance(error, InferenceError):
-            self._errors.update(dict.fromkeys(indexes, error))
-            self._came(indexes)
-        elif not self.done.done():
-            self.done.set_exception(error)
+        for index in indexes:
+            if alone and len(self.inputs) > 1 and isinstance(error, InferenceError):
+                error = error.of_input(index)
+            if self.request.partial and isinstance(error, InferenceError):
+                self._errors[index] = error
+            elif not self.done.done():
+                self.done.set_exception(error)
+        self._came(indexes)
 
     def end(self, error: InferenceError) -> None:
         """Whatever is missing will not come."""
@@ -144,7 +155,8 @@ class Pool:
         self.load = Load()
         self.trips: list[Trip] = []  # those whose turn has not come
         self.deadline: float | None = 0.0
-        self.in_vain = 0  # calls in a row that were refused
+        self.in_vain = 0  # inputs in a row that were refused on their own
+        self.too_large = 0  # calls in a row
         self._request = replace(request, journey=Journey())
         self._tokens = isinstance(request.input, Tokens)
 
@@ -153,6 +165,10 @@ class Pool:
         item = self.items[given] = Item(given, load)
         self.waiting[item] = None
         self.load.add(load)
+
+    def late(self, now: float) -> list[Item]:
+        """Those of which nobody would have the answer in time any more, up to the first that is not so."""
+        return list(itertools.takewhile(lambda item: item.is_late(now), self.waiting))
 
     def take(self) -> list[Item]:
         """As many of those that wait longest as one call may hold."""

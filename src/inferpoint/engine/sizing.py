@@ -21,6 +21,7 @@ _MEMORY = 4096  # bytes of text that weigh as much as all that was seen before: 
 _OUTPUT_GUESS = 256.0  # tokens that a model writes
 _SLOWLY, _FASTER = 1 / 8, 1 / 4
 _ONE_OF_MANY = 1 / 4  # of what a call was estimated to hold: a provider that counted less speaks of one input of it
+_RESERVED = 0.1
 _CLOSE = 1.1  # a bound known this well is not looked for any further
 _NUMBER = re.compile(r"(?<![\w.])[0-9]{1,9}(?![\w.]*[0-9])")
 
@@ -84,6 +85,8 @@ class Sizing:
         self._bytes = Bound(None if declared.bytes is None else declared.bytes * FILLED)
         self._a_turn = _tokens_a_turn(rate)
         self._mean, self._deviation = _MEAN, _DEVIATION
+        self._seconds = 0.0
+        self._seconds_deviation = 0.0
         self.output = _OUTPUT_GUESS
 
     def tokens(self, load: Load) -> int:
@@ -150,9 +153,9 @@ class Sizing:
         """Forget what refusals taught since *before*: they were about one input that no call can hold."""
         inputs, tokens = before
         if inputs.most > self._inputs.most:
-            self._inputs = inputs
+            self._inputs = copy(inputs)
         if tokens.most > self._tokens.most:
-            self._tokens = tokens
+            self._tokens = copy(tokens)
 
     def _is_about(self, load: Load, tokens: int) -> bool:
         """Whether a provider that counted so many *tokens* may have counted all of *load*."""
@@ -161,6 +164,18 @@ class Sizing:
     @property
     def _most_tokens(self) -> float:
         return min(self._tokens.most, self._a_turn)
+
+    def took(self, seconds: float) -> None:
+        """Learn from how long a call was at the provider."""
+        self._seconds_deviation += (abs(seconds - self._seconds) - self._seconds_deviation) * _FASTER
+        self._seconds += (seconds - self._seconds) * _SLOWLY
+
+    def reserve(self, timeout: float) -> float:
+        """The seconds before a deadline in which a call is not begun any more: it would be paid and come too late.
+
+        As long as nearly all calls take, but no more than a tenth of the *timeout*: how long a model writes varies.
+        """
+        return min(self._seconds + 4 * self._seconds_deviation, timeout * _RESERVED)
 
     def wrote(self, tokens: int) -> None:
         """Learn from how much a model wrote."""

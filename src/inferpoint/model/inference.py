@@ -90,6 +90,10 @@ class Journey:
     upstream: float = 0.0
     known: int | None = None
 
+    def begun(self) -> bool:
+        """Whether a provider was asked."""
+        return self.attempts > 0
+
     def add(self, other: Journey) -> None:
         """Take in what happened to a part of the request."""
         self.calls += other.calls
@@ -186,7 +190,12 @@ class Embeddings:
     errors: Mapping[int, InferenceError] = field(default_factory=dict[int, InferenceError])
 
     def numbers(self) -> list[list[float]]:
-        """The vectors as numbers, for callers that compute with them; `UNREADABLE` when one has no place in a float."""
+        """The vectors as numbers, for callers that compute with them; `UNREADABLE` when one has no place in a float.
+
+        Where `errors` has some, the first of them is raised: numbers have no place for it.
+        """
+        for _, error in sorted(self.errors.items()):
+            raise error
         return [parse(vector, list[float], of="embeddings") for vector in self.vectors]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -17,6 +18,7 @@ IN_A_ROW = 5  # failures, which open without more
 FIRST_OPEN = 1.0
 LONGEST_OPEN = 30.0
 CAPACITY = 2000
+RECOVERED = 3  # probes in a row that are answered: of a provider that fails half its calls one is soon
 QUIET = 300.0  # seconds after which what was seen of an address no longer says anything of it
 
 Deadline = Callable[[], float | None]
@@ -66,7 +68,8 @@ class Breaker:
         self._open_for = 0.0  # none while it is closed
         self._until = 0.0
         self._probe: Passage | None = None
-        self._waiting: dict[asyncio.Future[Passage | None], None] = {}
+        self._answered = 0  # probes since it opened
+        self._waiting: dict[asyncio.Future[Passage | None], Deadline] = {}
         self._timer: Timer | None = None
         self._heard = clock.monotonic()
 
@@ -100,7 +103,7 @@ class Breaker:
             passage = self.at_once()
             if passage is None:
                 self._refuse_if_hopeless(deadline())
-                passage = await self._wait()
+                passage = await self._wait(deadline)
             if passage is not None:
                 return passage
 
@@ -113,7 +116,7 @@ class Breaker:
         self._heard = self._clock.monotonic()
         if passage is self._probe:
             self._probe = None
-            self._turn_to(min(LONGEST_OPEN, self._open_for * 2) if failed else 0.0)
+            self._tried(failed=failed)
         elif not self._open_for and period == self._period:
             self._failed.append(failed)
             if failed and self._too_many():
@@ -125,6 +128,16 @@ class Breaker:
             self._probe = None
             self._try()
 
+    def _tried(self, *, failed: bool) -> None:
+        """The probe has come back. One that failed after others were answered is no sign that it all goes on."""
+        if failed:
+            self._turn_to(FIRST_OPEN if self._answered else min(LONGEST_OPEN, self._open_for * 2))
+        elif self._answered + 1 < RECOVERED:
+            self._answered += 1
+            self._try()
+        else:
+            self._turn_to(0.0)
+
     def _too_many(self) -> bool:
         failed = list(self._failed)
         in_a_row = len(failed) >= IN_A_ROW and all(failed[-IN_A_ROW:])
@@ -133,6 +146,7 @@ class Breaker:
     def _turn_to(self, open_for: float) -> None:
         """Open for so many seconds, or close; all who wait look again what that means to them."""
         self._period += 1
+        self._answered = 0
         self._failed.clear()
         self._open_for, self._until = open_for, self._clock.monotonic() + open_for
         waiting, self._waiting = self._waiting, {}
@@ -142,20 +156,24 @@ class Breaker:
         self._arm()
 
     def _try(self) -> None:
-        """When it is time, let the first who waits be the probe."""
+        """When it is time, let who has the least time left be the probe."""
         if self._probe is None and self._clock.monotonic() >= self._until:
             while self._waiting and self._probe is None:
-                first = next(iter(self._waiting))
+                first = min(self._waiting, key=self._hurry)
                 del self._waiting[first]
                 if not first.done():  # else its caller has left but does not know it yet
                     self._probe = Passage(self, self._period)
                     first.set_result(self._probe)
         self._arm()
 
-    async def _wait(self) -> Passage | None:
+    def _hurry(self, waiting: asyncio.Future[Passage | None]) -> float:
+        deadline = self._waiting[waiting]()
+        return math.inf if deadline is None else deadline
+
+    async def _wait(self, deadline: Deadline) -> Passage | None:
         """The probe, or None when it is time to look again."""
         woken: asyncio.Future[Passage | None] = asyncio.get_running_loop().create_future()
-        self._waiting[woken] = None
+        self._waiting[woken] = deadline
         self._arm()
         try:
             return await woken

@@ -267,14 +267,17 @@ class Limiter:
             )
         if place.deadline is None:
             return
+        if group.pace.paused_until > place.deadline:
+            raise _paused(place, group.pace.paused_until - now)
         ahead = group.line.ahead(place.lane, place.caller.name, place.caller.share) + calls - 1
         each = max(group.pace.seconds(place.rate, 0, now), group.pace.typical)
         wait = max(0.0, group.free_at() - now) + ahead * each
         if now + wait > place.deadline:
-            raise _hopeless(place, wait, retry_after=now + wait - place.deadline)
+            raise too_late(place, wait, retry_after=now + wait - place.deadline)
 
 
-def _hopeless(place: Place, wait: float, retry_after: float) -> InferenceError:
+def too_late(place: Place, wait: float, retry_after: float) -> InferenceError:
+    """What is told to whoever would have to wait, or has waited, for so many seconds, which is too long."""
     limits = {"requests": place.rate.requests, "tokens": place.rate.tokens}
     shown = " and ".join(f"[{limit}] {what}" for what, limit in limits.items() if limit is not None)
     at = f" at {shown} a minute" if shown else ""
@@ -284,6 +287,16 @@ def _hopeless(place: Place, wait: float, retry_after: float) -> InferenceError:
         f" [{place.group}] has a queue of [{wait:.1f}s]{at}, which is longer than the timeout of the request",
         retry_after=retry_after,
         whose_limit="ours",
+    )
+
+
+def _paused(place: Place, seconds: float) -> InferenceError:
+    return InferenceError(
+        Kind.RATE_LIMITED,
+        f"Failed to execute task for inference id [{place.inference_id}] because the request service"
+        f" [{place.group}] is paused for [{seconds:.1f}s], as its provider asked",
+        retry_after=seconds,
+        whose_limit="provider",
     )
 
 

@@ -11,10 +11,10 @@ from datetime import datetime
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import Journey
-from inferpoint.model.quota import Allowance
+from inferpoint.model.quota import Allowance, Lane
 from inferpoint.runtime.breaker import FAILURES, Breakers, Passage, address
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.limiter import Leave, Place, Queues
+from inferpoint.runtime.limiter import Leave, Place, Queues, too_late
 from inferpoint.runtime.retries import ATTEMPTS, Budget, Throttles, asked_to_wait, pause
 from inferpoint.runtime.telemetry import Called, Retry, Telemetry
 from inferpoint.runtime.transport import Arriving, Transport, Whole
@@ -42,9 +42,10 @@ class Outgoing:
 
     `prepare` makes the call; it is asked once, right after the first turn came, and may raise an `InferenceError`.
     `sign` is asked for every attempt. `tokens` is what it will cost, asked when a slot is taken. `deadline` is by when
-    whoever waits wants the answer, and may move. `retried` are the statuses that are worth another try, beside 429.
+    an attempt must begin, and may move. `retried` are the statuses that are worth another try, beside 429.
     `final` knows a refusal that no retry will change. `quota` reads what a reply's headers tell of the provider's
-    limits. In `journey` is counted what happened.
+    limits. In `journey` is counted what happened. A call that goes `first` goes ahead of its caller's others, as every
+    call does once it had a turn.
     """
 
     service: str
@@ -55,6 +56,7 @@ class Outgoing:
     deadline: Callable[[], float | None]
     retried: frozenset[int]
     journey: Journey
+    first: bool = False
     final: Callable[[Reply], bool] = hopeful
     quota: Callable[[Mapping[str, str], datetime], Allowance] = silent
 
@@ -112,7 +114,7 @@ class Outbound:
         return Whole(reply) if isinstance(reply, Reply) else reply, turn
 
     async def _sent(self, outgoing: Outgoing, *, whole: bool) -> tuple[Reply | Arriving, Leave]:
-        way, began = _Way(outgoing), self._clock.monotonic()
+        way, began = _Way(outgoing, first=outgoing.first), self._clock.monotonic()
         try:
             return await self._tried(way, whole=whole)
         finally:
@@ -155,6 +157,7 @@ class Outbound:
                 way.passage = await self._breakers.of(address(way.call.url)).enter(deadline)
             turn = await self._limiter.turn(place, way.outgoing.tokens, first=way.first)
             try:
+                self._refuse_if_late(way, turn)
                 if way.call is None:
                     way.call = way.outgoing.prepare()
                     turn.settle(way.outgoing.tokens())  # others may have joined the call while its turn came
@@ -166,6 +169,12 @@ class Outbound:
                 return turn, way.call
             turn.give_back()
             way.first = True
+
+    def _refuse_if_late(self, way: _Way, turn: Leave) -> None:
+        """Others were more urgent, or a provider made all wait: the answer would be paid, and come too late."""
+        deadline, place = way.outgoing.deadline(), way.outgoing.place
+        if deadline is not None and turn.waited > 0 and self._clock.monotonic() > deadline:
+            raise too_late(place, turn.waited, retry_after=turn.waited)
 
     async def _attempt(self, way: _Way, call: Call, *, whole: bool) -> Reply | Arriving:
         outgoing, passage = way.outgoing, way.passage
@@ -231,18 +240,20 @@ class Outbound:
     async def _after_failure(self, way: _Way, reason: Retry, reply: Reply | None) -> bool:
         """Whether to try again, after the pause; False at once when there is no other try, or none in time."""
         way.failures += 1
-        if way.failures >= ATTEMPTS or (reply is not None and self._is_final(way, reply)):
+        patient = way.outgoing.place.lane is Lane.INGEST
+        if (way.failures >= ATTEMPTS and not patient) or (reply is not None and self._is_final(way, reply)):
             return False
         asked = 0.0 if reply is None else asked_to_wait(reply.headers, self._clock.now())
-        seconds = pause(way.failures, asked, random.uniform)
-        if not self._in_time(way, seconds):
-            return False
-        if not self._budget.spend():
+        while self._in_time(way, seconds := pause(way.failures, asked, random.uniform)):
+            if self._budget.spend():
+                self._telemetry.retried(way.outgoing.service, reason)
+                await self._clock.sleep(seconds)
+                return True
             self._telemetry.retried(way.outgoing.service, Retry.BUDGET)
-            return False
-        self._telemetry.retried(way.outgoing.service, reason)
-        await self._clock.sleep(seconds)
-        return True
+            if not patient:
+                return False
+            await self._clock.sleep(seconds)
+        return False
 
     def _is_final(self, way: _Way, reply: Reply) -> bool:
         return reply.headers.get("x-should-retry", "").lower() == "false" or way.outgoing.final(reply)

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from inferpoint.model.quota import Allowance, Bucket, Rate
 
 MINUTE = 60.0
-LATE = 0.02  # seconds by which a timer may be late before the time is lost
+LATE = 0.05  # seconds by which a timer may be late before the time is lost
 SCARCE = 0.1  # the part of a provider's limit below which its own pace is followed
 LONGEST_TOLD = 120.0  # seconds; limits that take longer to fill are not a minute's, and their pace is none to follow
 LONGEST_PAUSE = 86_400.0
+_SLOWLY = 1 / 50
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Pace:
         since = max(due, now - LATE)
         self.requests.take(requests, since)
         self.tokens.take(spent, since)
-        self.typical += (max(requests, spent) - self.typical) / 4
+        self.typical += (max(requests, spent) - self.typical) * _SLOWLY
         self._number += 1
         return Taken(self._number, tokens, self.tokens.period)
 

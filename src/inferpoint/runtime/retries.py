@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 
 from inferpoint.runtime.clock import Clock
 
-ATTEMPTS = 3  # that may fail, as Elasticsearch
+ATTEMPTS = 3  # that may fail, as in Elasticsearch; but what is ingested has time, and is tried until its deadline
 FIRST_BOUND = 1.0
 LARGEST_BOUND = 5.0
 LONGEST_ASKED = 86_400.0  # a header may say anything, infinity too; callers are told no more than a day
@@ -51,7 +51,7 @@ class Budget:
     It holds ten at most, and begins with them. Throttled calls (429) spend from it like those that failed, for they
     are extra calls too; but an empty budget refuses only the failed. A throttled call goes back to its group's queue,
     after the pause of the whole group and at the pace of its limit: it takes the place of another call and adds none,
-    and to give it up would lose what the provider only asked to have later.
+    and to give it up would lose what the provider only asked to have later. What is ingested waits for the budget.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -73,6 +73,15 @@ const parts = {
     assert.deepEqual(answered.text_embedding, many.map(() => ({ embedding: [0.6, 0.0, 0.8] })));
   },
 
+  async has_each_inputs_own_error() {
+    const settings = { api_key: "hf", url: embedder };
+    const inference_id = await made("partial", "text_embedding", { service: "hugging_face", service_settings: settings });
+    const input = ["a", "refused", "c"];
+    const { text_embedding: found } = await inference.textEmbedding({ inference_id, input, partial: true });
+    assert.deepEqual([found[0], found[2]], Array(2).fill({ embedding: [0.6, 0, 0.8] }));
+    assert.deepEqual([found[1].status, found[1].error.type], [422, "status_exception"]);
+  },
+
   async is_updated() {
     const inference_id = await made("updated");
     const inference_config = { service_settings: { api_key: "sk-new" }, task_settings: { user: "somebody" } };

@@ -82,6 +82,24 @@ def embeds_with_typed_methods():
     assert [each["embedding"] for each in answered["text_embedding"]] == [[0.6, 0.0, 0.8]] * 40
 
 
+def has_each_inputs_own_error():
+    settings = {"api_key": "hf", "url": EMBEDDER}
+    name = made("partial", "text_embedding", {"service": "hugging_face", "service_settings": settings})
+    body = {"input": ["a", "refused", "c"], "partial": True}
+    answered = inference.text_embedding(inference_id=name, body=body)
+    first, second, third = answered["text_embedding"]
+    assert first == third == {"embedding": [0.6, 0.0, 0.8]}
+    assert (second["status"], second["error"]["type"]) == (422, "status_exception")
+    assert answered.meta.headers["x-inferpoint-failed"] == "1"
+    headers = {"accept": "application/json", "content-type": "application/json"}
+    again = client.perform_request(
+        "POST", f"/_inference/{name}?partial", headers=headers, body={"input": body["input"]}
+    )
+    assert again.body == answered.body
+    error = raised(ApiError, lambda: inference.text_embedding(inference_id=name, input=body["input"]))
+    assert (error.meta.status, error.body["error"]["reason"][:11]) == (422, "Input [1]: ")
+
+
 def is_updated():
     name = made("updated")
     new = {"service_settings": {"api_key": "sk-new"}, "task_settings": {"user": "somebody"}}

@@ -28,7 +28,8 @@ def test_messages_come_whole_and_in_order() -> None:
                 channel.send(message)
         channels[0].close()
         await asyncio.wait_for(asyncio.gather(*(each.wait() for each in gone)), 60)
-        channels[0].send(Ready())
+        for channel in channels:
+            channel.send(Ready())
         assert came[1] == SAID
 
     asyncio.run(main())

@@ -110,6 +110,7 @@ def request(engine: Engine, incoming: Incoming, kind: TaskType | None) -> Infere
         raise invalid(f"Field [messages] {problem}", subject=Subject.REQUEST)
     return InferenceRequest(
         _conversation(incoming, body),
+        partial=read.partial(incoming, {}),
         timeout=read.timeout(incoming.query),
         caller=incoming.caller,
         request_id=incoming.request_id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from inferpoint.api.elastic.form import flag
+from inferpoint.api.elastic.form import boolean, flag
 from inferpoint.errors import Subject, invalid
 from inferpoint.model.inference import Cutting
 
@@ -15,7 +15,7 @@ CHUNKED = "chunked"
 
 def cutting(body: Mapping[str, Any], query: Mapping[str, str]) -> Cutting | None:
     """How a request asks its inputs to be cut; None when it does not ask."""
-    asked = _boolean(body, CHUNKED, default=flag(query, CHUNKED))
+    asked = boolean(body, CHUNKED, default=flag(query, CHUNKED))
     if asked:
         return asked_for(body)
     problems = [f"Field [{name}] needs [{CHUNKED}] to be true" for name in FIELDS if body.get(name) is not None]
@@ -30,13 +30,4 @@ def asked_for(body: Mapping[str, Any]) -> Cutting:
     if given is not None and not isinstance(given, dict):
         raise invalid("Field [chunking_settings] must be an object", subject=Subject.REQUEST)
     settings = cast("dict[str, Any] | None", given)
-    return Cutting(settings, _boolean(body, "return_text", default=False), _boolean(body, "fold", default=True))
-
-
-def _boolean(body: Mapping[str, Any], name: str, *, default: bool) -> bool:
-    value = body.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, bool):
-        raise invalid(f"Field [{name}] must be true or false", subject=Subject.REQUEST)
-    return value
+    return Cutting(settings, boolean(body, "return_text", default=False), boolean(body, "fold", default=True))

@@ -60,6 +60,11 @@ def envelope(error: InferenceError, *, trace: bool = False) -> dict[str, Any]:
     return {"error": {"root_cause": [_described(chain[-1], trace=trace)], **body}, "status": status(error)}
 
 
+def item(error: InferenceError) -> dict[str, Any]:
+    """What stands in the place of one input's result, as in the answers of Elasticsearch's `_bulk`."""
+    return {"error": _described(error, trace=False), "status": status(error)}
+
+
 def fail(error: InferenceError, incoming: Incoming) -> Answer:
     """An error as an answer."""
     trace = incoming.query.get("error_trace", "false") != "false"

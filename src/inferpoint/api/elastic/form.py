@@ -60,6 +60,16 @@ def flag(query: Mapping[str, str], name: str) -> bool:
     return value != "false"
 
 
+def boolean(body: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    """A field of ours that is true or false."""
+    value = body.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise invalid(f"Field [{name}] must be true or false", subject=Subject.REQUEST)
+    return value
+
+
 def filtered(value: Any, paths: Sequence[str]) -> Any:
     """*value* without what `filter_path` leaves out: dotted paths, `*` within a name, `**` over levels, `-` to exclude.
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from inferpoint.api.elastic import chunks, items
+from inferpoint.api.elastic.form import boolean, flag
 from inferpoint.api.face import Incoming
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model import times
@@ -15,8 +16,9 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.inference import Cutting, Documents, InferenceRequest, InputType, Texts, purpose
 
 _PARSER = "cluster:internal/xpack/inference"
-_FIELDS = ("input", "input_type", "task_settings", "timeout", chunks.CHUNKED, *chunks.FIELDS)
-_RERANK_FIELDS = ("input", "query", "return_documents", "top_n", "task_settings", "timeout")
+PARTIAL = "partial"
+_FIELDS = ("input", "input_type", "task_settings", "timeout", PARTIAL, chunks.CHUNKED, *chunks.FIELDS)
+_RERANK_FIELDS = ("input", "query", "return_documents", "top_n", "task_settings", "timeout", PARTIAL)
 _PREVIEW_FIELDS = ("input", *chunks.FIELDS)
 _TOKENS: dict[Any, str] = {
     str: "VALUE_STRING",
@@ -68,6 +70,7 @@ def inference(incoming: Incoming, kind: TaskType | None, *, items_for: str | Non
         input_type,
         options=options,
         cutting=chunks.cutting(body, incoming.query),
+        partial=partial(incoming, body),
         timeout=_seconds(incoming, body),
         caller=incoming.caller,
         request_id=incoming.request_id,
@@ -95,6 +98,7 @@ def rerank(incoming: Incoming) -> InferenceRequest:
     return InferenceRequest(
         documents,
         options=_options(incoming.body, body),
+        partial=partial(incoming, body),
         timeout=_seconds(incoming, body),
         caller=incoming.caller,
         request_id=incoming.request_id,
@@ -110,6 +114,11 @@ def preview(incoming: Incoming) -> tuple[InferenceRequest, Cutting]:
         raise invalid(*problems, subject=Subject.REQUEST)
     request = InferenceRequest(texts, caller=incoming.caller, request_id=incoming.request_id)
     return request, chunks.asked_for(body)
+
+
+def partial(incoming: Incoming, body: Mapping[str, Any]) -> bool:
+    """Whether inputs that cannot be embedded are to have errors of their own. The body goes before the query."""
+    return boolean(body, PARTIAL, default=flag(incoming.query, PARTIAL))
 
 
 def timeout(query: Mapping[str, str]) -> float | None:

@@ -167,7 +167,7 @@ def _request(engine: Engine, incoming: Incoming, body: TaskType) -> InferenceReq
 
 
 _TIMEOUT = frozenset({"timeout"})
-_INFER = frozenset({"timeout", CHUNKED})
+_INFER = frozenset({"timeout", CHUNKED, read.PARTIAL})
 _PUT = frozenset({"timeout", "skip_validation"})
 _UPDATE = frozenset({"timeout", "master_timeout"})
 _DELETE = frozenset({"dry_run", "force"})

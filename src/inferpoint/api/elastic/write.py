@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from inferpoint.api.elastic import errors
 from inferpoint.api.face import CUT_HEADER, Answer
 from inferpoint.engine.endpoints import Resolved
+from inferpoint.errors import InferenceError
 from inferpoint.model import settings
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Event
@@ -29,6 +31,7 @@ from inferpoint.protocols import sse
 from inferpoint.protocols.service import Service
 
 DONE = sse.written(Event(b"[DONE]", "message"))
+_FAILED = "x-inferpoint-failed"  # how many inputs of a partial request have an error
 _USED = "x-inferpoint-{}-tokens"
 _VECTORS = {
     TaskType.TEXT_EMBEDDING: "text_embedding",
@@ -41,16 +44,26 @@ def result(inferred: InferenceResult, kind: TaskType) -> Answer:
     """A whole result. What it cost, and how many inputs were cut, have no place in the body, so headers say it."""
     match inferred:
         case Embeddings(vectors):
-            body: dict[str, Any] = {_VECTORS[kind]: [{"embedding": vector} for vector in vectors]}
+            found = [{"embedding": vector} for vector in vectors]
+            body: dict[str, Any] = {_VECTORS[kind]: _with_errors(found, inferred.errors)}
         case ChunkedEmbeddings(inputs):
-            body = {_VECTORS[kind]: [{"chunks": [_chunk(each) for each in chunks]} for chunks in inputs]}
+            found = [{"chunks": [_chunk(each) for each in chunks]} for chunks in inputs]
+            body = {_VECTORS[kind]: _with_errors(found, inferred.errors)}
         case SparseEmbeddings(weights):
-            body = {"sparse_embedding": [{"is_truncated": cut, "embedding": found} for found, cut in weights]}
+            found = [{"is_truncated": cut, "embedding": each} for each, cut in weights]
+            body = {_VECTORS[kind]: _with_errors(found, inferred.errors)}
         case Ranking(ranked):
             body = {"rerank": [_ranked(each) for each in ranked]}
         case Completion(choices):
             body = {"completion": [{"result": choice.text} for choice in choices]}
     return Answer(body=msgspec.json.encode(body), headers=_headers(inferred))
+
+
+def _with_errors(found: list[dict[str, Any]], failed: Mapping[int, InferenceError]) -> list[dict[str, Any]]:
+    """*found* with the errors of those that could not be embedded in their places."""
+    for index, error in failed.items():
+        found[index] = errors.item(error)
+    return found
 
 
 def _headers(inferred: InferenceResult) -> dict[str, str]:
@@ -62,6 +75,11 @@ def _headers(inferred: InferenceResult) -> dict[str, str]:
             headers[CUT_HEADER] = str(len(places))
         case ChunkedEmbeddings(cut=count) if count:
             headers[CUT_HEADER] = str(count)
+        case _:
+            pass
+    match inferred:
+        case Embeddings() | ChunkedEmbeddings() | SparseEmbeddings() if inferred.errors:
+            headers[_FAILED] = str(len(inferred.errors))
         case _:
             pass
     return headers

@@ -31,7 +31,7 @@ class Channel(asyncio.Protocol, Generic[Received]):
         await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=end)
 
     def send(self, message: msgspec.Struct) -> None:
-        """Send *message*, unless the other end is gone."""
+        """Send *message*, unless one of the ends is gone."""
         if self._transport is not None:
             encoded = self._encode(message)
             self._transport.write(len(encoded).to_bytes(_LENGTH, "big") + encoded)
@@ -40,6 +40,7 @@ class Channel(asyncio.Protocol, Generic[Received]):
         """Let the other end see that this one is gone."""
         if self._transport is not None:
             self._transport.close()
+            self._transport = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket can be used; for the event loop."""
