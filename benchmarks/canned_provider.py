@@ -1,6 +1,6 @@
 """A provider in a process of its own that answers OpenAI's shapes from memory, so that it costs next to nothing.
 
-The model that is asked for says what is answered: `chat`, `stream`, `one` vector of 1536 numbers, `many`: 64 of them.
+The model that is asked for says what is answered: `chat`, `stream`, or for each text a vector of 1536 numbers.
 """
 
 from __future__ import annotations
@@ -9,19 +9,24 @@ import asyncio
 import json
 import random
 import re
+from functools import cache
 
 import uvloop
 
 DIMENSIONS = 1536
 VECTORS = 64
 CHUNKS = 100
+TEXT = b"The quick brown fox"  # with which each text begins that is to be embedded
 _TEXT = "The quick brown fox jumps over the lazy dog. " * 10
 _MODEL = re.compile(rb'"model":"(\w+)"')
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 def _whole(body: object) -> bytes:
-    data = json.dumps(body).encode()
+    return _answer(json.dumps(body).encode())
+
+
+def _answer(data: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data)
 
 
@@ -32,11 +37,20 @@ def _completion() -> bytes:
     return _whole({"id": "chatcmpl-1", "object": "chat.completion", "model": "m", "choices": [choice], "usage": usage})
 
 
-def _embeddings(count: int) -> bytes:
+@cache
+def _vectors() -> list[str]:
     chance = random.Random(1)
-    vectors = [[round(chance.uniform(-0.06, 0.06), 8) for _ in range(DIMENSIONS)] for _ in range(count)]
-    rows = [{"object": "embedding", "index": place, "embedding": vector} for place, vector in enumerate(vectors)]
-    return _whole({"object": "list", "data": rows, "model": "m", "usage": {"prompt_tokens": 8, "total_tokens": 8}})
+    return [json.dumps([round(chance.uniform(-0.06, 0.06), 8) for _ in range(DIMENSIONS)]) for _ in range(VECTORS)]
+
+
+@cache
+def _embeddings(count: int) -> bytes:
+    rows = (
+        f'{{"object": "embedding", "index": {place}, "embedding": {_vectors()[place % VECTORS]}}}'
+        for place in range(count)
+    )
+    usage = f'"usage": {{"prompt_tokens": {8 * count}, "total_tokens": {8 * count}}}'
+    return _answer(f'{{"object": "list", "data": [{", ".join(rows)}], "model": "m", {usage}}}'.encode())
 
 
 def _stream() -> bytes:
@@ -53,7 +67,7 @@ def _stream() -> bytes:
     )
 
 
-CANNED = {b"chat": _completion(), b"stream": _stream(), b"one": _embeddings(1), b"many": _embeddings(VECTORS)}
+CANNED = {b"chat": _completion(), b"stream": _stream()}
 
 
 class _Connection(asyncio.Protocol):
@@ -71,7 +85,7 @@ class _Connection(asyncio.Protocol):
             self._rest = b""
             model = _MODEL.search(body)
             assert model is not None
-            self._transport.write(CANNED[model[1]])
+            self._transport.write(CANNED.get(model[1]) or _embeddings(body.count(TEXT)))
 
 
 async def main() -> None:

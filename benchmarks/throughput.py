@@ -27,6 +27,7 @@ import uvloop
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _TEXT = "The quick brown fox jumps over the lazy dog."
+_NUMBER = b"########"  # stands for a number of its own in each request: the same texts at once would be asked for once
 
 
 @dataclass
@@ -42,10 +43,11 @@ class Work:
 
 
 def works() -> list[Work]:
+    many = [f"{_TEXT} {place:02} {_NUMBER.decode()}" for place in range(64)]
     return [
         Work("completion of 1 kB", "chat", "completion/chat", {"input": _TEXT * 5}, 6000),
-        Work("1 embedding of 1536", "one", "text_embedding/one", {"input": [_TEXT]}, 6000),
-        Work("64 embeddings of 1536", "many", "text_embedding/many", {"input": [_TEXT] * 64}, 400),
+        Work("1 embedding of 1536", "one", "text_embedding/one", {"input": [f"{_TEXT} {_NUMBER.decode()}"]}, 6000),
+        Work("64 embeddings of 1536", "many", "text_embedding/many", {"input": many}, 400),
         Work("stream of 100 chunks", "stream", "completion/stream/_stream", {"input": _TEXT * 5}, 2000),
     ]
 
@@ -70,7 +72,7 @@ class _Asker(asyncio.Protocol):
             self._transport.close()
             return
         self._left[0] -= 1
-        self._transport.write(self._asked)
+        self._transport.write(self._asked.replace(_NUMBER, b"%08d" % self._left[0]))
 
     def data_received(self, data: bytes) -> None:
         if not self._tail and not self._missing:

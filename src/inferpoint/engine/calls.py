@@ -39,6 +39,7 @@ from inferpoint.runtime.transport import Arriving
 T = TypeVar("T", Reply, Arriving)
 
 _LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
+_INSTANT = 0.1  # seconds; what is over sooner was not begun for want of time, not because of a queue
 _REMEMBERED = 1000  # endpoints whose sizing is kept
 
 
@@ -112,7 +113,7 @@ class Calls:
             async with until(resolved, request, self._clock):
                 yield
         except InferenceError as error:
-            if error.kind is not Kind.TIMED_OUT or begun():
+            if error.kind is not Kind.TIMED_OUT or begun() or (request.timeout or 0.0) < _INSTANT:
                 raise
             raise self.too_late(resolved, request, request.timeout or 0.0) from None
 
