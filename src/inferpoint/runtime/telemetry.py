@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import cache, partial
-from pathlib import Path
+from functools import cache
 from typing import TextIO
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest, values
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
 
+from inferpoint.runtime.gauges import Standing, Workers
 from inferpoint.runtime.limiter import GroupReport
 
 _BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 120.0)
+_FILLS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
+_COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2048)
 # A pipe takes 4096 bytes whole, whoever else writes to it. These are characters, of two bytes at most.
 _LONGEST_LINE = 2000
 _SHORTENED = 600
@@ -49,6 +48,16 @@ class Called:
     service: str
     status: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One call for *inputs* of so many *requests*; *fill* is from 0 to 1, how much of what a call may hold it held."""
+
+    service: str
+    inputs: int
+    requests: int
+    fill: float
 
 
 class Retry(StrEnum):
@@ -85,14 +94,14 @@ class Telemetry:
     ) -> None:
         self._groups = groups
         self._write = write
-        self._standing = _Standing(breakers, budget)
+        self._standing = Standing(breakers, budget)
         self._shown = CollectorRegistry()
         self._shown.register(self._standing)
         registry = self._shown
         if counters is None:
             ProcessCollector(registry=registry)
         else:
-            self._shown.register(_Workers())
+            self._shown.register(Workers())
             MultiProcessCollector(self._shown, counters.folder)
             values.ValueClass = values.MultiProcessValue(lambda: counters.number)  # pyright: ignore[reportUnknownMemberType]
             registry = CollectorRegistry()  # of this worker alone, and shown to nobody
@@ -115,12 +124,48 @@ class Telemetry:
             "inferpoint_retries", "Calls made again, by reason; budget is those that were not.", ("service", "reason"),
             registry=registry,
         )  # fmt: skip
+        tokens = Counter(
+            "inferpoint_tokens", "Tokens of calls whose provider counts them: estimated before, used after.",
+            ("service", "source"), registry=registry,
+        )  # fmt: skip
+        fills = Histogram(
+            "inferpoint_call_fill_ratio", "How much of what a call of embeddings may hold it held.", ("service",),
+            registry=registry, buckets=_FILLS,
+        )  # fmt: skip
+        inputs = Histogram(
+            "inferpoint_call_inputs", "Inputs in a call of embeddings.", ("service",),
+            registry=registry, buckets=_COUNTS,
+        )  # fmt: skip
+        merged = Counter(
+            "inferpoint_merged_requests", "Requests that shared a call with others, once for each such call.",
+            ("service",), registry=registry,
+        )  # fmt: skip
+        joined = Counter(
+            "inferpoint_single_flight_inputs", "Inputs answered by a call that was made for the same text.",
+            ("service",), registry=registry,
+        )  # fmt: skip
+        self._hits = Counter("inferpoint_cache_hits", "Texts that were in a cache.", registry=registry)
+        self._misses = Counter("inferpoint_cache_misses", "Texts that were looked for in vain.", registry=registry)
+        self._entries = Gauge(
+            "inferpoint_cache_entries", "Embeddings in memory, in all caches.",
+            registry=registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+        self._bytes = Gauge(
+            "inferpoint_cache_bytes", "What all caches take of memory.",
+            registry=registry, multiprocess_mode="livesum",
+        )  # fmt: skip
+        self.holds(0, 0)  # whoever takes another's place begins with empty caches
         # Finding a child by its labels costs more than counting: each is found once and kept.
         self._request = cache(requests.labels)
         self._duration = cache(durations.labels)
         self._call = cache(calls.labels)
         self._time = cache(times.labels)
         self._retry = cache(retries.labels)
+        self._tokens = cache(tokens.labels)
+        self._fill = cache(fills.labels)
+        self._inputs = cache(inputs.labels)
+        self._merged = cache(merged.labels)
+        self._joined = cache(joined.labels)
 
     def answered(self, answered: Answered) -> None:
         """Count a request and write its line."""
@@ -137,45 +182,37 @@ class Telemetry:
         """Count a retry, or that there was none left."""
         self._retry(service, reason.value).inc()
 
+    def packed(self, packed: Packed) -> None:
+        """Count what a call of embeddings held."""
+        self._fill(packed.service).observe(packed.fill)
+        self._inputs(packed.service).observe(packed.inputs)
+        if packed.requests > 1:
+            self._merged(packed.service).inc(packed.requests)
+
+    def joined(self, service: str, inputs: int) -> None:
+        """Count inputs that are answered by what was asked already."""
+        if inputs:
+            self._joined(service).inc(inputs)
+
+    def cost(self, service: str, estimated: int, used: int) -> None:
+        """Count the tokens of a call, as they were guessed and as they were."""
+        self._tokens(service, "estimated").inc(estimated)
+        self._tokens(service, "used").inc(used)
+
+    def looked_up(self, hits: int, misses: int) -> None:
+        """Count texts that were looked for in a cache."""
+        self._hits.inc(hits)
+        self._misses.inc(misses)
+
+    def holds(self, entries: int, size: int) -> None:
+        """Note how much is in memory in all caches, in embeddings and in bytes."""
+        self._entries.set(entries)
+        self._bytes.set(size)
+
     async def exposition(self) -> bytes:
         """All counters in Prometheus' text format."""
         self._standing.groups = await self._groups()
         return generate_latest(self._shown)
-
-
-class _Standing(Collector):
-    """How things stand when it is asked: who waits, what may be called, what may be called again."""
-
-    groups: Sequence[GroupReport] = ()
-
-    def __init__(self, breakers: Callable[[], Mapping[str, str]], budget: Callable[[], float]) -> None:
-        self._breakers = breakers
-        self._budget = budget
-
-    def collect(self) -> Iterable[Metric]:
-        waiting = sum(sum(group.waiting.values()) for group in self.groups)
-        yield GaugeMetricFamily("inferpoint_waiting_calls", "Calls that wait for their turn.", waiting)
-        yield GaugeMetricFamily("inferpoint_retry_budget", "Retries that may be made now.", self._budget())
-        states = GaugeMetricFamily("inferpoint_breaker", "1 for the state of each address.", None, ("address", "state"))
-        for address, state in self._breakers().items():  # addresses come and go
-            states.add_metric((address, state), 1.0)
-        yield states
-
-
-class _Workers(Collector):
-    """What `ProcessCollector` tells of one process, as a sum of the supervisor and all its workers."""
-
-    def collect(self) -> Iterable[Metric]:
-        supervisor = os.getppid()
-        workers = Path(f"/proc/{supervisor}/task/{supervisor}/children")
-        processes = [str(supervisor), *workers.read_text("ascii").split()] if workers.exists() else [str(os.getpid())]
-        every = [list(ProcessCollector(pid=partial(int, each), registry=None).collect()) for each in processes]
-        for families in zip(*filter(None, every), strict=False):  # of one that has just ended there is nothing
-            found = [family.samples[0].value for family in families]
-            total = min(found) if families[0].name == "process_start_time_seconds" else sum(found)
-            family = Metric(families[0].name, families[0].documentation, families[0].type)
-            family.add_sample(families[0].samples[0].name, {}, total)
-            yield family
 
 
 def access_log(form: str, to: TextIO = sys.stderr) -> Callable[[Answered], None]:
