@@ -104,7 +104,7 @@ async def assembled(
         breakers, budget = Breakers(clock), Budget(clock)
         counters = None if shared is None else shared.counters
         telemetry = Telemetry(limiter.groups, breakers.states, budget.left, log, counters)
-        caches = Caches(endpoints, place.folder, cache, telemetry)
+        caches = Caches(endpoints, place.folder, cache, telemetry.caching)
         caches.remove_leftovers()
         http, local = HttpTransport(__version__), LocalModels(place.models)
         stack.callback(local.close)

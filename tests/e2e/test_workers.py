@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from emulated_provider import Asked, Provider, said, vectors
+from prometheus_client.parser import text_string_to_metric_families
 from raw_http import Answered, ask, ask_on, connection
 from real_processes import Inferpoint, environ, eventually, run, serving
 
@@ -237,6 +238,9 @@ def test_queues_and_caches_are_told_for_all_workers(pair: Inferpoint, embedder: 
         assert ask_on(first, "PUT", f"{E}-slow", limited).status == 200
         asked = pool.submit(ask_on, first, "POST", f"{E}-slow?timeout=10m", {"input": "y"})
         eventually(lambda: counted(second, depth) == 1)
+        families = text_string_to_metric_families(ask_on(second, "GET", "/metrics").body.decode())
+        names = [family.name for family in families]
+        assert len(names) == len(set(names))
         _, slow = ask_on(second, "GET", "/_inference/_quotas").json["quotas"]
         assert (slow["inference_ids"], slow["configured"]["requests_per_minute"]) == (["e-slow"], 1)
         assert slow["waiting"]["other"]["calls"] == 1

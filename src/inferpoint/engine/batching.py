@@ -28,7 +28,6 @@ from inferpoint.model.inference import (
     Tokens,
 )
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.telemetry import Packed
 
 # Refusals that may be the fault of one input among many, and how many halves may be refused before it is everyone's.
 _INPUTS_FAULT = (400, 413, 422)
@@ -138,7 +137,7 @@ class Batching:
                 pool.put(given, loads[given])
                 joining -= 1
             asker.ask(pool.items[given], indexes)
-        self._calls.telemetry.joined(resolved.service.name, joining)
+        self._calls.telemetry.packing.joined(resolved.service.name, joining)
         pool.prolong(asker.request.deadline)
         self._dispatch(pool)
 
@@ -209,8 +208,8 @@ class Batching:
         items = call.items or ()
         found = rows(result, len(items))
         load = loaded(items)
-        service, fill = pool.resolved.service.name, pool.sizing.fill(load)
-        self._calls.telemetry.packed(Packed(service, len(items), len(askers), fill))
+        name, fill = pool.resolved.service.name, pool.sizing.fill(load)
+        self._calls.telemetry.packing.packed(name, len(items), len(askers), fill)
         pool.in_vain = 0
         used = None if result.usage is None else result.usage.input
         pool.sizing.count(load, used or 0)

@@ -17,7 +17,7 @@ from inferpoint.model.endpoint import Endpoint
 from inferpoint.model.inference import InferenceRequest, Tokens
 from inferpoint.runtime.cache import Cache
 from inferpoint.runtime.cache_file import CacheFile
-from inferpoint.runtime.telemetry import Telemetry
+from inferpoint.runtime.counts import Caching
 
 SHARED_FILE = "cache.db"
 _OWN_FILE = "cache-{version}.db"  # a version is never used again, so that nobody finds another's file under its name
@@ -37,10 +37,10 @@ class Caches:
     """
 
     def __init__(
-        self, endpoints: Endpoints, folder: Path | None, shared: CacheSettings | None, telemetry: Telemetry
+        self, endpoints: Endpoints, folder: Path | None, shared: CacheSettings | None, counts: Caching
     ) -> None:
         self._endpoints = endpoints
-        self._telemetry = telemetry
+        self._counts = counts
         self._folder = folder
         self._shared = None if shared is None else self._made(shared, SHARED_FILE)
         self._own: dict[str, tuple[Endpoint, Cache]] = {}
@@ -73,7 +73,7 @@ class Caches:
         prefix = key_prefix(resolved, request)
         keys = {item_key(prefix, each): each for each in given}
         found = await cache.find(list(keys))
-        self._telemetry.looked_up(len(found), len(keys) - len(found))
+        self._counts.looked_up(len(found), len(keys) - len(found))
         self._tell()
         return {keys[key]: decoded(value) for key, value in found.items()}
 
@@ -118,7 +118,7 @@ class Caches:
 
     def _tell(self) -> None:
         every = self._all()
-        self._telemetry.holds(sum(each.entries for each in every), sum(each.bytes for each in every))
+        self._counts.holds(sum(each.entries for each in every), sum(each.bytes for each in every))
 
     def _made(self, wanted: CacheSettings, name: str) -> Cache | None:
         if not wanted.keeps:

@@ -11,15 +11,14 @@ from functools import cache
 from typing import TextIO
 
 import msgspec
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest, values
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from inferpoint.runtime.counts import Caching, Packing
 from inferpoint.runtime.gauges import Standing, Workers
 from inferpoint.runtime.limiter import GroupReport
 
 _BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 120.0)
-_FILLS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0)
-_COUNTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2048)
 # A pipe takes 4096 bytes whole, whoever else writes to it. These are characters, of two bytes at most.
 _LONGEST_LINE = 2000
 _SHORTENED = 600
@@ -48,16 +47,6 @@ class Called:
     service: str
     status: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class Packed:
-    """One call for *inputs* of so many *requests*; *fill* is from 0 to 1, how much of what a call may hold it held."""
-
-    service: str
-    inputs: int
-    requests: int
-    fill: float
 
 
 class Retry(StrEnum):
@@ -128,33 +117,8 @@ class Telemetry:
             "inferpoint_tokens", "Tokens of calls whose provider counts them: estimated before, used after.",
             ("service", "source"), registry=registry,
         )  # fmt: skip
-        fills = Histogram(
-            "inferpoint_call_fill_ratio", "How much of what a call of embeddings may hold it held.", ("service",),
-            registry=registry, buckets=_FILLS,
-        )  # fmt: skip
-        inputs = Histogram(
-            "inferpoint_call_inputs", "Inputs in a call of embeddings.", ("service",),
-            registry=registry, buckets=_COUNTS,
-        )  # fmt: skip
-        merged = Counter(
-            "inferpoint_merged_requests", "Requests that shared a call with others, once for each such call.",
-            ("service",), registry=registry,
-        )  # fmt: skip
-        joined = Counter(
-            "inferpoint_single_flight_inputs", "Inputs answered by a call that was made for the same text.",
-            ("service",), registry=registry,
-        )  # fmt: skip
-        self._hits = Counter("inferpoint_cache_hits", "Texts that were in a cache.", registry=registry)
-        self._misses = Counter("inferpoint_cache_misses", "Texts that were looked for in vain.", registry=registry)
-        self._entries = Gauge(
-            "inferpoint_cache_entries", "Embeddings in memory, in all caches.",
-            registry=registry, multiprocess_mode="livesum",
-        )  # fmt: skip
-        self._bytes = Gauge(
-            "inferpoint_cache_bytes", "What all caches take of memory.",
-            registry=registry, multiprocess_mode="livesum",
-        )  # fmt: skip
-        self.holds(0, 0)  # whoever takes another's place begins with empty caches
+        self.packing = Packing(registry)
+        self.caching = Caching(registry)
         # Finding a child by its labels costs more than counting: each is found once and kept.
         self._request = cache(requests.labels)
         self._duration = cache(durations.labels)
@@ -162,10 +126,6 @@ class Telemetry:
         self._time = cache(times.labels)
         self._retry = cache(retries.labels)
         self._tokens = cache(tokens.labels)
-        self._fill = cache(fills.labels)
-        self._inputs = cache(inputs.labels)
-        self._merged = cache(merged.labels)
-        self._joined = cache(joined.labels)
 
     def answered(self, answered: Answered) -> None:
         """Count a request and write its line."""
@@ -182,32 +142,10 @@ class Telemetry:
         """Count a retry, or that there was none left."""
         self._retry(service, reason.value).inc()
 
-    def packed(self, packed: Packed) -> None:
-        """Count what a call of embeddings held."""
-        self._fill(packed.service).observe(packed.fill)
-        self._inputs(packed.service).observe(packed.inputs)
-        if packed.requests > 1:
-            self._merged(packed.service).inc(packed.requests)
-
-    def joined(self, service: str, inputs: int) -> None:
-        """Count inputs that are answered by what was asked already."""
-        if inputs:
-            self._joined(service).inc(inputs)
-
     def cost(self, service: str, estimated: int, used: int) -> None:
         """Count the tokens of a call, as they were guessed and as they were."""
         self._tokens(service, "estimated").inc(estimated)
         self._tokens(service, "used").inc(used)
-
-    def looked_up(self, hits: int, misses: int) -> None:
-        """Count texts that were looked for in a cache."""
-        self._hits.inc(hits)
-        self._misses.inc(misses)
-
-    def holds(self, entries: int, size: int) -> None:
-        """Note how much is in memory in all caches, in embeddings and in bytes."""
-        self._entries.set(entries)
-        self._bytes.set(size)
 
     async def exposition(self) -> bytes:
         """All counters in Prometheus' text format."""
