@@ -130,7 +130,7 @@ class World:
         self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budget.left, self.log.append)
         self.store = store.opened(folder)
         self.endpoints = Endpoints(self.store, Vault(KEY))
-        self.caches = Caches(self.endpoints, folder, cache)
+        self.caches = Caches(self.endpoints, folder, cache, self.telemetry.caching)
         transports = dict.fromkeys(("http", "https", "local"), self.provider)
         outbound = Outbound(transports, self.limiter, self.breakers, self.budget, self.clock, self.telemetry)
         self.engine = Engine(self.endpoints, self.caches, outbound, self.clock, Policy(**{"origins": {}, **policy}))

@@ -99,13 +99,13 @@ async def assembled(
         changes = Changes(place.folder) if place.folder is not None and shared is not None else None
         endpoints = Endpoints(kept, await _vault(place.folder, environ, kept), changes)
         await endpoints.load()
-        caches = Caches(endpoints, place.folder, cache)
-        caches.remove_leftovers()
         clock = SystemClock()
         limiter = Limiter(clock) if shared is None else shared.limiter
         breakers, budget = Breakers(clock), Budget(clock)
         counters = None if shared is None else shared.counters
         telemetry = Telemetry(limiter.groups, breakers.states, budget.left, log, counters)
+        caches = Caches(endpoints, place.folder, cache, telemetry.caching)
+        caches.remove_leftovers()
         http, local = HttpTransport(__version__), LocalModels(place.models)
         stack.callback(local.close)
         try:

@@ -101,6 +101,17 @@ def test_a_stream_is_printed(typed: Type, completion: str) -> None:
     assert "".join(json.loads(line)["completion"][0]["delta"] for line in lines) + "\n" == story
 
 
+def test_quotas_are_shown(typed: Type, completion: str) -> None:
+    """As a table with the limits in words, or whole."""
+    printed(typed("infer", completion, "how big"))
+    found = json.loads(printed(typed("quotas", "-o", "json")))
+    (quota,) = [each for each in found if completion in each["inference_ids"]]
+    assert quota["configured"]["requests_per_minute"] > 0
+    table = printed(typed("quotas"))
+    assert f"{quota['configured']['requests_per_minute']} requests/min" in table
+    assert "sk-" not in table
+
+
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_a_stream_that_fails_is_a_failure(typed: Type, completion: str, form: str) -> None:
     """A stream refused or broken off is one sentence with the provider's words and an exit status, whatever came."""

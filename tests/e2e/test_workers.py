@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from emulated_provider import Asked, Provider, said, vectors
+from prometheus_client.parser import text_string_to_metric_families
 from raw_http import Answered, ask, ask_on, connection
 from real_processes import Inferpoint, environ, eventually, run, serving
 
@@ -217,10 +218,35 @@ def test_metrics_are_those_of_all_workers(pair: Inferpoint, tmp_path: Path) -> N
         eventually(lambda: [counted(line, pattern) for line in lines.values()] == [5, 5])
         assert counted(next(iter(lines.values())), rb"process_open_fds (\S+)") > 0
     (folder,) = tmp_path.glob("inferpoint-*")
-    assert len(list(folder.iterdir())) == 4  # a replaced worker counts on where the other ended
+    assert len(list(folder.iterdir())) == 6  # a replaced worker counts on where the other ended
     pair.tell(signal.SIGTERM)
     assert pair.ended() == 0
     assert not list(tmp_path.glob("inferpoint-*"))
+
+
+def test_queues_and_caches_are_told_for_all_workers(pair: Inferpoint, embedder: Provider) -> None:
+    """Whichever worker is asked: who waits in another, and what is in the caches of those that live."""
+    entries, misses = rb"inferpoint_cache_entries (\S+)", rb"inferpoint_cache_misses_total (\S+)"
+    depth = rb'inferpoint_queue_calls\{group="\w{12}",lane="other",service="hugging_face"\} ([1-9]\S*)'
+    with one_each(pair) as lines, ThreadPoolExecutor(1) as pool:
+        (worker, first), (_, second) = lines.items()
+        assert ask_on(first, "PUT", E, {**config(embedder.url), "cache": {}}).status == 200
+        for line in lines.values():
+            assert ask_on(line, "POST", E, {"input": "x"}).headers["x-inferpoint-cache"] == "0/1"
+        assert [(counted(line, entries), counted(line, misses)) for line in lines.values()] == [(2, 2), (2, 2)]
+        limited = config(embedder.url, rate_limit={"requests_per_minute": 1})
+        assert ask_on(first, "PUT", f"{E}-slow", limited).status == 200
+        asked = pool.submit(ask_on, first, "POST", f"{E}-slow?timeout=10m", {"input": "y"})
+        eventually(lambda: counted(second, depth) == 1)
+        families = text_string_to_metric_families(ask_on(second, "GET", "/metrics").body.decode())
+        names = [family.name for family in families]
+        assert len(names) == len(set(names))
+        _, slow = ask_on(second, "GET", "/_inference/_quotas").json["quotas"]
+        assert (slow["inference_ids"], slow["configured"]["requests_per_minute"]) == (["e-slow"], 1)
+        assert slow["waiting"]["other"]["calls"] == 1
+        os.kill(worker, signal.SIGKILL)
+        assert isinstance(asked.exception(60), (HTTPException, OSError))
+        eventually(lambda: counted(second, entries) == 1)  # once another has taken its place
 
 
 @pytest.mark.parametrize("also_the_workers", [False, True], ids=["supervisor", "everybody"])

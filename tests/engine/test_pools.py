@@ -180,7 +180,7 @@ def test_a_call_asks_what_the_requests_ask(world: World) -> None:
 
 
 def asking(*texts: str, partial: bool = False) -> tuple[Asker, list[Item]]:
-    asker = Asker(InferenceRequest(texts, partial=partial), None)
+    asker = Asker(InferenceRequest(texts, partial=partial), 0.0, None)
     items = [Item(text, Load(1, len(text))) for text in dict.fromkeys(texts)]
     for item in items:
         asker.ask(item, [place for place, text in enumerate(texts) if text == item.given])

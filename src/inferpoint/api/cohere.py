@@ -42,7 +42,7 @@ async def rerank(engine: Engine, incoming: Incoming) -> Answer:
     if top_n is not None and top_n < 1:
         raise invalid("[top_n] must be at least 1")
     asked = Documents(query, documents, return_documents=False, top_n=top_n)
-    request = InferenceRequest(asked, caller=incoming.caller, request_id=incoming.request_id)
+    request = InferenceRequest(asked, caller=incoming.caller, request_id=incoming.request_id, journey=incoming.journey)
     result = await engine.infer(model, request, TaskType.RERANK)
     assert isinstance(result, Ranking)
     meta: dict[str, Any] = {"api_version": {"version": "2"}}
@@ -74,7 +74,7 @@ def wrong_method(incoming: Incoming, allowed: Sequence[str]) -> Answer:
 
 
 FACE = Face(
-    routes=(Route("POST", "/v2/rerank", rerank, takes_body=True),),
+    routes=(Route("POST", "/v2/rerank", rerank, takes_body=True, infers=True),),
     check=lambda _incoming, _route: None,
     fail=fail,
     finish=lambda answer, _incoming: answer,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError
-from inferpoint.model.inference import Caller
+from inferpoint.model.inference import Caller, Journey
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
@@ -18,7 +18,7 @@ CUT_HEADER = "x-inferpoint-truncated"  # how many inputs were shortened to fit t
 class Incoming:
     """One request as plain values. `names` are the variable parts of its path; header names are in lower case.
 
-    `time` is when it came, in seconds of the Unix epoch.
+    `time` is when it came, in seconds of the Unix epoch. In `journey` is counted what its inference comes to.
     """
 
     method: str
@@ -30,6 +30,7 @@ class Incoming:
     caller: Caller
     request_id: str
     time: int = 0
+    journey: Journey = field(default_factory=Journey)
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class Route:
-    """One row of a face's table. `{name}` in the path stands for any one segment; `parameters` are its own queries."""
+    """One row of a face's table. `{name}` in the path stands for any one segment; `parameters` are its own queries.
+
+    Answers of one that `infers` tell in headers what the inference came to.
+    """
 
     method: str
     path: str
     act: Callable[[Engine, Incoming], Awaitable[Answer]]
     parameters: frozenset[str] = frozenset()
     takes_body: bool = False
+    infers: bool = False
 
 
 @dataclass(frozen=True)

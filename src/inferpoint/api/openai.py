@@ -56,7 +56,7 @@ async def embed(engine: Engine, incoming: Incoming) -> Answer:
     endpoint = engine.find(incoming.caller, model).endpoint
     _refuse_other_length(dimensions, endpoint.dimensions, model)
     kind = TaskType.EMBEDDING if endpoint.task_type is TaskType.EMBEDDING else TaskType.TEXT_EMBEDDING
-    request = InferenceRequest(given, caller=incoming.caller, request_id=incoming.request_id)
+    request = InferenceRequest(given, caller=incoming.caller, request_id=incoming.request_id, journey=incoming.journey)
     result = await engine.infer(model, asked_for(engine, model, request, user), kind)
     assert isinstance(result, Embeddings)
     _refuse_other_length(dimensions, vectors.length(result.vectors[0]), model)
@@ -74,7 +74,9 @@ async def chat(engine: Engine, incoming: Incoming) -> Answer:
     model, streamed = body.need("model", str), body.take("stream", bool)
     tell_usage = (body.object("stream_options") or {}).get("include_usage") is True
     talk, user = _conversation(body), body.take(USER, str)
-    request = InferenceRequest(talk, params=body.rest(), caller=incoming.caller, request_id=incoming.request_id)
+    request = InferenceRequest(
+        talk, params=body.rest(), caller=incoming.caller, request_id=incoming.request_id, journey=incoming.journey
+    )
     request = asked_for(engine, model, request, user)
     chunks = _Chunks(f"chatcmpl-{incoming.request_id}", incoming.time, model, tell_usage=tell_usage)
     if not streamed:
@@ -235,8 +237,8 @@ def wrong_method(incoming: Incoming, allowed: Sequence[str]) -> Answer:
 
 FACE = Face(
     routes=(
-        Route("POST", "/v1/embeddings", embed, takes_body=True),
-        Route("POST", "/v1/chat/completions", chat, takes_body=True),
+        Route("POST", "/v1/embeddings", embed, takes_body=True, infers=True),
+        Route("POST", "/v1/chat/completions", chat, takes_body=True, infers=True),
         Route("GET", "/v1/models", models),
         Route("GET", "/v1/models/{model}", model),
     ),

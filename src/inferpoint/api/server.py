@@ -18,8 +18,10 @@ from urllib.parse import parse_qsl, unquote
 
 from inferpoint.api import admission
 from inferpoint.api.face import Answer, Face, Incoming, Route
+from inferpoint.api.travels import travelled
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.inference import Journey
 from inferpoint.runtime.clock import Clock
 from inferpoint.runtime.telemetry import Answered, Telemetry
 
@@ -105,6 +107,7 @@ class Server:
         route = matched.routes.get("GET" if incoming.method == "HEAD" else incoming.method)
         if route is None:
             return face.wrong_method(incoming, sorted(matched.routes))
+        exchange.infers = route.infers
         face.check(incoming, route)
         body = await exchange.body(self._entrance.max_body_bytes)
         await self._engine.refresh()
@@ -185,6 +188,8 @@ class _Exchange:
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         self.caller = admission.caller(self.headers)
         self.request_id = os.urandom(8).hex()
+        self.journey = Journey()
+        self.infers = False
         self.left = False
         self.status = 0
         self.sent = 0
@@ -192,7 +197,16 @@ class _Exchange:
     def incoming(self, names: Mapping[str, str], body: bytes = b"") -> Incoming:
         query = dict(parse_qsl(self._query.decode("latin-1"), keep_blank_values=True)) if self._query else {}
         return Incoming(
-            self.method, self.raw_path, names, query, self.headers, body, self.caller, self.request_id, self._time
+            self.method,
+            self.raw_path,
+            names,
+            query,
+            self.headers,
+            body,
+            self.caller,
+            self.request_id,
+            self._time,
+            self.journey,
         )
 
     async def body(self, most: int) -> bytes:
@@ -225,6 +239,8 @@ class _Exchange:
         """Send *answer*."""
         self.status = answer.status
         headers = {"content-type": answer.content_type, "x-request-id": self.request_id, **answer.headers}
+        if self.infers:
+            headers.update(travelled(self.journey))
         if answer.pieces is None:
             headers["content-length"] = str(len(answer.body))
         if not self._read and ("transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"):

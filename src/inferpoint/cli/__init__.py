@@ -11,6 +11,7 @@ from inferpoint.cli.chunk import chunk
 from inferpoint.cli.endpoints import endpoints
 from inferpoint.cli.infer import infer
 from inferpoint.cli.models import models
+from inferpoint.cli.quotas import quotas
 from inferpoint.cli.screen import Form, Output, show
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app.add_typer(endpoints, name="endpoints")
 app.add_typer(models, name="models")
 app.command()(infer)
 app.command()(chunk)
+app.command()(quotas)
 
 
 def run() -> None:

@@ -11,12 +11,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
-from inferpoint.engine.caches import Caches, decoded, encoded, item_key, key_prefix
+from inferpoint.engine.caches import Caches, Given
 from inferpoint.engine.calls import Calls, Wish, lane, too_long
 from inferpoint.engine.endpoints import Resolved
-from inferpoint.engine.pools import Asker, Given, Item, Pool, Trip, divided, loaded, rows
+from inferpoint.engine.pools import Asker, Item, Pool, Trip, divided, loaded, rows
 from inferpoint.engine.sizing import Load, load_of
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
@@ -103,7 +102,7 @@ class Batching:
         An input that the provider refuses ends the request, and the error says which; in a `partial` request each has
         its embedding or its error.
         """
-        asker = Asker(request, self._calls.begin_by(resolved, request))
+        asker = Asker(request, self._clock.monotonic(), self._calls.begin_by(resolved, request))
         try:
             async with self._calls.by_deadline(resolved, request, asker.begun):
                 await self._ask(resolved, asker)
@@ -139,37 +138,26 @@ class Batching:
         if pool is None:
             pool = self._pools[key] = Pool(key, resolved, asker.request, sizing)
         asker.pool = pool
+        joining = sum(map(len, wanted.values()))
         for given, indexes in wanted.items():
             if given not in pool.items:
                 pool.put(given, loads[given])
+                joining -= 1
             asker.ask(pool.items[given], indexes)
+        self._calls.telemetry.packing.joined(resolved.service.name, joining)
         pool.prolong(asker.begin_by)
         self._dispatch(pool)
 
     async def _remember(self, resolved: Resolved, asker: Asker, wanted: dict[Given, list[int]]) -> None:
         """Take out of *wanted* what the endpoint's cache knows."""
-        cache = self._caches.of(resolved)
-        if cache is None:
+        known = await self._caches.find(resolved, asker.request, wanted)
+        if known is None:
             return
-        prefix = key_prefix(resolved, asker.request)
-        keys = {item_key(prefix, given): given for given in wanted}
-        known = await cache.find(list(keys))
-        asker.request.journey.known = (asker.request.journey.known or 0) + len(known)
-        for key, value in known.items():
-            vector, cut = decoded(value)
-            asker.give(wanted.pop(keys[key]), vector, cut=cut, tokens=0)
-
-    def _keep(self, pool: Pool, items: Sequence[Item], found: Sequence[tuple[Any, bool]]) -> None:
-        """Have the endpoint's cache keep what has come."""
-        cache = self._caches.of(pool.resolved)
-        if cache is not None:
-            prefix = key_prefix(pool.resolved, pool.request(()))
-            cache.keep(
-                {
-                    item_key(prefix, item.given): encoded(value, cut=cut)
-                    for item, (value, cut) in zip(items, found, strict=True)
-                }
-            )
+        places = {given: wanted.pop(given) for given in known}
+        journey = Journey(known=sum(map(len, places.values())), asked=len(asker.inputs))
+        asker.request.journey.add(journey)
+        for given, (vector, cut) in known.items():
+            asker.give(places[given], vector, cut=cut, tokens=0)
 
     async def _refuse_too_late(
         self,
@@ -240,16 +228,22 @@ class Batching:
         try:
             result = await self._calls.whole(pool.resolved, call.wish())
         finally:
-            for asker in {asker for item in call.items or () for asker in item.askers}:
-                asker.request.journey.add(call.journey)
+            askers = {asker for item in call.items or () for asker in item.askers}
+            journey, call.journey = call.journey, Journey()  # whoever leaves from now on has it counted already
+            for asker in askers:
+                asker.travelled(journey, self._clock.monotonic())
         items = call.items or ()
         found = rows(result, len(items))
+        load = loaded(items)
+        name, fill = pool.resolved.service.name, pool.sizing.fill(load)
+        self._calls.telemetry.packing.packed(name, len(items), len(askers), fill)
         pool.in_vain = pool.too_large = 0
         used = None if result.usage is None else result.usage.input
-        pool.sizing.count(loaded(items), used or 0)
+        pool.sizing.count(load, used or 0)
         weights = [pool.sizing.tokens(item.load) for item in items]
         parts = [None] * len(items) if used is None else divided(used, weights)
-        self._keep(pool, items, found)
+        kept = ((item.given, value, cut) for item, (value, cut) in zip(items, found, strict=True))
+        self._caches.keep(pool.resolved, pool.request(()), kept)
         for item, (value, cut), tokens in zip(items, found, parts, strict=True):
             pool.forget(item)
             item.give(value, cut=cut, tokens=tokens)
@@ -301,14 +295,16 @@ class Batching:
         asker.close()
         if asker.pool is None:
             return
-        pool, calls = asker.pool, set[Trip]()
+        pool, trips = asker.pool, set[Trip | None]()
         for item in asker.items:
-            if item.askers.pop(asker, None) is not None and not item.askers:
-                pool.forget(item)
-                if item.trip is not None:
-                    calls.add(item.trip)
-        for call in calls:
-            call.cancel_if_unwanted()
+            if item.askers.pop(asker, None) is not None:
+                trips.add(item.trip)
+                if not item.askers:
+                    pool.forget(item)
+        asker.left(trips, self._clock.monotonic())
+        for trip in trips:
+            if trip is not None:
+                trip.cancel_if_unwanted()
         self._dispatch(pool)
         self._done_with(pool)
 

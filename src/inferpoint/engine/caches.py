@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,7 @@ from inferpoint.model.endpoint import Endpoint
 from inferpoint.model.inference import InferenceRequest, Tokens
 from inferpoint.runtime.cache import Cache
 from inferpoint.runtime.cache_file import CacheFile
+from inferpoint.runtime.counts import Caching
 
 SHARED_FILE = "cache.db"
 _OWN_FILE = "cache-{version}.db"  # a version is never used again, so that nobody finds another's file under its name
@@ -24,6 +25,7 @@ _COMPANIONS = ("", "-wal", "-shm")
 _DIGEST_BYTES = 32
 _WHOLE, _CUT = b"\x00", b"\x01"
 
+Given = str | tuple[int, ...]
 Embedding = msgspec.Raw | Mapping[str, float]
 
 
@@ -34,8 +36,11 @@ class Caches:
     version would find anything in it. Without a *folder* they are in memory alone.
     """
 
-    def __init__(self, endpoints: Endpoints, folder: Path | None, shared: CacheSettings | None) -> None:
+    def __init__(
+        self, endpoints: Endpoints, folder: Path | None, shared: CacheSettings | None, counts: Caching
+    ) -> None:
         self._endpoints = endpoints
+        self._counts = counts
         self._folder = folder
         self._shared = None if shared is None else self._made(shared, SHARED_FILE)
         self._own: dict[str, tuple[Endpoint, Cache]] = {}
@@ -58,6 +63,31 @@ class Caches:
             self._own[endpoint.version] = endpoint, cache
         return cache
 
+    async def find(
+        self, resolved: Resolved, request: InferenceRequest, given: Iterable[Given]
+    ) -> Mapping[Given, tuple[Embedding, bool]] | None:
+        """What is known of *given*: each embedding, and whether its input was cut; None where the cache is off."""
+        cache = self.of(resolved)
+        if cache is None:
+            return None
+        prefix = key_prefix(resolved, request)
+        keys = {item_key(prefix, each): each for each in given}
+        found = await cache.find(list(keys))
+        self._counts.looked_up(len(found), len(keys) - len(found))
+        self._tell()
+        return {keys[key]: decoded(value) for key, value in found.items()}
+
+    def keep(
+        self, resolved: Resolved, request: InferenceRequest, found: Iterable[tuple[Given, Embedding, bool]]
+    ) -> None:
+        """Keep what was *found*, where the cache is on: what for, the embedding, and whether its input was cut."""
+        cache = self.of(resolved)
+        if cache is None:
+            return
+        prefix = key_prefix(resolved, request)
+        cache.keep({item_key(prefix, given): encoded(value, cut=cut) for given, value, cut in found})
+        self._tell()
+
     async def sweep(self) -> None:
         """Forget the caches, on the disk too, of endpoints that were changed or deleted."""
         gone = [version for version, (endpoint, _) in self._own.items() if not self._endpoints.holds(endpoint)]
@@ -65,6 +95,8 @@ class Caches:
             await cache.close()
             if self._folder is not None:
                 await asyncio.to_thread(_remove, self._folder / _OWN_FILE.format(version=version))
+        if gone:
+            self._tell()
 
     def remove_leftovers(self) -> None:
         """Remove the files of endpoints that are gone: a process that was killed could not."""
@@ -77,9 +109,16 @@ class Caches:
 
     async def close(self) -> None:
         """Write what waits to be written."""
-        own = [cache for _, cache in self._own.values()]
-        for cache in own if self._shared is None else [self._shared, *own]:
+        for cache in self._all():
             await cache.close()
+
+    def _all(self) -> list[Cache]:
+        own = [cache for _, cache in self._own.values()]
+        return own if self._shared is None else [self._shared, *own]
+
+    def _tell(self) -> None:
+        every = self._all()
+        self._counts.holds(sum(each.entries for each in every), sum(each.bytes for each in every))
 
     def _made(self, wanted: CacheSettings, name: str) -> Cache | None:
         if not wanted.keeps:
@@ -108,7 +147,7 @@ def key_prefix(resolved: Resolved, request: InferenceRequest) -> bytes:
     return digest.digest()
 
 
-def item_key(prefix: bytes, item: str | tuple[int, ...]) -> bytes:
+def item_key(prefix: bytes, item: Given) -> bytes:
     """The key of one text, or of one text in tokens: 32 bytes. Surrogates alone, which JSON may hold, are taken."""
     said = item.encode("utf-8", "surrogatepass") if isinstance(item, str) else repr(item).encode()
     return hashlib.blake2b(prefix + said, digest_size=_DIGEST_BYTES).digest()

@@ -31,6 +31,7 @@ from inferpoint.model.inference import (
 )
 from inferpoint.model.quota import Lane
 from inferpoint.protocols.service import Moment
+from inferpoint.runtime.breaker import address
 from inferpoint.runtime.clock import Clock
 from inferpoint.runtime.limiter import Leave, Place, too_late
 from inferpoint.runtime.outbound import Outbound, Outgoing
@@ -66,6 +67,7 @@ class Calls:
 
     def __init__(self, outbound: Outbound, clock: Clock, origins: Mapping[str, str]) -> None:
         self._outbound = outbound
+        self.telemetry = outbound.telemetry
         self._grants = Grants(outbound, clock)
         self._clock = clock
         self._origins = origins
@@ -127,6 +129,7 @@ class Calls:
             raise failure(resolved, error) from error.__cause__
         self._settle(resolved, turn, result.usage)
         self.sizing(resolved).took(wish.journey.upstream)
+        self._count(resolved, wish, result.usage)
         return result
 
     async def pieces(self, resolved: Resolved, wish: Wish) -> AsyncGenerator[Sequence[Delta], None]:
@@ -134,14 +137,16 @@ class Calls:
         try:
             resolved, arriving, turn = await self._sent(resolved, wish, self._outbound.open)
             try:
-                reading = Reading(resolved)
+                reading, usage = Reading(resolved), None
                 async for piece in arriving.pieces():
                     if deltas := reading.feed(piece):
+                        usage = _used(deltas) or usage
                         self._settle(resolved, turn, _used(deltas))
                         yield deltas
                     reading.check()
                 last = reading.end()
                 self._settle(resolved, turn, _used(last))
+                self._count(resolved, wish, _used(last) or usage)
                 yield last
             finally:
                 arriving.close()
@@ -175,6 +180,11 @@ class Calls:
         if resolved.endpoint.task_type.generates:
             self.sizing(resolved).wrote(usage.output)
 
+    def _count(self, resolved: Resolved, wish: Wish, usage: Usage | None) -> None:
+        """Count what a call cost beside what it was taken to cost."""
+        if usage is not None:
+            self.telemetry.cost(resolved.service.name, wish.tokens(), usage.input + usage.output)
+
     async def in_time(
         self, resolved: Resolved, request: InferenceRequest, calls: int
     ) -> tuple[int, InferenceError | None]:
@@ -200,9 +210,7 @@ class Calls:
 
     def _outgoing(self, resolved: Resolved, wish: Wish) -> Outgoing:
         service, task, endpoint = resolved.service, resolved.task, resolved.endpoint
-        origin = ""
-        if service.origin is not None:
-            origin = self._origins.get(service.origin.variable) or service.origin.address(endpoint.settings)
+        origin = self._origin(resolved)
 
         def prepare() -> Call:
             request = wish.request()
@@ -227,6 +235,17 @@ class Calls:
             final=lambda reply: service.exhausted(complaint(resolved, reply)),
             quota=service.quota,
         )
+
+    def address(self, resolved: Resolved, request: InferenceRequest) -> str:
+        """Where the call for *request* would go, in a breaker's words; nothing is sent."""
+        endpoint = resolved.endpoint
+        return address(resolved.task.encode(request, endpoint.settings, endpoint.options, self._origin(resolved)).url)
+
+    def _origin(self, resolved: Resolved) -> str:
+        origin = resolved.service.origin
+        if origin is None:
+            return ""
+        return self._origins.get(origin.variable) or origin.address(resolved.endpoint.settings)
 
 
 def lane(request: InferenceRequest) -> Lane:

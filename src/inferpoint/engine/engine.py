@@ -17,6 +17,7 @@ from inferpoint.engine.deadlines import timed
 from inferpoint.engine.endpoints import Endpoints, Resolved
 from inferpoint.engine.fitting import cannot_stream, fitted
 from inferpoint.engine.lifecycle import Lifecycle
+from inferpoint.engine.quotas import Quota, quotas
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.inference import (
@@ -49,6 +50,7 @@ class Engine:
     def __init__(self, endpoints: Endpoints, caches: Caches, outbound: Outbound, clock: Clock, policy: Policy) -> None:
         self._endpoints = endpoints
         self._calls = Calls(outbound, clock, policy.origins)
+        self._outbound = outbound
         self._caches = caches
         self._batching = Batching(self._calls, caches, clock)
         self._clock = clock
@@ -90,6 +92,10 @@ class Engine:
         resolved = self._begin(inference_id, replace(request, cutting=cutting), kind)
         settings = chunked.wanted(cutting, resolved.endpoint.chunking, largest=self._largest_chunk)
         return await chunked.previewed(request.texts, settings)
+
+    async def quotas(self, caller: Caller) -> Sequence[Quota]:
+        """How every rate group stands."""
+        return await quotas(self.lifecycle.all(caller), self._calls, self._outbound)
 
     async def refresh(self) -> None:
         """See the endpoints as other processes wrote them; for faces, once they have read a request."""

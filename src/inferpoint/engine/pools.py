@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from inferpoint.engine.caches import Given
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.sizing import Bounds, Load, Sizing
 from inferpoint.errors import InferenceError, Kind
@@ -21,11 +22,11 @@ from inferpoint.model.inference import (
     Usage,
 )
 
-Given = str | tuple[int, ...]
-
 
 class Trip(Protocol):
     """A call that is made for the inputs of a pool."""
+
+    journey: Journey
 
     def cancel_if_unwanted(self) -> None:
         """End it when nobody asks for any of its inputs."""
@@ -73,11 +74,15 @@ class Item:
 
 
 class Asker:
-    """One request, and what has come for it so far. `done` is when nothing is missing, or why nothing will come."""
+    """One request, which *began* to ask at a moment of the clock, and what has come for it so far.
 
-    def __init__(self, request: InferenceRequest, begin_by: float | None) -> None:
+    `done` is when nothing is missing, or why nothing will come. A call for it that has not begun by `begin_by` is late.
+    """
+
+    def __init__(self, request: InferenceRequest, began: float, begin_by: float | None) -> None:
         self.request = request
         self.begin_by = begin_by
+        self._began = began
         self.inputs: Sequence[Given] = request.input.inputs if isinstance(request.input, Tokens) else request.texts
         self.pool: Pool | None = None
         self.items: list[Item] = []
@@ -116,6 +121,23 @@ class Asker:
             elif not self.done.done():
                 self.done.set_exception(error)
         self._came(indexes)
+
+    def travelled(self, journey: Journey, now: float) -> None:
+        """A call is over. It may have waited, or been on its way, before this request came."""
+        here = now - self._began
+        upstream = min(journey.upstream, here)
+        self._count(journey, min(journey.queued, here - upstream), upstream)
+
+    def left(self, trips: Iterable[Trip | None], now: float) -> None:
+        """The request is over before its calls are; None stands for those whose turn had not come."""
+        here = now - self._began
+        for trip in trips:
+            journey = Journey(queued=here) if trip is None else trip.journey
+            queued = min(journey.queued, here)
+            self._count(journey, queued, here - queued if journey.attempts else 0.0)
+
+    def _count(self, journey: Journey, queued: float, upstream: float) -> None:
+        self.request.journey.add(replace(journey, queued=queued, upstream=upstream))
 
     def end(self, error: InferenceError) -> None:
         """Whatever is missing will not come."""

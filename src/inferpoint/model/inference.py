@@ -81,7 +81,8 @@ class Journey:
     """What became of a request on its way to the provider and back, counted while it goes.
 
     `calls` were made in `attempts`. `queued` and `upstream` are the longest times of any call, in seconds: waiting, for
-    its turns and between its attempts; and at the provider. `known` inputs were in the cache, None where there is none.
+    its turns and between its attempts; and at the provider. `known` of the `asked` inputs were in the cache, None where
+    there is none.
     """
 
     calls: int = 0
@@ -89,6 +90,7 @@ class Journey:
     queued: float = 0.0
     upstream: float = 0.0
     known: int | None = None
+    asked: int = 0
 
     def begun(self) -> bool:
         """Whether a provider was asked."""
@@ -102,6 +104,7 @@ class Journey:
         self.upstream = max(self.upstream, other.upstream)
         if other.known is not None:
             self.known = (self.known or 0) + other.known
+        self.asked += other.asked
 
 
 @dataclass(frozen=True)

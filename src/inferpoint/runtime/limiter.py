@@ -37,7 +37,10 @@ class Place:
 
 @dataclass(frozen=True)
 class GroupReport:
-    """How a group stands: what was configured, what its provider told, who waits in each lane and for how long."""
+    """How a group stands: what was configured, what its provider told, who waits in each lane and for how long.
+
+    `paused` and `oldest` are in seconds.
+    """
 
     group: str
     service: str
@@ -306,7 +309,7 @@ def _report(group: _Group, now: float) -> GroupReport:
         group=group.name,
         service=group.service,
         rate=group.rate,
-        told=group.pace.told(),
+        told=group.pace.told(now),
         paused=max(0.0, group.pace.paused_until - now),
         waiting={lane: len(entries) for lane, entries in lanes.items()},
         oldest={lane: max((now - entry.joined for entry in entries), default=0.0) for lane, entries in lanes.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from inferpoint.model.inference import Journey
 from inferpoint.model.quota import Allowance, Lane
 from inferpoint.runtime.breaker import FAILURES, Breakers, Passage, address
 from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.limiter import Leave, Place, Queues, too_late
+from inferpoint.runtime.limiter import GroupReport, Leave, Place, Queues, too_late
 from inferpoint.runtime.retries import ATTEMPTS, Budget, Throttles, asked_to_wait, pause
 from inferpoint.runtime.telemetry import Called, Retry, Telemetry
 from inferpoint.runtime.transport import Arriving, Transport, Whole
@@ -66,6 +66,7 @@ class _Way:
     """How far a call has come. `upstream` are its seconds at the provider, `first` that it had a turn already."""
 
     outgoing: Outgoing
+    began: float
     call: Call | None = None
     passage: Passage | None = None
     first: bool = False
@@ -93,7 +94,15 @@ class Outbound:
         self._budget = budget
         self._throttles = Throttles(clock)
         self._clock = clock
-        self._telemetry = telemetry
+        self.telemetry = telemetry
+
+    async def groups(self) -> Sequence[GroupReport]:
+        """How every rate group stands."""
+        return await self._limiter.groups()
+
+    def breakers(self) -> Mapping[str, str]:
+        """The state of each address that was called of late."""
+        return self._breakers.states()
 
     async def refuse_if_hopeless(self, place: Place, calls: int) -> None:
         """Raise at once when the last of so many calls could not have its turn in time."""
@@ -114,15 +123,13 @@ class Outbound:
         return Whole(reply) if isinstance(reply, Reply) else reply, turn
 
     async def _sent(self, outgoing: Outgoing, *, whole: bool) -> tuple[Reply | Arriving, Leave]:
-        way, began = _Way(outgoing, first=outgoing.first), self._clock.monotonic()
+        way = _Way(outgoing, self._clock.monotonic(), first=outgoing.first)
         try:
             return await self._tried(way, whole=whole)
         finally:
             if way.passage is not None:
                 way.passage.left()
-            journey = outgoing.journey
-            journey.queued = max(journey.queued, self._clock.monotonic() - began - way.upstream)
-            journey.upstream = max(journey.upstream, way.upstream)
+            _note_times(way, self._clock.monotonic())
 
     async def _tried(self, way: _Way, *, whole: bool) -> tuple[Reply | Arriving, Leave]:
         """Attempts until there is something to hand on."""
@@ -198,7 +205,7 @@ class Outbound:
         finally:
             seconds = self._clock.monotonic() - way.sent
             way.upstream += seconds
-            self._telemetry.called(Called(outgoing.service, status, seconds))
+            self.telemetry.called(Called(outgoing.service, status, seconds))
         allowance = outgoing.quota(arriving.headers, self._clock.now())
         if allowance != _NOTHING:
             self._limiter.learn(outgoing.place.group, allowance)
@@ -211,6 +218,7 @@ class Outbound:
             way.outgoing.journey.calls += 1
         way.attempts += 1
         way.outgoing.journey.attempts += 1
+        _note_times(way, way.sent)
 
     def _was_late(self, way: _Way, call: Call) -> bool:
         """Whether who waits was let down by the provider, and has not just left.
@@ -234,7 +242,7 @@ class Outbound:
         if not self._in_time(way, seconds):
             return False
         self._budget.spend()
-        self._telemetry.retried(way.outgoing.service, Retry.THROTTLED)
+        self.telemetry.retried(way.outgoing.service, Retry.THROTTLED)
         return True
 
     async def _after_failure(self, way: _Way, reason: Retry, reply: Reply | None) -> bool:
@@ -246,10 +254,10 @@ class Outbound:
         asked = 0.0 if reply is None else asked_to_wait(reply.headers, self._clock.now())
         while self._in_time(way, seconds := pause(way.failures, asked, random.uniform)):
             if self._budget.spend():
-                self._telemetry.retried(way.outgoing.service, reason)
+                self.telemetry.retried(way.outgoing.service, reason)
                 await self._clock.sleep(seconds)
                 return True
-            self._telemetry.retried(way.outgoing.service, Retry.BUDGET)
+            self.telemetry.retried(way.outgoing.service, Retry.BUDGET)
             if not patient:
                 return False
             await self._clock.sleep(seconds)
@@ -261,6 +269,13 @@ class Outbound:
     def _in_time(self, way: _Way, seconds: float) -> bool:
         deadline = way.outgoing.deadline()
         return deadline is None or self._clock.monotonic() + seconds < deadline
+
+
+def _note_times(way: _Way, now: float) -> None:
+    """Note how long the call has waited, and been at the provider, until *now*."""
+    journey = way.outgoing.journey
+    journey.queued = max(journey.queued, now - way.began - way.upstream)
+    journey.upstream = max(journey.upstream, way.upstream)
 
 
 async def _read(arriving: Arriving, *, whole: bool) -> Reply | Arriving:

@@ -33,7 +33,8 @@ class Meter:
     """One limit, in units a minute; None is no limit."""
 
     def __init__(self, now: float) -> None:
-        self.told: Bucket | None = None
+        self._told: Bucket | None = None
+        self._told_at = now
         self.period = 0  # goes up whenever time was lost: what was charged before cannot be given back
         self._paid_at = now
         self._slowed: float | None = None
@@ -64,7 +65,7 @@ class Meter:
 
     def learn(self, bucket: Bucket, now: float) -> None:
         """Follow the provider's own pace where little is left: what it has refilled, by the time that it took."""
-        self.told = bucket
+        self._told, self._told_at = bucket, now
         self._slowed = None
         used = bucket.limit - bucket.remaining
         if bucket.remaining >= SCARCE * bucket.limit or used <= 0 or not 0 < bucket.full_in <= LONGEST_TOLD:
@@ -73,6 +74,13 @@ class Meter:
         self._slowed_until = now + bucket.full_in
         if bucket.remaining == 0:
             self._paid_at = max(self._paid_at, now + MINUTE / self._slowed)
+
+    def told(self, now: float) -> Bucket | None:
+        """What the provider told last, and when that will be full again; all is left once that time has come."""
+        if self._told is None:
+            return None
+        limit, full_in = self._told.limit, max(0.0, self._told_at + self._told.full_in - now)
+        return Bucket(limit, self._told.remaining if full_in else limit, full_in)
 
 
 class Pace:
@@ -126,6 +134,6 @@ class Pace:
         if allowance.tokens is not None:
             self.tokens.learn(allowance.tokens, now)
 
-    def told(self) -> Allowance:
-        """What the provider told last."""
-        return Allowance(self.requests.told, self.tokens.told)
+    def told(self, now: float) -> Allowance:
+        """What the provider told last, as it is now."""
+        return Allowance(self.requests.told(now), self.tokens.told(now))

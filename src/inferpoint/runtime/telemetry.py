@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import cache, partial
-from pathlib import Path
+from functools import cache
 from typing import TextIO
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest, values
-from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
 
+from inferpoint.runtime.counts import Caching, Packing
+from inferpoint.runtime.gauges import Standing, Workers
 from inferpoint.runtime.limiter import GroupReport
 
 _BUCKETS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 120.0)
@@ -85,14 +83,14 @@ class Telemetry:
     ) -> None:
         self._groups = groups
         self._write = write
-        self._standing = _Standing(breakers, budget)
+        self._standing = Standing(breakers, budget)
         self._shown = CollectorRegistry()
         self._shown.register(self._standing)
         registry = self._shown
         if counters is None:
             ProcessCollector(registry=registry)
         else:
-            self._shown.register(_Workers())
+            self._shown.register(Workers())
             MultiProcessCollector(self._shown, counters.folder)
             values.ValueClass = values.MultiProcessValue(lambda: counters.number)  # pyright: ignore[reportUnknownMemberType]
             registry = CollectorRegistry()  # of this worker alone, and shown to nobody
@@ -115,12 +113,19 @@ class Telemetry:
             "inferpoint_retries", "Calls made again, by reason; budget is those that were not.", ("service", "reason"),
             registry=registry,
         )  # fmt: skip
+        tokens = Counter(
+            "inferpoint_tokens", "Tokens of calls whose provider counts them: estimated before, used after.",
+            ("service", "source"), registry=registry,
+        )  # fmt: skip
+        self.packing = Packing(registry)
+        self.caching = Caching(registry)
         # Finding a child by its labels costs more than counting: each is found once and kept.
         self._request = cache(requests.labels)
         self._duration = cache(durations.labels)
         self._call = cache(calls.labels)
         self._time = cache(times.labels)
         self._retry = cache(retries.labels)
+        self._tokens = cache(tokens.labels)
 
     def answered(self, answered: Answered) -> None:
         """Count a request and write its line."""
@@ -137,45 +142,15 @@ class Telemetry:
         """Count a retry, or that there was none left."""
         self._retry(service, reason.value).inc()
 
+    def cost(self, service: str, estimated: int, used: int) -> None:
+        """Count the tokens of a call, as they were guessed and as they were."""
+        self._tokens(service, "estimated").inc(estimated)
+        self._tokens(service, "used").inc(used)
+
     async def exposition(self) -> bytes:
         """All counters in Prometheus' text format."""
         self._standing.groups = await self._groups()
         return generate_latest(self._shown)
-
-
-class _Standing(Collector):
-    """How things stand when it is asked: who waits, what may be called, what may be called again."""
-
-    groups: Sequence[GroupReport] = ()
-
-    def __init__(self, breakers: Callable[[], Mapping[str, str]], budget: Callable[[], float]) -> None:
-        self._breakers = breakers
-        self._budget = budget
-
-    def collect(self) -> Iterable[Metric]:
-        waiting = sum(sum(group.waiting.values()) for group in self.groups)
-        yield GaugeMetricFamily("inferpoint_waiting_calls", "Calls that wait for their turn.", waiting)
-        yield GaugeMetricFamily("inferpoint_retry_budget", "Retries that may be made now.", self._budget())
-        states = GaugeMetricFamily("inferpoint_breaker", "1 for the state of each address.", None, ("address", "state"))
-        for address, state in self._breakers().items():  # addresses come and go
-            states.add_metric((address, state), 1.0)
-        yield states
-
-
-class _Workers(Collector):
-    """What `ProcessCollector` tells of one process, as a sum of the supervisor and all its workers."""
-
-    def collect(self) -> Iterable[Metric]:
-        supervisor = os.getppid()
-        workers = Path(f"/proc/{supervisor}/task/{supervisor}/children")
-        processes = [str(supervisor), *workers.read_text("ascii").split()] if workers.exists() else [str(os.getpid())]
-        every = [list(ProcessCollector(pid=partial(int, each), registry=None).collect()) for each in processes]
-        for families in zip(*filter(None, every), strict=False):  # of one that has just ended there is nothing
-            found = [family.samples[0].value for family in families]
-            total = min(found) if families[0].name == "process_start_time_seconds" else sum(found)
-            family = Metric(families[0].name, families[0].documentation, families[0].type)
-            family.add_sample(families[0].samples[0].name, {}, total)
-            yield family
 
 
 def access_log(form: str, to: TextIO = sys.stderr) -> Callable[[Answered], None]:

@@ -45,6 +45,7 @@ async def messages(engine: Engine, incoming: Incoming) -> Answer:
         params=asked.params,
         caller=incoming.caller,
         request_id=incoming.request_id,
+        journey=incoming.journey,
     )
     request = asked_for(engine, model, request, asked.user)
     name = f"msg_{incoming.request_id}"
@@ -106,7 +107,7 @@ def finish(answer: Answer, incoming: Incoming) -> Answer:
 
 
 FACE = Face(
-    routes=(Route("POST", "/v1/messages", messages, takes_body=True),),
+    routes=(Route("POST", "/v1/messages", messages, takes_body=True, infers=True),),
     check=lambda _incoming, _route: None,
     fail=fail,
     finish=finish,

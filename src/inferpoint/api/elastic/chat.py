@@ -114,6 +114,7 @@ def request(engine: Engine, incoming: Incoming, kind: TaskType | None) -> Infere
         timeout=read.timeout(incoming.query),
         caller=incoming.caller,
         request_id=incoming.request_id,
+        journey=incoming.journey,
     )
 
 

@@ -74,6 +74,7 @@ def inference(incoming: Incoming, kind: TaskType | None, *, items_for: str | Non
         timeout=_seconds(incoming, body),
         caller=incoming.caller,
         request_id=incoming.request_id,
+        journey=incoming.journey,
     )
 
 
@@ -102,6 +103,7 @@ def rerank(incoming: Incoming) -> InferenceRequest:
         timeout=_seconds(incoming, body),
         caller=incoming.caller,
         request_id=incoming.request_id,
+        journey=incoming.journey,
     )
 
 

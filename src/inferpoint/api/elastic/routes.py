@@ -130,6 +130,11 @@ async def list_services(_engine: Engine, incoming: Incoming) -> Answer:
     return write.services(service for service in found if kind is None or kind in service.tasks)
 
 
+async def list_quotas(engine: Engine, incoming: Incoming) -> Answer:
+    """How much of each provider may be used, and who waits for it."""
+    return write.quotas(await engine.quotas(incoming.caller))
+
+
 async def _events(first: Sequence[Delta], pieces: AsyncGenerator[Sequence[Delta], None]) -> AsyncGenerator[bytes, None]:
     """Events as the deltas come; `[DONE]` only after a whole answer."""
     try:
@@ -179,6 +184,7 @@ FACE = Face(
         Route("GET", "/_inference/_all", get),
         Route("GET", "/_inference/_services", list_services),
         Route("GET", "/_inference/_services/{task_type}", list_services),
+        Route("GET", "/_inference/_quotas", list_quotas),
         Route("GET", "/_inference/{inference_id}", get),
         Route("GET", "/_inference/{task_type}/{inference_id}", get),
         Route("PUT", "/_inference/{inference_id}", put, _PUT, takes_body=True),
@@ -187,13 +193,13 @@ FACE = Face(
         Route("PUT", "/_inference/{task_type}/{inference_id}/_update", update, _UPDATE, takes_body=True),
         Route("DELETE", "/_inference/{inference_id}", delete, _DELETE),
         Route("DELETE", "/_inference/{task_type}/{inference_id}", delete, _DELETE),
-        Route("POST", "/_inference/{inference_id}", infer, _INFER, takes_body=True),
-        Route("POST", "/_inference/{task_type}/{inference_id}", infer, _INFER, takes_body=True),
+        Route("POST", "/_inference/{inference_id}", infer, _INFER, takes_body=True, infers=True),
+        Route("POST", "/_inference/{task_type}/{inference_id}", infer, _INFER, takes_body=True, infers=True),
         Route("POST", "/_inference/_chunk", preview, takes_body=True),
         Route("POST", "/_inference/{inference_id}/_chunk", preview, takes_body=True),
         Route("POST", "/_inference/{task_type}/{inference_id}/_chunk", preview, takes_body=True),
-        Route("POST", "/_inference/{inference_id}/_stream", stream, _TIMEOUT, takes_body=True),
-        Route("POST", "/_inference/{task_type}/{inference_id}/_stream", stream, _TIMEOUT, takes_body=True),
+        Route("POST", "/_inference/{inference_id}/_stream", stream, _TIMEOUT, takes_body=True, infers=True),
+        Route("POST", "/_inference/{task_type}/{inference_id}/_stream", stream, _TIMEOUT, takes_body=True, infers=True),
     ),
     check=check,
     fail=errors.fail,

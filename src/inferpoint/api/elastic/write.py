@@ -10,6 +10,7 @@ import msgspec
 from inferpoint.api.elastic import errors
 from inferpoint.api.face import CUT_HEADER, Answer
 from inferpoint.engine.endpoints import Resolved
+from inferpoint.engine.quotas import Quota
 from inferpoint.errors import InferenceError
 from inferpoint.model import settings
 from inferpoint.model.endpoint import TaskType
@@ -27,6 +28,7 @@ from inferpoint.model.inference import (
     SparseEmbeddings,
     Text,
 )
+from inferpoint.model.quota import Bucket
 from inferpoint.protocols import sse
 from inferpoint.protocols.service import Service
 
@@ -124,6 +126,38 @@ def _configurations(service: Service) -> dict[str, Any]:
         for name, setting in {**settings.described(task.settings), **settings.described(task.options)}.items():
             found.setdefault(name, {**setting, "supported_task_types": []})["supported_task_types"].append(kind.value)
     return dict(sorted(found.items()))
+
+
+def quotas(found: Iterable[Quota]) -> Answer:
+    """How each rate group stands: what its provider told last beside what was configured, and who waits in it."""
+    return Answer(body=msgspec.json.encode({"quotas": [_quota(each) for each in found]}))
+
+
+def _quota(quota: Quota) -> dict[str, Any]:
+    standing = quota.standing
+    return {
+        "group": standing.group,
+        "service": standing.service,
+        "inference_ids": quota.inference_ids,
+        "configured": {
+            "requests_per_minute": standing.rate.requests,
+            "tokens_per_minute": standing.rate.tokens,
+            "burst": standing.rate.burst,
+        },
+        "provider": {"requests": _bucket(standing.told.requests), "tokens": _bucket(standing.told.tokens)},
+        "paused_seconds": round(standing.paused, 3),
+        "waiting": {
+            lane: {"calls": count, "oldest_seconds": round(standing.oldest[lane], 3)}
+            for lane, count in standing.waiting.items()
+        },
+        "breakers": quota.breakers,
+    }
+
+
+def _bucket(bucket: Bucket | None) -> dict[str, Any] | None:
+    if bucket is None:
+        return None
+    return {"limit": bucket.limit, "remaining": bucket.remaining, "full_in_seconds": round(bucket.full_in, 3)}
 
 
 def previews(found: Sequence[Sequence[Previewed]], *, with_text: bool) -> Answer:
