@@ -88,7 +88,7 @@ def test_an_embedding_in_many_calls_is_given_up_in_all_of_them(
     config = {"service": "hugging_face", "service_settings": {"api_key": "hf", "url": silent.url}}
     path = f"/_inference/text_embedding/{inference_id}"
     assert ask(server.url, "PUT", f"{path}?skip_validation=true", config).status == 200
-    body = json.dumps({"input": ["x"] * 70}).encode()
+    body = json.dumps({"input": [f"x {number}" for number in range(70)]}).encode()
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     with plugged(server.url) as line:
         line.sendall(head.encode() + body)

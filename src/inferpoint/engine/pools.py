@@ -23,7 +23,7 @@ from inferpoint.model.inference import (
 )
 
 
-class Trip(Protocol):
+class Travels(Protocol):
     """A call that is made for the inputs of a pool."""
 
     journey: Journey
@@ -49,7 +49,7 @@ class Item:
         self.given = given
         self.load = load
         self.askers: dict[Asker, Sequence[int]] = {}
-        self.trip: Trip | None = None
+        self.trip: Travels | None = None
         self.before: Bounds | None = None
 
     def is_late(self, now: float) -> bool:
@@ -128,7 +128,7 @@ class Asker:
         upstream = min(journey.upstream, here)
         self._count(journey, min(journey.queued, here - upstream), upstream)
 
-    def left(self, trips: Iterable[Trip | None], now: float) -> None:
+    def left(self, trips: Iterable[Travels | None], now: float) -> None:
         """The request is over before its calls are; None stands for those whose turn had not come."""
         here = now - self._began
         for trip in trips:
@@ -175,7 +175,7 @@ class Pool:
         self.items: dict[Given, Item] = {}
         self.waiting: dict[Item, None] = {}
         self.load = Load()
-        self.trips: list[Trip] = []  # those whose turn has not come
+        self.trips: list[Travels] = []  # those whose turn has not come
         self.deadline: float | None = 0.0
         self.in_vain = 0  # inputs in a row that were refused on their own
         self.too_large = 0  # calls in a row
