@@ -48,9 +48,7 @@ class Batching:
         """
         asker = Asker(request, self._clock.monotonic(), self._calls.begin_by(resolved, request))
         try:
-            async with self._calls.by_deadline(resolved, request, asker.begun):
-                await self._ask(resolved, asker)
-                await asker.done
+            await self._calls.by_deadline(resolved, request, partial(self._ask, resolved, asker), asker.begun)
         except InferenceError as error:
             if not request.partial or error.kind not in (Kind.TIMED_OUT, Kind.RATE_LIMITED):
                 raise
@@ -60,6 +58,10 @@ class Batching:
         return asker.result(sparse=resolved.endpoint.task_type is TaskType.SPARSE_EMBEDDING)
 
     async def _ask(self, resolved: Resolved, asker: Asker) -> None:
+        await self._join(resolved, asker)
+        await asker.done
+
+    async def _join(self, resolved: Resolved, asker: Asker) -> None:
         """Have what *asker* wants wait, but for what is on its way already, and what is refused as it is."""
         wanted: dict[Given, list[int]] = {}
         for index, given in enumerate(asker.inputs):

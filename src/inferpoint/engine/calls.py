@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,7 @@ from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.grants import Grants
 from inferpoint.engine.reading import Reading
 from inferpoint.engine.refusals import complaint, failure, refusal
-from inferpoint.engine.sizing import Load, Sizing
+from inferpoint.engine.sizing import Load, Sizing, load_of
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import (
@@ -38,6 +37,7 @@ from inferpoint.runtime.outbound import Outbound, Outgoing
 from inferpoint.runtime.transport import Arriving
 
 T = TypeVar("T", Reply, Arriving)
+R = TypeVar("R")
 
 _LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
 _INSTANT = 0.1  # seconds; what is over sooner was not begun for want of time, not because of a queue
@@ -87,7 +87,7 @@ class Calls:
     def alone(self, resolved: Resolved, request: InferenceRequest) -> Wish:
         """The wish for a call of *request* alone; `INVALID` when its tokens are more than those of a minute."""
         sizing = self.sizing(resolved)
-        load = Load(1, len(msgspec.json.encode(request.input)))
+        load = _load(request)
         if error := too_long(resolved, sizing.tokens(load)):
             raise error
         written = int(sizing.output) if resolved.endpoint.task_type.generates else 0
@@ -106,14 +106,16 @@ class Calls:
             return request.deadline
         return request.deadline - self.sizing(resolved).reserve(request.timeout)
 
-    @contextlib.asynccontextmanager
     async def by_deadline(
-        self, resolved: Resolved, request: InferenceRequest, begun: Callable[[], bool]
-    ) -> AsyncGenerator[None]:
-        """`TIMED_OUT` when *request* is not answered in time; what is told of a queue where it has not *begun*."""
+        self,
+        resolved: Resolved,
+        request: InferenceRequest,
+        work: Callable[[], Awaitable[R]],
+        begun: Callable[[], bool],
+    ) -> R:
+        """What *work* gives; `TIMED_OUT` when that takes too long, or what is told of a queue if it has not *begun*."""
         try:
-            async with until(resolved, request, self._clock):
-                yield
+            return await until(resolved, request, self._clock, work)
         except InferenceError as error:
             if error.kind is not Kind.TIMED_OUT or begun() or (request.timeout or 0.0) < _INSTANT:
                 raise
@@ -246,6 +248,15 @@ class Calls:
         if origin is None:
             return ""
         return self._origins.get(origin.variable) or origin.address(resolved.endpoint.settings)
+
+
+def _load(request: InferenceRequest) -> Load:
+    """What is asked by a request that has a call of its own: of a chat also its tools, and what an image is called."""
+    match request.input:
+        case (str(text),):
+            return load_of(text)
+        case given:
+            return Load(1, len(msgspec.json.encode(given)))
 
 
 def lane(request: InferenceRequest) -> Lane:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.inference import InferenceRequest
 from inferpoint.model.times import human
 from inferpoint.runtime.clock import Clock
+
+R = TypeVar("R")
 
 GENERATING_SECONDS = 120.0
 OTHER_SECONDS = 30.0
@@ -24,16 +26,15 @@ def timed(resolved: Resolved, request: InferenceRequest, clock: Clock) -> Infere
     return replace(request, timeout=timeout, deadline=clock.monotonic() + timeout)
 
 
-@contextlib.asynccontextmanager
-async def until(resolved: Resolved, request: InferenceRequest, clock: Clock) -> AsyncGenerator[None]:
-    """`TIMED_OUT` when what is done inside is not done by the deadline of *request*."""
+async def until(resolved: Resolved, request: InferenceRequest, clock: Clock, work: Callable[[], Awaitable[R]]) -> R:
+    """What *work* gives; `TIMED_OUT` when it is not done by the deadline of *request*."""
+    assert request.deadline is not None
+    left = request.deadline - clock.monotonic()
     try:
-        assert request.deadline is not None
-        left = request.deadline - clock.monotonic()
         if left <= 0:  # nothing is begun that nobody waits for
             raise TimeoutError
         async with asyncio.timeout(left):
-            yield
+            return await work()
     except TimeoutError:
         given, inference_id = human(request.timeout or 0.0), resolved.endpoint.inference_id
         problem = f"Request timed out after [{given}] for inference id [{inference_id}]"

@@ -75,8 +75,7 @@ class Engine:
         request = timed(resolved, replace(request, stream=True), self._clock)
         wish = self._calls.alone(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(resolved, wish)) as pieces:
-            async with self._calls.by_deadline(resolved, request, request.journey.begun):
-                first = await anext(pieces)
+            first = await self._calls.by_deadline(resolved, request, lambda: anext(pieces), request.journey.begun)
             yield first
             async for deltas in pieces:
                 yield deltas
@@ -114,8 +113,8 @@ class Engine:
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         request = timed(resolved, request, self._clock)
         if not resolved.endpoint.task_type.embeds:
-            async with self._calls.by_deadline(resolved, request, request.journey.begun):
-                return await self._calls.whole(resolved, self._calls.alone(resolved, request))
+            work = partial(self._calls.whole, resolved, self._calls.alone(resolved, request))
+            return await self._calls.by_deadline(resolved, request, work, request.journey.begun)
         try:
             if request.cutting is None:
                 return await self._batching.embedded(resolved, await _readable(resolved, request))

@@ -22,6 +22,8 @@ def openai(headers: Mapping[str, str], _now: datetime) -> Allowance:
     """OpenAI's `x-ratelimit-*`, whose resets are durations. https://platform.openai.com/docs/guides/rate-limits."""
 
     def bucket(what: str) -> Bucket | None:
+        if f"x-ratelimit-limit-{what}" not in headers:  # as most of those who speak like OpenAI
+            return None
         limit, remaining, reset = (headers.get(f"x-ratelimit-{part}-{what}", "") for part in _PARTS)
         return _bucket(limit, remaining, _duration(reset))
 
