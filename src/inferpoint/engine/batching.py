@@ -68,10 +68,11 @@ class Batching:
             wanted.setdefault(given, []).append(index)
         await self._remember(resolved, asker, wanted)
         sizing = self._calls.sizing(resolved)
+        limited = resolved.rate.tokens is not None
         loads: dict[Given, Load] = {}
         for given in list(wanted):
             load = load_of(given)
-            if error := too_long(resolved, sizing.tokens(load)):
+            if limited and (error := too_long(resolved, sizing.tokens(load))):
                 asker.refuse(wanted.pop(given), error, alone=True)
             else:
                 loads[given] = load

@@ -194,6 +194,10 @@ class Pool:
 
     def take(self) -> list[Item]:
         """As many of those that wait longest as one call may hold."""
+        if self.sizing.fits(self.load):
+            everything = list(self.waiting)
+            self.waiting, self.load = {}, Load()
+            return everything
         load, taken = Load(), list[Item]()
         for item in self.waiting:
             load.add(item.load)

@@ -36,6 +36,11 @@ class Load:
         self.bytes = bytes
         self.tokens = tokens
 
+    @property
+    def weight(self) -> int:
+        """Its part of what a call costs, beside other loads of the same kind."""
+        return self.tokens or self.bytes + 1
+
     def add(self, other: Load, times: int = 1) -> None:
         """Put *other* in, or with -1 take it out."""
         self.inputs += times * other.inputs

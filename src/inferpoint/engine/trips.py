@@ -30,6 +30,7 @@ class Trip:
     def __init__(self, pool: Pool, items: Sequence[Item] | None = None) -> None:
         self.pool = pool
         self.items = items
+        self.load = loaded(items or ())
         self.of_another = items is not None
         self.journey = Journey()
         self.take: Callable[[], Sequence[Item]] = tuple
@@ -39,6 +40,7 @@ class Trip:
         """What to ask: from now on nothing joins."""
         if self.items is None:
             self.items = self.take()
+            self.load = loaded(self.items)
             for item in self.items:
                 item.trip = self
         if not self.items:
@@ -47,9 +49,8 @@ class Trip:
 
     def tokens(self) -> int:
         """What it costs, as far as is known."""
-        if self.items is None:
-            return self.pool.sizing.a_call(self.pool.load)
-        return self.pool.sizing.tokens(loaded(self.items))
+        sizing = self.pool.sizing
+        return sizing.a_call(self.pool.load) if self.items is None else sizing.tokens(self.load)
 
     def cancel_if_unwanted(self) -> None:
         """End the call when nobody asks for any of its inputs."""
@@ -105,14 +106,12 @@ class Trips:
                 asker.travelled(journey, self._clock.monotonic())
         items = trip.items or ()
         found = rows(result, len(items))
-        load = loaded(items)
-        name, fill = pool.resolved.service.name, pool.sizing.fill(load)
+        name, fill = pool.resolved.service.name, pool.sizing.fill(trip.load)
         self._calls.telemetry.packing.packed(name, len(items), len(askers), fill)
         pool.in_vain = pool.too_large = 0
         used = None if result.usage is None else result.usage.input
-        pool.sizing.count(load, used or 0)
-        weights = [pool.sizing.tokens(item.load) for item in items]
-        parts = [None] * len(items) if used is None else divided(used, weights)
+        pool.sizing.count(trip.load, used or 0)
+        parts = [None] * len(items) if used is None else divided(used, [item.load.weight for item in items])
         kept = ((item.given, value, cut) for item, (value, cut) in zip(items, found, strict=True))
         self._caches.keep(pool.resolved, pool.request(()), kept)
         for item, (value, cut), tokens in zip(items, found, parts, strict=True):
