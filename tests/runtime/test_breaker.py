@@ -109,7 +109,7 @@ async def test_one_at_a_time_goes_after_a_second_and_three_that_are_answered_let
 
 @on_a_loop
 async def test_a_probe_that_fails_doubles_the_pause_up_to_thirty_seconds() -> None:
-    """It stays open for 1, 2, 4, 8, 16, 30 and 30 seconds; once one was answered it begins anew."""
+    """It stays open for 1, 2, 4, 8, 16, 30 and 30 seconds; where one was answered of late, for a quarter of one."""
     door = Door()
     door.outcomes([True] * 5)
     for seconds in (1, 2, 4, 8, 16, 30, 30):
@@ -119,6 +119,13 @@ async def test_a_probe_that_fails_doubles_the_pause_up_to_thirty_seconds() -> No
         door.passage().ended(failed=True)
     await door.clock.advance(30)
     door.outcomes([False, True])
+    for _ in range(10):
+        await door.clock.advance(0.2)
+        assert door.breaker.at_once() is None
+        await door.clock.advance(0.05)
+        door.passage().ended(failed=True)
+    await door.clock.advance(5)
+    door.passage().ended(failed=True)
     await door.clock.advance(0.9)
     assert door.breaker.at_once() is None
     await door.clock.advance(0.1)

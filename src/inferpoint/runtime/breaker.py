@@ -16,6 +16,8 @@ REMEMBERED = 20  # outcomes
 ENOUGH = 10  # outcomes, before half of them may open
 IN_A_ROW = 5  # failures, which open without more
 FIRST_OPEN = 1.0
+PARTLY_OPEN = 0.25  # seconds, where a call was answered not long ago: the provider fails some, and may have any
+ANSWERED_LATELY = 5.0
 LONGEST_OPEN = 30.0
 CAPACITY = 2000
 RECOVERED = 3  # probes in a row that are answered: of a provider that fails half its calls one is soon
@@ -69,6 +71,7 @@ class Breaker:
         self._until = 0.0
         self._probe: Passage | None = None
         self._answered = 0  # probes since it opened
+        self._answered_at = -math.inf
         self._waiting: dict[asyncio.Future[Passage | None], Deadline] = {}
         self._timer: Timer | None = None
         self._heard = clock.monotonic()
@@ -129,11 +132,15 @@ class Breaker:
             self._try()
 
     def _tried(self, *, failed: bool) -> None:
-        """The probe has come back. One that failed after others were answered is no sign that it all goes on."""
+        """The probe has come back."""
+        now = self._clock.monotonic()
         if failed:
-            self._turn_to(FIRST_OPEN if self._answered else min(LONGEST_OPEN, self._open_for * 2))
-        elif self._answered + 1 < RECOVERED:
-            self._answered += 1
+            lately = now - self._answered_at < ANSWERED_LATELY
+            self._turn_to(PARTLY_OPEN if lately else min(LONGEST_OPEN, max(FIRST_OPEN, self._open_for * 2)))
+            return
+        self._answered_at = now
+        self._answered += 1
+        if self._answered < RECOVERED:
             self._try()
         else:
             self._turn_to(0.0)

@@ -12,7 +12,7 @@ from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import Journey
 from inferpoint.model.quota import Allowance, Lane
-from inferpoint.runtime.breaker import FAILURES, Breakers, Passage, address
+from inferpoint.runtime.breaker import FAILURES, Breakers, Passage, State, address
 from inferpoint.runtime.clock import Clock
 from inferpoint.runtime.limiter import GroupReport, Leave, Place, Queues, too_late
 from inferpoint.runtime.retries import ATTEMPTS, Budget, Throttles, asked_to_wait, pause
@@ -253,7 +253,7 @@ class Outbound:
             return False
         asked = 0.0 if reply is None else asked_to_wait(reply.headers, self._clock.now())
         while self._in_time(way, seconds := pause(way.failures, asked, random.uniform)):
-            if self._budget.spend():
+            if self._is_spared(way) or self._budget.spend():
                 self.telemetry.retried(way.outgoing.service, reason)
                 await self._clock.sleep(seconds)
                 return True
@@ -262,6 +262,10 @@ class Outbound:
                 return False
             await self._clock.sleep(seconds)
         return False
+
+    def _is_spared(self, way: _Way) -> bool:
+        """Whether the address is called by one at a time: another try adds no load that a budget has to bound."""
+        return way.call is not None and self._breakers.of(address(way.call.url)).state is not State.CLOSED
 
     def _is_final(self, way: _Way, reply: Reply) -> bool:
         return reply.headers.get("x-should-retry", "").lower() == "false" or way.outgoing.final(reply)

@@ -51,7 +51,8 @@ class Budget:
     It holds ten at most, and begins with them. Throttled calls (429) spend from it like those that failed, for they
     are extra calls too; but an empty budget refuses only the failed. A throttled call goes back to its group's queue,
     after the pause of the whole group and at the pace of its limit: it takes the place of another call and adds none,
-    and to give it up would lose what the provider only asked to have later. What is ingested waits for the budget.
+    and to give it up would lose what the provider only asked to have later. What is ingested waits for the budget, and
+    what a breaker lets through one at a time is not counted.
     """
 
     def __init__(self, clock: Clock) -> None:
