@@ -8,7 +8,7 @@ without that a busy machine would leave a tenth of every limit unused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from inferpoint.model.quota import Allowance, Bucket, Rate
 
@@ -20,8 +20,7 @@ LONGEST_PAUSE = 86_400.0
 _SLOWLY = 1 / 50
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """What one call has taken: its number among all, the tokens it was charged, and since when time was not lost."""
 
     number: int
@@ -42,10 +41,10 @@ class Meter:
 
     def seconds(self, units: float, per_minute: int | None, now: float) -> float:
         """How long *units* take at the pace that holds."""
-        pace = per_minute
-        if self._slowed is not None and now < self._slowed_until and (pace is None or self._slowed < pace):
-            return units * MINUTE / self._slowed
-        return units * MINUTE / pace if pace else 0.0
+        slowed = self._slowed
+        if slowed is not None and now < self._slowed_until and (per_minute is None or slowed < per_minute):
+            return units * MINUTE / slowed
+        return units * MINUTE / per_minute if per_minute else 0.0
 
     def free_at(self, saved: float) -> float:
         """From when on a call may go, where a rest saves up *saved* seconds."""
