@@ -22,6 +22,7 @@ _OUTPUT_GUESS = 256.0  # tokens that a model writes
 _SLOWLY, _FASTER = 1 / 8, 1 / 4
 _ONE_OF_MANY = 1 / 4  # of what a call was estimated to hold: a provider that counted less speaks of one input of it
 _RESERVED = 0.1
+_OURS = 0.1  # seconds for which a busy process may stand still
 _CLOSE = 1.1  # a bound known this well is not looked for any further
 _NUMBER = re.compile(r"(?<![\w.])[0-9]{1,9}(?![\w.]*[0-9])")
 
@@ -178,9 +179,10 @@ class Sizing:
     def reserve(self, timeout: float) -> float:
         """The seconds before a deadline in which a call is not begun any more: it would be paid and come too late.
 
-        As long as nearly all calls take, but no more than a tenth of the *timeout*: how long a model writes varies.
+        As long as nearly all calls take, and ours with them; but no more than a tenth of the *timeout*, as how long a
+        model writes varies.
         """
-        return min(self._seconds + 4 * self._seconds_deviation, timeout * _RESERVED)
+        return min(self._seconds + 4 * self._seconds_deviation + _OURS, timeout * _RESERVED)
 
     def wrote(self, tokens: int) -> None:
         """Learn from how much a model wrote."""
