@@ -1,4 +1,6 @@
 # Everything a fresh machine needs: Python 3.11 or newer, pip, make, git; for the tests also Node 20.
+# Setting up takes as long as the tests: two things at a time.
+MAKEFLAGS += --jobs=2
 PYTHON ?= python3
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 WHEELS := --require-hashes --only-binary :all:

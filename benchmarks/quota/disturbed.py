@@ -92,7 +92,7 @@ async def _storm(stage: Stage, status: int, retry_after: float | None) -> list[R
     endpoint = await stage.endpoint("text_embedding", {"requests_per_minute": limit})
     await stage.limit(Limits(requests_per_minute=limit, storm=storm))
     over = storm.begins + storm.lasts
-    ends = loop.time() + over + max(5, stage.seconds / 4)
+    ends = loop.time() + over + max(3, stage.seconds / 4)
     seen: Counter[int] = Counter()
     lost = embedded = 0
 

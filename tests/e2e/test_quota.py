@@ -18,12 +18,14 @@ HELD = (
     "wrong answers",
     "calls that the provider refused",
     "callers without their vector",
+    "texts without their vector",
+    "the caller's status",
     "documents lost",
     "texts embedded twice",
 )
 
 
-@pytest.mark.parametrize("scenario", ["over-requests", "merge", "storm-429"])
+@pytest.mark.parametrize("scenario", ["merge", "pack", "cache", "storm-429"])
 def test_everybody_is_served_rightly(home: Path, scenario: str) -> None:
     """Every vector is its text's, nothing is lost or paid for twice, and no limit is met without need."""
     output = home / f"{scenario}.json"
