@@ -129,7 +129,7 @@ class Calls:
             result = resolved.task.decode(reply, wish.request(), endpoint.settings, endpoint.options)
         except InferenceError as error:
             raise failure(resolved, error) from error.__cause__
-        self._settle(resolved, turn, result.usage)
+        _settle(turn, result.usage)
         self.sizing(resolved).took(wish.journey.upstream)
         self._count(resolved, wish, result.usage)
         return result
@@ -143,11 +143,11 @@ class Calls:
                 async for piece in arriving.pieces():
                     if deltas := reading.feed(piece):
                         usage = _used(deltas) or usage
-                        self._settle(resolved, turn, _used(deltas))
+                        _settle(turn, _used(deltas))
                         yield deltas
                     reading.check()
                 last = reading.end()
-                self._settle(resolved, turn, _used(last))
+                _settle(turn, _used(last))
                 self._count(resolved, wish, _used(last) or usage)
                 yield last
             finally:
@@ -175,17 +175,13 @@ class Calls:
             raise refusal(resolved, outgoing.prepare(), whole, self._clock.now())
         return resolved, reply, turn
 
-    def _settle(self, resolved: Resolved, turn: Leave, usage: Usage | None) -> None:
+    def _count(self, resolved: Resolved, wish: Wish, usage: Usage | None) -> None:
+        """Count what a call cost in the end beside what it was taken to cost, and learn from it."""
         if usage is None:
             return
-        turn.settle(usage.input + usage.output)
+        self.telemetry.cost(resolved.service.name, wish.tokens(), usage.input + usage.output)
         if resolved.endpoint.task_type.generates:
             self.sizing(resolved).wrote(usage.output)
-
-    def _count(self, resolved: Resolved, wish: Wish, usage: Usage | None) -> None:
-        """Count what a call cost beside what it was taken to cost."""
-        if usage is not None:
-            self.telemetry.cost(resolved.service.name, wish.tokens(), usage.input + usage.output)
 
     async def in_time(
         self, resolved: Resolved, request: InferenceRequest, calls: int
@@ -277,6 +273,11 @@ def too_long(resolved: Resolved, tokens: int) -> InferenceError | None:
 def _place(resolved: Resolved, caller: Caller, lane: Lane, deadline: float | None) -> Place:
     inference_id, service = resolved.endpoint.inference_id, resolved.service.name
     return Place(resolved.group, resolved.rate, caller, inference_id, lane, service, deadline)
+
+
+def _settle(turn: Leave, usage: Usage | None) -> None:
+    if usage is not None:
+        turn.settle(usage.input + usage.output)
 
 
 def _used(deltas: Sequence[Delta]) -> Usage | None:

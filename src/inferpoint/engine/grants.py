@@ -93,6 +93,7 @@ class Grants:
                 rate=Rate(),
                 caller=caller,
                 inference_id=resolved.endpoint.inference_id,
+                service=resolved.service.name,
                 deadline=deadline,
             ),
             tokens=lambda: 0,

@@ -130,7 +130,7 @@ class Trips:
         if said is None or of is None:
             await self._search(pool, items, error)
         elif len(items) > 1 and pool.too_large < _HALVINGS:
-            _shrink(pool, items, of, said.message)
+            _shrink(pool, trip, of, said.message)
         else:
             for item in items:
                 if item.before is not None:
@@ -164,12 +164,12 @@ def _is_inputs_fault(error: InferenceError) -> bool:
     return error.upstream is not None and error.upstream.status in _INPUTS_FAULT
 
 
-def _shrink(pool: Pool, items: Sequence[Item], of: Oversize, words: str) -> None:
+def _shrink(pool: Pool, trip: Trip, of: Oversize, words: str) -> None:
     """What was too much for one call waits again, for smaller ones."""
-    load = loaded(items)
-    if pool.sizing.fits(load):  # else another call, sent at the same time, has taught as much
+    items = trip.items or ()
+    if pool.sizing.fits(trip.load):  # else another call, sent at the same time, has taught as much
         pool.too_large += 1
-        before = pool.sizing.refuse(load, of, words)
+        before = pool.sizing.refuse(trip.load, of, words)
         for item in items:
             item.before = item.before or before
     pool.put_back(items)
