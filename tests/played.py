@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from inferpoint.api.elastic.errors import envelope
+from inferpoint.calls.provider_errors import refusal
 from inferpoint.engine.drafts import created
 from inferpoint.engine.endpoints import Resolved
-from inferpoint.engine.refusals import refusal
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply

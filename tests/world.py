@@ -19,13 +19,13 @@ from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import ANONYMOUS, InferenceRequest, InferenceResult
-from inferpoint.runtime.breaker import Breakers
-from inferpoint.runtime.limiter import Limiter
-from inferpoint.runtime.outbound import Outbound
-from inferpoint.runtime.retries import Budget
-from inferpoint.runtime.telemetry import Answered, Telemetry
+from inferpoint.outbound.breaker import Breakers
+from inferpoint.outbound.limiter import Limiter
+from inferpoint.outbound.outbound import Outbound
+from inferpoint.outbound.retries import Budget
 from inferpoint.storage import store
 from inferpoint.storage.vault import Vault
+from inferpoint.telemetry.telemetry import Answered, Telemetry
 
 T = TypeVar("T")
 Answer = Callable[[Call], "Reply | Arrived | Exception"]

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 
 from quota.stage import Row
 
+from inferpoint.clock import SystemClock
 from inferpoint.model.inference import Caller
 from inferpoint.model.quota import Lane, Rate
-from inferpoint.runtime import limiter
-from inferpoint.runtime.clock import SystemClock
+from inferpoint.outbound import limiter
 
 ROUNDS = 7
 TURNS = 50_000

@@ -27,11 +27,11 @@ def main() -> None:
 def _serve(arguments: list[str]) -> None:
     """Serve in this process; or supervise several that do, without what only they need."""
     from inferpoint import config  # noqa: PLC0415
-    from inferpoint.runtime.shared.inheritance import inherited  # noqa: PLC0415
+    from inferpoint.workers.inheritance import inherited  # noqa: PLC0415
 
     wanted = config.from_command_line(arguments, os.environ, "inferpoint serve")
     if wanted.workers > 1 and inherited(os.environ) is None:
-        from inferpoint import supervisor  # noqa: PLC0415
+        from inferpoint.workers import supervisor  # noqa: PLC0415
 
         supervisor.supervise(wanted, arguments, os.environ)
     else:

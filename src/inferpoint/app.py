@@ -23,29 +23,29 @@ from inferpoint.api.anthropic import routes as anthropic
 from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.server import Entrance, Server
+from inferpoint.clock import Clock, SystemClock
 from inferpoint.config import Config
 from inferpoint.engine.caches import Caches
 from inferpoint.engine.endpoints import Endpoints
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.listening import announce, listening
+from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
-from inferpoint.runtime.breaker import Breakers
-from inferpoint.runtime.clock import Clock, SystemClock
-from inferpoint.runtime.limiter import Limiter
-from inferpoint.runtime.local.transport import LocalModels
-from inferpoint.runtime.outbound import Outbound
-from inferpoint.runtime.retries import Budget
-from inferpoint.runtime.shared.channel import Channel
-from inferpoint.runtime.shared.inheritance import Inheritance, inherited
-from inferpoint.runtime.shared.limiter import SharedLimiter
-from inferpoint.runtime.shared.messages import FromLimiter, Ready, Stop
-from inferpoint.runtime.telemetry import Answered, Counters, Telemetry, access_log
-from inferpoint.runtime.transport import HttpTransport
+from inferpoint.outbound.breaker import Breakers
+from inferpoint.outbound.limiter import Limiter
+from inferpoint.outbound.outbound import Outbound
+from inferpoint.outbound.retries import Budget
+from inferpoint.outbound.transport import HttpTransport
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked
+from inferpoint.telemetry.telemetry import Answered, Counters, Telemetry, access_log
+from inferpoint.workers.channel import Channel
+from inferpoint.workers.client import SharedLimiter
+from inferpoint.workers.inheritance import Inheritance, inherited
+from inferpoint.workers.listening import announce, listening
+from inferpoint.workers.messages import FromLimiter, Ready, Stop
 
 MODELS = "models"
 STOPPING = (signal.SIGTERM, signal.SIGINT)

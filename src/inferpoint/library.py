@@ -22,7 +22,7 @@ from inferpoint.engine.lifecycle import Lifecycle
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.endpoint import task_type as type_of
 from inferpoint.model.inference import ANONYMOUS, Cutting, Delta, InferenceRequest, InferenceResult, Texts, purpose
-from inferpoint.runtime.telemetry import Answered
+from inferpoint.telemetry.telemetry import Answered
 
 T = TypeVar("T")
 

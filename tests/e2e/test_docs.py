@@ -15,7 +15,7 @@ from real_processes import ROOT, Inferpoint, environ, run
 
 from inferpoint import services
 from inferpoint.api.elastic import write
-from inferpoint.runtime.local.models import REPOSITORY
+from inferpoint.local.models import REPOSITORY
 
 DOCS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)

@@ -15,12 +15,12 @@ from world import CHAT, COMPLETION, EMBEDDING, KEY, World, hugging_face, openai,
 
 from inferpoint.engine.caches import SHARED_FILE, Caches, decoded, encoded, item_key, key_prefix
 from inferpoint.engine.endpoints import Endpoints, Resolved
-from inferpoint.engine.fitting import fitted
+from inferpoint.engine.preflight import fitted
 from inferpoint.errors import InferenceError
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.inference import ANONYMOUS, InferenceRequest, InputType, Tokens
-from inferpoint.runtime.cache import Cache
+from inferpoint.storage.cache import Cache
 from inferpoint.storage.vault import Vault
 
 MIB = 1024 * 1024

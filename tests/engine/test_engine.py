@@ -26,7 +26,7 @@ from world import (
     told,
 )
 
-from inferpoint.engine.fitting import fitted
+from inferpoint.engine.preflight import fitted
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Reply

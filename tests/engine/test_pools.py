@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import EMBEDDING, World, openai
 
-from inferpoint.engine.pools import Asker, Item, Pool, divided, loaded, rows
-from inferpoint.engine.sizing import Load, Sizing, load_of
+from inferpoint.batching.pool import Asker, Item, Pool, divided, loaded, rows
+from inferpoint.calls.sizing import Load, Sizing, load_of
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.inference import Embeddings, InferenceRequest, InputType, SparseEmbeddings, Tokens, Usage
 from inferpoint.model.quota import Rate

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from inferpoint.engine.sizing import FILLED, Bound, Load, Sizing, load_of
+from inferpoint.calls.sizing import FILLED, Bound, Load, Sizing, load_of
 from inferpoint.model.quota import Rate
 from inferpoint.protocols.oversize import Oversize
 from inferpoint.protocols.service import Limits

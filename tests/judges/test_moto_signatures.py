@@ -17,8 +17,8 @@ from stand_ins import StandIn
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call
 from inferpoint.model.inference import InferenceRequest
+from inferpoint.outbound.transport import HttpTransport
 from inferpoint.protocols.service import Moment
-from inferpoint.runtime.transport import HttpTransport
 
 ARNS = [
     "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-x",

@@ -19,11 +19,11 @@ from urllib.parse import parse_qsl, unquote
 from inferpoint.api import admission
 from inferpoint.api.face import Answer, Face, Incoming, Route
 from inferpoint.api.travels import travelled
+from inferpoint.clock import Clock
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.inference import Journey
-from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.telemetry import Answered, Telemetry
+from inferpoint.telemetry.telemetry import Answered, Telemetry
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

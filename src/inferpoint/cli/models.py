@@ -20,7 +20,7 @@ _FOLDER = Path(Config().data_dir)
 @models.command("list")
 def list_models(data_dir: Folder = _FOLDER, output: Form = Output.TABLE) -> None:
     """List the installed models."""
-    from inferpoint.runtime.local import models as installed  # noqa: PLC0415 - only these commands touch models
+    from inferpoint.local import models as installed  # noqa: PLC0415 - only these commands touch models
 
     rows = [
         {
@@ -42,7 +42,7 @@ def import_model(
     data_dir: Folder = _FOLDER,
 ) -> None:
     """Install a model from this machine."""
-    from inferpoint.runtime.local import models as installed  # noqa: PLC0415
+    from inferpoint.local import models as installed  # noqa: PLC0415
 
     made = installed.import_model(source, data_dir / "models", name)
     print(f"Installed {made.name}: {made.dimensions} dimensions, texts of up to {made.max_tokens} word pieces")
@@ -56,7 +56,7 @@ def pull_model(
     """Install a model from the Hugging Face hub."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
 
-    from inferpoint.runtime.local import models as installed  # noqa: PLC0415
+    from inferpoint.local import models as installed  # noqa: PLC0415
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:

@@ -15,9 +15,9 @@ from inferpoint.model import settings
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import Endpoint
 from inferpoint.model.inference import InferenceRequest, Tokens
-from inferpoint.runtime.cache import Cache
-from inferpoint.runtime.cache_file import CacheFile
-from inferpoint.runtime.counts import Caching
+from inferpoint.storage.cache import Cache
+from inferpoint.storage.cache_file import CacheFile
+from inferpoint.telemetry.counts import Caching
 
 SHARED_FILE = "cache.db"
 _OWN_FILE = "cache-{version}.db"  # a version is never used again, so that nobody finds another's file under its name

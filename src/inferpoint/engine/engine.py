@@ -8,17 +8,19 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from inferpoint.batching.batcher import Batching
+from inferpoint.calls.calls import Calls
+from inferpoint.calls.deadlines import timed
+from inferpoint.clock import Clock
 from inferpoint.engine import chunked
 from inferpoint.engine.access import MONITOR, allow
-from inferpoint.engine.batching import Batching
 from inferpoint.engine.caches import Caches
-from inferpoint.engine.calls import Calls
-from inferpoint.engine.deadlines import timed
 from inferpoint.engine.endpoints import Endpoints, Resolved
-from inferpoint.engine.fitting import cannot_stream, fitted
 from inferpoint.engine.lifecycle import Lifecycle
-from inferpoint.engine.quotas import Quota, quotas
+from inferpoint.engine.preflight import cannot_stream, fitted
+from inferpoint.engine.report import Quota, quotas
 from inferpoint.errors import InferenceError
+from inferpoint.local import tokens
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.inference import (
     Caller,
@@ -30,9 +32,7 @@ from inferpoint.model.inference import (
     Texts,
     Tokens,
 )
-from inferpoint.runtime import tokens
-from inferpoint.runtime.clock import Clock
-from inferpoint.runtime.outbound import Outbound
+from inferpoint.outbound.outbound import Outbound
 
 
 @dataclass(frozen=True)

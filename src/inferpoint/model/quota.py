@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,3 +42,19 @@ class Lane(StrEnum):
     SEARCH = "search"
     OTHER = "other"
     INGEST = "ingest"
+
+
+@dataclass(frozen=True)
+class GroupReport:
+    """How a group stands: what was configured, what its provider told, who waits in each lane and for how long.
+
+    `paused` and `oldest` are in seconds.
+    """
+
+    group: str
+    service: str
+    rate: Rate
+    told: Allowance
+    paused: float
+    waiting: Mapping[Lane, int]
+    oldest: Mapping[Lane, float]

@@ -41,7 +41,7 @@ from typing import Any
 
 import msgspec
 
-from inferpoint.engine.pools import rows
+from inferpoint.batching.pool import rows
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import msgspec
 
-from inferpoint.engine.pools import rows
+from inferpoint.batching.pool import rows
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import Endpoint, TaskType
 from inferpoint.model.http import Call, Reply

@@ -11,7 +11,7 @@ import msgspec
 from inferpoint.api.elastic import errors, read
 from inferpoint.api.face import EVENT_STREAM, Answer, Incoming
 from inferpoint.engine.engine import Engine
-from inferpoint.engine.fitting import chat_only
+from inferpoint.engine.preflight import chat_only
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import TaskType

@@ -1,0 +1,41 @@
+"""One stream on its way from bytes to deltas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from inferpoint.calls.provider_errors import interruption
+from inferpoint.engine.endpoints import Resolved
+from inferpoint.errors import InferenceError
+from inferpoint.model.inference import Delta
+
+
+class Reading:
+    """Cuts, reads, and remembers: what came before a fault is handed on before the fault."""
+
+    def __init__(self, resolved: Resolved) -> None:
+        assert resolved.task.reader is not None
+        self._resolved = resolved
+        self._framing = resolved.task.framing()
+        self._reader = resolved.task.reader(resolved.endpoint.settings)
+        self._fault: InferenceError | None = None
+
+    def feed(self, piece: bytes) -> Sequence[Delta]:
+        """What *piece* says, as far as it can be read."""
+        deltas: list[Delta] = []
+        try:
+            for event in self._framing.feed(piece):
+                deltas.extend(self._reader.feed(event))
+        except InferenceError as error:
+            self._fault = error if error.upstream is None else interruption(self._resolved, error.upstream)
+        return deltas
+
+    def check(self) -> None:
+        """Raise the fault, if there was one."""
+        if self._fault is not None:
+            raise self._fault
+
+    def end(self) -> Sequence[Delta]:
+        """What is left when the body ends."""
+        deltas = [delta for event in self._framing.end() for delta in self._reader.feed(event)]
+        return [*deltas, *self._reader.end()]

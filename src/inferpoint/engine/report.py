@@ -1,0 +1,63 @@
+"""How much of every provider may be used just now: what was learnt, beside what was configured."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from inferpoint.calls.calls import Calls
+from inferpoint.engine.endpoints import Resolved
+from inferpoint.engine.lifecycle import PROBES
+from inferpoint.errors import InferenceError
+from inferpoint.model.inference import InferenceRequest
+from inferpoint.model.quota import Allowance, GroupReport, Lane
+from inferpoint.outbound.outbound import Outbound
+
+
+@dataclass(frozen=True)
+class Quota:
+    """A rate group: how it stands, the endpoints whose calls it counts, and the breakers of their addresses.
+
+    The state of an address is there if it was called of late.
+    """
+
+    standing: GroupReport
+    inference_ids: Sequence[str]
+    breakers: Mapping[str, str]
+
+
+async def quotas(endpoints: Sequence[Resolved], calls: Calls, outbound: Outbound) -> Sequence[Quota]:
+    """The group of every endpoint, and those that are not forgotten though their endpoints are gone."""
+    known = {report.group: report for report in await outbound.groups()}
+    states = outbound.breakers()
+    users: dict[str, list[Resolved]] = {}
+    for resolved in endpoints:
+        users.setdefault(resolved.group, []).append(resolved)
+    used = [
+        Quota(known.pop(group, None) or _unused(own[0]), _names(own), _breakers(own, calls, states))
+        for group, own in users.items()
+    ]
+    return [*used, *(Quota(report, (), {}) for report in known.values())]
+
+
+def _unused(resolved: Resolved) -> GroupReport:
+    """A group without a call so far."""
+    nobody, never = dict.fromkeys(Lane, 0), dict.fromkeys(Lane, 0.0)
+    return GroupReport(resolved.group, resolved.service.name, resolved.rate, Allowance(), 0.0, nobody, never)
+
+
+def _names(endpoints: Sequence[Resolved]) -> Sequence[str]:
+    return [resolved.endpoint.inference_id for resolved in endpoints]
+
+
+def _breakers(endpoints: Sequence[Resolved], calls: Calls, states: Mapping[str, str]) -> Mapping[str, str]:
+    """The *states* of the addresses that *endpoints* call."""
+    addresses = {_address(resolved, calls) for resolved in endpoints} if states else set[str]()
+    return {address: states[address] for address in sorted(addresses) if address in states}
+
+
+def _address(resolved: Resolved, calls: Calls) -> str:
+    with contextlib.suppress(InferenceError):  # one that cannot be called has none
+        return calls.address(resolved, InferenceRequest(PROBES[resolved.endpoint.task_type]))
+    return ""

@@ -1,0 +1,175 @@
+"""Models that run in our own process: the transport of `local:` addresses.
+
+A call's body names the model and the texts, and how many threads and workers to use; its reply holds the vectors.
+Nothing but waiting happens on the event loop. The texts are cut into short batches and every call has only as many
+of them in the workers' queue as there are workers: calls take turns, and one that is cancelled stops at its next batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+
+from inferpoint.errors import InferenceError, Kind, invalid
+from inferpoint.local import models
+from inferpoint.local.encoder import Encoder, Pieces, load
+from inferpoint.model.http import Call, Reply
+from inferpoint.outbound.transport import Arriving, Whole
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+ADDRESS = "local:text_embedding"
+_JSON = {"content-type": "application/json"}
+_BATCH_PIECES = 512  # padding counted; a tenth of a second on one core, and more at once is no faster
+_SLICE_CHARACTERS = 65_536
+_NAMED_INPUTS = 10
+_Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
+
+
+@dataclass(frozen=True)
+class _Order:
+    """The body of a call."""
+
+    model: str
+    inputs: list[str]
+    truncate: Literal["none", "end"] = "none"
+    num_threads: _Count = 1
+    num_allocations: _Count = 1
+
+
+class LocalModels:
+    """The installed models, each loaded when it is first asked for and kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._desk = ThreadPoolExecutor(2, "local-desk")  # reads calls, cuts texts to word pieces, writes replies
+        self._loader = ThreadPoolExecutor(1, "local-loader")
+        self._encoders: dict[tuple[str, int], Future[Encoder]] = {}
+        self._workers: dict[tuple[str, int, int], ThreadPoolExecutor] = {}
+
+    async def send(self, call: Call) -> Arriving:
+        """The vectors, or what is wrong in the words of an `error`."""
+        try:
+            return Whole(Reply(200, await self._embed(call), _JSON))
+        except InferenceError as error:
+            status = 500 if error.kind is Kind.INTERNAL else 400
+            return Whole(Reply(status, msgspec.json.encode({"error": str(error)}), _JSON))
+
+    def close(self) -> None:
+        """Give up what waits and let the threads end."""
+        for pool in (self._desk, self._loader, *self._workers.values()):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _embed(self, call: Call) -> bytes:
+        order = await _run(self._desk, _read, call)
+        encoder = await self._encoder(order.model, order.num_threads)
+        slices = await _run(self._desk, plan, [len(text) for text in order.inputs], _SLICE_CHARACTERS)
+        pieces = await _each(self._desk, 1, encoder.pieces, order.inputs, slices)
+        batches = await _run(self._desk, _batches, order, pieces, encoder.max_tokens)
+        workers = self._pool(order)
+        vectors = await _each(workers, order.num_allocations, encoder.vectors, pieces, batches)
+        return await _run(self._desk, _written, vectors, pieces)
+
+    async def _encoder(self, model: str, num_threads: int) -> Encoder:
+        """The model, loaded once for all who ask; a failure is forgotten, so that it may be mended meanwhile."""
+        key = (model, num_threads)
+        if key not in self._encoders:
+            self._encoders[key] = self._loader.submit(self._load, model, num_threads)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(self._encoders[key]))
+        except InferenceError:
+            self._encoders.pop(key, None)
+            raise
+
+    def _load(self, name: str, num_threads: int) -> Encoder:
+        model = models.find(self._folder, name)
+        if model is None:
+            present = ", ".join(each.name for each in models.installed(self._folder)) or "none"
+            raise invalid(
+                f"The model [{name}] is not installed (installed: {present}); "
+                "see `inferpoint models list`, and install one with `inferpoint models import`"
+            )
+        return load(self._folder / name, model.max_tokens, num_threads)
+
+    def _pool(self, order: _Order) -> ThreadPoolExecutor:
+        key = (order.model, order.num_threads, order.num_allocations)
+        if key not in self._workers:
+            self._workers[key] = ThreadPoolExecutor(order.num_allocations, f"local-{order.model}")
+        return self._workers[key]
+
+
+def plan(sizes: Sequence[int], budget: int) -> list[list[int]]:
+    """Indexes in batches of like sizes, each no more than *budget* when all in it are as large as its largest."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(sizes)), key=sizes.__getitem__):
+        size = max(1, sizes[index])
+        if batches and (len(batches[-1]) + 1) * size <= budget:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+def _read(call: Call) -> _Order:
+    if call.url != ADDRESS:
+        raise invalid(f"Local models do text embeddings only; there is nothing at [{call.url}]")
+    try:
+        return msgspec.json.decode(call.body, type=_Order)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise invalid(f"The call to the local model cannot be read: {error}") from None
+
+
+def _batches(order: _Order, pieces: Sequence[Pieces], limit: int) -> list[list[int]]:
+    """The batches to embed; texts that are too long are refused unless they may be cut."""
+    if order.truncate == "none":
+        too_long = [f"input {index} has {each.count}" for index, each in enumerate(pieces) if each.cut]
+        if too_long:
+            more = len(too_long) - _NAMED_INPUTS
+            named = ", ".join(too_long[:_NAMED_INPUTS]) + (f" and {more} more are too long" if more > 0 else "")
+            raise invalid(
+                f"The model [{order.model}] takes {limit} word pieces a text, and {named}; "
+                "send shorter texts, or set [truncate] to [end] to have them cut"
+            )
+    return plan([len(each.ids) for each in pieces], _BATCH_PIECES)
+
+
+def _written(vectors: Sequence[bytes], pieces: Sequence[Pieces]) -> bytes:
+    tokens = sum(len(each.ids) for each in pieces)
+    cut = msgspec.json.encode([index for index, each in enumerate(pieces) if each.cut])
+    return b'{"embeddings":[%b],"tokens":%d,"cut":%b}' % (b",".join(vectors), tokens, cut)
+
+
+async def _run(pool: ThreadPoolExecutor, work: Callable[..., R], *arguments: object) -> R:
+    return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
+
+
+async def _each(
+    pool: ThreadPoolExecutor,
+    at_once: int,
+    work: Callable[[Sequence[T]], list[R]],
+    items: Sequence[T],
+    batches: Sequence[Sequence[int]],
+) -> list[R]:
+    """*work* done on every batch, *at_once* at the most; the results in the order of *items*."""
+    results: dict[int, R] = {}
+    waiting = iter(batches)
+
+    async def walk() -> None:
+        for batch in waiting:
+            done = await _run(pool, work, [items[index] for index in batch])
+            results.update(zip(batch, done, strict=True))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(at_once, len(batches))):
+                group.create_task(walk())
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [results[index] for index in range(len(items))]

@@ -1,0 +1,111 @@
+"""When to try again: how long to wait before, and how many extra calls the whole process may make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from inferpoint.clock import Clock
+
+ATTEMPTS = 3  # that may fail, as in Elasticsearch; but what is ingested has time, and is tried until its deadline
+FIRST_BOUND = 1.0
+LARGEST_BOUND = 5.0
+LONGEST_ASKED = 86_400.0  # a header may say anything, infinity too; callers are told no more than a day
+_DOUBLINGS = 8  # beyond these a bound is the largest, and the power of two no longer a float
+_FORGOTTEN = 300.0
+
+# The budget counts in tenths of a retry, which are whole: ten first attempts are one retry, to the last bit.
+_EARNED, _COST, _RESERVE, _EACH_SECOND = 1.0, 10.0, 100.0, 1.0
+
+
+def pause(failures: int, asked: float, uniform: Callable[[float, float], float]) -> float:
+    """Seconds to wait after so many failures in a row: doubling, with full jitter, and never less than was *asked*."""
+    bound = min(LARGEST_BOUND, FIRST_BOUND * 2.0 ** min(failures - 1, _DOUBLINGS))
+    return max(uniform(0.0, bound), asked)
+
+
+def asked_to_wait(headers: Mapping[str, str], now: datetime) -> float:
+    """What a reply asks for, in seconds: `retry-after-ms`, or `retry-after` as seconds or as an HTTP date; else 0.
+
+    At most a day, infinity included.
+    """
+    milliseconds, text = headers.get("retry-after-ms", ""), headers.get("retry-after", "")
+    seconds = 0.0
+    try:
+        if milliseconds:
+            seconds = float(milliseconds) / 1000
+        elif text.replace(".", "", 1).isdigit():
+            seconds = float(text)
+        else:
+            seconds = (parsedate_to_datetime(text).astimezone(UTC) - now).total_seconds() if text else 0.0
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(seconds, LONGEST_ASKED) if seconds > 0 else 0.0  # not a number is not more than 0
+
+
+class Budget:
+    """How many extra calls the process may make: one for each ten first attempts, and one for each ten seconds.
+
+    It holds ten at most, and begins with them. Throttled calls (429) spend from it like those that failed, for they
+    are extra calls too; but an empty budget refuses only the failed. A throttled call goes back to its group's queue,
+    after the pause of the whole group and at the pace of its limit: it takes the place of another call and adds none,
+    and to give it up would lose what the provider only asked to have later. What is ingested waits for the budget, and
+    what a breaker lets through one at a time is not counted.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tenths = _RESERVE
+        self._at = clock.monotonic()
+
+    def earn(self) -> None:
+        """A first attempt was made."""
+        self._tenths = min(_RESERVE, self._now() + _EARNED)
+
+    def spend(self) -> bool:
+        """Take one retry; False when there is none."""
+        enough = self._now() >= _COST
+        if enough:
+            self._tenths -= _COST
+        return enough
+
+    def left(self) -> float:
+        """How many retries there are."""
+        return self._now() / _COST
+
+    def _now(self) -> float:
+        now = self._clock.monotonic()
+        self._tenths = min(_RESERVE, self._tenths + (now - self._at) * _EACH_SECOND)
+        self._at = now
+        return self._tenths
+
+
+@dataclass(frozen=True)
+class _Throttled:
+    times: int
+    at: float
+
+
+class Throttles:
+    """How often in a row each group was told to wait; calls that were on their way together count once."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._groups: dict[str, _Throttled] = {}
+
+    def again(self, group: str, sent: float) -> int:
+        """A call of *group*, sent at *sent*, was told to wait: how often in a row that makes."""
+        now = self._clock.monotonic()
+        before = self._groups.get(group)
+        if before is None or sent >= before.at:
+            self._groups = {name: each for name, each in self._groups.items() if now - each.at < _FORGOTTEN}
+            before = self._groups[group] = _Throttled(before.times + 1 if before else 1, now)
+        return before.times
+
+    def over(self, group: str, sent: float) -> None:
+        """A call of *group*, sent at *sent*, was taken: what was sent before the last pause says nothing."""
+        before = self._groups.get(group)
+        if before is not None and sent >= before.at:
+            del self._groups[group]

@@ -1,0 +1,93 @@
+"""How things stand, for Prometheus: read when it asks, and kept nowhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import ProcessCollector
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from inferpoint.model.quota import Allowance, GroupReport, Rate
+
+_GROUP = ("group", "service")
+
+
+class Standing(Collector):
+    """Who waits, what may be used, what may be called, what may be called again. `groups` is set before each time."""
+
+    groups: Sequence[GroupReport] = ()
+
+    def __init__(self, breakers: Callable[[], Mapping[str, str]], budget: Callable[[], float]) -> None:
+        self._breakers = breakers
+        self._budget = budget
+
+    def collect(self) -> Iterable[Metric]:
+        """One family after the other; for the registry."""
+        waiting = sum(sum(group.waiting.values()) for group in self.groups)
+        yield GaugeMetricFamily("inferpoint_waiting_calls", "Calls that wait for their turn.", waiting)
+        yield GaugeMetricFamily("inferpoint_retry_budget", "Retries that may be made now.", self._budget())
+        states = GaugeMetricFamily("inferpoint_breaker", "1 for the state of each address.", None, ("address", "state"))
+        for address, state in self._breakers().items():  # addresses come and go
+            states.add_metric((address, state), 1.0)
+        yield states
+        yield from _lanes(self.groups)
+        yield from _limits(self.groups)
+
+
+class Workers(Collector):
+    """What `ProcessCollector` tells of one process, as a sum of the supervisor and all its workers."""
+
+    def collect(self) -> Iterable[Metric]:
+        """One family after the other; for the registry."""
+        supervisor = os.getppid()
+        workers = Path(f"/proc/{supervisor}/task/{supervisor}/children")
+        processes = [str(supervisor), *workers.read_text("ascii").split()] if workers.exists() else [str(os.getpid())]
+        every = [list(ProcessCollector(pid=partial(int, each), registry=None).collect()) for each in processes]
+        for families in zip(*filter(None, every), strict=False):  # of one that has just ended there is nothing
+            found = [family.samples[0].value for family in families]
+            total = min(found) if families[0].name == "process_start_time_seconds" else sum(found)
+            family = Metric(families[0].name, families[0].documentation, families[0].type)
+            family.add_sample(families[0].samples[0].name, {}, total)
+            yield family
+
+
+def _lanes(groups: Sequence[GroupReport]) -> Iterator[Metric]:
+    depth = _family("inferpoint_queue_calls", "Calls that wait in a lane of a rate group.", "lane")
+    oldest = _family("inferpoint_queue_oldest_seconds", "For how long the oldest of them has waited.", "lane")
+    for group in groups:
+        for lane, count in group.waiting.items():
+            depth.add_metric((group.group, group.service, lane.value), count)
+            oldest.add_metric((group.group, group.service, lane.value), group.oldest[lane])
+    yield depth
+    yield oldest
+
+
+def _limits(groups: Sequence[GroupReport]) -> Iterator[Metric]:
+    """What was learnt of each group beside what was configured."""
+    configured = _family("inferpoint_limit_per_minute", "What was configured for a rate group.", "of")
+    told = _family("inferpoint_provider_limit", "The limit that the provider told last.", "of")
+    remaining = _family("inferpoint_provider_remaining", "What is left of it, as the provider told last.", "of")
+    paused = _family("inferpoint_paused_seconds", "For how long a rate group makes no calls.")
+    for group in groups:
+        labels = group.group, group.service
+        paused.add_metric(labels, group.paused)
+        for of, limit in _each(group.rate):
+            configured.add_metric((*labels, of), limit)
+        for of, bucket in _each(group.told):
+            told.add_metric((*labels, of), bucket.limit)
+            remaining.add_metric((*labels, of), bucket.remaining)
+    yield from (configured, told, remaining, paused)
+
+
+def _each(given: Rate | Allowance) -> Iterator[tuple[str, Any]]:
+    pairs = ("requests", given.requests), ("tokens", given.tokens)
+    return ((of, value) for of, value in pairs if value is not None)
+
+
+def _family(name: str, words: str, *more: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, words, None, (*_GROUP, *more))

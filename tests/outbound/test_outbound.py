@@ -1,0 +1,430 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import pytest
+from clock import FakeClock, on_a_loop, settle
+from hypothesis import given
+from hypothesis import strategies as st
+from world import HANG, Answer, Arrived, Provider, in_turn
+
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.http import Call, Reply
+from inferpoint.model.inference import ANONYMOUS, Journey
+from inferpoint.model.quota import Allowance, Bucket, Rate
+from inferpoint.outbound.breaker import Breakers
+from inferpoint.outbound.limiter import Limiter, Place
+from inferpoint.outbound.outbound import Outbound, Outgoing
+from inferpoint.outbound.retries import Budget
+from inferpoint.telemetry.telemetry import Telemetry
+
+OK, BUSY, LIMITED = Reply(200, b"ok"), Reply(503), Reply(429)
+CUT = InferenceError(Kind.CUT_OFF, "cut")
+
+
+class Way:
+    """A way out on a clock of its own, to a provider that answers what a test says."""
+
+    def __init__(self, *answers: Any, answer: Answer | None = None) -> None:
+        self.clock = FakeClock()
+        self.provider = Provider(answer or in_turn(*answers))
+        self.limiter = Limiter(self.clock)
+        self.breakers, self.budget = Breakers(self.clock), Budget(self.clock)
+        self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budget.left, lambda _: None)
+        self.outbound = Outbound(
+            {"https": self.provider}, self.limiter, self.breakers, self.budget, self.clock, self.telemetry
+        )
+
+    def outgoing(
+        self,
+        seconds: float | None = 60,
+        rate: Rate | None = None,
+        tokens: int = 0,
+        prepare: Callable[[], Call] = lambda: Call("HTTPS://a.test/x?key=secret"),
+        **more: Any,
+    ) -> Outgoing:
+        deadline = None if seconds is None else self.clock.monotonic() + seconds
+        return Outgoing(
+            service="s",
+            prepare=prepare,
+            sign=lambda call, now: call.with_headers({"date": str(now)}),
+            place=Place("g", rate or Rate(), ANONYMOUS, "e", deadline=deadline),
+            tokens=lambda: tokens,
+            deadline=lambda: deadline,
+            retried=frozenset({503}),
+            **{"journey": Journey(), **more},
+        )
+
+    def send(self, **more: Any) -> Reply:
+        return asyncio.run(self.clock.drive(self.outbound.send(self.outgoing(**more))))[0]
+
+    def sending(self, **more: Any) -> asyncio.Task[Any]:
+        return asyncio.ensure_future(self.outbound.send(self.outgoing(**more)))
+
+    def counted(self, name: str) -> float:
+        lines = asyncio.run(self.telemetry.exposition()).decode().splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+def retries(reason: str) -> str:
+    return f'inferpoint_retries_total{{reason="{reason}",service="s"}}'
+
+
+def test_a_good_answer_is_taken_at_once() -> None:
+    """One call, one reply, no time."""
+    way = Way(OK)
+    assert way.send() == OK
+    assert (len(way.provider.calls), way.clock.passed) == (1, 0)
+
+
+@pytest.mark.parametrize("failure", [BUSY, CUT, Arrived(200, [b"half", CUT])])
+def test_a_failure_is_tried_three_times(failure: Any) -> None:
+    """Two failures are got over, after pauses of up to one second and up to two; each try is signed anew."""
+    way = Way(failure, failure, OK)
+    assert way.send() == OK
+    assert len(way.provider.calls) == 3
+    assert 0 < way.clock.passed <= 3
+    assert len({call.headers["date"] for call in way.provider.calls}) == 3
+
+
+def test_the_third_failure_is_the_answer() -> None:
+    """After three tries the last reply, or the last error, is handed on as it is."""
+    way = Way(CUT, BUSY, Reply(503, b"last"))
+    assert way.send() == Reply(503, b"last")
+    way = Way(CUT)
+    with pytest.raises(InferenceError, match="cut"):
+        way.send()
+    assert len(way.provider.calls) == 3
+
+
+def test_throttles_end_by_the_deadline_only() -> None:
+    """A throttled call goes back to the queue as often as its time allows, also when the task does not name 429."""
+    way = Way(*[LIMITED] * 9, OK)
+    assert way.send() == OK
+    way = Way(LIMITED)
+    assert way.send(seconds=30).status == 429
+    assert way.clock.passed < 30
+    assert len(way.provider.calls) > 3
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 413, 500, 502, 301])
+def test_other_statuses_are_not_tried_again(status: int) -> None:
+    """What the task does not name as worth another try is the answer."""
+    way = Way(Reply(status))
+    assert way.send().status == status
+    assert len(way.provider.calls) == 1
+
+
+def test_other_errors_are_not_tried_again() -> None:
+    """An address that may not be called is not asked twice, and says nothing of the provider."""
+    way = Way(InferenceError(Kind.INVALID, "no"))
+    for _ in range(6):
+        with pytest.raises(InferenceError, match="no"):
+            way.send()
+    assert len(way.provider.calls) == 6
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("how", ["header", "final"])
+def test_what_no_retry_will_change_is_not_tried_again(status: int, how: str) -> None:
+    """Neither a provider that says so, nor a refusal known to be final; and nobody else waits for it."""
+    headers = {"x-should-retry": "False"} if how == "header" else {}
+    way = Way(Reply(status, b"no money", headers), OK)
+    assert way.send(final=lambda reply: reply.body == b"no money" and how == "final").status == status
+    assert way.send() == OK
+    assert way.clock.passed == 0
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [({"retry-after": "7"}, 7), ({"retry-after-ms": "6200"}, 6.2), ({"retry-after": "0"}, None)],
+)
+def test_a_provider_is_waited_for_as_long_as_it_asks(
+    status: int, headers: Mapping[str, str], seconds: float | None
+) -> None:
+    """Retry-After is honoured to the second; a provider that asks for nothing has the usual pause."""
+    way = Way(Reply(status, headers=headers), OK)
+    assert way.send() == OK
+    assert way.clock.passed == pytest.approx(seconds) if seconds else 0 < way.clock.passed <= 1
+
+
+def test_nothing_is_tried_again_after_the_deadline() -> None:
+    """A pause that would outlast the deadline is not begun: the caller hears at once what the provider said."""
+    for status in (429, 503):
+        way = Way(Reply(status, headers={"retry-after": "61"}), OK)
+        assert way.send(seconds=60).headers["retry-after"] == "61"
+        assert way.clock.passed == 0
+    way = Way(CUT, OK)
+    with pytest.raises(InferenceError):
+        way.send(seconds=0)
+    assert way.clock.passed == 0
+
+
+@on_a_loop
+async def test_a_throttle_pauses_the_whole_group() -> None:
+    """Once one call was told to wait nobody of its group goes before, and the one that was told goes first."""
+    way = Way(Reply(429, headers={"retry-after": "10"}), OK)
+    first = way.sending(rate=Rate(60), prepare=lambda: Call("https://a.test/1"))
+    await settle()
+    others = [way.sending(rate=Rate(60), prepare=lambda: Call("https://a.test/2")) for _ in range(3)]
+    await way.clock.advance(9.9)
+    assert len(way.provider.calls) == 1
+    await way.clock.advance(0.2)
+    assert [call.url[-1] for call in way.provider.calls] == ["1", "1"]
+    await way.clock.advance(3)
+    assert (await first)[0] == OK
+    assert all(each.done() for each in others)
+
+
+@on_a_loop
+async def test_a_throttled_call_is_charged_no_tokens() -> None:
+    """What the provider refused it did not count; the turn that is handed on is the caller's to settle."""
+    way = Way(Reply(429, headers={"retry-after-ms": "1"}), OK)
+    reply, turn = await way.clock.drive(way.outbound.send(way.outgoing(rate=Rate(tokens=60), tokens=30)))
+    assert (reply, way.clock.passed) == (OK, pytest.approx(0.001))
+    turn.settle(10)
+    await way.clock.drive(way.outbound.send(way.outgoing(rate=Rate(tokens=60))))
+    assert way.clock.passed == pytest.approx(10, abs=0.1)
+
+
+def test_what_a_provider_tells_of_its_limits_is_learnt() -> None:
+    """Every reply's headers are read, and the limiter hears what they tell."""
+    told = Allowance(requests=Bucket(limit=100, remaining=1, full_in=60))
+
+    def quota(headers: Mapping[str, str], _now: datetime) -> Allowance:
+        return told if "x-told" in headers else Allowance()
+
+    way = Way(Reply(200, headers={"x-told": "1"}), OK)
+    way.send(quota=quota)
+    way.send(quota=quota)
+    assert asyncio.run(way.limiter.groups())[0].told == told
+
+
+def test_each_try_takes_a_place_in_the_queue() -> None:
+    """A retry costs a turn like any other call, so that the limit holds."""
+    way = Way(CUT, CUT, OK)
+    way.send(rate=Rate(6))
+    assert way.clock.passed == pytest.approx(20)
+
+
+def test_a_call_is_prepared_once_when_its_turn_has_come() -> None:
+    """Until then it may grow; the tries after the first send the same."""
+    way = Way(CUT, OK, OK)
+    moments: list[float] = []
+
+    def prepare() -> Call:
+        moments.append(way.clock.passed)
+        return Call("https://a.test/")
+
+    way.send(rate=Rate(6))
+    way.send(rate=Rate(6), prepare=prepare)
+    assert moments == [pytest.approx(20)]
+
+
+def test_a_call_that_cannot_be_prepared_leaves_no_gap() -> None:
+    """Its turn is given back: the next goes at once."""
+    way = Way(OK)
+
+    def impossible() -> Call:
+        raise InferenceError(Kind.INVALID, "impossible")
+
+    with pytest.raises(InferenceError, match="impossible"):
+        way.send(rate=Rate(1), prepare=impossible)
+    assert way.send(rate=Rate(1)) == OK
+    assert way.clock.passed == 0
+
+
+@on_a_loop
+async def test_a_stream_is_handed_on_when_it_begins() -> None:
+    """Opening tries again like sending, and closes what it does not hand on."""
+    way = Way(Arrived(503, [b"busy"]), Arrived(200, [b"a", HANG]))
+    arriving, _ = await way.clock.drive(way.outbound.open(way.outgoing()))
+    assert arriving.status == 200
+    assert [each.closed for each in way.provider.arrived] == [True, False]
+
+
+@on_a_loop
+async def test_a_stream_that_is_refused_is_there_whole() -> None:
+    """Whether it is final is in its body; a body that breaks off leaves the status."""
+    way = Way(Arrived(429, [b"no money"], {"a": "b"}), Arrived(400, [b"half", CUT]))
+    opened, _ = await way.outbound.open(way.outgoing(final=lambda reply: reply.body == b"no money"))
+    assert await opened.read() == Reply(429, b"no money", {"a": "b"})
+    opened, _ = await way.outbound.open(way.outgoing())
+    assert await opened.read() == Reply(400)
+    assert all(each.closed for each in way.provider.arrived)
+
+
+@pytest.mark.parametrize("act", ["send", "open"])
+@pytest.mark.parametrize("status", [429, 503])
+@on_a_loop
+async def test_who_leaves_while_a_retry_waits_leaves_no_connection(act: str, status: int) -> None:
+    """The reply that is going to be tried again is closed also when its caller leaves during the pause."""
+    way = Way(Arrived(status, [b"busy"], {"retry-after": "5"}), OK)
+    task = asyncio.ensure_future(getattr(way.outbound, act)(way.outgoing()))
+    await settle()
+    assert way.clock.alarms == 1
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(way.provider.calls) == 1
+    assert way.provider.arrived[0].closed
+    assert way.clock.alarms == 0
+
+
+@on_a_loop
+async def test_who_leaves_in_the_middle_of_a_body_closes_it() -> None:
+    """A reply whose caller leaves while it is read is closed at once."""
+    way = Way(Arrived(200, [b"half", HANG]))
+    task = way.sending()
+    await settle()
+    assert not way.provider.arrived[0].closed
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert way.provider.arrived[0].closed
+
+
+def test_every_call_is_counted() -> None:
+    """Each try counts by its status; one without a reply has the status 0; each retry has its reason."""
+    way = Way(CUT, BUSY, LIMITED, OK)
+    way.send()
+    for status in (0, 503, 429, 200):
+        assert way.counted(f'inferpoint_provider_calls_total{{service="s",status="{status}"}}') == 1
+    for reason in ("unreachable", "server_error", "throttled"):
+        assert way.counted(retries(reason)) == 1
+    assert way.counted('inferpoint_breaker{address="https://a.test",state="closed"}') == 1
+    assert way.counted("inferpoint_retry_budget") == pytest.approx(7, abs=1)
+
+
+@on_a_loop
+async def test_a_journey_says_where_the_time_went() -> None:
+    """Attempts are counted; waiting and the provider have each their own time, which together are all of it."""
+    journey = Journey()
+    way = Way(Reply(503, headers={"retry-after": "4"}), OK)
+    slow = way.provider.send
+
+    async def send(call: Call) -> Arrived:
+        await way.clock.sleep(3)
+        return await slow(call)
+
+    way.provider.send = send
+    await way.clock.drive(way.outbound.send(way.outgoing(journey=journey)))
+    assert (journey.calls, journey.attempts) == (1, 2)
+    assert (journey.queued, journey.upstream) == (pytest.approx(4), pytest.approx(6))
+    total = Journey(calls=2, attempts=2, queued=5, upstream=1, known=3)
+    total.add(journey)
+    assert (total.calls, total.attempts, total.known) == (3, 4, 3)
+    assert (total.queued, total.upstream) == (5, pytest.approx(6))
+
+
+def test_an_empty_budget_makes_no_retry() -> None:
+    """The caller hears what the provider said; but a throttled call is still only put back into the queue."""
+    way = Way(BUSY, BUSY, OK, LIMITED, OK)
+    while way.budget.spend():
+        pass
+    for _ in range(2):
+        assert way.send() == BUSY
+    assert way.counted(retries("budget")) == 2
+    assert way.send() == OK
+    assert way.send() == OK
+    assert way.counted(retries("throttled")) == 1
+
+
+@on_a_loop
+async def test_an_address_that_fails_is_not_called() -> None:
+    """After five failures in a row nothing is sent: who has no time hears why, who has waits for one that tries."""
+    way = Way(*[Reply(500)] * 5, OK)
+    for _ in range(5):
+        await way.outbound.send(way.outgoing())
+    with pytest.raises(InferenceError, match=r"\[https://a\.test\] is not called now") as caught:
+        await way.outbound.send(way.outgoing(seconds=0.5))
+    assert (caught.value.kind, caught.value.retry_after) == (Kind.OVERLOADED, 1.0)
+    waiting = [way.sending(rate=Rate(1), seconds=90) for _ in range(2)]
+    elsewhere = way.sending(prepare=lambda: Call("https://b.test/"))
+    await way.clock.advance(0.9)
+    assert (len(way.provider.calls), elsewhere.done()) == (6, True)
+    await way.clock.advance(0.2)
+    assert [each.done() for each in waiting] == [True, False]
+    await way.clock.advance(60)
+    assert [(await each)[0] for each in waiting] == [OK, OK]
+
+
+@on_a_loop
+async def test_a_slot_that_an_open_breaker_makes_useless_is_not_lost() -> None:
+    """Calls that find their address failing give their turns back: those of other addresses go at once."""
+    way = Way(*[Reply(500)] * 5, OK)
+    for _ in range(5):
+        await way.outbound.send(way.outgoing())
+    waiting = way.sending(rate=Rate(1))
+    await settle()
+    elsewhere = way.sending(rate=Rate(1), prepare=lambda: Call("https://b.test/"))
+    await settle()
+    assert elsewhere.done()
+    waiting.cancel()
+
+
+@pytest.mark.parametrize(("seconds", "left", "state"), [(6, 6, "open"), (6, 5.9, "closed"), (1, 1, "closed")])
+@on_a_loop
+async def test_a_provider_that_lets_deadlines_pass_has_failed(seconds: float, left: float, state: str) -> None:
+    """A call that ends at its deadline counts against the provider; one whose caller left or was in a hurry not."""
+    way = Way(Arrived(200, [HANG]))
+    tasks = [way.sending(seconds=seconds) for _ in range(5)]
+    await way.clock.advance(left)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert way.breakers.states() == {"https://a.test": state}
+
+
+@given(st.lists(st.sampled_from([OK, OK, OK, BUSY, CUT, Reply(500)]), min_size=1, max_size=60), st.integers(1, 40))
+@on_a_loop
+async def test_however_a_provider_fails_retries_are_few_and_every_caller_is_answered(
+    answers: list[Any], callers: int
+) -> None:
+    """A tenth more, the reserve, and one for each ten seconds; nobody waits for ever, nobody is left in a queue."""
+    way = Way(*answers, OK)
+    journey = Journey()
+    tasks = [way.sending(journey=journey, seconds=number) for number in range(callers)]
+    for _ in range(100):
+        await way.clock.advance(1)
+    ends = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(end, tuple | InferenceError) for end in ends)
+    assert journey.attempts == len(way.provider.calls)
+    assert journey.attempts - journey.calls <= journey.calls / 10 + 10 + way.clock.passed / 10
+    assert (way.limiter.waiting(), way.clock.alarms) == (0, 0)
+
+
+@given(st.integers(0, 2**60), st.integers(5, 30))
+@on_a_loop
+async def test_while_a_breaker_is_open_one_call_at_most_is_on_its_way(chances: int, callers: int) -> None:
+    """Callers who come and leave at random never send a second probe, and never keep the address from being tried."""
+    way = Way(answer=lambda _: Reply(500) if len(way.provider.calls) < callers else OK)
+    sent = way.provider.send
+    going = 0
+
+    async def send(call: Call) -> Arrived:
+        nonlocal going
+        going += 1
+        assert going == 1 or way.breakers.states()["https://a.test"] == "closed"
+        try:
+            await way.clock.sleep(0.5)
+            return await sent(call)
+        finally:
+            going -= 1
+
+    for _ in range(5):
+        await way.outbound.send(way.outgoing())
+    way.provider.send = send
+    tasks = [way.sending(seconds=None) for _ in range(callers)]
+    for number in range(60):
+        if chances >> number & 1 and number < callers - 1:
+            tasks[number].cancel()
+        await way.clock.advance(0.7)
+    last = way.sending(seconds=None)
+    await way.clock.advance(30 * callers)  # the longest that each try which fails keeps it open
+    assert last.done()
+    assert all(
+        isinstance(end, tuple | asyncio.CancelledError) for end in await asyncio.gather(*tasks, return_exceptions=True)
+    )

@@ -1,0 +1,263 @@
+"""Several workers at one limiter, without the processes: what they say goes through the wire's form and back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+import pytest
+from clock import FakeClock, settle
+
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.inference import Caller
+from inferpoint.model.quota import Allowance, Bucket, Lane, Rate
+from inferpoint.outbound.limiter import Leave, Limiter, Place
+from inferpoint.workers.client import SharedLimiter
+from inferpoint.workers.messages import FromLimiter, ToLimiter
+from inferpoint.workers.server import Desk
+
+
+def passed_on(message: Any, types: Any) -> Any:
+    """*message* as it arrives."""
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(message), type=types)
+
+
+class Worker:
+    """One worker's limiter, and its desk. What the desk says is on its way until `deliver`, unless it is *quick*."""
+
+    def __init__(self, limiter: Limiter, *, quick: bool = True) -> None:
+        self.quick = quick
+        self.coming: list[FromLimiter] = []
+        self.desk = Desk(limiter, self._answer)
+        self.limiter = SharedLimiter(lambda message: self.desk.receive(passed_on(message, ToLimiter)))
+
+    def join(self, wanted: Place, tokens: Callable[[], int] = lambda: 0) -> asyncio.Task[Leave]:
+        return asyncio.ensure_future(self.limiter.turn(wanted, tokens))
+
+    def deliver(self) -> None:
+        while self.coming:
+            self.limiter.receive(passed_on(self.coming.pop(0), FromLimiter))
+
+    def _answer(self, message: FromLimiter) -> None:
+        self.coming.append(message)
+        if self.quick:
+            self.deliver()
+
+
+class Machine:
+    """The limiter of all, and workers at it."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.limiter = Limiter(self.clock)
+
+    def worker(self, *, quick: bool = True) -> Worker:
+        return Worker(self.limiter, quick=quick)
+
+    async def free_in(self, wanted: Place) -> float:
+        """Seconds until one more call may go."""
+        before = self.clock.passed
+        await self.clock.drive(self.limiter.turn(wanted, lambda: 0))
+        return self.clock.passed - before
+
+
+def place(rate: Rate | None = None, name: str = "a", lane: Lane = Lane.OTHER, deadline: float | None = None) -> Place:
+    return Place("g", rate or Rate(60), Caller(name), "e", lane, "s", deadline)
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(main)
+
+
+def test_all_workers_share_one_limit() -> None:
+    """The calls of two workers leave one after the other, each an interval after the one before."""
+
+    async def main() -> None:
+        machine = Machine()
+        one, two = machine.worker(), machine.worker()
+        tasks = [worker.join(place(name=name)) for worker, name in ((one, "a"), (two, "b")) for _ in range(3)]
+        gone: list[int] = []
+        for _ in range(6):
+            await settle()
+            gone.append(sum(task.done() for task in tasks))
+            await machine.clock.advance(1)
+        assert gone == [1, 2, 3, 4, 5, 6]
+        assert sorted([(await task).waited for task in tasks]) == [0, 1, 2, 3, 4, 5]
+
+    run(main())
+
+
+def test_lanes_are_those_of_the_machine() -> None:
+    """A search of one worker goes before what another has been ingesting for long."""
+
+    async def main() -> None:
+        machine = Machine()
+        one, two = machine.worker(), machine.worker()
+        ingesting = [one.join(place(lane=Lane.INGEST)) for _ in range(10)]
+        await machine.clock.advance(0.5)
+        search = two.join(place(lane=Lane.SEARCH))
+        await machine.clock.advance(0.5)
+        assert (await search).waited == 0.5
+        assert sum(task.done() for task in ingesting) == 1
+        for task in ingesting:
+            task.cancel()
+        await settle()
+        assert machine.limiter.waiting() == 0
+
+    run(main())
+
+
+def test_the_places_of_a_worker_that_is_gone_are_free_at_once() -> None:
+    """Nobody waits for those who cannot go any more; what they were given before stays charged."""
+
+    async def main() -> None:
+        machine = Machine()
+        one, two = machine.worker(), machine.worker()
+        lost = [one.join(place()) for _ in range(100)]
+        await settle()
+        other = two.join(place(name="b"))
+        await settle()
+        assert machine.limiter.waiting() == 100
+        one.desk.close()
+        await settle()
+        assert machine.limiter.waiting() == 1
+        await machine.clock.advance(0.9)
+        assert not other.done()
+        await machine.clock.advance(0.2)
+        assert other.done()
+        for task in lost:
+            task.cancel()
+        await settle()
+
+    run(main())
+
+
+def test_a_caller_who_leaves_gives_its_place_back() -> None:
+    """Whether its turn has come, is on its way or has not: nothing is charged for it."""
+
+    async def main() -> None:
+        machine = Machine()
+        worker = machine.worker(quick=False)
+        granted, waiting = worker.join(place()), worker.join(place())
+        await settle()
+        assert worker.coming
+        granted.cancel()
+        waiting.cancel()
+        await settle()
+        worker.deliver()
+        assert machine.limiter.waiting() == 0
+        assert await machine.free_in(place()) == 0
+        unbegun = worker.join(place())
+        await asyncio.sleep(0)
+        unbegun.cancel()
+        await settle()
+        assert await machine.free_in(place()) == 1
+
+    run(main())
+
+
+def test_a_turn_that_was_not_used_is_given_back() -> None:
+    """The next may have it."""
+
+    async def main() -> None:
+        machine = Machine()
+        (await machine.worker().join(place())).give_back()
+        assert await machine.free_in(place()) == 0
+
+    run(main())
+
+
+def test_tokens_are_charged_as_they_are_known() -> None:
+    """First what was estimated, then what is asked for when the turn has come, then what the provider says."""
+
+    async def main() -> None:
+        machine = Machine()
+        rate = Rate(None, 60)
+        known = iter([10, 30])
+        turn = await machine.worker().join(place(rate), lambda: next(known))
+        assert await machine.free_in(place(rate)) == 30
+        turn = await machine.worker().join(place(rate), lambda: 10)
+        turn.settle(5)
+        assert await machine.free_in(place(rate)) == 5
+
+    run(main())
+
+
+def test_what_is_refused_is_told_as_it_is() -> None:
+    """Kind, text, when to come back and whose limit it was are those of the limiter."""
+
+    async def main() -> None:
+        machine = Machine()
+        worker = machine.worker()
+        late = place(deadline=machine.clock.monotonic() + 0.5)
+        await worker.join(place())
+        found: list[InferenceError] = []
+        for limiter in (worker.limiter, machine.limiter):
+            for refused in (limiter.turn(late, lambda: 0), limiter.refuse_if_hopeless(late, 1)):
+                with pytest.raises(InferenceError) as caught:
+                    await refused
+                found.append(caught.value)
+        assert len({(each.kind, str(each), each.retry_after, each.whose_limit) for each in found}) == 1
+        assert found[0].kind is Kind.RATE_LIMITED
+        await worker.limiter.refuse_if_hopeless(place(), 5)
+
+    run(main())
+
+
+def test_what_one_worker_is_told_holds_for_all() -> None:
+    """A pause that a provider asks for, and what it tells of its limits, are the group's."""
+
+    async def main() -> None:
+        machine = Machine()
+        one, two = machine.worker(), machine.worker()
+        await one.join(place())
+        one.limiter.learn("g", Allowance(Bucket(100, 50, 30.0)))
+        one.limiter.pause("g", 7)
+        waiting = two.join(place(lane=Lane.SEARCH))
+        await machine.clock.advance(6)
+        (report,) = await one.limiter.groups()
+        assert [report] == list(await machine.limiter.groups())
+        assert (report.told, report.paused, report.waiting[Lane.SEARCH]) == (Allowance(Bucket(100, 50, 24.0)), 1, 1)
+        await machine.clock.advance(1)
+        assert waiting.done()
+
+    run(main())
+
+
+def test_without_a_supervisor_nobody_waits() -> None:
+    """Who waits when it goes, and who comes afterwards, is told at once."""
+
+    async def main() -> None:
+        machine = Machine()
+        worker = machine.worker()
+        await worker.join(place())
+        waiting = worker.join(place())
+        await settle()
+        worker.limiter.lose()
+        for task in (waiting, worker.join(place())):
+            with pytest.raises(InferenceError) as caught:
+                await task
+            assert caught.value.kind is Kind.OVERLOADED
+
+    run(main())
+
+
+def test_turns_that_nobody_has_any_more_are_forgotten() -> None:
+    """The supervisor keeps nothing of calls that are over, however they ended."""
+
+    async def main() -> None:
+        machine = Machine()
+        worker = machine.worker()
+        for act in (lambda turn: None, lambda turn: turn.settle(3), lambda turn: turn.give_back()):
+            turn = await machine.clock.drive(worker.limiter.turn(place(), lambda: 0))
+            assert worker.desk._turns
+            act(turn)
+            del turn
+            await settle()
+            assert not worker.desk._turns
+        assert not worker.desk._waiting
+        assert not worker.limiter._asked
+
+    run(main())
