@@ -87,7 +87,7 @@ def together(world: World, *asked: Asked) -> list[Any]:
 
 def nothing_is_left(world: World) -> None:
     assert (world.limiter.waiting(), world.clock.alarms) == (0, 0)
-    assert world.engine._batching._pools == {}
+    assert world.engine._batcher._pools == {}
 
 
 def sent(world: World) -> list[Any]:

@@ -20,7 +20,7 @@ MODULES = [path for path in FILES if "migrations" not in path.parts]  # Alembic 
 
 # What is on a floor, from the ground up. Within a row nobody sees the others.
 FLOORS = (
-    ("errors", "clock"),
+    ("errors", "clock", "tasks"),
     ("model",),
     ("protocols", "chunking"),
     ("services", "storage", "telemetry"),
@@ -191,7 +191,7 @@ from inferpoint.api.server import Entrance, Server
 from inferpoint.engine.engine import Policy
 folder = pathlib.Path(sys.argv[1])
 async def main():
-    async with app.assembled(app.Place(folder, folder / "models"), Policy({}), {}, lambda _: None) as parts:
+    async with app.assembled(app.Home(folder, folder / "models"), Policy({}), {}, lambda _: None) as parts:
         Server(parts.engine, app.FACES, (), Entrance(True, 1), parts.telemetry, parts.clock)
 asyncio.run(main())
 """

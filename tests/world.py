@@ -25,7 +25,8 @@ from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.retries import Budget
 from inferpoint.storage import store
 from inferpoint.storage.vault import Vault
-from inferpoint.telemetry.telemetry import Answered, Telemetry
+from inferpoint.telemetry.events import Answered
+from inferpoint.telemetry.telemetry import Telemetry
 
 T = TypeVar("T")
 Answer = Callable[[Call], "Reply | Arrived | Exception"]
@@ -130,10 +131,12 @@ class World:
         self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budget.left, self.log.append)
         self.store = store.opened(folder)
         self.endpoints = Endpoints(self.store, Vault(KEY))
-        self.caches = Caches(self.endpoints, folder, cache, self.telemetry.caching)
+        self.caches = Caches(self.endpoints, folder, cache, self.telemetry.caches)
         transports = dict.fromkeys(("http", "https", "local"), self.provider)
-        outbound = Outbound(transports, self.limiter, self.breakers, self.budget, self.clock, self.telemetry)
-        self.engine = Engine(self.endpoints, self.caches, outbound, self.clock, Policy(**{"origins": {}, **policy}))
+        outbound = Outbound(transports, self.limiter, self.breakers, self.budget, self.clock, self.telemetry.calls)
+        self.engine = Engine(
+            self.endpoints, self.caches, outbound, self.telemetry, self.clock, Policy(**{"origins": {}, **policy})
+        )
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The result of *coroutine*, with the time it needs passing at once."""

@@ -40,9 +40,11 @@ from inferpoint.outbound.transport import HttpTransport
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked
-from inferpoint.telemetry.telemetry import Answered, Counters, Telemetry, access_log
+from inferpoint.telemetry.access_log import access_log
+from inferpoint.telemetry.events import Answered
+from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
 from inferpoint.workers.channel import Channel
-from inferpoint.workers.client import SharedLimiter
+from inferpoint.workers.client import LimiterClient
 from inferpoint.workers.inheritance import Inheritance, inherited
 from inferpoint.workers.listening import announce, listening
 from inferpoint.workers.messages import FromLimiter, Ready, Stop
@@ -63,7 +65,7 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Place:
+class Home:
     """Where an engine keeps what it must not forget: a folder of its own, or nowhere; and where its models are."""
 
     folder: Path | None
@@ -74,47 +76,47 @@ class Place:
 class Shared:
     """What an engine has in common with those of other workers: the limiter, and where all count."""
 
-    limiter: SharedLimiter
-    counters: Counters
+    limiter: LimiterClient
+    counters: SharedCounters
 
 
 @contextlib.asynccontextmanager
 async def assembled(
-    place: Place,
+    home: Home,
     policy: Policy,
     environ: Mapping[str, str],
     log: Callable[[Answered], None],
     cache: CacheSettings | None = None,
     shared: Shared | None = None,
 ) -> AsyncGenerator[Parts]:
-    """An engine at *place*, which is its own until the end; *cache* is for endpoints that have none of their own.
+    """An engine at *home*, which is its own until the end; *cache* is for endpoints that have none of their own.
 
-    With something *shared* the place is the supervisor's, and so are the queues and the counters.
+    With something *shared* the home is the supervisor's, and so are the queues and the counters.
     """
-    with contextlib.ExitStack() as stack:
-        if place.folder is not None and shared is None:
-            stack.enter_context(locked(place.folder))
-        kept = store.opened(place.folder)
+    async with contextlib.AsyncExitStack() as stack:
+        if home.folder is not None and shared is None:
+            stack.enter_context(locked(home.folder))
+        kept = store.opened(home.folder)
         stack.callback(kept.close)
-        changes = Changes(place.folder) if place.folder is not None and shared is not None else None
-        endpoints = Endpoints(kept, await _vault(place.folder, environ, kept), changes)
+        changes = Changes(home.folder) if home.folder is not None and shared is not None else None
+        endpoints = Endpoints(kept, await _vault(home.folder, environ, kept), changes)
         await endpoints.load()
         clock = SystemClock()
         limiter = Limiter(clock) if shared is None else shared.limiter
         breakers, budget = Breakers(clock), Budget(clock)
         counters = None if shared is None else shared.counters
         telemetry = Telemetry(limiter.groups, breakers.states, budget.left, log, counters)
-        caches = Caches(endpoints, place.folder, cache, telemetry.caching)
+        caches = Caches(endpoints, home.folder, cache, telemetry.caches)
+        stack.push_async_callback(caches.close)
         caches.remove_leftovers()
-        http, local = HttpTransport(__version__), LocalModels(place.models)
+        http, local = HttpTransport(__version__), LocalModels(home.models)
+        stack.push_async_callback(http.close)
         stack.callback(local.close)
-        try:
-            transports = {"http": http, "https": http, "local": local}
-            outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry)
-            yield Parts(Engine(endpoints, caches, outbound, clock, policy), telemetry, clock)
-        finally:
-            await http.close()
-            await caches.close()
+        transports = {"http": http, "https": http, "local": local}
+        outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry.calls)
+        engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
+        stack.push_async_callback(engine.close)
+        yield Parts(engine, telemetry, clock)
 
 
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
@@ -155,8 +157,8 @@ async def _alone(config: Config, environ: Mapping[str, str]) -> None:
 
 async def _among_others(config: Config, environ: Mapping[str, str], given: Inheritance) -> None:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
-    limiter = SharedLimiter(channel.send)
-    async with _server(config, environ, Shared(limiter, Counters(given.counters, given.number))) as server:
+    limiter = LimiterClient(channel.send)
+    async with _server(config, environ, Shared(limiter, SharedCounters(given.counters, given.number))) as server:
 
         def received(message: FromLimiter | Stop) -> None:
             if isinstance(message, Stop):
@@ -182,10 +184,10 @@ async def _among_others(config: Config, environ: Mapping[str, str], given: Inher
 async def _server(config: Config, environ: Mapping[str, str], shared: Shared | None = None) -> AsyncGenerator[_Uvicorn]:
     """All faces on one engine, ready to serve."""
     folder = Path(config.data_dir)
-    place = Place(folder, folder / MODELS)
+    home = Home(folder, folder / MODELS)
     policy = Policy(origins(environ), not config.skip_validation, config.max_chunk_size)
     log = access_log(config.log_format, sys.stderr)
-    async with assembled(place, policy, environ, log, config.cache, shared) as parts:
+    async with assembled(home, policy, environ, log, config.cache, shared) as parts:
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
         routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.should_exit)
         application = Server(parts.engine, FACES, routes, entrance, parts.telemetry, parts.clock)

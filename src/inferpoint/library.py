@@ -16,13 +16,13 @@ from typing import Any, Self, TypeVar
 
 import platformdirs
 
-from inferpoint.app import MODELS, Parts, Place, assembled, origins
+from inferpoint.app import MODELS, Home, Parts, assembled, origins
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.engine.lifecycle import Lifecycle
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.endpoint import task_type as type_of
 from inferpoint.model.inference import ANONYMOUS, Cutting, Delta, InferenceRequest, InferenceResult, Texts, purpose
-from inferpoint.telemetry.telemetry import Answered
+from inferpoint.telemetry.events import Answered
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class Inferpoint:
 
     def __init__(self, data_dir: str | Path | None = None, *, validate: bool = True) -> None:
         folder = None if data_dir is None else Path(data_dir)
-        self._place = Place(folder, (folder or Path(platformdirs.user_data_dir("inferpoint"))) / MODELS)
+        self._home = Home(folder, (folder or Path(platformdirs.user_data_dir("inferpoint"))) / MODELS)
         self._policy = Policy(origins(os.environ), validate)
         self._opened: AbstractAsyncContextManager[Parts] | None = None
         self._engine: Engine | None = None
@@ -47,7 +47,7 @@ class Inferpoint:
         """Open the folder."""
         if self._opened is not None:
             raise RuntimeError("This Inferpoint is open already")
-        self._opened = assembled(self._place, self._policy, os.environ, _unwritten)
+        self._opened = assembled(self._home, self._policy, os.environ, _unwritten)
         try:
             self._engine = (await self._opened.__aenter__()).engine
         except BaseException:

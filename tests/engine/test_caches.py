@@ -220,7 +220,7 @@ def test_caches_on_the_disk_outlive_the_server(make_world: Callable[..., World],
     version = world.endpoints.find("c").endpoint.version
     world.run(world.store.remove("c", version))  # as a process that is killed leaves it
     endpoints = reloaded(world)
-    caches = Caches(endpoints, data, shared, world.telemetry.caching)
+    caches = Caches(endpoints, data, shared, world.telemetry.caches)
     caches.remove_leftovers()
     assert {path.name for path in data.glob("cache*")} == {
         SHARED_FILE,
@@ -246,7 +246,7 @@ def test_without_a_folder_there_is_memory_alone(world: World) -> None:
     world.create("e", EMBEDDING, openai(cache={"memory_bytes": MIB, "disk_bytes": MIB}))
 
     async def ask() -> Any:
-        caches = Caches(world.endpoints, None, CacheSettings(disk_bytes=5), world.telemetry.caching)
+        caches = Caches(world.endpoints, None, CacheSettings(disk_bytes=5), world.telemetry.caches)
         caches.remove_leftovers()
         cache = caches.of(world.endpoints.find("e"))
         assert cache is not None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import EMBEDDING, World, openai
 
-from inferpoint.batching.pool import Asker, Item, Pool, divided, loaded, rows
+from inferpoint.batching.items import Item, Waiter
+from inferpoint.batching.pool import Pool, divided, loaded, rows
 from inferpoint.calls.sizing import Load, Sizing, load_of
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.inference import Embeddings, InferenceRequest, InputType, SparseEmbeddings, Tokens, Usage
 from inferpoint.model.quota import Rate
 from inferpoint.protocols.service import Limits
@@ -106,12 +109,12 @@ def test_what_is_put_back_waits_before_all_others(pool: Pool) -> None:
     """In its own order, without what nobody asks for any more."""
     items = put(pool, "a", "b", "c", "d")
     for item in items:
-        item.askers[object()] = (0,)  # type: ignore[index]
+        item.waiters[object()] = (0,)  # type: ignore[index]
     pool.take()
-    items[1].askers.clear()
-    items[0].trip = object()  # type: ignore[assignment]
+    items[1].waiters.clear()
+    items[0].batch = object()  # type: ignore[assignment]
     pool.put_back(items[:3])
-    assert items[0].trip is None
+    assert items[0].batch is None
     assert tally(pool) == (3, 3, 0)
     assert taken(pool) == ["a", "c", "d"]
 
@@ -139,7 +142,7 @@ def test_the_load_is_always_that_of_what_waits(events: list[tuple[str, int]]) ->
     for what, size in events:
         if what == "put" and "x" * size not in pool.items:
             pool.put("x" * size, load_of("x" * size))
-            pool.items["x" * size].askers[object()] = (0,)  # type: ignore[index]
+            pool.items["x" * size].waiters[object()] = (0,)  # type: ignore[index]
         elif what == "take":
             away.append(pool.take())
         elif what == "back" and away:
@@ -154,10 +157,10 @@ def test_the_load_is_always_that_of_what_waits(events: list[tuple[str, int]]) ->
 
 def test_a_pool_waits_as_long_as_the_most_patient(pool: Pool) -> None:
     """Its calls are for all of them; without a deadline there is none."""
-    for deadline, then in ((5.0, 5.0), (3.0, 5.0), (9.0, 9.0), (None, None), (7.0, None)):
-        pool.prolong(deadline)
-        assert pool.deadline == then
-        assert pool.request(()).deadline == then
+    for deadline, then in ((5.0, 5.0), (3.0, 5.0), (9.0, 9.0), (math.inf, math.inf), (7.0, math.inf)):
+        pool.prolong(Deadline(deadline))
+        assert pool.deadline.at == then
+        assert pool.request(()).deadline.at == then
 
 
 def test_a_call_asks_what_the_requests_ask(world: World) -> None:
@@ -179,24 +182,24 @@ def test_a_call_asks_what_the_requests_ask(world: World) -> None:
 # Those who ask
 
 
-def asking(*texts: str, partial: bool = False) -> tuple[Asker, list[Item]]:
-    asker = Asker(InferenceRequest(texts, partial=partial), 0.0, None)
+def asking(*texts: str, partial: bool = False) -> tuple[Waiter, list[Item]]:
+    waiter = Waiter(InferenceRequest(texts, partial=partial), 0.0, NEVER)
     items = [Item(text, Load(1, len(text))) for text in dict.fromkeys(texts)]
     for item in items:
-        asker.ask(item, [place for place, text in enumerate(texts) if text == item.given])
-    return asker, items
+        waiter.ask(item, [place for place, text in enumerate(texts) if text == item.given])
+    return waiter, items
 
 
 @on_a_loop
 async def test_who_asks_is_done_when_nothing_is_missing() -> None:
     """In whatever order it comes; what was asked for twice is there twice, and paid for once."""
-    asker, (a, b) = asking("a", "b", "a")
+    waiter, (a, b) = asking("a", "b", "a")
     b.give("B", cut=True, tokens=3)
-    assert not asker.done.done()
+    assert not waiter.done.done()
     a.give("A", cut=False, tokens=4)
-    assert asker.done.done()
-    assert asker.result(sparse=False) == Embeddings(["A", "B", "A"], Usage(7), frozenset({1}))
-    weights = asker.result(sparse=True)
+    assert waiter.done.done()
+    assert waiter.result(sparse=False) == Embeddings(["A", "B", "A"], Usage(7), frozenset({1}))
+    weights = waiter.result(sparse=True)
     assert weights == SparseEmbeddings([("A", False), ("B", True), ("A", False)], Usage(7))  # type: ignore[list-item]
 
 
@@ -211,18 +214,18 @@ async def test_what_two_ask_for_is_paid_for_once() -> None:
     other.give("B", cut=False, tokens=None)
     assert first.result(sparse=False).usage == Usage(5)
     assert second.result(sparse=False).usage is None
-    assert item.askers == {}
+    assert item.waiters == {}
 
 
 @on_a_loop
 async def test_an_error_ends_a_request() -> None:
     """The first of them; what comes afterwards changes nothing. An input at fault is named if there are others."""
-    asker, (a, b, c) = asking("a", "b", "c")
+    waiter, (a, b, c) = asking("a", "b", "c")
     b.refuse(REFUSED, alone=True)
     c.refuse(InferenceError(Kind.INVALID, "later"), alone=True)
     a.give("A", cut=False, tokens=1)
     with pytest.raises(InferenceError, match="no") as caught:
-        await asker.done
+        await waiter.done
     assert caught.value.index == 1
     for texts, alone in ((("a",), True), (("a", "b"), False)):
         single, items = asking(*texts)
@@ -235,16 +238,16 @@ async def test_an_error_ends_a_request() -> None:
 @on_a_loop
 async def test_in_a_partial_request_each_input_has_its_own_error() -> None:
     """At all of its places; one that is not the provider's or ours to tell ends it all the same."""
-    asker, (a, b, c) = asking("a", "b", "a", "c", partial=True)
+    waiter, (a, b, c) = asking("a", "b", "a", "c", partial=True)
     a.refuse(REFUSED, alone=True)
     b.give("B", cut=False, tokens=1)
-    assert not asker.done.done()
+    assert not waiter.done.done()
     late = InferenceError(Kind.TIMED_OUT, "late")
-    asker.end(late)
-    found = asker.result(sparse=False)
+    waiter.end(late)
+    found = waiter.result(sparse=False)
     assert list(found.errors) == [0, 2, 3]
     assert found.errors[0].problems == ("no",)
     assert found.errors[3] is late
     c.refuse(KeyError("odd"), alone=True)
     with pytest.raises(KeyError):
-        await asker.done
+        await waiter.done

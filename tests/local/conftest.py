@@ -31,7 +31,7 @@ _VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "green", "blue", "sky"
 def wheel() -> Path:
     """The wheel with all-MiniLM-L6-v2."""
     given = os.environ.get("INFERPOINT_TEST_MODEL")
-    found = [Path(given)] if given else sorted(Path(__file__).parents[3].glob(".models/*.whl"))
+    found = [Path(given)] if given else sorted(Path(__file__).parents[2].glob(".models/*.whl"))
     if not found or not found[0].is_file():
         pytest.fail(
             "the tests need the model's wheel: `make` fetches it to .models, INFERPOINT_TEST_MODEL names another"

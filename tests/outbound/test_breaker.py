@@ -9,10 +9,26 @@ from clock import FakeClock, on_a_loop, settle
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inferpoint.calls.refusals import refused as worded
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.outbound.breaker import Breaker, Breakers, Passage, address
+from inferpoint.model.deadline import NEVER, Deadline
+from inferpoint.model.http import address
+from inferpoint.model.inference import ANONYMOUS
+from inferpoint.model.quota import Rate
+from inferpoint.outbound.breaker import Breaker, BreakerPermit, Breakers
+from inferpoint.outbound.ticket import Refusal, Ticket
 
 HERE = "https://a.test:443"
+
+
+@dataclass(frozen=True)
+class Until:
+    """A call that can begin until then."""
+
+    by: Deadline
+
+    def deadline(self) -> Deadline:
+        return self.by
 
 
 class Door:
@@ -30,7 +46,7 @@ class Door:
     def state(self) -> str:
         return self.breakers.states().get(HERE, "none")
 
-    def passage(self) -> Passage:
+    def passage(self) -> BreakerPermit:
         passage = self.breaker.at_once()
         assert passage is not None
         return passage
@@ -39,13 +55,19 @@ class Door:
         for each in failed:
             self.passage().ended(failed=each)
 
-    def wait(self, seconds: float | None = None) -> asyncio.Task[Passage]:
+    def wait(self, seconds: float | None = None) -> asyncio.Task[BreakerPermit]:
         """Somebody who wants to call within *seconds*."""
-        deadline = None if seconds is None else self.clock.monotonic() + seconds
-        return asyncio.ensure_future(self.breaker.enter(lambda: deadline))
+        at = None if seconds is None else self.clock.monotonic() + seconds
+        return asyncio.ensure_future(self._enter(Until(NEVER if at is None else Deadline(at))))
+
+    async def _enter(self, until: Until) -> BreakerPermit:
+        permit = await self.breaker.enter(until)
+        if isinstance(permit, Refusal):
+            raise worded(permit, Ticket("g", Rate(), ANONYMOUS), "e")
+        return permit
 
 
-async def refused(waiting: asyncio.Task[Passage]) -> InferenceError:
+async def refused(waiting: asyncio.Task[BreakerPermit]) -> InferenceError:
     with pytest.raises(InferenceError) as caught:
         await waiting
     assert caught.value.kind is Kind.OVERLOADED
@@ -103,7 +125,7 @@ async def test_one_at_a_time_goes_after_a_second_and_three_that_are_answered_let
         waiting[tried].result().ended(failed=False)
         await settle()
     assert (door.state, [each.done() for each in waiting]) == ("closed", [True] * 5)
-    assert all(each.result().good for each in waiting[3:])
+    assert all(each.result().holds for each in waiting[3:])
     assert door.clock.alarms == 0
 
 
@@ -146,7 +168,7 @@ async def test_who_is_too_late_for_the_next_probe_hears_it_when_one_fails() -> N
     assert error.retry_after == 2.0
     assert not patient.done()
     await door.clock.advance(2)
-    assert patient.result().good
+    assert patient.result().holds
 
 
 @pytest.mark.parametrize("when", ["waiting", "called", "going"])
@@ -165,9 +187,9 @@ async def test_a_probe_that_is_cancelled_is_free_for_the_next(when: str) -> None
     await door.clock.advance(0.1)
     if when == "going":
         assert not second.done()
-        first.result().left()
+        first.result().release()
     await settle()
-    assert second.result().good
+    assert second.result().holds
     assert (first.cancelled(), door.state) == (when != "going", "half_open")
 
 
@@ -179,7 +201,7 @@ async def test_what_was_sent_before_it_opened_changes_nothing() -> None:
     door.outcomes([True] * 5)
     old.pop().ended(failed=False)
     assert door.state == "open"
-    assert not old[0].good
+    assert not old[0].holds
     await door.clock.advance(1)
     door.outcomes([False] * 3)
     for each in old:
@@ -237,8 +259,8 @@ class Crowd:
     """Those who wait at a door, and those who have passed it and say nothing yet."""
 
     door: Door = field(default_factory=Door)
-    waiting: list[asyncio.Task[Passage]] = field(default_factory=list[asyncio.Task[Passage]])
-    held: list[Passage] = field(default_factory=list[Passage])
+    waiting: list[asyncio.Task[BreakerPermit]] = field(default_factory=list[asyncio.Task[BreakerPermit]])
+    held: list[BreakerPermit] = field(default_factory=list[BreakerPermit])
 
     async def settle(self) -> None:
         await settle()
@@ -260,10 +282,10 @@ class Crowd:
         elif act in ("fail", "succeed", "leave") and self.held:
             passage = self.held.pop(number % len(self.held))
             if act == "leave":
-                passage.left()
+                passage.release()
             else:
                 passage.ended(failed=act == "fail")
-                passage.left()
+                passage.release()
 
 
 ACTS = ["come", "come", "hurry", "go", "wait", "fail", "fail", "fail", "succeed", "leave"]
@@ -281,11 +303,11 @@ async def test_there_is_never_a_second_probe_and_never_a_lost_one(
         await crowd.do(act, number)
         if not at_once:
             await crowd.settle()
-        good = sum(each.good for each in crowd.held)
+        good = sum(each.holds for each in crowd.held)
         assert crowd.door.state in ("closed", "none") or good <= (crowd.door.state == "half_open")
     await crowd.settle()
     for each in crowd.held:
-        each.left()
+        each.release()
     last = crowd.door.wait()
     for _ in range(200):
         await crowd.door.clock.advance(31)

@@ -11,12 +11,16 @@ import pytest
 from clock import FakeClock, settle
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from inferpoint.calls.refusals import refused
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.inference import ANONYMOUS, Caller
 from inferpoint.model.quota import Allowance, Bucket, Lane, Rate
 from inferpoint.outbound.gcra import LATE
-from inferpoint.outbound.limiter import FORGOTTEN, Limiter, Place, Turn
+from inferpoint.outbound.limiter import FORGOTTEN, Limiter
+from inferpoint.outbound.ticket import Permit, Refusal, Ticket
 
 NOT_QUITE = 1e-9  # floating numbers are added up
 
@@ -27,8 +31,18 @@ def place(
     deadline: float | None = None,
     lane: Lane = Lane.OTHER,
     caller: Caller = ANONYMOUS,
-) -> Place:
-    return Place(group, rate, caller, "e", lane, "s", deadline)
+) -> Ticket:
+    return Ticket(group, rate, caller, lane, "s", NEVER if deadline is None else Deadline(deadline))
+
+
+@dataclass(frozen=True)
+class Costs:
+    """A call of so many tokens."""
+
+    many: int
+
+    def tokens(self) -> int:
+        return self.many
 
 
 @dataclass(frozen=True)
@@ -37,7 +51,7 @@ class Went:
 
     at: float
     tokens: int
-    place: Place
+    place: Ticket
 
 
 class Queue:
@@ -52,13 +66,20 @@ class Queue:
     def times(self) -> list[float]:
         return [each.at for each in self.went]
 
-    async def go(self, wanted: Place, tokens: int = 0, *, first: bool = False) -> Turn:
-        turn = await self.limiter.turn(wanted, lambda: tokens, first=first)
+    async def go(self, wanted: Ticket, tokens: int = 0, *, first: bool = False) -> Permit:
+        turn = await self.limiter.permit(structs.replace(wanted, ahead=first), Costs(tokens))
+        if isinstance(turn, Refusal):
+            raise refused(turn, wanted, "e")
         assert turn.waited >= 0
         self.went.append(Went(self.clock.passed, tokens, wanted))
         return turn
 
-    def join(self, wanted: Place | None = None, tokens: int = 0, *, first: bool = False) -> asyncio.Task[Turn]:
+    async def check(self, wanted: Ticket, calls: int) -> None:
+        refusal = await self.limiter.check_deadline(wanted, calls)
+        if refusal is not None:
+            raise refused(refusal, wanted, "e")
+
+    def join(self, wanted: Ticket | None = None, tokens: int = 0, *, first: bool = False) -> asyncio.Task[Permit]:
         return asyncio.ensure_future(self.go(wanted or place(), tokens, first=first))
 
 
@@ -375,7 +396,7 @@ def test_a_turn_given_back_late_is_not_given_twice() -> None:
         queue.join()
         queue.join()
         await queue.clock.advance(1)
-        first.give_back()
+        first.release()
         await queue.clock.advance(3)
         assert all(later - earlier >= 1 - NOT_QUITE for earlier, later in pairwise(queue.times)), queue.times
 
@@ -449,11 +470,11 @@ def test_many_calls_are_refused_before_the_first_is_made() -> None:
 
     async def main() -> None:
         queue = Queue(capacity=50)
-        await queue.limiter.refuse_if_hopeless(place(deadline=1009.0), 10)
+        await queue.check(place(deadline=1009.0), 10)
         with pytest.raises(InferenceError, match=r"has a queue of \[10\.0s\]"):
-            await queue.limiter.refuse_if_hopeless(place(deadline=1009.0), 11)
+            await queue.check(place(deadline=1009.0), 11)
         with pytest.raises(InferenceError, match="queue is full"):
-            await queue.limiter.refuse_if_hopeless(place(), 52)
+            await queue.check(place(), 52)
 
     run(main())
 

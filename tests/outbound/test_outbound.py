@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,18 +12,81 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import HANG, Answer, Arrived, Provider, in_turn
 
+from inferpoint.calls.refusals import refused
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import ANONYMOUS, Journey
-from inferpoint.model.quota import Allowance, Bucket, Rate
+from inferpoint.model.quota import Allowance, Bucket, Lane, Rate
 from inferpoint.outbound.breaker import Breakers
-from inferpoint.outbound.limiter import Limiter, Place
-from inferpoint.outbound.outbound import Outbound, Outgoing
+from inferpoint.outbound.limiter import Limiter
+from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.retries import Budget
+from inferpoint.outbound.ticket import Job, Permit, Refusal, Ticket
+from inferpoint.outbound.transport import Arriving
 from inferpoint.telemetry.telemetry import Telemetry
 
 OK, BUSY, LIMITED = Reply(200, b"ok"), Reply(503), Reply(429)
 CUT = InferenceError(Kind.CUT_OFF, "cut")
+
+
+@dataclass
+class Outgoing:
+    """A job that is what a test says."""
+
+    prepare: Callable[[], Call]
+    rate: Rate
+    until: Deadline
+    cost: int
+    stats: Journey = field(default_factory=Journey)
+    final: Callable[[Reply], bool] = lambda _: False
+    quota: Callable[[Mapping[str, str], datetime], Allowance] = lambda _headers, _now: Allowance()
+    lane: Lane = Lane.OTHER
+    service: str = "s"
+    group: str = "g"
+
+    def ticket(self, *, ahead: bool) -> Ticket:
+        return Ticket(self.group, self.rate, ANONYMOUS, self.lane, self.service, self.until, ahead)
+
+    def tokens(self) -> int:
+        return self.cost
+
+    def deadline(self) -> Deadline:
+        return self.until
+
+    def call(self) -> Call:
+        return self.prepare()
+
+    def sign(self, call: Call, now: datetime) -> Call:
+        return call.with_headers({"date": str(now)})
+
+    def retries(self, status: int) -> bool:
+        return status == 503
+
+    def is_final(self, reply: Reply) -> bool:
+        return self.final(reply)
+
+    def allowance(self, headers: Mapping[str, str], now: datetime) -> Allowance:
+        return self.quota(headers, now)
+
+
+class Told:
+    """A way out whose refusals are errors, as callers are told them; permits are released at once."""
+
+    def __init__(self, outbound: Outbound) -> None:
+        self._outbound = outbound
+
+    async def send(self, job: Job) -> tuple[Reply, Permit]:
+        return self._said(job, await self._outbound.send(job))
+
+    async def open(self, job: Job) -> tuple[Arriving, Permit]:
+        return self._said(job, await self._outbound.open(job))
+
+    def _said(self, job: Job, answer: Any) -> Any:
+        if isinstance(answer, Refusal):
+            raise refused(answer, job.ticket(ahead=False), "e")
+        answer[1].release()
+        return answer
 
 
 class Way:
@@ -34,8 +98,10 @@ class Way:
         self.limiter = Limiter(self.clock)
         self.breakers, self.budget = Breakers(self.clock), Budget(self.clock)
         self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budget.left, lambda _: None)
-        self.outbound = Outbound(
-            {"https": self.provider}, self.limiter, self.breakers, self.budget, self.clock, self.telemetry
+        self.outbound = Told(
+            Outbound(
+                {"https": self.provider}, self.limiter, self.breakers, self.budget, self.clock, self.telemetry.calls
+            )
         )
 
     def outgoing(
@@ -46,17 +112,8 @@ class Way:
         prepare: Callable[[], Call] = lambda: Call("HTTPS://a.test/x?key=secret"),
         **more: Any,
     ) -> Outgoing:
-        deadline = None if seconds is None else self.clock.monotonic() + seconds
-        return Outgoing(
-            service="s",
-            prepare=prepare,
-            sign=lambda call, now: call.with_headers({"date": str(now)}),
-            place=Place("g", rate or Rate(), ANONYMOUS, "e", deadline=deadline),
-            tokens=lambda: tokens,
-            deadline=lambda: deadline,
-            retried=frozenset({503}),
-            **{"journey": Journey(), **more},
-        )
+        until = NEVER if seconds is None else Deadline(self.clock.monotonic() + seconds, seconds)
+        return Outgoing(prepare, rate or Rate(), until, tokens, **more)
 
     def send(self, **more: Any) -> Reply:
         return asyncio.run(self.clock.drive(self.outbound.send(self.outgoing(**more))))[0]
@@ -310,7 +367,7 @@ async def test_a_journey_says_where_the_time_went() -> None:
         return await slow(call)
 
     way.provider.send = send
-    await way.clock.drive(way.outbound.send(way.outgoing(journey=journey)))
+    await way.clock.drive(way.outbound.send(way.outgoing(stats=journey)))
     assert (journey.calls, journey.attempts) == (1, 2)
     assert (journey.queued, journey.upstream) == (pytest.approx(4), pytest.approx(6))
     total = Journey(calls=2, attempts=2, queued=5, upstream=1, known=3)
@@ -386,7 +443,7 @@ async def test_however_a_provider_fails_retries_are_few_and_every_caller_is_answ
     """A tenth more, the reserve, and one for each ten seconds; nobody waits for ever, nobody is left in a queue."""
     way = Way(*answers, OK)
     journey = Journey()
-    tasks = [way.sending(journey=journey, seconds=number) for number in range(callers)]
+    tasks = [way.sending(stats=journey, seconds=number) for number in range(callers)]
     for _ in range(100):
         await way.clock.advance(1)
     ends = await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,24 +4,48 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pytest
 from clock import FakeClock, settle
 
+from inferpoint.calls.refusals import refused as worded
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.inference import Caller
 from inferpoint.model.quota import Allowance, Bucket, Lane, Rate
-from inferpoint.outbound.limiter import Leave, Limiter, Place
-from inferpoint.workers.client import SharedLimiter
+from inferpoint.outbound.limiter import Limiter
+from inferpoint.outbound.ticket import Permit, Refusal, Ticket
+from inferpoint.workers.client import LimiterClient
 from inferpoint.workers.messages import FromLimiter, ToLimiter
-from inferpoint.workers.server import Desk
+from inferpoint.workers.server import LimiterServer
 
 
 def passed_on(message: Any, types: Any) -> Any:
     """*message* as it arrives."""
     return msgspec.msgpack.decode(msgspec.msgpack.encode(message), type=types)
+
+
+@dataclass(frozen=True)
+class Costs:
+    """A call that costs what is told when it is asked."""
+
+    tokens: Callable[[], int]
+
+
+async def permitted(limiter: Limiter | LimiterClient, wanted: Ticket, tokens: Callable[[], int]) -> Permit:
+    permit = await limiter.permit(wanted, Costs(tokens))
+    if isinstance(permit, Refusal):
+        raise worded(permit, wanted, "e")
+    return permit
+
+
+async def checked(limiter: Limiter | LimiterClient, wanted: Ticket, calls: int) -> None:
+    refusal = await limiter.check_deadline(wanted, calls)
+    if refusal is not None:
+        raise worded(refusal, wanted, "e")
 
 
 class Worker:
@@ -30,11 +54,11 @@ class Worker:
     def __init__(self, limiter: Limiter, *, quick: bool = True) -> None:
         self.quick = quick
         self.coming: list[FromLimiter] = []
-        self.desk = Desk(limiter, self._answer)
-        self.limiter = SharedLimiter(lambda message: self.desk.receive(passed_on(message, ToLimiter)))
+        self.desk = LimiterServer(limiter, self._answer)
+        self.limiter = LimiterClient(lambda message: self.desk.receive(passed_on(message, ToLimiter)))
 
-    def join(self, wanted: Place, tokens: Callable[[], int] = lambda: 0) -> asyncio.Task[Leave]:
-        return asyncio.ensure_future(self.limiter.turn(wanted, tokens))
+    def join(self, wanted: Ticket, tokens: Callable[[], int] = lambda: 0) -> asyncio.Task[Permit]:
+        return asyncio.ensure_future(permitted(self.limiter, wanted, tokens))
 
     def deliver(self) -> None:
         while self.coming:
@@ -56,15 +80,15 @@ class Machine:
     def worker(self, *, quick: bool = True) -> Worker:
         return Worker(self.limiter, quick=quick)
 
-    async def free_in(self, wanted: Place) -> float:
+    async def free_in(self, wanted: Ticket) -> float:
         """Seconds until one more call may go."""
         before = self.clock.passed
-        await self.clock.drive(self.limiter.turn(wanted, lambda: 0))
+        await self.clock.drive(permitted(self.limiter, wanted, lambda: 0))
         return self.clock.passed - before
 
 
-def place(rate: Rate | None = None, name: str = "a", lane: Lane = Lane.OTHER, deadline: float | None = None) -> Place:
-    return Place("g", rate or Rate(60), Caller(name), "e", lane, "s", deadline)
+def place(rate: Rate | None = None, name: str = "a", lane: Lane = Lane.OTHER, deadline: float | None = None) -> Ticket:
+    return Ticket("g", rate or Rate(60), Caller(name), lane, "s", NEVER if deadline is None else Deadline(deadline))
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -163,7 +187,7 @@ def test_a_turn_that_was_not_used_is_given_back() -> None:
 
     async def main() -> None:
         machine = Machine()
-        (await machine.worker().join(place())).give_back()
+        (await machine.worker().join(place())).release()
         assert await machine.free_in(place()) == 0
 
     run(main())
@@ -195,13 +219,13 @@ def test_what_is_refused_is_told_as_it_is() -> None:
         await worker.join(place())
         found: list[InferenceError] = []
         for limiter in (worker.limiter, machine.limiter):
-            for refused in (limiter.turn(late, lambda: 0), limiter.refuse_if_hopeless(late, 1)):
+            for refused in (permitted(limiter, late, lambda: 0), checked(limiter, late, 1)):
                 with pytest.raises(InferenceError) as caught:
                     await refused
                 found.append(caught.value)
         assert len({(each.kind, str(each), each.retry_after, each.whose_limit) for each in found}) == 1
         assert found[0].kind is Kind.RATE_LIMITED
-        await worker.limiter.refuse_if_hopeless(place(), 5)
+        await checked(worker.limiter, place(), 5)
 
     run(main())
 
@@ -250,13 +274,12 @@ def test_turns_that_nobody_has_any_more_are_forgotten() -> None:
     async def main() -> None:
         machine = Machine()
         worker = machine.worker()
-        for act in (lambda turn: None, lambda turn: turn.settle(3), lambda turn: turn.give_back()):
-            turn = await machine.clock.drive(worker.limiter.turn(place(), lambda: 0))
-            assert worker.desk._turns
-            act(turn)
-            del turn
+        for act in (lambda permit: permit.sent(), lambda permit: permit.settle(3), lambda _: None):
+            with await machine.clock.drive(permitted(worker.limiter, place(), lambda: 0)) as permit:
+                assert worker.desk._permits
+                act(permit)
             await settle()
-            assert not worker.desk._turns
+            assert not worker.desk._permits
         assert not worker.desk._waiting
         assert not worker.limiter._asked
 

@@ -23,7 +23,8 @@ from inferpoint.clock import Clock
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.inference import Journey
-from inferpoint.telemetry.telemetry import Answered, Telemetry
+from inferpoint.telemetry.events import Answered
+from inferpoint.telemetry.telemetry import Telemetry
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

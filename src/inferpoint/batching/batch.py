@@ -1,21 +1,27 @@
 """The calls of a pool: what each takes along when its turn comes, and what becomes of that.
 
-What comes is given to all who asked for it. A call that was too large is made anew as smaller ones; of a call that was
+What comes is given to all who wait for it. A call that was too large is made anew as smaller ones; of a call that was
 refused the input at fault is looked for.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
-from inferpoint.batching.pool import Item, Pool, divided, loaded, rows
-from inferpoint.calls.calls import Calls, Wish, lane
+from inferpoint.batching.items import Item
+from inferpoint.batching.pool import Pool, divided, loaded, rows
+from inferpoint.calls.calls import Calls
+from inferpoint.calls.job import EndpointJob
 from inferpoint.clock import Clock
 from inferpoint.engine.caches import Caches
 from inferpoint.errors import InferenceError
-from inferpoint.model.inference import InferenceRequest, Journey
+from inferpoint.model.deadline import Deadline
+from inferpoint.model.inference import InferenceRequest, InferenceResult, Journey
+from inferpoint.outbound.ticket import Ticket
 from inferpoint.protocols.oversize import Oversize
+from inferpoint.telemetry.counters import BatchCounters
 
 # Refusals that may be the fault of one input among many; and after how many inputs in a row, each refused on its own,
 # it is taken for everyone's.
@@ -24,113 +30,124 @@ _IN_VAIN = 32
 _HALVINGS = 20  # of a call, until it is not its size that is wrong: the largest that services allow takes eighteen
 
 
-class Trip:
-    """One call. It takes its inputs from the pool when its turn comes, unless it was made for some."""
+class Filler(Protocol):
+    """Whoever fills a batch from its pool."""
 
-    def __init__(self, pool: Pool, items: Sequence[Item] | None = None) -> None:
+    def fill(self, batch: Batch) -> Sequence[Item]:
+        """The inputs that *batch* takes along, as its turn has come."""
+        ...
+
+
+class Batch(EndpointJob):
+    """One call for inputs of a pool. It is filled when its turn comes, unless it was made for some *items*.
+
+    A batch that was made for some is a part of another that had its turn, and goes ahead of what waits.
+    """
+
+    def __init__(
+        self, pool: Pool, origin: str, filler: Filler, since: float, items: Sequence[Item] | None = None
+    ) -> None:
+        super().__init__(pool.resolved, origin, pool.like, Journey())
         self.pool = pool
         self.items = items
         self.load = loaded(items or ())
-        self.of_another = items is not None
-        self.journey = Journey()
-        self.take: Callable[[], Sequence[Item]] = tuple
-        self.task: asyncio.Future[None] | None = None
+        self.since = since
+        self.task: asyncio.Task[None] | None = None
+        self._filler = filler
+        self._is_part = items is not None
 
-    def request(self) -> InferenceRequest:
-        """What to ask: from now on nothing joins."""
+    def part(self, items: Sequence[Item]) -> Batch:
+        """A call for some of the items."""
+        return Batch(self.pool, self.origin, self._filler, self.since, items)
+
+    def request(self) -> InferenceRequest | None:
+        """What to ask: from now on no input joins. None when whoever wanted the call has left."""
         if self.items is None:
-            self.items = self.take()
+            self.items = self._filler.fill(self)
             self.load = loaded(self.items)
             for item in self.items:
-                item.trip = self
-        if not self.items:
-            raise asyncio.CancelledError  # whoever wanted this call has left
-        return self.pool.request(self.items)
+                item.batch = self
+        return self.pool.request(self.items) if self.items else None
 
     def tokens(self) -> int:
-        """What it costs, as far as is known."""
+        """The tokens of the batch, or of what it would take along now."""
         sizing = self.pool.sizing
         return sizing.a_call(self.pool.load) if self.items is None else sizing.tokens(self.load)
 
+    def deadline(self) -> Deadline:
+        """By when an attempt must begin for the most patient of those who wait."""
+        return self.pool.deadline
+
+    def ticket(self, *, ahead: bool) -> Ticket:
+        """The place to wait at; *ahead* of its caller's others once it, or what it is a part of, had a turn."""
+        return super().ticket(ahead=ahead or self._is_part)
+
     def cancel_if_unwanted(self) -> None:
-        """End the call when nobody asks for any of its inputs."""
-        if not any(item.askers for item in self.items or ()):
+        """End the call when nobody waits for any of its inputs."""
+        if not any(item.waiters for item in self.items or ()):
             self.cancel()
 
     def cancel(self) -> None:
-        """It is not needed."""
+        """End the call, which is not needed."""
         if self.task is not None:
             self.task.cancel()
 
-    def wish(self) -> Wish:
-        """The call as it is sent."""
-        request = self.pool.request(())
-        return Wish(
-            caller=request.caller,
-            lane=lane(request),
-            request=self.request,
-            tokens=self.tokens,
-            deadline=lambda: self.pool.deadline,
-            journey=self.journey,
-            first=self.of_another,
-        )
 
-
-class Trips:
+class BatchSender:
     """Makes the calls of pools."""
 
-    def __init__(self, calls: Calls, caches: Caches, clock: Clock) -> None:
+    def __init__(self, calls: Calls, caches: Caches, counters: BatchCounters, clock: Clock) -> None:
         self._calls = calls
         self._caches = caches
+        self._counters = counters
         self._clock = clock
 
-    async def make(self, trip: Trip) -> None:
+    async def send(self, batch: Batch) -> None:
         """One call, from its place in the queue to what became of each of its inputs; some may wait again."""
-        pool = trip.pool
+        pool = batch.pool
         try:
             try:
-                await self._sent(pool, trip)
+                await self._sent(batch)
             except InferenceError as error:
-                await self._refused(pool, trip, error)
+                await self._refused(batch, error)
         except Exception as error:  # noqa: BLE001 - whatever happens, those who wait are told
-            refuse(pool, trip.items or list(pool.waiting), error)
+            refuse(pool, batch.items or list(pool.waiting), error)
 
-    async def _sent(self, pool: Pool, trip: Trip) -> None:
-        """Send *trip*, and give every input its embedding and everyone who asked a part of the usage."""
+    async def _sent(self, batch: Batch) -> None:
+        """Send *batch*, and give every input its embedding and everyone who waits a part of the usage."""
+        pool = batch.pool
         try:
-            result = await self._calls.whole(pool.resolved, trip.wish())
+            result = await self._calls.whole(batch)
         finally:
-            askers = {asker for item in trip.items or () for asker in item.askers}
-            journey, trip.journey = trip.journey, Journey()  # whoever leaves from now on has it counted already
-            for asker in askers:
-                asker.travelled(journey, self._clock.monotonic())
-        items = trip.items or ()
-        found = rows(result, len(items))
-        name, fill = pool.resolved.service.name, pool.sizing.fill(trip.load)
-        self._calls.telemetry.packing.packed(name, len(items), len(askers), fill)
+            waiters = {waiter for item in batch.items or () for waiter in item.waiters}
+            stats, batch.stats = batch.stats, Journey()  # whoever leaves from now on has it counted already
+            for waiter in waiters:
+                waiter.count(stats, self._clock.monotonic())
+        items = batch.items or ()
+        embeddings = rows(result, len(items))
+        self._counters.packed(pool.resolved.service.name, len(items), len(waiters), pool.sizing.fill(batch.load))
         pool.in_vain = pool.too_large = 0
-        used = None if result.usage is None else result.usage.input
-        pool.sizing.count(trip.load, used or 0)
-        parts = [None] * len(items) if used is None else divided(used, [item.load.weight for item in items])
-        kept = ((item.given, value, cut) for item, (value, cut) in zip(items, found, strict=True))
-        self._caches.keep(pool.resolved, pool.request(()), kept)
-        for item, (value, cut), tokens in zip(items, found, parts, strict=True):
+        parts = _learnt_and_divided(batch, result)
+        kept = ((item.given, value, cut) for item, (value, cut) in zip(items, embeddings, strict=True))
+        self._caches.keep(pool.resolved, pool.like, kept)
+        for item, (value, cut), tokens in zip(items, embeddings, parts, strict=True):
             pool.forget(item)
             item.give(value, cut=cut, tokens=tokens)
 
-    async def _refused(self, pool: Pool, trip: Trip, error: InferenceError) -> None:
+    async def _refused(self, batch: Batch, error: InferenceError) -> None:
         """What was too much for one call goes back into the pool; where one input may be at fault it is looked for."""
-        if trip.items is None:  # before its turn came: those who still wait have other calls, or none
-            if pool.trips == [trip]:
+        pool = batch.pool
+        if batch.items is None:  # before its turn came: those who still wait have other calls, or none
+            if pool.batches == [batch]:
                 refuse(pool, list(pool.waiting), error)
             return
-        items = trip.items  # with those that nobody asks for any more: one of them may be at fault
-        said = error.upstream
-        of = None if said is None else pool.resolved.service.oversize(said)
-        if said is None or of is None:
-            await self._search(pool, items, error)
+        items = batch.items  # with those that nobody waits for any more: one of them may be at fault
+        upstream = error.upstream
+        of = None if upstream is None else pool.resolved.service.oversize(upstream)
+        if upstream is None or of is None:
+            await self._search(batch, items, error)
         elif len(items) > 1 and pool.too_large < _HALVINGS:
-            _shrink(pool, trip, of, said.message)
+            _shrink(batch, of, upstream.message)
         else:
             for item in items:
                 if item.before is not None:
@@ -138,45 +155,54 @@ class Trips:
             if of is Oversize.INPUTS:  # there is no smaller call than one that has one: none will do
                 refuse(pool, [*items, *pool.waiting], error)
             else:
-                await self._search(pool, items, error)
+                await self._search(batch, items, error)
 
-    async def _search(self, pool: Pool, items: Sequence[Item], error: InferenceError) -> None:
+    async def _search(self, batch: Batch, items: Sequence[Item], error: InferenceError) -> None:
         """Find the inputs that the provider refuses: by halves, and by halves of those that it refuses again.
 
         They go before what waits, as what is found may end a request. When too many inputs in a row were refused on
         their own, it is not the inputs that are wrong.
         """
+        pool = batch.pool
         if len(items) < 2 or not _is_inputs_fault(error) or pool.in_vain >= _IN_VAIN:
             pool.in_vain += _is_inputs_fault(error)
             refuse(pool, items, error)
             return
         middle = len(items) // 2
         for half in (items[:middle], items[middle:]):
-            part = [item for item in half if item.askers]
+            part = [item for item in half if item.waiters]
             try:
                 if part:
-                    await self._sent(pool, Trip(pool, part))
+                    await self._sent(batch.part(part))
             except InferenceError as again:
-                await self._search(pool, part, again)
+                await self._search(batch, part, again)
+
+
+def _learnt_and_divided(batch: Batch, result: InferenceResult) -> Sequence[int | None]:
+    """The tokens of each input of *batch*, as far as the provider told; what it counted is learnt from."""
+    used = None if result.usage is None else result.usage.input
+    batch.pool.sizing.count(batch.load, used or 0)
+    items = batch.items or ()
+    return [None] * len(items) if used is None else divided(used, [item.load.weight for item in items])
 
 
 def _is_inputs_fault(error: InferenceError) -> bool:
     return error.upstream is not None and error.upstream.status in _INPUTS_FAULT
 
 
-def _shrink(pool: Pool, trip: Trip, of: Oversize, words: str) -> None:
+def _shrink(batch: Batch, of: Oversize, words: str) -> None:
     """What was too much for one call waits again, for smaller ones."""
-    items = trip.items or ()
-    if pool.sizing.fits(trip.load):  # else another call, sent at the same time, has taught as much
+    pool, items = batch.pool, batch.items or ()
+    if pool.sizing.fits(batch.load):  # else another call, sent at the same time, has taught as much
         pool.too_large += 1
-        before = pool.sizing.refuse(trip.load, of, words)
+        before = pool.sizing.refuse(batch.load, of, words)
         for item in items:
             item.before = item.before or before
     pool.put_back(items)
 
 
 def refuse(pool: Pool, items: Sequence[Item], error: Exception) -> None:
-    """None of *items* will come; where it is the one input's fault, its askers are told which it is of theirs."""
+    """Tell all who wait for *items* that they will not come; and which it is of theirs, where it is one's own fault."""
     alone = len(items) == 1 and isinstance(error, InferenceError) and _is_inputs_fault(error)
     for item in items:
         pool.forget(item)

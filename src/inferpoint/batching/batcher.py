@@ -8,37 +8,42 @@ of its own, and inputs of two pools never share a call.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Hashable, Mapping, Sequence
-from functools import partial
 
-from inferpoint.batching.batch import Trip, Trips, refuse
-from inferpoint.batching.pool import Asker, Item, Pool, Travels
+from inferpoint.batching.batch import Batch, BatchSender, refuse
+from inferpoint.batching.items import Carrier, Item, Waiter
+from inferpoint.batching.pool import Pool
 from inferpoint.calls.calls import Calls, too_long
+from inferpoint.calls.deadlines import InTime
+from inferpoint.calls.job import ticket
+from inferpoint.calls.refusals import too_late
 from inferpoint.calls.sizing import Load, load_of
 from inferpoint.clock import Clock
 from inferpoint.engine.caches import Caches, Given
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import (
-    Embeddings,
-    InferenceRequest,
-    Journey,
-    SparseEmbeddings,
-    Tokens,
-)
+from inferpoint.model.inference import Embeddings, InferenceRequest, Journey, SparseEmbeddings, Tokens
+from inferpoint.tasks import Tasks
+from inferpoint.telemetry.counters import BatchCounters
 
 
-class Batching:
+class Batcher:
     """Everything that is to be embedded."""
 
-    def __init__(self, calls: Calls, caches: Caches, clock: Clock) -> None:
+    def __init__(self, calls: Calls, caches: Caches, counters: BatchCounters, clock: Clock) -> None:
         self._calls = calls
         self._caches = caches
-        self._trips = Trips(calls, caches, clock)
+        self._counters = counters
+        self._sender = BatchSender(calls, caches, counters, clock)
         self._clock = clock
         self._pools: dict[Hashable, Pool] = {}
+        self._pool_of: dict[Waiter, Pool] = {}
+        self._tasks = Tasks()
+
+    async def close(self) -> None:
+        """End the calls that are still on their way."""
+        await self._tasks.close()
 
     async def embedded(self, resolved: Resolved, request: InferenceRequest) -> Embeddings | SparseEmbeddings:
         """The embeddings of all inputs, in their order.
@@ -46,70 +51,85 @@ class Batching:
         An input that the provider refuses ends the request, and the error says which; in a `partial` request each has
         its embedding or its error.
         """
-        asker = Asker(request, self._clock.monotonic(), self._calls.begin_by(resolved, request))
+        begin_by = self._calls.sizing(resolved).begin_by(request.deadline)
+        waiter = Waiter(request, self._clock.monotonic(), begin_by)
         try:
-            await self._calls.by_deadline(resolved, request, partial(self._ask, resolved, asker), asker.begun)
+            async with InTime(resolved, request, waiter, self._clock):
+                await self._join(resolved, waiter)
+                await waiter.done
         except InferenceError as error:
             if not request.partial or error.kind not in (Kind.TIMED_OUT, Kind.RATE_LIMITED):
                 raise
-            asker.end(error)
+            waiter.end(error)
         finally:
-            self._leave(asker)
-        return asker.result(sparse=resolved.endpoint.task_type is TaskType.SPARSE_EMBEDDING)
+            self._leave(waiter)
+        return waiter.result(sparse=resolved.endpoint.task_type is TaskType.SPARSE_EMBEDDING)
 
-    async def _ask(self, resolved: Resolved, asker: Asker) -> None:
-        await self._join(resolved, asker)
-        await asker.done
+    def fill(self, batch: Batch) -> Sequence[Item]:
+        """The inputs that *batch* takes along, as its turn has come. Others go for what it leaves."""
+        pool, now = batch.pool, self._clock.monotonic()
+        if late := pool.late(now):
+            place = ticket(pool.resolved, batch.caller, batch.lane)
+            refuse(pool, late, too_late(place, pool.resolved.endpoint.inference_id, now - batch.since))
+        taken = pool.take()
+        pool.batches.remove(batch)
+        self._dispatch(pool)
+        return taken
 
-    async def _join(self, resolved: Resolved, asker: Asker) -> None:
-        """Have what *asker* wants wait, but for what is on its way already, and what is refused as it is."""
+    async def _join(self, resolved: Resolved, waiter: Waiter) -> None:
+        """Have what *waiter* wants wait, but for what is on its way already, and what is refused as it is."""
         wanted: dict[Given, list[int]] = {}
-        for index, given in enumerate(asker.inputs):
+        for index, given in enumerate(waiter.inputs):
             wanted.setdefault(given, []).append(index)
-        await self._remember(resolved, asker, wanted)
+        await self._remember(resolved, waiter, wanted)
+        loads = self._loads(resolved, waiter, wanted)
+        key = _key(resolved, waiter.request)
+        if not waiter.done.done():
+            await self._refuse_too_late(resolved, waiter, wanted, loads, self._pools.get(key))
+        if waiter.done.done():
+            return
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = Pool(key, resolved, waiter.request, self._calls.sizing(resolved))
+        self._pool_of[waiter] = pool
+        joining = sum(map(len, wanted.values()))
+        for given, indexes in wanted.items():
+            if given not in pool.items:
+                pool.put(given, loads[given])
+                joining -= 1
+            waiter.ask(pool.items[given], indexes)
+        self._counters.joined(resolved.service.name, joining)
+        pool.prolong(waiter.begin_by)
+        self._dispatch(pool)
+
+    def _loads(self, resolved: Resolved, waiter: Waiter, wanted: dict[Given, list[int]]) -> Mapping[Given, Load]:
+        """What each input holds; those that no call could hold within a minute's tokens are refused."""
         sizing = self._calls.sizing(resolved)
         limited = resolved.rate.tokens is not None
         loads: dict[Given, Load] = {}
         for given in list(wanted):
             load = load_of(given)
             if limited and (error := too_long(resolved, sizing.tokens(load))):
-                asker.refuse(wanted.pop(given), error, alone=True)
+                waiter.refuse(wanted.pop(given), error, alone=True)
             else:
                 loads[given] = load
-        key = _key(resolved, asker.request)
-        if not asker.done.done():
-            await self._refuse_too_late(resolved, asker, wanted, loads, self._pools.get(key))
-        if asker.done.done():
-            return
-        pool = self._pools.get(key)
-        if pool is None:
-            pool = self._pools[key] = Pool(key, resolved, asker.request, sizing)
-        asker.pool = pool
-        joining = sum(map(len, wanted.values()))
-        for given, indexes in wanted.items():
-            if given not in pool.items:
-                pool.put(given, loads[given])
-                joining -= 1
-            asker.ask(pool.items[given], indexes)
-        self._calls.telemetry.packing.joined(resolved.service.name, joining)
-        pool.prolong(asker.begin_by)
-        self._dispatch(pool)
+        return loads
 
-    async def _remember(self, resolved: Resolved, asker: Asker, wanted: dict[Given, list[int]]) -> None:
+    async def _remember(self, resolved: Resolved, waiter: Waiter, wanted: dict[Given, list[int]]) -> None:
         """Take out of *wanted* what the endpoint's cache knows."""
-        known = await self._caches.find(resolved, asker.request, wanted)
+        known = await self._caches.find(resolved, waiter.request, wanted)
         if known is None:
             return
         places = {given: wanted.pop(given) for given in known}
-        journey = Journey(known=sum(map(len, places.values())), asked=len(asker.inputs))
-        asker.request.journey.add(journey)
+        journey = Journey(known=sum(map(len, places.values())), asked=len(waiter.inputs))
+        waiter.request.journey.add(journey)
         for given, (vector, cut) in known.items():
-            asker.give(places[given], vector, cut=cut, tokens=0)
+            waiter.give(places[given], vector, cut=cut, tokens=0)
 
     async def _refuse_too_late(
         self,
         resolved: Resolved,
-        asker: Asker,
+        waiter: Waiter,
         wanted: dict[Given, list[int]],
         loads: Mapping[Given, Load],
         pool: Pool | None,
@@ -119,65 +139,56 @@ class Batching:
         waiting = 0
         if pool is not None:
             total.add(pool.load)
-            waiting = len(pool.trips)
+            waiting = len(pool.batches)
         new = [given for given in loads if pool is None or given not in pool.items]
         for given in new:
             total.add(loads[given])
         calls = max(0, sizing.calls(total) - waiting)
-        possible, error = await self._calls.in_time(resolved, asker.request, calls)
+        possible, error = await self._calls.check_deadline(resolved, waiter.request, calls)
         if error is None:
             return
-        if not asker.request.partial:
+        if not waiter.request.partial:
             raise error
         while new and max(0, sizing.calls(total) - waiting) > possible:
             total.add(loads[new[-1]], -1)
-            asker.refuse(wanted.pop(new.pop()), error, alone=False)
+            waiter.refuse(wanted.pop(new.pop()), error, alone=False)
 
     def _dispatch(self, pool: Pool) -> None:
         """Have as many calls in the queue as what waits in *pool* needs."""
         needed = pool.sizing.calls(pool.load)
-        while len(pool.trips) < needed:
-            trip = Trip(pool)
-            trip.take = partial(self._taken, pool, trip, self._clock.monotonic())
-            trip.task = asyncio.ensure_future(self._go(pool, trip))
-            pool.trips.append(trip)
-        while len(pool.trips) > needed:
-            pool.trips.pop().cancel()
+        while len(pool.batches) < needed:
+            batch = Batch(pool, self._calls.origin(pool.resolved), self, self._clock.monotonic())
+            batch.task = self._tasks.start(self._send(batch))
+            pool.batches.append(batch)
+        while len(pool.batches) > needed:
+            pool.batches.pop().cancel()
 
-    def _taken(self, pool: Pool, trip: Trip, since: float) -> Sequence[Item]:
-        """The turn of *trip*, which waited *since*, has come: what it takes along. Others go for what it leaves."""
-        now = self._clock.monotonic()
-        if late := pool.late(now):
-            refuse(pool, late, self._calls.too_late(pool.resolved, pool.request(()), now - since))
-        taken = pool.take()
-        pool.trips.remove(trip)
-        self._dispatch(pool)
-        return taken
-
-    async def _go(self, pool: Pool, trip: Trip) -> None:
+    async def _send(self, batch: Batch) -> None:
+        pool = batch.pool
         try:
-            await self._trips.make(trip)
+            await self._sender.send(batch)
         finally:
-            if trip in pool.trips:
-                pool.trips.remove(trip)
-            self._dispatch(pool)  # for what waits again, and that nobody stands in the queue for nothing
+            if batch in pool.batches:
+                pool.batches.remove(batch)
+            self._dispatch(pool)  # for what waits again, and that no call stands in the queue for nothing
             self._done_with(pool)
 
-    def _leave(self, asker: Asker) -> None:
-        """What only *asker* wanted is not sent, or no longer waited for."""
-        asker.close()
-        if asker.pool is None:
+    def _leave(self, waiter: Waiter) -> None:
+        """What only *waiter* wanted is not sent, or no longer waited for."""
+        waiter.close()
+        pool = self._pool_of.pop(waiter, None)
+        if pool is None:
             return
-        pool, trips = asker.pool, set[Travels | None]()
-        for item in asker.items:
-            if item.askers.pop(asker, None) is not None:
-                trips.add(item.trip)
-                if not item.askers:
+        batches = set[Carrier | None]()
+        for item in waiter.items:
+            if item.waiters.pop(waiter, None) is not None:
+                batches.add(item.batch)
+                if not item.waiters:
                     pool.forget(item)
-        asker.left(trips, self._clock.monotonic())
-        for trip in trips:
-            if trip is not None:
-                trip.cancel_if_unwanted()
+        waiter.leave(batches, self._clock.monotonic())
+        for batch in batches:
+            if batch is not None:
+                batch.cancel_if_unwanted()
         self._dispatch(pool)
         self._done_with(pool)
 
@@ -187,7 +198,7 @@ class Batching:
 
 
 def _key(resolved: Resolved, request: InferenceRequest) -> Hashable:
-    """What inputs must have in common to travel together."""
+    """What inputs must have in common to share a call."""
     return (
         resolved.endpoint.version,
         repr(resolved.endpoint.options) if request.options else "",

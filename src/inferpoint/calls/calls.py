@@ -1,263 +1,156 @@
-"""One call to a provider: its token, its encoding, its way out, and what came back as a result or an error."""
+"""One call to a provider: its token, its way out, and what came back as a result or an error."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TypeVar
 
-import msgspec
-
-from inferpoint.calls.deadlines import until
 from inferpoint.calls.grants import Grants
-from inferpoint.calls.provider_errors import complaint, failure, refusal
-from inferpoint.calls.sizing import Load, Sizing, load_of
+from inferpoint.calls.job import EndpointJob, SingleJob, encoded, lane, ticket
+from inferpoint.calls.provider_errors import failure, refusal
+from inferpoint.calls.refusals import refused
+from inferpoint.calls.sizing import Sizing
 from inferpoint.calls.stream import Reading
 from inferpoint.clock import Clock
 from inferpoint.engine.endpoints import Resolved
-from inferpoint.errors import InferenceError, Kind, invalid
-from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import (
-    Caller,
-    Delta,
-    InferenceRequest,
-    InferenceResult,
-    InputType,
-    Journey,
-    Tokens,
-    Usage,
-    Used,
-)
-from inferpoint.model.quota import Lane
-from inferpoint.outbound.breaker import address
-from inferpoint.outbound.limiter import Leave, Place, too_late
-from inferpoint.outbound.outbound import Outbound, Outgoing
+from inferpoint.errors import InferenceError, invalid
+from inferpoint.model.http import Reply, address
+from inferpoint.model.inference import Delta, InferenceRequest, InferenceResult, Usage, Used
+from inferpoint.outbound.outbound import Outbound
+from inferpoint.outbound.ticket import Job, Permit, Refusal
 from inferpoint.outbound.transport import Arriving
-from inferpoint.protocols.service import Moment
+from inferpoint.telemetry.counters import CallCounters
 
 T = TypeVar("T", Reply, Arriving)
-R = TypeVar("R")
+Send = Callable[[Job], Awaitable[tuple[T, Permit] | Refusal]]
 
-_LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
-_INSTANT = 0.1  # seconds; what is over sooner was not begun for want of time, not because of a queue
 _REMEMBERED = 1000  # endpoints whose sizing is kept
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is wanted of one call. All but `caller`, `lane` and `journey` may change until its turn has come.
-
-    `request` is what to ask, and settled once it was asked for; `tokens` an estimate of what it costs; `deadline` is by
-    when it must begin, so that the answer still comes in time. In `journey` is counted what happens. A call that goes
-    `first` goes ahead of its caller's others.
-    """
-
-    caller: Caller
-    lane: Lane
-    request: Callable[[], InferenceRequest]
-    tokens: Callable[[], int]
-    deadline: Callable[[], float | None]
-    journey: Journey
-    first: bool = False
 
 
 class Calls:
     """Every call that endpoints make; and what was learnt about how much such calls may hold."""
 
-    def __init__(self, outbound: Outbound, clock: Clock, origins: Mapping[str, str]) -> None:
+    def __init__(self, outbound: Outbound, counters: CallCounters, clock: Clock, origins: Mapping[str, str]) -> None:
         self._outbound = outbound
-        self.telemetry = outbound.telemetry
+        self._counters = counters
         self._grants = Grants(outbound, clock)
         self._clock = clock
         self._origins = origins
         self._sizings: dict[str, Sizing] = {}
 
+    async def close(self) -> None:
+        """End what is still fetched for nobody."""
+        await self._grants.close()
+
     def sizing(self, resolved: Resolved) -> Sizing:
         """What is known of calls of this version of an endpoint."""
         version = resolved.endpoint.version
-        found = self._sizings.get(version)
-        if found is None:
+        sizing = self._sizings.get(version)
+        if sizing is None:
             while len(self._sizings) >= _REMEMBERED:
                 del self._sizings[next(iter(self._sizings))]
             limits = resolved.task.limits(resolved.endpoint.settings)
-            found = self._sizings[version] = Sizing(limits, resolved.rate)
-        return found
+            sizing = self._sizings[version] = Sizing(limits, resolved.rate)
+        return sizing
 
-    def alone(self, resolved: Resolved, request: InferenceRequest) -> Wish:
-        """The wish for a call of *request* alone; `INVALID` when its tokens are more than those of a minute."""
-        sizing = self.sizing(resolved)
-        load = _load(request)
-        if error := too_long(resolved, sizing.tokens(load)):
+    def single(self, resolved: Resolved, request: InferenceRequest) -> SingleJob:
+        """The job of *request* alone; `INVALID` when its tokens are more than those of a minute."""
+        job = SingleJob(resolved, self.origin(resolved), request, self.sizing(resolved))
+        if error := too_long(resolved, job.input_tokens()):
             raise error
-        written = int(sizing.output) if resolved.endpoint.task_type.generates else 0
-        return Wish(
-            caller=request.caller,
-            lane=lane(request),
-            request=lambda: request,
-            tokens=lambda: sizing.tokens(load) + written,
-            deadline=lambda: self.begin_by(resolved, request),
-            journey=request.journey,
-        )
+        return job
 
-    def begin_by(self, resolved: Resolved, request: InferenceRequest) -> float | None:
-        """By when a call for *request* must begin: one that is begun later is paid, and answered too late."""
-        if request.deadline is None or request.timeout is None:
-            return request.deadline
-        return request.deadline - self.sizing(resolved).reserve(request.timeout)
-
-    async def by_deadline(
-        self,
-        resolved: Resolved,
-        request: InferenceRequest,
-        work: Callable[[], Awaitable[R]],
-        begun: Callable[[], bool],
-    ) -> R:
-        """What *work* gives; `TIMED_OUT` when that takes too long, or what is told of a queue if it has not *begun*."""
-        try:
-            return await until(resolved, request, self._clock, work)
-        except InferenceError as error:
-            if error.kind is not Kind.TIMED_OUT or begun() or (request.timeout or 0.0) < _INSTANT:
-                raise
-            raise self.too_late(resolved, request, request.timeout or 0.0) from None
-
-    async def whole(self, resolved: Resolved, wish: Wish) -> InferenceResult:
+    async def whole(self, job: EndpointJob) -> InferenceResult:
         """The result of one call."""
         try:
-            resolved, reply, turn = await self._sent(resolved, wish, self._outbound.send)
-            endpoint = resolved.endpoint
-            result = resolved.task.decode(reply, wish.request(), endpoint.settings, endpoint.options)
+            reply, permit = await self._sent(job, self._outbound.send)
+            with permit:
+                result = job.decode(reply)
+                _settle(permit, result.usage)
         except InferenceError as error:
-            raise failure(resolved, error) from error.__cause__
-        _settle(turn, result.usage)
-        self.sizing(resolved).took(wish.journey.upstream)
-        self._count(resolved, wish, result.usage)
+            raise failure(job.resolved, error, job.secrets) from error.__cause__
+        self.sizing(job.resolved).took(job.stats.upstream)
+        self._count(job, result.usage)
         return result
 
-    async def pieces(self, resolved: Resolved, wish: Wish) -> AsyncGenerator[Sequence[Delta], None]:
+    async def pieces(self, job: EndpointJob) -> AsyncGenerator[Sequence[Delta], None]:
         """The result of one call, read as it comes; nothing is tried again once it has begun."""
         try:
-            resolved, arriving, turn = await self._sent(resolved, wish, self._outbound.open)
-            try:
-                reading, usage = Reading(resolved), None
-                async for piece in arriving.pieces():
-                    if deltas := reading.feed(piece):
-                        usage = _used(deltas) or usage
-                        _settle(turn, _used(deltas))
-                        yield deltas
-                    reading.check()
-                last = reading.end()
-                _settle(turn, _used(last))
-                self._count(resolved, wish, _used(last) or usage)
-                yield last
-            finally:
-                arriving.close()
+            arriving, permit = await self._sent(job, self._outbound.open)
+            with permit:
+                try:
+                    reading, usage = Reading(job.resolved), None
+                    async for piece in arriving.pieces():
+                        if deltas := reading.feed(piece):
+                            usage = _used(deltas) or usage
+                            _settle(permit, _used(deltas))
+                            yield deltas
+                        reading.check()
+                    last = reading.end()
+                    _settle(permit, _used(last))
+                    self._count(job, _used(last) or usage)
+                    yield last
+                finally:
+                    arriving.close()
         except InferenceError as error:
-            raise failure(resolved, error) from error.__cause__
+            raise failure(job.resolved, error, job.secrets) from error.__cause__
 
-    async def _sent(
-        self, resolved: Resolved, wish: Wish, send: Callable[[Outgoing], Awaitable[tuple[T, Leave]]]
-    ) -> tuple[Resolved, T, Leave]:
-        """A reply that is no refusal; a token that the provider does not take any more is fetched anew, once."""
-        resolved = await self._grants.granted(resolved, wish.caller)
-        outgoing = self._outgoing(resolved, wish)
-        reply, turn = await send(outgoing)
-        if resolved.token and reply.status == 401:
-            if not isinstance(reply, Reply):
-                reply.close()
-            self._grants.forget(resolved)
-            resolved = await self._grants.granted(resolved, wish.caller)
-            outgoing = self._outgoing(resolved, wish)
-            reply, turn = await send(outgoing)
-        if not 200 <= reply.status < 300:
-            turn.settle(0)  # what is refused is not counted
-            whole = reply if isinstance(reply, Reply) else await reply.read()
-            raise refusal(resolved, outgoing.prepare(), whole, self._clock.now())
-        return resolved, reply, turn
-
-    def _count(self, resolved: Resolved, wish: Wish, usage: Usage | None) -> None:
-        """Count what a call cost in the end beside what it was taken to cost, and learn from it."""
-        if usage is None:
-            return
-        self.telemetry.cost(resolved.service.name, wish.tokens(), usage.input + usage.output)
-        if resolved.endpoint.task_type.generates:
-            self.sizing(resolved).wrote(usage.output)
-
-    async def in_time(
+    async def check_deadline(
         self, resolved: Resolved, request: InferenceRequest, calls: int
     ) -> tuple[int, InferenceError | None]:
         """How many of so many calls could be made before the deadline of *request*, and why the others could not.
 
         Fewer than all are looked for where the request is `partial`; -1 is not even to join one that waits.
         """
-        place = _place(resolved, request.caller, lane(request), self.begin_by(resolved, request))
-        possible, most, tried, refusal = -1, calls, calls, None
+        begin_by = self.sizing(resolved).begin_by(request.deadline)
+        place = ticket(resolved, request.caller, lane(request), begin_by)
+        possible, most, tried, error = -1, calls, calls, None
         while True:
-            try:
-                await self._outbound.refuse_if_hopeless(place, tried)
+            refusal = await self._outbound.check_deadline(place, tried)
+            if refusal is None:
                 possible = tried
-            except InferenceError as error:
-                most, refusal = tried - 1, error
+            else:
+                most, error = tried - 1, refused(refusal, place, resolved.endpoint.inference_id)
             if possible >= most or not request.partial:
-                return possible, refusal
+                return possible, error
             tried = (possible + most + 1) // 2
-
-    def too_late(self, resolved: Resolved, request: InferenceRequest, waited: float) -> InferenceError:
-        """What is told to whoever has waited too long for the answer to come in time."""
-        return too_late(_place(resolved, request.caller, lane(request), None), waited, retry_after=waited)
-
-    def _outgoing(self, resolved: Resolved, wish: Wish) -> Outgoing:
-        service, task, endpoint = resolved.service, resolved.task, resolved.endpoint
-        origin = self._origin(resolved)
-
-        def prepare() -> Call:
-            request = wish.request()
-            encode = task.encode
-            if task.encode_tokens is not None and isinstance(request.input, Tokens):
-                encode = task.encode_tokens
-            return encode(request, endpoint.settings, endpoint.options, origin)
-
-        def sign(call: Call, now: datetime) -> Call:
-            return service.sign(call, endpoint.settings, Moment(now, resolved.token))
-
-        return Outgoing(
-            service=service.name,
-            prepare=prepare,
-            sign=sign,
-            place=_place(resolved, wish.caller, wish.lane, wish.deadline()),
-            tokens=wish.tokens,
-            deadline=wish.deadline,
-            retried=task.retried,
-            journey=wish.journey,
-            first=wish.first,
-            final=lambda reply: service.exhausted(complaint(resolved, reply)),
-            quota=service.quota,
-        )
 
     def address(self, resolved: Resolved, request: InferenceRequest) -> str:
         """Where the call for *request* would go, in a breaker's words; nothing is sent."""
-        endpoint = resolved.endpoint
-        return address(resolved.task.encode(request, endpoint.settings, endpoint.options, self._origin(resolved)).url)
+        return address(encoded(resolved, request, self.origin(resolved)).url)
 
-    def _origin(self, resolved: Resolved) -> str:
+    def origin(self, resolved: Resolved) -> str:
+        """The address of the endpoint's provider."""
         origin = resolved.service.origin
         if origin is None:
             return ""
         return self._origins.get(origin.variable) or origin.address(resolved.endpoint.settings)
 
+    async def _sent(self, job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
+        """A reply that is no refusal; a token that the provider does not take any more is fetched anew, once."""
+        job.token = await self._grants.token(job.resolved, job.caller)
+        reply, permit = await _permitted(job, send)
+        if job.token and reply.status == 401:
+            permit.release()
+            if not isinstance(reply, Reply):
+                reply.close()
+            self._grants.forget(job.resolved, job.token)
+            job.token = await self._grants.token(job.resolved, job.caller)
+            reply, permit = await _permitted(job, send)
+        if 200 <= reply.status < 300:
+            return reply, permit
+        with permit:
+            permit.settle(0)  # what is refused is not counted
+            whole = reply if isinstance(reply, Reply) else await reply.read()
+            raise refusal(job.resolved, job.secrets, job.call(), whole, self._clock.now())
 
-def _load(request: InferenceRequest) -> Load:
-    """What is asked by a request that has a call of its own: of a chat also its tools, and what an image is called."""
-    match request.input:
-        case (str(text),):
-            return load_of(text)
-        case given:
-            return Load(1, len(msgspec.json.encode(given)))
-
-
-def lane(request: InferenceRequest) -> Lane:
-    """What a request is for, as its input type tells."""
-    return Lane.OTHER if request.input_type is None else _LANES.get(request.input_type, Lane.OTHER)
+    def _count(self, job: EndpointJob, usage: Usage | None) -> None:
+        """Count what a call cost in the end beside what it was taken to cost, and learn from it."""
+        if usage is None:
+            return
+        self._counters.cost(job.service, job.tokens(), usage.input + usage.output)
+        if job.resolved.endpoint.task_type.generates:
+            self.sizing(job.resolved).wrote(usage.output)
 
 
 def too_long(resolved: Resolved, tokens: int) -> InferenceError | None:
@@ -270,14 +163,17 @@ def too_long(resolved: Resolved, tokens: int) -> InferenceError | None:
     )
 
 
-def _place(resolved: Resolved, caller: Caller, lane: Lane, deadline: float | None) -> Place:
-    inference_id, service = resolved.endpoint.inference_id, resolved.service.name
-    return Place(resolved.group, resolved.rate, caller, inference_id, lane, service, deadline)
+async def _permitted(job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
+    """What *send* brings; the words of its refusal as an error."""
+    answer = await send(job)
+    if isinstance(answer, Refusal):
+        raise refused(answer, job.ticket(ahead=True), job.resolved.endpoint.inference_id)
+    return answer
 
 
-def _settle(turn: Leave, usage: Usage | None) -> None:
+def _settle(permit: Permit, usage: Usage | None) -> None:
     if usage is not None:
-        turn.settle(usage.input + usage.output)
+        permit.settle(usage.input + usage.output)
 
 
 def _used(deltas: Sequence[Delta]) -> Usage | None:

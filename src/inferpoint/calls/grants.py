@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote_plus
 
 from inferpoint.calls.provider_errors import failure
+from inferpoint.calls.refusals import refused
 from inferpoint.clock import Clock
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.errors import InferenceError, Upstream, kind_of_status
+from inferpoint.model.deadline import Deadline
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import Caller, Journey
-from inferpoint.model.quota import Rate
+from inferpoint.model.quota import Allowance, Lane, Rate
 from inferpoint.model.settings import HIDDEN
-from inferpoint.outbound.limiter import Place
-from inferpoint.outbound.outbound import Outbound, Outgoing
+from inferpoint.outbound.outbound import Outbound
+from inferpoint.outbound.ticket import Refusal, Ticket
 from inferpoint.protocols.service import Grant
+from inferpoint.tasks import Tasks
 
 EARLY_SECONDS = 60.0
 FETCH_SECONDS = 30.0
@@ -39,73 +43,106 @@ class Grants:
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
         self._coming: dict[str, asyncio.Task[str]] = {}
+        self._tasks = Tasks()
 
-    async def granted(self, resolved: Resolved, caller: Caller) -> Resolved:
-        """*resolved* with the token that its calls need; as it is when they need none."""
+    async def token(self, resolved: Resolved, caller: Caller) -> str:
+        """The token that calls of *resolved* need; empty when they need none."""
         grant = resolved.service.grant
         call = None if grant is None else grant.ask(resolved.endpoint.settings, self._clock.now())
         if grant is None or call is None:
-            return resolved
+            return ""
         version = resolved.endpoint.version
         kept = self._kept.get(version)
         if kept is not None and self._clock.monotonic() < kept.until:
-            return replace(resolved, token=kept.token)
+            return kept.token
         coming = self._coming.get(version)
         if coming is None:
-            coming = asyncio.ensure_future(self._fetched(resolved, grant, call, caller))
-            self._coming[version] = coming
+            job = TokenJob(resolved, call, caller, self._clock.monotonic())
+            coming = self._coming[version] = self._tasks.start(self._fetched(grant, job))
             coming.add_done_callback(lambda done: self._arrived(version, done))
         # Whoever leaves does not take the token away from the others who wait for it.
-        return replace(resolved, token=await asyncio.shield(coming))
+        return await asyncio.shield(coming)
 
-    def forget(self, resolved: Resolved) -> None:
-        """The provider does not take the token of *resolved*: the next who asks gets another."""
+    def forget(self, resolved: Resolved, token: str) -> None:
+        """Fetch another token when one is asked for again: the provider does not take *token*."""
         kept = self._kept.get(resolved.endpoint.version)
-        if kept is not None and kept.token == resolved.token:
+        if kept is not None and kept.token == token:
             del self._kept[resolved.endpoint.version]
 
-    async def _fetched(self, resolved: Resolved, grant: Grant[object], call: Call, caller: Caller) -> str:
-        outgoing = self._outgoing(resolved, call, caller)
+    async def close(self) -> None:
+        """Fetch nothing any more."""
+        await self._tasks.close()
+
+    async def _fetched(self, grant: Grant[object], job: TokenJob) -> str:
+        resolved = job.resolved
         try:
-            reply, _ = await self._outbound.send(outgoing)
+            answer = await self._outbound.send(job)
+            if isinstance(answer, Refusal):
+                raise refused(answer, job.ticket(ahead=True), resolved.endpoint.inference_id)
+            reply, permit = answer
+            permit.release()
             if not 200 <= reply.status < 300:
                 raise _refusal(resolved, grant, reply)
             token, seconds = grant.read(reply)
         except InferenceError as error:
-            raise failure(resolved, error) from None
+            raise failure(resolved, error, resolved.secrets) from None
         now = self._clock.monotonic()
         self._kept = {version: kept for version, kept in self._kept.items() if now < kept.until}
         until = now + max(seconds - EARLY_SECONDS, seconds / 2)  # of two minutes at the least all but one is used
         self._kept[resolved.endpoint.version] = _Kept(token, until)
         return token
 
-    def _outgoing(self, resolved: Resolved, call: Call, caller: Caller) -> Outgoing:
-        def unsigned(call: Call, _now: datetime) -> Call:
-            return call
-
-        deadline = self._clock.monotonic() + FETCH_SECONDS
-        return Outgoing(
-            service=resolved.service.name,
-            prepare=lambda: call,
-            sign=unsigned,
-            place=Place(
-                group=f"{resolved.group}/grant",
-                rate=Rate(),
-                caller=caller,
-                inference_id=resolved.endpoint.inference_id,
-                service=resolved.service.name,
-                deadline=deadline,
-            ),
-            tokens=lambda: 0,
-            deadline=lambda: deadline,
-            retried=_RETRIED,
-            journey=Journey(),
-        )
-
     def _arrived(self, version: str, done: asyncio.Task[str]) -> None:
         self._coming.pop(version, None)
         if not done.cancelled():
             done.exception()  # it is told to those who wait; when they all have left, nobody misses it
+
+
+class TokenJob:
+    """The call that fetches a token, in a queue of its own beside that of the endpoint's calls."""
+
+    lane = Lane.OTHER
+
+    def __init__(self, resolved: Resolved, call: Call, caller: Caller, now: float) -> None:
+        self.resolved = resolved
+        self.stats = Journey()
+        self.service = resolved.service.name
+        self.group = f"{resolved.group}/grant"
+        self._call = call
+        self._caller = caller
+        self._deadline = Deadline(now + FETCH_SECONDS, FETCH_SECONDS)
+
+    def ticket(self, *, ahead: bool) -> Ticket:
+        """A place in the queue, which has no limit."""
+        return Ticket(self.group, Rate(), self._caller, self.lane, self.service, self._deadline, ahead)
+
+    def tokens(self) -> int:
+        """None that a limit would count."""
+        return 0
+
+    def deadline(self) -> Deadline:
+        """By when an attempt must begin."""
+        return self._deadline
+
+    def call(self) -> Call:
+        """The call, which carries what authorizes it."""
+        return self._call
+
+    def sign(self, call: Call, _now: datetime) -> Call:
+        """The call as it is."""
+        return call
+
+    def retries(self, status: int) -> bool:
+        """Whether a reply of that status is worth another try, beside 429."""
+        return status in _RETRIED
+
+    def is_final(self, _reply: Reply) -> bool:
+        """Whether no retry will change a refusal, which is not known of any."""
+        return False
+
+    def allowance(self, _headers: Mapping[str, str], _now: datetime) -> Allowance:
+        """What headers tell of limits: nothing."""
+        return Allowance()
 
 
 def _refusal(resolved: Resolved, grant: Grant[object], reply: Reply) -> InferenceError:

@@ -12,6 +12,8 @@ from inferpoint.model.http import Call, Reply
 from inferpoint.model.settings import HIDDEN
 from inferpoint.outbound.retries import asked_to_wait
 
+Secrets = tuple[str, ...]
+
 LONGEST_WORDS = 2000
 _PHRASES = {
     401: "Received an authentication error status code",
@@ -20,9 +22,9 @@ _PHRASES = {
 }
 
 
-def refusal(resolved: Resolved, call: Call, reply: Reply, now: datetime) -> InferenceError:
-    """The error that *reply*, a status other than 2xx, stands for."""
-    upstream = complaint(resolved, reply)
+def refusal(resolved: Resolved, secrets: Secrets, call: Call | None, reply: Reply, now: datetime) -> InferenceError:
+    """The error that *reply* to *call*, a status other than 2xx, stands for; *secrets* are not told."""
+    upstream = complaint(resolved, reply, secrets)
     phrase = _phrase({**_PHRASES, **resolved.task.phrases}, call, reply)
     reason = f"{phrase} for request from inference entity id [{resolved.endpoint.inference_id}] status [{reply.status}]"
     if upstream.message:
@@ -45,13 +47,11 @@ def interruption(resolved: Resolved, said: Upstream) -> InferenceError:
     return InferenceError(kind_of_status(said.status), reason, upstream=said, whose_limit=whose)
 
 
-def failure(resolved: Resolved, error: InferenceError) -> InferenceError:
-    """*error* as the caller may read it.
+def failure(resolved: Resolved, error: InferenceError, secrets: Secrets) -> InferenceError:
+    """*error* as the caller may read it: without *secrets*, as providers quote the keys they refuse.
 
-    Nothing in it that the endpoint keeps secret: providers quote the keys they refuse. When no reply came, or none
-    that could be read, it says whose call that was.
+    When no reply came, or none that could be read, it says whose call that was.
     """
-    secrets = resolved.secrets
     problems = [_without(problem, secrets) for problem in error.problems]
     if error.upstream is None and error.kind in (Kind.CUT_OFF, Kind.UNREADABLE):
         problems[0] = f"Failed to send {resolved.task.label} request. Cause: {problems[0]}"
@@ -66,13 +66,13 @@ def failure(resolved: Resolved, error: InferenceError) -> InferenceError:
     )
 
 
-def complaint(resolved: Resolved, reply: Reply) -> Upstream:
+def complaint(resolved: Resolved, reply: Reply, secrets: Secrets) -> Upstream:
     """What the body of a refusal says, without secrets; its first words where it is not what the provider documents."""
     try:
         said = resolved.service.complaint(reply)
     except InferenceError:  # not the error body that the provider documents: its first words are better than none
         said = Upstream(reply.status, _plain(reply))
-    said = _hidden(said, resolved.secrets)  # before it is cut: half a key would not be known for one
+    said = _hidden(said, secrets)  # before it is cut: half a key would not be known for one
     return replace(said, message=said.message[:LONGEST_WORDS])
 
 
@@ -81,12 +81,13 @@ def _plain(reply: Reply) -> str:
     return "" if text.startswith("<") else text  # a page for people says nothing to programs
 
 
-def _phrase(phrases: Mapping[int, str], call: Call, reply: Reply) -> str:
+def _phrase(phrases: Mapping[int, str], call: Call | None, reply: Reply) -> str:
     status = reply.status
     if 300 <= status < 400:
         return "Unhandled redirection"
     default = "Received a server error status code" if status >= 500 else "Received an unsuccessful status code"
-    return phrases.get(status, default).format_map(_Known({"url": call.url.partition("?")[0], **reply.headers}))
+    url = "" if call is None else call.url.partition("?")[0]
+    return phrases.get(status, default).format_map(_Known({"url": url, **reply.headers}))
 
 
 class _Known(dict[str, str]):
@@ -94,7 +95,7 @@ class _Known(dict[str, str]):
         return "unknown"
 
 
-def _hidden(said: Upstream, secrets: tuple[str, ...]) -> Upstream:
+def _hidden(said: Upstream, secrets: Secrets) -> Upstream:
     return Upstream(
         said.status,
         _without(said.message, secrets),
@@ -104,7 +105,7 @@ def _hidden(said: Upstream, secrets: tuple[str, ...]) -> Upstream:
     )
 
 
-def _without(text: str, secrets: tuple[str, ...]) -> str:
+def _without(text: str, secrets: Secrets) -> str:
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
     return text

@@ -10,6 +10,7 @@ import math
 import re
 from copy import copy
 
+from inferpoint.model.deadline import Deadline
 from inferpoint.model.quota import Rate
 from inferpoint.protocols.oversize import Oversize
 from inferpoint.protocols.service import Limits
@@ -176,13 +177,14 @@ class Sizing:
         self._seconds_deviation += (abs(seconds - self._seconds) - self._seconds_deviation) * _FASTER
         self._seconds += (seconds - self._seconds) * _SLOWLY
 
-    def reserve(self, timeout: float) -> float:
-        """The seconds before a deadline in which a call is not begun any more: it would be paid and come too late.
+    def begin_by(self, deadline: Deadline) -> Deadline:
+        """By when a call must begin to be answered at *deadline*: one that begins later is paid, and comes too late.
 
-        As long as nearly all calls take, and ours with them; but no more than a tenth of the *timeout*, as how long a
-        model writes varies.
+        Sooner by as long as nearly all calls take, and ours with them; but no more than a tenth of the timeout, as how
+        long a model writes varies.
         """
-        return min(self._seconds + 4 * self._seconds_deviation + _OURS, timeout * _RESERVED)
+        longest = self._seconds + 4 * self._seconds_deviation + _OURS
+        return deadline.sooner(min(longest, deadline.timeout * _RESERVED))
 
     def wrote(self, tokens: int) -> None:
         """Learn from how much a model wrote."""

@@ -17,7 +17,7 @@ from inferpoint.model.endpoint import Endpoint
 from inferpoint.model.inference import InferenceRequest, Tokens
 from inferpoint.storage.cache import Cache
 from inferpoint.storage.cache_file import CacheFile
-from inferpoint.telemetry.counts import Caching
+from inferpoint.telemetry.counters import CacheCounters
 
 SHARED_FILE = "cache.db"
 _OWN_FILE = "cache-{version}.db"  # a version is never used again, so that nobody finds another's file under its name
@@ -37,7 +37,7 @@ class Caches:
     """
 
     def __init__(
-        self, endpoints: Endpoints, folder: Path | None, shared: CacheSettings | None, counts: Caching
+        self, endpoints: Endpoints, folder: Path | None, shared: CacheSettings | None, counts: CacheCounters
     ) -> None:
         self._endpoints = endpoints
         self._counts = counts

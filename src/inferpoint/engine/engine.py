@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from inferpoint.batching.batcher import Batching
+from inferpoint.batching.batcher import Batcher
 from inferpoint.calls.calls import Calls
-from inferpoint.calls.deadlines import timed
+from inferpoint.calls.deadlines import InTime, timed
 from inferpoint.clock import Clock
 from inferpoint.engine import chunked
 from inferpoint.engine.access import MONITOR, allow
@@ -33,6 +33,7 @@ from inferpoint.model.inference import (
     Tokens,
 )
 from inferpoint.outbound.outbound import Outbound
+from inferpoint.telemetry.telemetry import Telemetry
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,30 @@ class Policy:
 class Engine:
     """Infers, whole and in pieces. `lifecycle` is where endpoints come from."""
 
-    def __init__(self, endpoints: Endpoints, caches: Caches, outbound: Outbound, clock: Clock, policy: Policy) -> None:
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        caches: Caches,
+        outbound: Outbound,
+        telemetry: Telemetry,
+        clock: Clock,
+        policy: Policy,
+    ) -> None:
         self._endpoints = endpoints
-        self._calls = Calls(outbound, clock, policy.origins)
+        self._calls = Calls(outbound, telemetry.calls, clock, policy.origins)
         self._outbound = outbound
         self._caches = caches
-        self._batching = Batching(self._calls, caches, clock)
+        self._batcher = Batcher(self._calls, caches, telemetry.batches, clock)
         self._clock = clock
         self._largest_chunk = policy.largest_chunk
         self.lifecycle = Lifecycle(
             endpoints, caches, self._whole, validate=policy.validate, largest_chunk=policy.largest_chunk
         )
+
+    async def close(self) -> None:
+        """End what is still on its way."""
+        await self._batcher.close()
+        await self._calls.close()
 
     async def infer(
         self, inference_id: str, request: InferenceRequest, kind: TaskType | None = None
@@ -73,9 +87,10 @@ class Engine:
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
         request = timed(resolved, replace(request, stream=True), self._clock)
-        wish = self._calls.alone(resolved, request)
-        async with contextlib.aclosing(self._calls.pieces(resolved, wish)) as pieces:
-            first = await self._calls.by_deadline(resolved, request, lambda: anext(pieces), request.journey.begun)
+        job = self._calls.single(resolved, request)
+        async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
+            async with InTime(resolved, request, request.journey, self._clock):
+                first = await anext(pieces)
             yield first
             async for deltas in pieces:
                 yield deltas
@@ -113,11 +128,12 @@ class Engine:
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         request = timed(resolved, request, self._clock)
         if not resolved.endpoint.task_type.embeds:
-            work = partial(self._calls.whole, resolved, self._calls.alone(resolved, request))
-            return await self._calls.by_deadline(resolved, request, work, request.journey.begun)
+            job = self._calls.single(resolved, request)
+            async with InTime(resolved, request, request.journey, self._clock):
+                return await self._calls.whole(job)
         try:
             if request.cutting is None:
-                return await self._batching.embedded(resolved, await _readable(resolved, request))
+                return await self._batcher.embedded(resolved, await _readable(resolved, request))
             return await self._chunked(resolved, request, request.cutting)
         except InferenceError as error:
             raise _naming_input(error, request) from error.__cause__
@@ -127,7 +143,7 @@ class Engine:
         settings = chunked.wanted(cutting, resolved.endpoint.chunking, largest=self._largest_chunk)
         spans = await chunked.cut(request.texts, settings)
         try:
-            result = await self._batching.embedded(
+            result = await self._batcher.embedded(
                 resolved, replace(request, input=chunked.pieces(request.texts, spans))
             )
         except InferenceError as error:

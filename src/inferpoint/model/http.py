@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,8 +28,8 @@ class Call:
         return f"Call({self.method} {self.url.partition('?')[0]})"
 
     def with_headers(self, headers: Mapping[str, str]) -> Call:
-        """The same call with more headers; names are written in lower case."""
-        return replace(self, headers={**self.headers, **headers})
+        """A copy of the call with more headers; names are written in lower case."""
+        return Call(self.url, self.body, {**self.headers, **headers}, self.method)
 
 
 def json_call(url: str, body: Mapping[str, Any]) -> Call:
@@ -72,3 +72,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def address(url: str) -> str:
+    """Where *url* leads, as `scheme://host:port`, without user, path and query; in our own process its scheme alone."""
+    scheme, there, rest = url.partition("://")
+    if not there:
+        return f"{url.partition(':')[0].lower()}:"
+    authority = rest.partition("/")[0].partition("?")[0].partition("#")[0]
+    return f"{scheme.lower()}://{authority.rpartition('@')[2].lower()}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.chat import Conversation, said
+from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import parse
 
 
@@ -113,7 +114,7 @@ class InferenceRequest:
 
     `options` are task settings for this request only, not yet checked. With `cutting` each input is cut into chunks.
     `params` are fields of a face with no place elsewhere. `timeout` is in seconds; None is what is usual for the task.
-    `deadline` follows from it when the walk begins, in seconds of the clock's monotonic time. With `partial` an input
+    `deadline` follows from it when the walk begins. With `partial` an input
     that cannot be embedded has an error of its own, and the others their embeddings. In `journey` the walk counts what
     happened.
     """
@@ -126,7 +127,7 @@ class InferenceRequest:
     stream: bool = False
     partial: bool = False
     timeout: float | None = None
-    deadline: float | None = None
+    deadline: Deadline = NEVER
     caller: Caller = ANONYMOUS
     request_id: str = ""
     journey: Journey = field(default_factory=Journey, compare=False)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Protocol
 
 from inferpoint.clock import Clock, Timer
-from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.deadline import Deadline
+from inferpoint.outbound.ticket import Reason, Refusal
 
 FAILURES = frozenset({500, 502, 503, 504, 529})
 REMEMBERED = 20  # outcomes
@@ -23,21 +25,58 @@ CAPACITY = 2000
 RECOVERED = 3  # probes in a row that are answered: of a provider that fails half its calls one is soon
 QUIET = 300.0  # seconds after which what was seen of an address no longer says anything of it
 
-Deadline = Callable[[], float | None]
-
 
 class State(StrEnum):
-    """Whether an address is called: yes, no, or by one call that tries it."""
+    """Whether an address is called: by all, by nobody, by the next call, which tries it; or by one that does."""
 
     CLOSED = "closed"
     OPEN = "open"
-    HALF_OPEN = "half_open"
+    READY = "ready"
+    PROBING = "probing"
+
+    @property
+    def shown(self) -> str:
+        """The state in the three words that other breakers use."""
+        return "half_open" if self in (State.READY, State.PROBING) else self.value
 
 
-class Passage:
-    """Leave to call an address once. Whoever has it says how that `ended`, or that it has `left` and nothing is known.
+class Event(StrEnum):
+    """What changes the state of a breaker."""
 
-    The first word counts, so that `left` may always come last.
+    TRIPPED = "too many calls failed"
+    WAITED = "the time to leave it alone is over"
+    PROBED = "a call tries it"
+    ANSWERED = "the probe was answered"
+    RECOVERED = "enough probes in a row were answered"
+    FAILED = "the probe failed"
+    ABANDONED = "the probe's caller has left"
+
+
+TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
+    State.CLOSED: {Event.TRIPPED: State.OPEN},
+    State.OPEN: {Event.WAITED: State.READY},
+    State.READY: {Event.PROBED: State.PROBING},
+    State.PROBING: {
+        Event.ANSWERED: State.READY,
+        Event.RECOVERED: State.CLOSED,
+        Event.FAILED: State.OPEN,
+        Event.ABANDONED: State.READY,
+    },
+}
+
+
+class Waiter(Protocol):
+    """A call that waits for its address."""
+
+    def deadline(self) -> Deadline:
+        """By when the call must begin; it may move."""
+        ...
+
+
+class BreakerPermit:
+    """The permission to call an address once. Its holder says how the call `ended`, and releases it on every path.
+
+    A permit that is released before its call ended tells nothing of the address. The first word counts.
     """
 
     def __init__(self, breaker: Breaker, period: int) -> None:
@@ -45,154 +84,163 @@ class Passage:
         self._period = period
 
     @property
-    def good(self) -> bool:
+    def holds(self) -> bool:
         """Whether the address may still be called; it may have failed for others since."""
         return self._breaker.holds(self, self._period)
 
     def ended(self, *, failed: bool) -> None:
-        """The call is over. What was sent before the breaker last opened or closed tells nothing new."""
+        """Say that the call is over. One sent before the breaker last opened or closed tells nothing new."""
         self._breaker.ended(self, self._period, failed=failed)
 
-    def left(self) -> None:
-        """The call was not made, or its caller has gone: another may try."""
-        self._breaker.left(self)
+    def release(self) -> None:
+        """End the permit: another call may try the address."""
+        self._breaker.released(self)
 
 
 class Breaker:
-    """The breaker of one address. Each time it opens or closes begins a new period."""
+    """The breaker of one address. A new period begins each time it opens or closes."""
 
     def __init__(self, address: str, clock: Clock, capacity: int) -> None:
         self._address = address
         self._clock = clock
         self._capacity = capacity
+        self._state = State.CLOSED
         self._period = 0
         self._failed: deque[bool] = deque(maxlen=REMEMBERED)
-        self._open_for = 0.0  # none while it is closed
+        self._open_for = 0.0
         self._until = 0.0
-        self._probe: Passage | None = None
+        self._probe: BreakerPermit | None = None
         self._answered = 0  # probes since it opened
         self._answered_at = -math.inf
-        self._waiting: dict[asyncio.Future[Passage | None], Deadline] = {}
+        self._waiting: dict[asyncio.Future[BreakerPermit | None], Waiter] = {}
         self._timer: Timer | None = None
         self._heard = clock.monotonic()
 
     @property
     def state(self) -> State:
-        """What it lets through now."""
-        if not self._open_for:
-            return State.CLOSED
-        due = self._probe is not None or self._clock.monotonic() >= self._until
-        return State.HALF_OPEN if due else State.OPEN
+        """What the breaker lets through now."""
+        if self._state is State.OPEN and self._clock.monotonic() >= self._until:
+            self._turn(Event.WAITED)
+        return self._state
 
     @property
     def quiet(self) -> bool:
-        """Whether it is as good as new: nobody waits or tries, and what it knows is old."""
+        """Whether the breaker is as good as new: no call waits or tries, and what it knows is old."""
         busy = self._waiting or self._probe is not None
         return not busy and self._clock.monotonic() - self._heard > QUIET
 
-    def at_once(self) -> Passage | None:
-        """Leave to call now, as the probe where one is due; None where there is none."""
-        now = self._heard = self._clock.monotonic()
-        if not self._open_for:
-            return Passage(self, self._period)
-        if self._probe is None and now >= self._until:
-            self._probe = Passage(self, self._period)
-            return self._probe
-        return None
-
-    async def enter(self, deadline: Deadline) -> Passage:
-        """Leave to call, waited for; `OVERLOADED` at once for who cannot be in time, and when too many wait."""
-        while True:
-            passage = self.at_once()
-            if passage is None:
-                self._refuse_if_hopeless(deadline())
-                passage = await self._wait(deadline)
-            if passage is not None:
-                return passage
-
-    def holds(self, passage: Passage, period: int) -> bool:
-        """Whether *passage*, given in *period*, still stands."""
-        return passage is self._probe or (not self._open_for and period == self._period)
-
-    def ended(self, passage: Passage, period: int, *, failed: bool) -> None:
-        """Count the outcome of a call."""
+    def at_once(self) -> BreakerPermit | None:
+        """A permit to call now, as the probe where one is due; None where there is none."""
         self._heard = self._clock.monotonic()
-        if passage is self._probe:
+        match self.state:
+            case State.CLOSED:
+                return BreakerPermit(self, self._period)
+            case State.READY:
+                return self._probing()
+            case _:
+                return None
+
+    async def enter(self, waiter: Waiter) -> BreakerPermit | Refusal:
+        """A permit to call, waited for; a refusal at once when it would come too late, or too many wait."""
+        while True:
+            permit = self.at_once()
+            if permit is None:
+                if refusal := self._refusal(waiter.deadline()):
+                    return refusal
+                permit = await self._wait(waiter)
+            if permit is not None:
+                return permit
+
+    def holds(self, permit: BreakerPermit, period: int) -> bool:
+        """Whether *permit*, given in *period*, still stands; for `BreakerPermit`."""
+        return permit is self._probe or (self._state is State.CLOSED and period == self._period)
+
+    def ended(self, permit: BreakerPermit, period: int, *, failed: bool) -> None:
+        """Count the outcome of a call; for `BreakerPermit`."""
+        self._heard = self._clock.monotonic()
+        if permit is self._probe:
             self._probe = None
             self._tried(failed=failed)
-        elif not self._open_for and period == self._period:
+        elif self._state is State.CLOSED and period == self._period:
             self._failed.append(failed)
             if failed and self._too_many():
-                self._turn_to(FIRST_OPEN)
+                self._begin(Event.TRIPPED, FIRST_OPEN)
 
-    def left(self, passage: Passage) -> None:
-        """Let the next be the probe, when *passage* was it."""
-        if passage is self._probe:
+    def released(self, permit: BreakerPermit) -> None:
+        """Let the next call be the probe, when *permit* was it; for `BreakerPermit`."""
+        if permit is self._probe:
             self._probe = None
+            self._turn(Event.ABANDONED)
             self._try()
+
+    def _turn(self, event: Event) -> None:
+        self._state = TRANSITIONS[self._state][event]
+
+    def _probing(self) -> BreakerPermit:
+        self._turn(Event.PROBED)
+        self._probe = BreakerPermit(self, self._period)
+        return self._probe
 
     def _tried(self, *, failed: bool) -> None:
         """The probe has come back."""
         now = self._clock.monotonic()
         if failed:
             lately = now - self._answered_at < ANSWERED_LATELY
-            self._turn_to(PARTLY_OPEN if lately else min(LONGEST_OPEN, max(FIRST_OPEN, self._open_for * 2)))
+            longer = min(LONGEST_OPEN, max(FIRST_OPEN, self._open_for * 2))
+            self._begin(Event.FAILED, PARTLY_OPEN if lately else longer)
             return
         self._answered_at = now
         self._answered += 1
         if self._answered < RECOVERED:
+            self._turn(Event.ANSWERED)
             self._try()
         else:
-            self._turn_to(0.0)
+            self._begin(Event.RECOVERED, 0.0)
 
     def _too_many(self) -> bool:
         failed = list(self._failed)
         in_a_row = len(failed) >= IN_A_ROW and all(failed[-IN_A_ROW:])
         return in_a_row or (len(failed) >= ENOUGH and sum(failed) * 2 >= len(failed))
 
-    def _turn_to(self, open_for: float) -> None:
+    def _begin(self, event: Event, open_for: float) -> None:
         """Open for so many seconds, or close; all who wait look again what that means to them."""
+        self._turn(event)
         self._period += 1
         self._answered = 0
         self._failed.clear()
         self._open_for, self._until = open_for, self._clock.monotonic() + open_for
         waiting, self._waiting = self._waiting, {}
-        for each in waiting:
-            if not each.done():
-                each.set_result(None)
+        for woken in waiting:
+            if not woken.done():
+                woken.set_result(None)
         self._arm()
 
     def _try(self) -> None:
-        """When it is time, let who has the least time left be the probe."""
-        if self._probe is None and self._clock.monotonic() >= self._until:
+        """When it is time, let the call with the least time left be the probe."""
+        if self.state is State.READY:
             while self._waiting and self._probe is None:
-                first = min(self._waiting, key=self._hurry)
-                del self._waiting[first]
-                if not first.done():  # else its caller has left but does not know it yet
-                    self._probe = Passage(self, self._period)
-                    first.set_result(self._probe)
+                woken = min(self._waiting, key=lambda waiting: self._waiting[waiting].deadline().at)
+                del self._waiting[woken]
+                if not woken.done():  # else its caller has left but does not know it yet
+                    woken.set_result(self._probing())
         self._arm()
 
-    def _hurry(self, waiting: asyncio.Future[Passage | None]) -> float:
-        deadline = self._waiting[waiting]()
-        return math.inf if deadline is None else deadline
-
-    async def _wait(self, deadline: Deadline) -> Passage | None:
+    async def _wait(self, waiter: Waiter) -> BreakerPermit | None:
         """The probe, or None when it is time to look again."""
-        woken: asyncio.Future[Passage | None] = asyncio.get_running_loop().create_future()
-        self._waiting[woken] = deadline
+        woken: asyncio.Future[BreakerPermit | None] = asyncio.get_running_loop().create_future()
+        self._waiting[woken] = waiter
         self._arm()
         try:
             return await woken
         except asyncio.CancelledError:
             self._waiting.pop(woken, None)
-            if woken.done() and not woken.cancelled() and (passage := woken.result()) is not None:
-                passage.left()
+            if woken.done() and not woken.cancelled() and (permit := woken.result()) is not None:
+                permit.release()
             self._arm()
             raise
 
     def _arm(self) -> None:
-        """Have one timer, and only while somebody waits for the next probe."""
+        """Have one timer, and only while a call waits for the next probe."""
         wanted = bool(self._waiting) and self._probe is None
         if self._timer is not None:
             self._timer.cancel()
@@ -202,18 +250,13 @@ class Breaker:
         self._timer = None
         self._try()
 
-    def _refuse_if_hopeless(self, deadline: float | None) -> None:
+    def _refusal(self, deadline: Deadline) -> Refusal | None:
         now = self._clock.monotonic()
         due = max(self._until, now)
-        if len(self._waiting) < self._capacity and (deadline is None or deadline > due):
-            return
+        if len(self._waiting) < self._capacity and deadline.at > due:
+            return None
         seconds = max(due - now, FIRST_OPEN)
-        raise InferenceError(
-            Kind.OVERLOADED,
-            f"The provider at [{self._address}] is not called now, because too many of the calls to it failed;"
-            f" the next try is in [{seconds:.1f}s]",
-            retry_after=seconds,
-        )
+        return Refusal(Reason.BROKEN, seconds, seconds, self._address)
 
 
 class Breakers:
@@ -228,19 +271,10 @@ class Breakers:
         """The breaker of *address*."""
         breaker = self._breakers.get(address)
         if breaker is None or breaker.quiet:
-            self._breakers = {name: each for name, each in self._breakers.items() if not each.quiet}
+            self._breakers = {name: kept for name, kept in self._breakers.items() if not kept.quiet}
             breaker = self._breakers[address] = Breaker(address, self._clock, self._capacity)
         return breaker
 
     def states(self) -> Mapping[str, str]:
-        """The state of each address that was called of late."""
-        return {address: breaker.state.value for address, breaker in self._breakers.items() if not breaker.quiet}
-
-
-def address(url: str) -> str:
-    """Where *url* leads, as `scheme://host:port`, without user, path and query; in our own process its scheme alone."""
-    scheme, there, rest = url.partition("://")
-    if not there:
-        return f"{url.partition(':')[0].lower()}:"
-    authority = rest.partition("/")[0].partition("?")[0].partition("#")[0]
-    return f"{scheme.lower()}://{authority.rpartition('@')[2].lower()}"
+        """The state of each address that was called of late, in a breaker's usual words."""
+        return {name: breaker.state.shown for name, breaker in self._breakers.items() if not breaker.quiet}

@@ -59,7 +59,7 @@ class _Lane(Generic[E]):
         return min((flow for flow in self.flows.values() if flow), key=lambda flow: flow.tag)
 
 
-class Line(Generic[E]):
+class FairQueue(Generic[E]):
     """Everyone who waits in one group. An entry is whatever the caller of this class makes of it, and hashable."""
 
     def __init__(self) -> None:
@@ -70,13 +70,13 @@ class Line(Generic[E]):
     def __len__(self) -> int:
         return self._count
 
-    def join(self, entry: E, lane: Lane, caller: str, share: float, *, first: bool) -> None:
-        """Wait; *first* goes ahead of the caller's others."""
+    def join(self, entry: E, lane: Lane, caller: str, share: float, *, ahead: bool) -> None:
+        """Wait; an entry that goes *ahead* comes before the others of its caller."""
         of = self._lanes[lane]
         if not any(of.flows.values()):
             of.tag = max(of.tag, self._served)
         flow = of.flow(caller, share)
-        (flow.again if first else flow.waiting)[entry] = None
+        (flow.again if ahead else flow.waiting)[entry] = None
         self._count += 1
 
     def leave(self, entry: E, lane: Lane, caller: str) -> bool:

@@ -28,7 +28,7 @@ class Taken(NamedTuple):
     period: int
 
 
-class Meter:
+class Gcra:
     """One limit, in units a minute; None is no limit."""
 
     def __init__(self, now: float) -> None:
@@ -82,12 +82,12 @@ class Meter:
         return Bucket(limit, self._told.remaining if full_in else limit, full_in)
 
 
-class Pace:
+class Pacer:
     """The two limits of a group, and its pauses."""
 
     def __init__(self, now: float) -> None:
-        self.requests = Meter(now)
-        self.tokens = Meter(now)
+        self.requests = Gcra(now)
+        self.tokens = Gcra(now)
         self.paused_until = now
         self.typical = 0.0  # seconds that a call took of late
         self._number = 0

@@ -1,23 +1,22 @@
-"""The one way out: a turn in the group's queue, sign, send, and try again."""
+"""The one way out: a permit of the group's queue and one of the address's breaker, sign, send, and try again."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Journey
+from inferpoint.model.http import Call, Reply, address
 from inferpoint.model.quota import Allowance, GroupReport, Lane
-from inferpoint.outbound.breaker import FAILURES, Breakers, Passage, State, address
-from inferpoint.outbound.limiter import Leave, Place, Queues, too_late
-from inferpoint.outbound.retries import ATTEMPTS, Budget, Throttles, asked_to_wait, pause
+from inferpoint.outbound.breaker import FAILURES, Breaker, BreakerPermit, Breakers, State
+from inferpoint.outbound.retries import Budget, Throttles, Verdict, asked_to_wait, pause, verdict
+from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal, Ticket
 from inferpoint.outbound.transport import Arriving, Transport, Whole
-from inferpoint.telemetry.telemetry import Called, Retry, Telemetry
+from inferpoint.telemetry.counters import CallCounters
+from inferpoint.telemetry.events import Called, Retry
 
 THROTTLED = 429
 # A provider that let a deadline pass has failed if it had so many seconds; callers may be in any hurry.
@@ -26,67 +25,79 @@ _EARLY_TIMER = 0.01
 _NOTHING = Allowance()
 
 
-def hopeful(_reply: Reply) -> bool:
-    """For providers that never refuse for good."""
-    return False
+class Attempts:
+    """How far a job has come; a context manager that releases the permits which were not handed on.
 
-
-def silent(_headers: Mapping[str, str], _now: datetime) -> Allowance:
-    """For providers that tell nothing of their limits."""
-    return _NOTHING
-
-
-@dataclass(frozen=True)
-class Outgoing:
-    """A call with all that its way out needs.
-
-    `prepare` makes the call; it is asked once, right after the first turn came, and may raise an `InferenceError`.
-    `sign` is asked for every attempt. `tokens` is what it will cost, asked when a slot is taken. `deadline` is by when
-    an attempt must begin, and may move. `retried` are the statuses that are worth another try, beside 429.
-    `final` knows a refusal that no retry will change. `quota` reads what a reply's headers tell of the provider's
-    limits. In `journey` is counted what happened. A call that goes `first` goes ahead of its caller's others, as every
-    call does once it had a turn.
+    A job that had a turn goes `ahead` of its caller's others. `sent_at` is when the last attempt was made, `upstream`
+    how many seconds all of them were at the provider.
     """
 
-    service: str
-    prepare: Callable[[], Call]
-    sign: Callable[[Call, datetime], Call]
-    place: Place
-    tokens: Callable[[], int]
-    deadline: Callable[[], float | None]
-    retried: frozenset[int]
-    journey: Journey
-    first: bool = False
-    final: Callable[[Reply], bool] = hopeful
-    quota: Callable[[Mapping[str, str], datetime], Allowance] = silent
+    def __init__(self, job: Job, clock: Clock) -> None:
+        self.job = job
+        self.ahead = False
+        self.call: Call | None = None
+        self.permit: Permit | None = None
+        self.breaker: BreakerPermit | None = None
+        self.count = 0
+        self.failures = 0
+        self.sent_at = 0.0
+        self.upstream = 0.0
+        self._clock = clock
+        self._began = clock.monotonic()
 
+    def begin(self) -> None:
+        """Count an attempt, which is charged from now on."""
+        assert self.permit is not None
+        self.permit.sent()
+        self.sent_at = self._clock.monotonic()
+        self.count += 1
+        self.job.stats.calls += self.count == 1
+        self.job.stats.attempts += 1
+        self.note_times(self.sent_at)
 
-@dataclass
-class _Way:
-    """How far a call has come. `upstream` are its seconds at the provider, `first` that it had a turn already."""
+    def note_times(self, now: float) -> None:
+        """Note how long the call has waited, and been at the provider, until *now*."""
+        stats = self.job.stats
+        stats.queued = max(stats.queued, now - self._began - self.upstream)
+        stats.upstream = max(stats.upstream, self.upstream)
 
-    outgoing: Outgoing
-    began: float
-    call: Call | None = None
-    passage: Passage | None = None
-    first: bool = False
-    attempts: int = 0
-    failures: int = 0
-    sent: float = 0.0
-    upstream: float = 0.0
+    def settle(self, tokens: int) -> None:
+        """Say what the last attempt costs."""
+        assert self.permit is not None
+        self.permit.settle(tokens)
+
+    def hand_on(self) -> Permit:
+        """The permit of the last attempt, for the caller to settle and release."""
+        permit, self.permit = self.permit, None
+        assert permit is not None
+        return permit
+
+    def release(self) -> None:
+        """End both permits: what was not sent costs nothing, and says nothing of the address."""
+        if self.breaker is not None:
+            self.breaker.release()
+        if self.permit is not None:
+            self.permit.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.release()
+        self.note_times(self._clock.monotonic())
 
 
 class Outbound:
-    """Sends calls by the transport of their address's scheme."""
+    """Sends jobs by the transport of their address's scheme."""
 
     def __init__(
         self,
         transports: Mapping[str, Transport],
-        limiter: Queues,
+        limiter: RateLimiter,
         breakers: Breakers,
         budget: Budget,
         clock: Clock,
-        telemetry: Telemetry,
+        counters: CallCounters,
     ) -> None:
         self._transports = transports
         self._limiter = limiter
@@ -94,192 +105,195 @@ class Outbound:
         self._budget = budget
         self._throttles = Throttles(clock)
         self._clock = clock
-        self.telemetry = telemetry
+        self._counters = counters
 
     async def groups(self) -> Sequence[GroupReport]:
-        """How every rate group stands."""
+        """The state of every rate group."""
         return await self._limiter.groups()
 
     def breakers(self) -> Mapping[str, str]:
         """The state of each address that was called of late."""
         return self._breakers.states()
 
-    async def refuse_if_hopeless(self, place: Place, calls: int) -> None:
-        """Raise at once when the last of so many calls could not have its turn in time."""
-        await self._limiter.refuse_if_hopeless(place, calls)
+    async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
+        """Why the last of so many calls would have no permit in time, if it would not."""
+        return await self._limiter.check_deadline(ticket, calls)
 
-    async def send(self, outgoing: Outgoing) -> tuple[Reply, Leave]:
-        """The whole reply, whatever its status, and the turn to settle; `CUT_OFF` when there is none."""
-        reply, turn = await self._sent(outgoing, whole=True)
-        assert isinstance(reply, Reply)
-        return reply, turn
+    async def send(self, job: Job) -> tuple[Reply, Permit] | Refusal:
+        """The whole reply, whatever its status, with the permit to settle and release; `CUT_OFF` when there is none."""
+        with Attempts(job, self._clock) as attempts:
+            reply = await self._reply(attempts, whole=True)
+            if isinstance(reply, Refusal):
+                return reply
+            assert isinstance(reply, Reply)
+            return reply, attempts.hand_on()
 
-    async def open(self, outgoing: Outgoing) -> tuple[Arriving, Leave]:
-        """A reply that has begun, and the turn to settle; from then on nothing is tried again.
+    async def open(self, job: Job) -> tuple[Arriving, Permit] | Refusal:
+        """A reply that has begun, to be closed, with the permit to settle and release; nothing is tried again after.
 
-        Whoever takes it must close it. A refusal is there whole.
+        A reply that is not good is there whole.
         """
-        reply, turn = await self._sent(outgoing, whole=False)
-        return Whole(reply) if isinstance(reply, Reply) else reply, turn
+        with Attempts(job, self._clock) as attempts:
+            reply = await self._reply(attempts, whole=False)
+            if isinstance(reply, Refusal):
+                return reply
+            return Whole(reply) if isinstance(reply, Reply) else reply, attempts.hand_on()
 
-    async def _sent(self, outgoing: Outgoing, *, whole: bool) -> tuple[Reply | Arriving, Leave]:
-        way = _Way(outgoing, self._clock.monotonic(), first=outgoing.first)
-        try:
-            return await self._tried(way, whole=whole)
-        finally:
-            if way.passage is not None:
-                way.passage.left()
-            _note_times(way, self._clock.monotonic())
-
-    async def _tried(self, way: _Way, *, whole: bool) -> tuple[Reply | Arriving, Leave]:
+    async def _reply(self, attempts: Attempts, *, whole: bool) -> Reply | Arriving | Refusal:
         """Attempts until there is something to hand on."""
         while True:
-            turn, call = await self._turn(way)
-            way.first = True
+            call = await self._permitted(attempts)
+            if isinstance(call, Refusal):
+                return call
+            attempts.ahead = True
             try:
-                reply = await self._attempt(way, call, whole=whole)
+                reply = await self._attempt(attempts, call, whole=whole)
             except InferenceError as error:
-                if error.kind is not Kind.CUT_OFF or not await self._after_failure(way, Retry.UNREACHABLE, None):
+                if error.kind is not Kind.CUT_OFF or not await self._again(attempts, Retry.UNREACHABLE, None):
                     raise
                 continue
-            if isinstance(reply, Reply) and reply.status == THROTTLED:
-                again = self._after_throttle(way, turn, reply)
-            elif isinstance(reply, Reply) and reply.status in way.outgoing.retried:
-                again = await self._after_failure(way, Retry.SERVER_ERROR, reply)
+            if isinstance(reply, Reply) and (reason := _reason(attempts.job, reply)):
+                again = await self._again(attempts, reason, reply)
             else:
-                self._throttles.over(way.outgoing.place.group, way.sent)
+                self._throttles.over(attempts.job.group, attempts.sent_at)
                 again = False
             if not again:
-                return reply, turn
+                return reply
 
-    async def _turn(self, way: _Way) -> tuple[Leave, Call]:
-        """A turn that comes while the address may be called.
+    async def _permitted(self, attempts: Attempts) -> Call | Refusal:
+        """The call, once there are permits of its group and of its address.
 
-        The address is asked before the limiter; but it is not known before the first turn, and may fail while the call
-        waits for one. A slot that cannot be used then is given back.
+        The breaker is asked before the limiter; but the address is not known before the first turn, and may fail while
+        the call waits for one. A turn that cannot be used then is given back.
         """
-        place, deadline = way.outgoing.place, way.outgoing.deadline
+        job = attempts.job
         while True:
-            if way.call is not None:
-                way.passage = await self._breakers.of(address(way.call.url)).enter(deadline)
-            turn = await self._limiter.turn(place, way.outgoing.tokens, first=way.first)
-            try:
-                self._refuse_if_late(way, turn)
-                if way.call is None:
-                    way.call = way.outgoing.prepare()
-                    turn.settle(way.outgoing.tokens())  # others may have joined the call while its turn came
-                    way.passage = self._breakers.of(address(way.call.url)).at_once()
-            except BaseException:
-                turn.give_back()
-                raise
-            if way.passage is not None and way.passage.good:
-                return turn, way.call
-            turn.give_back()
-            way.first = True
+            attempts.release()
+            if attempts.call is not None:
+                entered = await self._breaker(attempts.call).enter(job)
+                if isinstance(entered, Refusal):
+                    return entered
+                attempts.breaker = entered
+            permit = await self._limiter.permit(job.ticket(ahead=attempts.ahead), job)
+            if isinstance(permit, Refusal):
+                return permit
+            attempts.permit = permit
+            # Others were more urgent, or a provider made all wait: the answer would be paid, and come too late.
+            if permit.waited > 0 and job.deadline().left(self._clock.monotonic()) < 0:
+                return Refusal(Reason.LATE, permit.waited, permit.waited)
+            if attempts.call is None:
+                attempts.call = job.call()
+                if attempts.call is None:
+                    return Refusal(Reason.UNWANTED)
+                permit.settle(job.tokens())  # others may have joined the call while its turn came
+                attempts.breaker = self._breaker(attempts.call).at_once()
+            if attempts.breaker is not None and attempts.breaker.holds:
+                return attempts.call
+            attempts.ahead = True
 
-    def _refuse_if_late(self, way: _Way, turn: Leave) -> None:
-        """Others were more urgent, or a provider made all wait: the answer would be paid, and come too late."""
-        deadline, place = way.outgoing.deadline(), way.outgoing.place
-        if deadline is not None and turn.waited > 0 and self._clock.monotonic() > deadline:
-            raise too_late(place, turn.waited, retry_after=turn.waited)
-
-    async def _attempt(self, way: _Way, call: Call, *, whole: bool) -> Reply | Arriving:
-        outgoing, passage = way.outgoing, way.passage
-        assert passage is not None
-        self._count(way)
+    async def _attempt(self, attempts: Attempts, call: Call, *, whole: bool) -> Reply | Arriving:
+        job, breaker = attempts.job, attempts.breaker
+        assert breaker is not None
+        self._begin(attempts)
         status, failed = 0, False
         try:
             transport = self._transports[call.url.partition(":")[0].lower()]
-            arriving = await transport.send(outgoing.sign(call, self._clock.now()))
+            arriving = await transport.send(job.sign(call, self._clock.now()))
             status, failed = arriving.status, arriving.status in FAILURES
             reply = await _read(arriving, whole=whole)
-            passage.ended(failed=failed)
+            breaker.ended(failed=failed)
         except InferenceError as error:
             if error.kind is Kind.CUT_OFF:
-                passage.ended(failed=True)
+                breaker.ended(failed=True)
             raise
         except asyncio.CancelledError:
-            if failed or self._was_late(way, call):
-                passage.ended(failed=True)
+            if failed or self._was_late(attempts, call):
+                breaker.ended(failed=True)
             raise
         finally:
-            seconds = self._clock.monotonic() - way.sent
-            way.upstream += seconds
-            self.telemetry.called(Called(outgoing.service, status, seconds))
-        allowance = outgoing.quota(arriving.headers, self._clock.now())
+            seconds = self._clock.monotonic() - attempts.sent_at
+            attempts.upstream += seconds
+            self._counters.called(Called(job.service, status, seconds))
+        allowance = job.allowance(arriving.headers, self._clock.now())
         if allowance != _NOTHING:
-            self._limiter.learn(outgoing.place.group, allowance)
+            self._limiter.learn(job.group, allowance)
         return reply
 
-    def _count(self, way: _Way) -> None:
-        way.sent = self._clock.monotonic()
-        if not way.attempts:
+    def _begin(self, attempts: Attempts) -> None:
+        if not attempts.count:
             self._budget.earn()
-            way.outgoing.journey.calls += 1
-        way.attempts += 1
-        way.outgoing.journey.attempts += 1
-        _note_times(way, way.sent)
+        attempts.begin()
 
-    def _was_late(self, way: _Way, call: Call) -> bool:
+    def _was_late(self, attempts: Attempts, call: Call) -> bool:
         """Whether who waits was let down by the provider, and has not just left.
 
         A model in our own process is as late as we are: it is not helped by leaving it alone.
         """
-        now, deadline = self._clock.monotonic(), way.outgoing.deadline()
-        passed = deadline is not None and now >= deadline - _EARLY_TIMER
-        return passed and now - way.sent >= FAIR_SECONDS and "://" in call.url
+        now = self._clock.monotonic()
+        passed = attempts.job.deadline().left(now) <= _EARLY_TIMER
+        return passed and now - attempts.sent_at >= FAIR_SECONDS and "://" in call.url
 
-    def _after_throttle(self, way: _Way, turn: Leave, reply: Reply) -> bool:
-        """Whether to go back to the queue. The pause is for the whole group, so that nobody else finds out alone."""
-        turn.settle(0)  # the provider does not count what it refuses
-        if self._is_final(way, reply):
+    async def _again(self, attempts: Attempts, reason: Retry, reply: Reply | None) -> bool:
+        """Whether to try again, said once the pause before is over."""
+        job = attempts.job
+        if reason is Retry.THROTTLED:
+            attempts.settle(0)  # the provider does not count what it refuses
+        else:
+            attempts.failures += 1
+        if reply is not None and _is_final(job, reply):
             return False
-        group = way.outgoing.place.group
-        seconds = asked_to_wait(reply.headers, self._clock.now())
-        if not seconds:
-            seconds = pause(self._throttles.again(group, way.sent), 0.0, random.uniform)
-        self._limiter.pause(group, seconds)
-        if not self._in_time(way, seconds):
-            return False
-        self._budget.spend()
-        self.telemetry.retried(way.outgoing.service, Retry.THROTTLED)
-        return True
-
-    async def _after_failure(self, way: _Way, reason: Retry, reply: Reply | None) -> bool:
-        """Whether to try again, after the pause; False at once when there is no other try, or none in time."""
-        way.failures += 1
-        patient = way.outgoing.place.lane is Lane.INGEST
-        if (way.failures >= ATTEMPTS and not patient) or (reply is not None and self._is_final(way, reply)):
-            return False
-        asked = 0.0 if reply is None else asked_to_wait(reply.headers, self._clock.now())
-        while self._in_time(way, seconds := pause(way.failures, asked, random.uniform)):
-            if self._is_spared(way) or self._budget.spend():
-                self.telemetry.retried(way.outgoing.service, reason)
+        while True:
+            seconds = self._pause(attempts, reason, reply)
+            spared = self._is_spared(attempts)
+            judged = verdict(
+                throttled=reason is Retry.THROTTLED,
+                failures=attempts.failures,
+                patient=job.lane is Lane.INGEST,
+                pause=seconds,
+                left=job.deadline().left(self._clock.monotonic()),
+                affordable=spared or self._budget.left() >= 1,
+            )
+            if judged in (Verdict.WAIT, Verdict.UNAFFORDABLE):
+                self._counters.retried(job.service, Retry.BUDGET)
+            elif judged in (Verdict.REQUEUE, Verdict.RETRY):
+                self._counters.retried(job.service, reason)
+                if judged is Verdict.REQUEUE or not spared:
+                    self._budget.spend()
+            if judged in (Verdict.WAIT, Verdict.RETRY):
                 await self._clock.sleep(seconds)
-                return True
-            self.telemetry.retried(way.outgoing.service, Retry.BUDGET)
-            if not patient:
-                return False
-            await self._clock.sleep(seconds)
-        return False
+            if judged is not Verdict.WAIT:
+                return judged in (Verdict.REQUEUE, Verdict.RETRY)
 
-    def _is_spared(self, way: _Way) -> bool:
+    def _pause(self, attempts: Attempts, reason: Retry, reply: Reply | None) -> float:
+        """The seconds before another try, as the provider asked or by the failures in a row.
+
+        A throttle pauses the whole group, so that nobody else finds out alone.
+        """
+        asked = 0.0 if reply is None else asked_to_wait(reply.headers, self._clock.now())
+        if reason is not Retry.THROTTLED:
+            return pause(attempts.failures, asked, random.uniform)
+        group = attempts.job.group
+        seconds = asked or pause(self._throttles.again(group, attempts.sent_at), 0.0, random.uniform)
+        self._limiter.pause(group, seconds)
+        return seconds
+
+    def _is_spared(self, attempts: Attempts) -> bool:
         """Whether the address is called by one at a time: another try adds no load that a budget has to bound."""
-        return way.call is not None and self._breakers.of(address(way.call.url)).state is not State.CLOSED
+        return attempts.call is not None and self._breaker(attempts.call).state is not State.CLOSED
 
-    def _is_final(self, way: _Way, reply: Reply) -> bool:
-        return reply.headers.get("x-should-retry", "").lower() == "false" or way.outgoing.final(reply)
-
-    def _in_time(self, way: _Way, seconds: float) -> bool:
-        deadline = way.outgoing.deadline()
-        return deadline is None or self._clock.monotonic() + seconds < deadline
+    def _breaker(self, call: Call) -> Breaker:
+        return self._breakers.of(address(call.url))
 
 
-def _note_times(way: _Way, now: float) -> None:
-    """Note how long the call has waited, and been at the provider, until *now*."""
-    journey = way.outgoing.journey
-    journey.queued = max(journey.queued, now - way.began - way.upstream)
-    journey.upstream = max(journey.upstream, way.upstream)
+def _reason(job: Job, reply: Reply) -> Retry | None:
+    """Why *reply* may be worth another try; None for one to hand on."""
+    if reply.status == THROTTLED:
+        return Retry.THROTTLED
+    return Retry.SERVER_ERROR if job.retries(reply.status) else None
+
+
+def _is_final(job: Job, reply: Reply) -> bool:
+    return reply.headers.get("x-should-retry", "").lower() == "false" or job.is_final(reply)
 
 
 async def _read(arriving: Arriving, *, whole: bool) -> Reply | Arriving:

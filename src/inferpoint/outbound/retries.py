@@ -1,4 +1,4 @@
-"""When to try again: how long to wait before, and how many extra calls the whole process may make."""
+"""When to try again: the verdict after an attempt, how long to wait before, and how many extra calls there may be."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 
 from inferpoint.clock import Clock
 
@@ -18,6 +19,34 @@ _FORGOTTEN = 300.0
 
 # The budget counts in tenths of a retry, which are whole: ten first attempts are one retry, to the last bit.
 _EARNED, _COST, _RESERVE, _EACH_SECOND = 1.0, 10.0, 100.0, 1.0
+
+
+class Verdict(StrEnum):
+    """What to do after an attempt that brought no answer."""
+
+    STOP = "stop"  # hand on what came
+    REQUEUE = "requeue"  # take a new turn, whose queue is paused
+    RETRY = "retry"  # take a new turn after a pause
+    WAIT = "wait"  # the budget is empty: judge again after a pause
+    UNAFFORDABLE = "unaffordable"  # the budget is empty, and the call cannot wait for it: hand on what came
+
+
+def verdict(*, throttled: bool, failures: int, patient: bool, pause: float, left: float, affordable: bool) -> Verdict:
+    """Whether to try again, after a *pause* of seconds, when *left* seconds remain before the deadline.
+
+    A call that was *throttled* goes back to its queue as often as its time allows. One that failed is tried again until
+    there were `ATTEMPTS` *failures* in a row, or as long as there is time when it is *patient*; if the budget makes it
+    *affordable*.
+    """
+    if pause >= left:
+        return Verdict.STOP
+    if throttled:
+        return Verdict.REQUEUE
+    if failures >= ATTEMPTS and not patient:
+        return Verdict.STOP
+    if affordable:
+        return Verdict.RETRY
+    return Verdict.WAIT if patient else Verdict.UNAFFORDABLE
 
 
 def pause(failures: int, asked: float, uniform: Callable[[float, float], float]) -> float:

@@ -1,4 +1,4 @@
-"""A worker's side of the limiter that all workers share: it asks the supervisor, who has the queues."""
+"""A worker's end of the limiter that all workers share: it asks the supervisor, who has the queues."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.quota import Allowance, GroupReport
-from inferpoint.outbound.limiter import Place
+from inferpoint.outbound.ticket import Cost, Permit, Reason, Refusal, Ticket
 from inferpoint.workers.messages import (
+    Checked,
     Done,
     FromLimiter,
     Granted,
@@ -23,34 +23,32 @@ from inferpoint.workers.messages import (
     ToLimiter,
     Wanted,
     Watched,
-    Weighed,
 )
 
 A = TypeVar("A", Granted, Reported)
+_STOPPING = Refusal(Reason.STOPPING)
 
 
-class SharedTurn:
-    """The leave to make one call now, after having `waited` so many seconds."""
+class RemotePermit(Permit):
+    """A permit of the supervisor's limiter."""
+
+    __slots__ = ("_number", "_send")
 
     def __init__(self, number: int, waited: float, send: Callable[[ToLimiter], None]) -> None:
+        super().__init__(waited)
         self._number = number
         self._send = send
-        self.waited = waited
 
     def settle(self, tokens: int) -> None:
         """Say how many tokens the call costs, as far as is known now; the last word holds."""
         self._send(Settled(self._number, tokens))
 
-    def give_back(self) -> None:
-        """Nothing was sent."""
-        self._send(Left(self._number))
-
-    def __del__(self) -> None:
-        self._send(Done(self._number))
+    def _end(self, *, sent: bool) -> None:
+        self._send(Done(self._number) if sent else Left(self._number))
 
 
-class SharedLimiter:
-    """What `Limiter` is, for one of several processes. *send* is how it asks, `receive` how it is answered."""
+class LimiterClient:
+    """The rate limiter of one of several processes. *send* is how it asks, `receive` how it is answered."""
 
     def __init__(self, send: Callable[[ToLimiter], None]) -> None:
         self._send = send
@@ -58,53 +56,56 @@ class SharedLimiter:
         self._asked: dict[int, asyncio.Future[FromLimiter]] = {}
         self._lost = False
 
-    async def turn(self, place: Place, tokens: Callable[[], int], *, first: bool = False) -> SharedTurn:
-        """Wait for the turn of *place*; what *tokens* says when it comes is charged, what it says before an estimate.
+    async def permit(self, ticket: Ticket, cost: Cost) -> Permit | Refusal:
+        """Wait for the turn of *ticket*; what *cost* says when it comes is charged, what it says before an estimate.
 
-        Raises what the limiter does, and `OVERLOADED` when the supervisor is gone.
+        Refused as by the limiter itself, and when the supervisor is gone.
         """
-        estimate = tokens()
-        number = next(self._numbers)
-        granted = await self._answer(number, Wanted(number, place, estimate, first), Granted)
-        turn = SharedTurn(number, granted.waited, self._send)
-        if (cost := tokens()) != estimate:
-            turn.settle(cost)
-        return turn
+        estimate, number = cost.tokens(), next(self._numbers)
+        answer = await self._answer(number, Wanted(number, ticket, estimate), Granted)
+        if isinstance(answer, Refusal):
+            return answer
+        permit = RemotePermit(number, answer.waited, self._send)
+        if (tokens := cost.tokens()) != estimate:
+            permit.settle(tokens)
+        return permit
 
-    async def refuse_if_hopeless(self, place: Place, calls: int) -> None:
-        """Raise what `turn` would for the last of so many calls, so that none of them is made in vain."""
+    async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
+        """Why `permit` would refuse the last of so many calls, if it would, so that none of them is made in vain."""
         number = next(self._numbers)
-        await self._answer(number, Weighed(number, place, calls), Granted)
+        answer = await self._answer(number, Checked(number, ticket, calls), Granted)
+        return answer if isinstance(answer, Refusal) else None
 
     def pause(self, group: str, seconds: float) -> None:
-        """Let nobody of *group* go for so many seconds: its provider said so."""
+        """Let no call of *group* go for so many seconds, as its provider asked."""
         self._send(Paused(group, seconds))
 
     def learn(self, group: str, allowance: Allowance) -> None:
-        """Take note of what the provider tells of its limits."""
+        """Note what the provider of *group* tells of its limits."""
         self._send(Learnt(group, allowance))
 
     async def groups(self) -> Sequence[GroupReport]:
-        """How every group stands, over all workers."""
+        """The state of every group, over all workers; none when the supervisor is gone."""
         number = next(self._numbers)
-        return (await self._answer(number, Watched(number), Reported)).groups
+        answer = await self._answer(number, Watched(number), Reported)
+        return () if isinstance(answer, Refusal) else answer.groups
 
     def receive(self, answer: FromLimiter) -> None:
-        """An answer has come; whoever has left meanwhile has said so."""
+        """Hand *answer* to the call that waits for it; one whose caller has left meanwhile is not waited for."""
         asked = self._asked.get(answer.number)
         if asked is not None and not asked.done():
             asked.set_result(answer)
 
     def lose(self) -> None:
-        """The supervisor is gone: nobody has a turn any more."""
+        """Refuse everybody from now on: the supervisor is gone."""
         self._lost = True
-        for asked in self._asked.values():
+        for number, asked in self._asked.items():
             if not asked.done():
-                asked.set_exception(_stopping())
+                asked.set_result(Refused(number, _STOPPING))
 
-    async def _answer(self, number: int, question: ToLimiter, kind: type[A]) -> A:
+    async def _answer(self, number: int, question: ToLimiter, kind: type[A]) -> A | Refusal:
         if self._lost:
-            raise _stopping()
+            return _STOPPING
         asked = self._asked[number] = asyncio.get_running_loop().create_future()
         self._send(question)
         try:
@@ -115,12 +116,6 @@ class SharedLimiter:
         finally:
             del self._asked[number]
         if isinstance(answer, Refused):
-            raise InferenceError(
-                answer.kind, *answer.problems, retry_after=answer.retry_after, whose_limit=answer.whose_limit
-            )
+            return answer.refusal
         assert isinstance(answer, kind)
         return answer
-
-
-def _stopping() -> InferenceError:
-    return InferenceError(Kind.OVERLOADED, "The server is being stopped")

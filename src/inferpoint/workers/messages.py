@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from inferpoint.errors import Kind
 from inferpoint.model.quota import Allowance, GroupReport
-from inferpoint.outbound.limiter import Place
+from inferpoint.outbound.ticket import Refusal, Ticket
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -20,38 +19,37 @@ class Ready(Message, frozen=True):
 
 
 class Wanted(Message, frozen=True):
-    """The worker waits for a turn; *tokens* is the estimate so far."""
+    """The worker waits for a permit; *tokens* is the estimate so far."""
 
     number: int
-    place: Place
+    ticket: Ticket
     tokens: int
-    first: bool
 
 
 class Left(Message, frozen=True):
-    """It waits no more, and uses no turn that it was given meanwhile."""
+    """The worker waits no more, and uses no permit that it was given meanwhile."""
 
     number: int
 
 
 class Settled(Message, frozen=True):
-    """A turn costs so many tokens, as far as is known now."""
+    """The call of a permit costs so many tokens, as far as is known now."""
 
     number: int
     tokens: int
 
 
 class Done(Message, frozen=True):
-    """Nothing more will be said of a turn."""
+    """Nothing more will be said of a permit, whose call was sent."""
 
     number: int
 
 
-class Weighed(Message, frozen=True):
+class Checked(Message, frozen=True):
     """The worker asks whether so many more calls would be in time."""
 
     number: int
-    place: Place
+    ticket: Ticket
     calls: int
 
 
@@ -70,30 +68,27 @@ class Learnt(Message, frozen=True):
 
 
 class Watched(Message, frozen=True):
-    """The worker asks how all groups stand."""
+    """The worker asks for the state of all groups."""
 
     number: int
 
 
 class Granted(Message, frozen=True):
-    """The turn has come, or the calls would be in time; *waited* is in seconds."""
+    """The turn has come after *waited* seconds, or the calls would be in time."""
 
     number: int
     waited: float = 0.0
 
 
 class Refused(Message, frozen=True):
-    """There is no turn, as an `InferenceError` has it."""
+    """There is no permit, and why."""
 
     number: int
-    kind: Kind
-    problems: Sequence[str]
-    retry_after: float | None
-    whose_limit: str | None
+    refusal: Refusal
 
 
 class Reported(Message, frozen=True):
-    """How all groups stand."""
+    """The state of all groups."""
 
     number: int
     groups: Sequence[GroupReport]
@@ -105,5 +100,5 @@ class Stop(Message, frozen=True):
     forced: bool
 
 
-ToLimiter = Wanted | Left | Settled | Done | Weighed | Paused | Learnt | Watched
+ToLimiter = Wanted | Left | Settled | Done | Checked | Paused | Learnt | Watched
 FromLimiter = Granted | Refused | Reported

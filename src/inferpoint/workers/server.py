@@ -1,14 +1,15 @@
-"""The supervisor's side of the limiter that all workers share: one desk for each worker."""
+"""The supervisor's end of the limiter that all workers share: one server for each worker."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 
-from inferpoint.errors import InferenceError
-from inferpoint.outbound.limiter import Leave, Queues
+from inferpoint.outbound.ticket import Permit, RateLimiter, Refusal
 from inferpoint.workers.messages import (
+    Checked,
     Done,
     FromLimiter,
     Granted,
@@ -21,26 +22,36 @@ from inferpoint.workers.messages import (
     ToLimiter,
     Wanted,
     Watched,
-    Weighed,
 )
 
 
-class Desk:
+@dataclass(frozen=True)
+class Estimate:
+    """The cost of a worker's call as the worker told it last."""
+
+    estimated: int
+
+    def tokens(self) -> int:
+        """The tokens of the call; what it really takes along is settled once it has its turn."""
+        return self.estimated
+
+
+class LimiterServer:
     """Does at the limiter what one worker asks, and tells it what came of it by *send*."""
 
-    def __init__(self, limiter: Queues, send: Callable[[FromLimiter], None]) -> None:
+    def __init__(self, limiter: RateLimiter, send: Callable[[FromLimiter], None]) -> None:
         self._limiter = limiter
         self._send = send
         self._waiting: dict[int, asyncio.Task[None]] = {}
-        self._turns: dict[int, Leave] = {}
+        self._permits: dict[int, Permit] = {}
 
     def receive(self, message: ToLimiter) -> None:
         """Do what *message* says."""
         match message:
             case Wanted(number):
-                self._begin(number, partial(self._turn, message))
-            case Weighed(number):
-                self._begin(number, partial(self._weigh, message))
+                self._begin(number, partial(self._permit, message))
+            case Checked(number):
+                self._begin(number, partial(self._check, message))
             case Watched(number):
                 self._begin(number, partial(self._watch, number))
             case Left(number):
@@ -48,7 +59,7 @@ class Desk:
             case Settled(number, tokens):
                 self._settle(number, tokens)
             case Done(number):
-                self._turns.pop(number, None)
+                self._permits.pop(number, None)
             case Paused(group, seconds):
                 self._limiter.pause(group, seconds)
             case Learnt(group, allowance):
@@ -58,36 +69,35 @@ class Desk:
         """The worker is gone: its places are given up, and what it was given stays charged, for it may have called."""
         for task in self._waiting.values():
             task.cancel()
-        self._turns.clear()
+        self._permits.clear()
 
     def _begin(self, number: int, answer: Callable[[], Awaitable[FromLimiter]]) -> None:
-        task = self._waiting[number] = asyncio.get_running_loop().create_task(self._answer(number, answer))
+        task = self._waiting[number] = asyncio.get_running_loop().create_task(self._answer(answer))
         task.add_done_callback(lambda _: self._waiting.pop(number))
 
-    async def _answer(self, number: int, answer: Callable[[], Awaitable[FromLimiter]]) -> None:
-        try:
-            self._send(await answer())
-        except InferenceError as error:
-            self._send(Refused(number, error.kind, error.problems, error.retry_after, error.whose_limit))
+    async def _answer(self, answer: Callable[[], Awaitable[FromLimiter]]) -> None:
+        self._send(await answer())
 
-    async def _turn(self, wanted: Wanted) -> Granted:
-        turn = await self._limiter.turn(wanted.place, lambda: wanted.tokens, first=wanted.first)
-        self._turns[wanted.number] = turn
-        return Granted(wanted.number, turn.waited)
+    async def _permit(self, wanted: Wanted) -> Granted | Refused:
+        permit = await self._limiter.permit(wanted.ticket, Estimate(wanted.tokens))
+        if isinstance(permit, Refusal):
+            return Refused(wanted.number, permit)
+        self._permits[wanted.number] = permit
+        return Granted(wanted.number, permit.waited)
 
-    async def _weigh(self, weighed: Weighed) -> Granted:
-        await self._limiter.refuse_if_hopeless(weighed.place, weighed.calls)
-        return Granted(weighed.number)
+    async def _check(self, checked: Checked) -> Granted | Refused:
+        refusal = await self._limiter.check_deadline(checked.ticket, checked.calls)
+        return Granted(checked.number) if refusal is None else Refused(checked.number, refusal)
 
     async def _watch(self, number: int) -> Reported:
         return Reported(number, await self._limiter.groups())
 
     def _settle(self, number: int, tokens: int) -> None:
-        if turn := self._turns.get(number):
-            turn.settle(tokens)
+        if permit := self._permits.get(number):
+            permit.settle(tokens)
 
     def _leave(self, number: int) -> None:
-        if turn := self._turns.pop(number, None):
-            turn.give_back()
+        if permit := self._permits.pop(number, None):
+            permit.release()
         elif waiting := self._waiting.get(number):
             waiting.cancel()

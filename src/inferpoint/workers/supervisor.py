@@ -27,7 +27,7 @@ from inferpoint.workers.channel import Channel
 from inferpoint.workers.inheritance import Inheritance
 from inferpoint.workers.listening import announce, listening, say
 from inferpoint.workers.messages import Ready, Stop, ToLimiter
-from inferpoint.workers.server import Desk
+from inferpoint.workers.server import LimiterServer
 
 STEADY_SECONDS = 10.0  # a worker that lasted so long is replaced at once
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds before one is replaced that did not
@@ -67,7 +67,7 @@ class Worker:
         self.began = time.monotonic()
         self.ready = asyncio.get_running_loop().create_future()
         self._channel: Channel[Ready | ToLimiter] = Channel(Ready | ToLimiter)
-        self._desk = Desk(limiter, self._channel.send)
+        self._limiter = LimiterServer(limiter, self._channel.send)
 
     async def connected(self, end: socket.socket) -> Worker:
         """This worker, with the channel open at *end*."""
@@ -87,10 +87,10 @@ class Worker:
         if isinstance(message, Ready):
             self.ready.set_result(True)
         else:
-            self._desk.receive(message)
+            self._limiter.receive(message)
 
     def _ended(self) -> None:
-        self._desk.close()
+        self._limiter.close()
         if not self.ready.done():
             self.ready.set_result(False)
 

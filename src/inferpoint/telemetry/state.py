@@ -1,4 +1,4 @@
-"""How things stand, for Prometheus: read when it asks, and kept nowhere."""
+"""The state of queues, limits, breakers and processes, read when Prometheus asks and kept nowhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from inferpoint.model.quota import Allowance, GroupReport, Rate
 _GROUP = ("group", "service")
 
 
-class Standing(Collector):
+class StateCollector(Collector):
     """Who waits, what may be used, what may be called, what may be called again. `groups` is set before each time."""
 
     groups: Sequence[GroupReport] = ()
@@ -39,7 +39,7 @@ class Standing(Collector):
         yield from _limits(self.groups)
 
 
-class Workers(Collector):
+class ProcessesCollector(Collector):
     """What `ProcessCollector` tells of one process, as a sum of the supervisor and all its workers."""
 
     def collect(self) -> Iterable[Metric]:
@@ -47,10 +47,10 @@ class Workers(Collector):
         supervisor = os.getppid()
         workers = Path(f"/proc/{supervisor}/task/{supervisor}/children")
         processes = [str(supervisor), *workers.read_text("ascii").split()] if workers.exists() else [str(os.getpid())]
-        every = [list(ProcessCollector(pid=partial(int, each), registry=None).collect()) for each in processes]
+        every = [list(ProcessCollector(pid=partial(int, pid), registry=None).collect()) for pid in processes]
         for families in zip(*filter(None, every), strict=False):  # of one that has just ended there is nothing
-            found = [family.samples[0].value for family in families]
-            total = min(found) if families[0].name == "process_start_time_seconds" else sum(found)
+            samples = [family.samples[0].value for family in families]
+            total = min(samples) if families[0].name == "process_start_time_seconds" else sum(samples)
             family = Metric(families[0].name, families[0].documentation, families[0].type)
             family.add_sample(families[0].samples[0].name, {}, total)
             yield family
@@ -76,16 +76,16 @@ def _limits(groups: Sequence[GroupReport]) -> Iterator[Metric]:
     for group in groups:
         labels = group.group, group.service
         paused.add_metric(labels, group.paused)
-        for of, limit in _each(group.rate):
+        for of, limit in _limited(group.rate):
             configured.add_metric((*labels, of), limit)
-        for of, bucket in _each(group.told):
+        for of, bucket in _limited(group.told):
             told.add_metric((*labels, of), bucket.limit)
             remaining.add_metric((*labels, of), bucket.remaining)
     yield from (configured, told, remaining, paused)
 
 
-def _each(given: Rate | Allowance) -> Iterator[tuple[str, Any]]:
-    pairs = ("requests", given.requests), ("tokens", given.tokens)
+def _limited(limits: Rate | Allowance) -> Iterator[tuple[str, Any]]:
+    pairs = ("requests", limits.requests), ("tokens", limits.tokens)
     return ((of, value) for of, value in pairs if value is not None)
 
 

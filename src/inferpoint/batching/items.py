@@ -1,0 +1,152 @@
+"""What waits for a batch, and who for: inputs, and the requests that ask for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from inferpoint.calls.sizing import Bounds, Load
+from inferpoint.engine.caches import Given
+from inferpoint.errors import InferenceError
+from inferpoint.model.deadline import Deadline
+from inferpoint.model.inference import Embeddings, InferenceRequest, Journey, SparseEmbeddings, Tokens, Usage
+
+
+class Carrier(Protocol):
+    """The call that an input is part of."""
+
+    stats: Journey
+
+    def cancel_if_unwanted(self) -> None:
+        """End the call when nobody waits for any of its inputs."""
+        ...
+
+    def cancel(self) -> None:
+        """End the call, which is not needed."""
+        ...
+
+
+class Item:
+    """One input, and everyone who waits for it: at which places of their requests.
+
+    `batch` is the call that it is part of, `before` what was known of calls' sizes before one with it was too large.
+    """
+
+    __slots__ = ("batch", "before", "given", "load", "waiters")
+
+    def __init__(self, given: Given, load: Load) -> None:
+        self.given = given
+        self.load = load
+        self.waiters: dict[Waiter, Sequence[int]] = {}
+        self.batch: Carrier | None = None
+        self.before: Bounds | None = None
+
+    def is_late(self, now: float) -> bool:
+        """Whether a call that begins now is too late for all who wait."""
+        return all(waiter.begin_by.left(now) < 0 for waiter in self.waiters)
+
+    def give(self, value: Any, *, cut: bool, tokens: int | None) -> None:
+        """Its embedding has come; the tokens it cost are told to the first who asked, as they were paid once."""
+        for waiter, indexes in self.waiters.items():
+            waiter.give(indexes, value, cut=cut, tokens=tokens)
+            tokens = None if tokens is None else 0
+        self.waiters.clear()
+
+    def refuse(self, error: Exception, *, alone: bool) -> None:
+        """It will not come; *alone* when that is its own fault."""
+        for waiter, indexes in self.waiters.items():
+            waiter.refuse(indexes, error, alone=alone)
+        self.waiters.clear()
+
+    def __repr__(self) -> str:
+        return f"Item({self.load.bytes} bytes)"
+
+
+class Waiter:
+    """One request, which *began* to ask at a moment of the clock, and what has come for it so far.
+
+    `done` is when nothing is missing, or why nothing will come. A call for it that has not begun by `begin_by` is late.
+    """
+
+    def __init__(self, request: InferenceRequest, began: float, begin_by: Deadline) -> None:
+        self.request = request
+        self.begin_by = begin_by
+        self._began = began
+        self.inputs: Sequence[Given] = request.input.inputs if isinstance(request.input, Tokens) else request.texts
+        self.items: list[Item] = []
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._found: list[Any] = [None] * len(self.inputs)
+        self._missing = set(range(len(self.inputs)))
+        self._cut: set[int] = set()
+        self._errors: dict[int, InferenceError] = {}
+        self._tokens: int | None = 0  # None when anybody did not tell
+
+    def ask(self, item: Item, indexes: Sequence[int]) -> None:
+        """Wait for *item*."""
+        item.waiters[self] = indexes
+        self.items.append(item)
+
+    def begun(self) -> bool:
+        """Whether anything of it is on its way, or was."""
+        return self.request.journey.begun() or any(item.batch is not None for item in self.items)
+
+    def give(self, indexes: Sequence[int], value: Any, *, cut: bool, tokens: int | None) -> None:
+        """An input's embedding has come."""
+        for index in indexes:
+            self._found[index] = value
+        if cut:
+            self._cut.update(indexes)
+        self._tokens = None if tokens is None or self._tokens is None else self._tokens + tokens
+        self._came(indexes)
+
+    def refuse(self, indexes: Sequence[int], error: Exception, *, alone: bool) -> None:
+        """An input will not come: the end, or in a partial request this input's own."""
+        for index in indexes:
+            if alone and len(self.inputs) > 1 and isinstance(error, InferenceError):
+                error = error.of_input(index)
+            if self.request.partial and isinstance(error, InferenceError):
+                self._errors[index] = error
+            elif not self.done.done():
+                self.done.set_exception(error)
+        self._came(indexes)
+
+    def count(self, stats: Journey, now: float) -> None:
+        """Count a call that is over. It may have waited, or been on its way, before this request came."""
+        here = now - self._began
+        upstream = min(stats.upstream, here)
+        self._add(stats, min(stats.queued, here - upstream), upstream)
+
+    def leave(self, batches: Iterable[Carrier | None], now: float) -> None:
+        """Count the calls that are not over as the request ends; None stands for those whose turn had not come."""
+        here = now - self._began
+        for batch in batches:
+            stats = Journey(queued=here) if batch is None else batch.stats
+            queued = min(stats.queued, here)
+            self._add(stats, queued, here - queued if stats.attempts else 0.0)
+
+    def _add(self, stats: Journey, queued: float, upstream: float) -> None:
+        self.request.journey.add(replace(stats, queued=queued, upstream=upstream))
+
+    def end(self, error: InferenceError) -> None:
+        """Whatever is missing will not come."""
+        self._errors.update(dict.fromkeys(self._missing, error))
+
+    def close(self) -> None:
+        """Nobody waits any more: what went wrong is not missed."""
+        if self.done.done() and not self.done.cancelled():
+            self.done.exception()
+
+    def result(self, *, sparse: bool) -> Embeddings | SparseEmbeddings:
+        """What has come."""
+        usage = None if self._tokens is None else Usage(self._tokens)
+        if sparse:
+            weights = [(found, index in self._cut) for index, found in enumerate(self._found)]
+            return SparseEmbeddings(weights, usage, self._errors)
+        return Embeddings(self._found, usage, frozenset(self._cut), self._errors)
+
+    def _came(self, indexes: Sequence[int]) -> None:
+        self._missing.difference_update(indexes)
+        if not self._missing and not self.done.done():
+            self.done.set_result(None)

@@ -1,0 +1,47 @@
+"""The words for a call that was not made: a full queue, a turn too late, a pause, an address left alone."""
+
+from __future__ import annotations
+
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.outbound.ticket import Reason, Refusal, Ticket
+
+
+def refused(refusal: Refusal, ticket: Ticket, inference_id: str) -> InferenceError:
+    """The error that *refusal* of a call with *ticket* stands for, in Elasticsearch's words where it has some.
+
+    `RATE_LIMITED` with whose limit it was, or `OVERLOADED`; `retry_after` is in seconds.
+    """
+    why = f"Failed to execute task for inference id [{inference_id}] because the request service [{ticket.group}]"
+    match refusal.reason:
+        case Reason.LATE:
+            problem = (
+                f"{why} has a queue of [{refusal.wait:.1f}s]{_limits(ticket)},"
+                " which is longer than the timeout of the request"
+            )
+            return InferenceError(Kind.RATE_LIMITED, problem, retry_after=refusal.retry_after, whose_limit="ours")
+        case Reason.PAUSED:
+            problem = f"{why} is paused for [{refusal.wait:.1f}s], as its provider asked"
+            return InferenceError(Kind.RATE_LIMITED, problem, retry_after=refusal.retry_after, whose_limit="provider")
+        case Reason.FULL:
+            problem = f"{why} queue is full"
+        case Reason.BROKEN:
+            problem = (
+                f"The provider at [{refusal.address}] is not called now, because too many of the calls to it failed;"
+                f" the next try is in [{refusal.wait:.1f}s]"
+            )
+        case Reason.STOPPING:
+            problem = "The server is being stopped"
+        case Reason.UNWANTED:
+            problem = "Nobody waits for the answer any more"
+    return InferenceError(Kind.OVERLOADED, problem, retry_after=refusal.retry_after)
+
+
+def too_late(ticket: Ticket, inference_id: str, waited: float) -> InferenceError:
+    """What is told to a caller who has waited too long for the answer to come in time."""
+    return refused(Refusal(Reason.LATE, waited, waited), ticket, inference_id)
+
+
+def _limits(ticket: Ticket) -> str:
+    limits = {"requests": ticket.rate.requests, "tokens": ticket.rate.tokens}
+    shown = " and ".join(f"[{limit}] {what}" for what, limit in limits.items() if limit is not None)
+    return f" at {shown} a minute" if shown else ""

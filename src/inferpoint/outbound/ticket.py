@@ -1,0 +1,178 @@
+"""What goes out: a job, the ticket by which it waits for its turn, the permit to send it, or the refusal of one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol, Self
+
+import msgspec
+
+from inferpoint.model.deadline import NEVER, Deadline
+from inferpoint.model.http import Call, Reply
+from inferpoint.model.inference import Caller, Journey
+from inferpoint.model.quota import Allowance, GroupReport, Lane, Rate
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """A place in the queue of a rate group, as a value that can be sent to the process which has the queue.
+
+    Calls of equal `group` share the queue and the limits of `rate`. `lane` is what the call is for, `deadline` by when
+    it must begin. A ticket that goes `ahead` is served before the other tickets of its caller.
+    """
+
+    group: str
+    rate: Rate
+    caller: Caller
+    lane: Lane = Lane.OTHER
+    service: str = ""
+    deadline: Deadline = NEVER
+    ahead: bool = False
+
+
+class Reason(StrEnum):
+    """Why a call is not made."""
+
+    FULL = "full"  # too many wait
+    LATE = "late"  # the turn would come, or has come, after the deadline
+    PAUSED = "paused"  # the provider asked to wait until after the deadline
+    BROKEN = "broken"  # the address is left alone until after the deadline, or too many wait for it
+    UNWANTED = "unwanted"  # whoever wanted the call has left
+    STOPPING = "stopping"  # the process that has the queues is gone
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """That a call is not made, as data: `calls/refusals.py` has the words.
+
+    `wait` is how many seconds the call would have to wait, or has waited; `retry_after` in how many seconds another try
+    may succeed. `address` is whose breaker refused, where one did.
+    """
+
+    reason: Reason
+    wait: float = 0.0
+    retry_after: float | None = None
+    address: str = ""
+
+
+class Permit(ABC):
+    """The permission to make one call now, after having `waited` so many seconds.
+
+    A context manager: when it is left the permit is released, and a call that was not `sent` until then costs nothing.
+    """
+
+    __slots__ = ("_is_over", "_is_sent", "waited")
+
+    def __init__(self, waited: float) -> None:
+        self.waited = waited
+        self._is_sent = False
+        self._is_over = False
+
+    def sent(self) -> None:
+        """Say that the call is on its way: from now on it is charged."""
+        self._is_sent = True
+
+    @abstractmethod
+    def settle(self, tokens: int) -> None:
+        """Say how many tokens the call costs, as far as is known now; the last word holds."""
+
+    @abstractmethod
+    def _end(self, *, sent: bool) -> None:
+        """Give the turn back, unless the call was *sent*."""
+
+    def release(self) -> None:
+        """End the permit; a second time changes nothing."""
+        if not self._is_over:
+            self._is_over = True
+            self._end(sent=self._is_sent)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.release()
+
+
+class Cost(Protocol):
+    """What knows how much a call will cost."""
+
+    def tokens(self) -> int:
+        """The tokens of the call as far as is known; asked when its turn comes."""
+        ...
+
+
+class RateLimiter(Protocol):
+    """Where calls wait for their turn, in this process or in another that it asks."""
+
+    async def permit(self, ticket: Ticket, cost: Cost) -> Permit | Refusal:
+        """The permit of *ticket*, waited for; or, at once, why there is none in time."""
+        ...
+
+    async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
+        """Why the last of so many calls would have no permit in time, if it would not; nothing is taken."""
+        ...
+
+    def pause(self, group: str, seconds: float) -> None:
+        """Let no call of *group* go for so many seconds, as its provider asked."""
+        ...
+
+    def learn(self, group: str, allowance: Allowance) -> None:
+        """Note what the provider of *group* tells of its limits."""
+        ...
+
+    async def groups(self) -> Sequence[GroupReport]:
+        """The state of every group."""
+        ...
+
+
+class Job(Cost, Protocol):
+    """One call to a provider, from its place in the queue to its reply: all that its way out asks of it.
+
+    `stats` counts what happens. Until its turn has come a job may grow, and its deadline move.
+    """
+
+    stats: Journey
+
+    @property
+    def service(self) -> str:
+        """The name of the provider's service, for counters."""
+        ...
+
+    @property
+    def group(self) -> str:
+        """The rate group whose limits the call counts against."""
+        ...
+
+    @property
+    def lane(self) -> Lane:
+        """What the call is for."""
+        ...
+
+    def ticket(self, *, ahead: bool) -> Ticket:
+        """The place to wait at; *ahead* of its caller's others once it had a turn."""
+        ...
+
+    def deadline(self) -> Deadline:
+        """By when an attempt must begin, so that its answer still comes in time."""
+        ...
+
+    def call(self) -> Call | None:
+        """The call, which grows no more; None when nobody wants it any more. It is asked for when the turn has come."""
+        ...
+
+    def sign(self, call: Call, now: datetime, /) -> Call:
+        """The call with its signature, made anew for every attempt."""
+        ...
+
+    def retries(self, status: int, /) -> bool:
+        """Whether a reply of that status is worth another try, beside 429."""
+        ...
+
+    def is_final(self, reply: Reply, /) -> bool:
+        """Whether a refusal is one that no retry will change."""
+        ...
+
+    def allowance(self, headers: Mapping[str, str], now: datetime, /) -> Allowance:
+        """What a reply's headers tell of the provider's limits."""
+        ...
