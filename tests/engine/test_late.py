@@ -13,8 +13,10 @@ from batches import (
     all_of,
     ask,
     asking,
+    complaint,
     leaving,
     limited,
+    limits,
     mark,
     nothing_is_left,
     right,
@@ -23,7 +25,7 @@ from batches import (
     vectors,
 )
 from clock import settle
-from world import COMPLETION, EMBEDDING, World, like_openai
+from world import COMPLETION, EMBEDDING, World, body, like_openai
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
@@ -129,3 +131,15 @@ def test_what_could_be_begun_in_time_but_not_answered_is_refused(make_world: Mak
     after, _ = asyncio.run(behind_another())
     assert is_ours(after)
     assert len(world.provider.calls) == 1
+
+
+def test_calls_that_have_their_turn_in_time_are_made(world: World) -> None:
+    """When calls have to be smaller, and the last of them would be too late, the others go, and those are not tried."""
+    limits(world, inputs=20)
+    world.provider.answer = lambda call: (
+        vectors(call) if len(body(call)["input"]) <= 10 else complaint("batch size 20 > maximum allowed batch size 10")
+    )
+    (found,) = together(world, ask(world, *map(str, range(60)), timeout=3.5, partial=True))
+    assert sorted(found.errors) == list(range(30, 60))
+    assert all(map(is_ours, found.errors.values()))
+    assert [len(call) for call in sent(world)] == [20, 10, 10, 10]

@@ -9,6 +9,7 @@ of its own, and inputs of two pools never share a call.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 
@@ -133,9 +134,9 @@ class Batching:
             total.add(loads[new[-1]], -1)
             asker.refuse(wanted.pop(new.pop()), error, alone=False)
 
-    def _dispatch(self, pool: Pool) -> None:
-        """Have as many calls in the queue as what waits in *pool* needs."""
-        needed = pool.sizing.calls(pool.load)
+    def _dispatch(self, pool: Pool, most: float = math.inf) -> None:
+        """Have as many calls in the queue as what waits in *pool* needs, and no more than *most*."""
+        needed = min(most, pool.sizing.calls(pool.load))
         while len(pool.trips) < needed:
             trip = Trip(pool)
             trip.take = partial(self._taken, pool, trip, self._clock.monotonic())
@@ -158,9 +159,11 @@ class Batching:
         try:
             await self._trips.make(trip)
         finally:
-            if trip in pool.trips:
+            most = math.inf
+            if trip in pool.trips:  # its turn did not come, and that of another in its place would not either
                 pool.trips.remove(trip)
-            self._dispatch(pool)  # for what waits again, and that nobody stands in the queue for nothing
+                most = len(pool.trips)
+            self._dispatch(pool, most)  # for what waits again, and that nobody stands in the queue for nothing
             self._done_with(pool)
 
     def _leave(self, asker: Asker) -> None:
