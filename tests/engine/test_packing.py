@@ -159,6 +159,23 @@ def test_a_refused_call_is_made_smaller_and_nobody_sees_it(make_world: MakeWorld
     assert len(world.provider.calls) <= 6000 / (100 if kind.endswith("inputs") else 2500 / 26) * 1.25
 
 
+def test_a_provider_that_takes_less_and_less_is_followed(make_world: MakeWorld) -> None:
+    """Refusals with answers between them are of calls, not of the endpoint, however many they are."""
+    provider = Capped("tei-inputs", inputs=200)
+
+    def answer(call: Call) -> Reply:
+        reply = provider(call)
+        if reply.status == 200:
+            provider.inputs = max(1, provider.inputs * 9 // 10)
+        return reply
+
+    world = make_world(answer, validate=False)
+    world.create("e", EMBEDDING, ONE_A_SECOND)
+    texts = list(map(str, range(1900)))
+    right(together(world, ask(world, *texts))[0], *texts)
+    assert provider.refused > 20
+
+
 def test_a_changed_endpoint_learns_anew(make_world: MakeWorld) -> None:
     """It may be another model: what the old version's calls might hold says nothing."""
     provider = Capped("openai-inputs", inputs=10)
