@@ -55,12 +55,12 @@ def is_ours(error: Any) -> bool:
 
 def test_who_is_late_at_the_turn_is_not_paid_for(world: World) -> None:
     """Only what somebody still waits for is sent: an input that two asked for is, when one of them has the time."""
-    world.provider.answer = pausing(world, 30)
+    world.provider.answer = pausing(world, 120)
 
     async def both() -> list[Any]:
         before = asking(world, "before")
         await settle()
-        hurried, patient = asking(world, "own", "shared", timeout=5), asking(world, "shared", "other")
+        hurried, patient = asking(world, "own", "shared", timeout=60), asking(world, "shared", "other")
         await settle()
         return await world.clock.drive(all_of(hurried, patient, before))
 
@@ -73,12 +73,12 @@ def test_who_is_late_at_the_turn_is_not_paid_for(world: World) -> None:
 
 def test_when_all_are_late_nothing_is_sent(world: World) -> None:
     """Also when somebody who had more time has left before."""
-    world.provider.answer = pausing(world, 30)
+    world.provider.answer = pausing(world, 120)
 
     async def one_is_left() -> list[Any]:
         before = asking(world, "before")
         await settle()
-        hurried, patient = asking(world, "a", timeout=5), asking(world, "b")
+        hurried, patient = asking(world, "a", timeout=60), asking(world, "b")
         await settle()
         await leaving(world, patient)
         return await world.clock.drive(all_of(hurried, before))
@@ -133,13 +133,13 @@ def test_what_could_be_begun_in_time_but_not_answered_is_refused(make_world: Mak
     assert len(world.provider.calls) == 1
 
 
-def test_calls_that_have_their_turn_in_time_are_made(world: World) -> None:
+def test_calls_that_have_their_turn_in_time_are_made(make_world: MakeWorld) -> None:
     """When calls have to be smaller, and the last of them would be too late, the others go, and those are not tried."""
+    refusal = complaint("batch size 20 > maximum allowed batch size 10")
+    world = make_world(lambda call: vectors(call) if len(body(call)["input"]) <= 10 else refusal, validate=False)
+    world.create("e", EMBEDDING, limited(requests_per_minute=12))
     limits(world, inputs=20)
-    world.provider.answer = lambda call: (
-        vectors(call) if len(body(call)["input"]) <= 10 else complaint("batch size 20 > maximum allowed batch size 10")
-    )
-    (found,) = together(world, ask(world, *map(str, range(60)), timeout=3.5, partial=True))
+    (found,) = together(world, ask(world, *map(str, range(60)), timeout=17.5, partial=True))
     assert sorted(found.errors) == list(range(30, 60))
     assert all(map(is_ours, found.errors.values()))
     assert [len(call) for call in sent(world)] == [20, 10, 10, 10]
