@@ -90,13 +90,14 @@ def test_no_more_wait_than_calls_are_needed(world: World) -> None:
 
 
 def test_what_differs_never_shares_a_call(world: World) -> None:
-    """Endpoints, options, purposes, callers, texts and tokens: each group has a call of its own."""
+    """Endpoints, options, parameters, purposes, callers, texts and tokens: each group has a call of its own."""
     world.create("f", EMBEDDING, ONE_A_SECOND)
     kinds: dict[str, Callable[[str], Asked]] = {
         "plain": lambda text: ask(world, text),
         "endpoint": lambda text: ask(world, text, endpoint="f"),
         "options": lambda text: ask(world, text, options={"user": "u"}),
         "others": lambda text: ask(world, text, options={"user": "v"}),
+        "params": lambda text: ask(world, text, params={"user": "u"}),
         "search": lambda text: ask(world, text, input_type=InputType.SEARCH),
         "ingest": lambda text: ask(world, text, input_type=InputType.INGEST),
         "caller": lambda text: ask(world, text, caller=Caller("eve")),
@@ -111,7 +112,7 @@ def test_what_differs_never_shares_a_call(world: World) -> None:
     assert sorted(len({str(text).split(" ")[0] for text in call}) for call in calls if isinstance(call[0], str)) == [
         1
     ] * len(kinds)
-    assert sorted(body(call).get("user", "") for call in world.provider.calls) == [""] * 6 + ["u", "v"]
+    assert sorted(body(call).get("user", "") for call in world.provider.calls) == [""] * 7 + ["u", "v"]
 
 
 def test_an_update_is_not_shared_with_those_who_came_before(world: World) -> None:

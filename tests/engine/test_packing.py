@@ -159,6 +159,23 @@ def test_a_refused_call_is_made_smaller_and_nobody_sees_it(make_world: MakeWorld
     assert len(world.provider.calls) <= 6000 / (100 if kind.endswith("inputs") else 2500 / 26) * 1.25
 
 
+def test_a_provider_that_takes_less_and_less_is_followed(make_world: MakeWorld) -> None:
+    """Refusals with answers between them are of calls, not of the endpoint, however many they are."""
+    provider = Capped("tei-inputs", inputs=200)
+
+    def answer(call: Call) -> Reply:
+        reply = provider(call)
+        if reply.status == 200:
+            provider.inputs = max(1, provider.inputs * 9 // 10)
+        return reply
+
+    world = make_world(answer, validate=False)
+    world.create("e", EMBEDDING, ONE_A_SECOND)
+    texts = list(map(str, range(1900)))
+    right(together(world, ask(world, *texts))[0], *texts)
+    assert provider.refused > 20
+
+
 def test_a_changed_endpoint_learns_anew(make_world: MakeWorld) -> None:
     """It may be another model: what the old version's calls might hold says nothing."""
     provider = Capped("openai-inputs", inputs=10)
@@ -189,6 +206,34 @@ def test_a_provider_that_takes_nothing_ends_in_an_error(
         assert sorted(found.errors) == list(range(count))
     else:
         assert found.upstream.status in (400, 413, 422)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in REFUSALS if kind.endswith("inputs")])
+def test_a_provider_that_takes_not_even_one_input_is_not_asked_for_each(make_world: MakeWorld, kind: str) -> None:
+    """No call can hold less than one: those who wait have the same error, after as many calls as halving takes."""
+    world = make_world(Capped(kind, inputs=0), validate=False)
+    world.create("e", EMBEDDING, ONE_A_SECOND)
+    (found,) = together(world, ask(world, *map(str, range(300)), partial=True))
+    assert len(found.errors) == 300
+    assert len(world.provider.calls) <= 10
+
+
+def test_what_is_learnt_of_one_text_too_long_is_forgotten_whole(make_world: MakeWorld) -> None:
+    """However often calls with it had to be halved until it was alone, later calls are as large as before."""
+
+    def answer(call: Call) -> Reply:
+        if max(map(counted, body(call)["input"])) > 2000:
+            return complaint("This model's maximum context length is 2000 tokens")
+        return vectors(call)
+
+    world = make_world(answer, validate=False)
+    world.create("e", EMBEDDING, ONE_A_SECOND)
+    texts = [f"{number:05}" * 20 for number in range(2000)]
+    (found,) = together(world, ask(world, *texts, "long" * 2100, partial=True))
+    assert list(found.errors) == [2000]
+    world.provider.calls.clear()
+    right(together(world, ask(world, *reversed(texts)))[0], *reversed(texts))
+    assert len(world.provider.calls) == 1
 
 
 @pytest.mark.parametrize("kind", ["openai-tokens", "vllm-tokens", "plain-tokens"])

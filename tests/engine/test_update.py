@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from world import COMPLETION, EMBEDDING, SECRET, World, body, hugging_face, json_reply, openai, told
+from world import COMPLETION, EMBEDDING, SECRET, World, body, json_reply, openai, told
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
@@ -235,19 +235,3 @@ def test_endpoints_are_listed_by_id_and_type(make_world: Callable[..., World]) -
     assert ids(None) == ["a", "b", "c"]
     assert ids(EMBEDDING) == ["a", "b"]
     assert ids(TaskType.RERANK) == []
-
-
-def test_a_write_goes_on_when_its_caller_leaves(make_world: Callable[..., World]) -> None:
-    """Memory and store say the same also when whoever asked went away in the middle of the write."""
-    world = make_world(validate=False)
-
-    async def leave() -> None:
-        task = asyncio.ensure_future(world.engine.lifecycle.create(ANONYMOUS, "e", hugging_face(), kind=EMBEDDING))
-        await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await asyncio.sleep(0.05)
-
-    world.run(leave())
-    stored = [row.inference_id for row in world.run(world.store.all())]
-    assert stored == [each.endpoint.inference_id for each in world.engine.lifecycle.all(ANONYMOUS)]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
+from batches import Late, all_of, faulty, together
 from clock import settle
 from prometheus_client.parser import text_string_to_metric_families
 from world import CHAT, COMPLETION, EMBEDDING, World, body, in_turn, json_reply, like_openai, openai
@@ -99,6 +100,35 @@ def test_who_shares_a_call_is_told_of_one(make_world: MakeWorld) -> None:
     assert read["inferpoint_call_inputs_sum"] == {("openai",): 4}
     assert read["inferpoint_call_inputs_count"] == read["inferpoint_call_fill_ratio_count"] == {("openai",): 2}
     assert 0 < read["inferpoint_call_fill_ratio_sum"]["openai",] < 0.01
+
+
+def test_who_joins_a_call_on_its_way_is_told_of_its_own_time(make_world: MakeWorld) -> None:
+    """What the call had waited, and been at the provider, before somebody joined it is not theirs."""
+    world = make_world(lambda call: Late(world.clock, 5, counting(call)), validate=False)
+    world.create("e", EMBEDDING, limited(requests_per_minute=30))
+
+    async def joins() -> list[Journey]:
+        tasks = [asyncio.ensure_future(ask(world, "e", "before"))]
+        await settle()
+        tasks.append(asyncio.ensure_future(ask(world, "e", "a")))
+        await world.clock.advance(4)
+        tasks.append(asyncio.ensure_future(ask(world, "e", "a")))
+        return await world.clock.drive(all_of(*tasks))
+
+    found = asyncio.run(joins())
+    assert [each.queued for each in found] == pytest.approx([0, 2, 0])
+    assert [each.upstream for each in found] == pytest.approx([5, 5, 3])
+    assert len(world.provider.calls) == 2
+
+
+def test_a_call_is_counted_once(make_world: MakeWorld) -> None:
+    """Also for who leaves because of what it brought, while what became of its other inputs is still looked for."""
+    world = make_world(faulty("bad"), validate=False)
+    world.create("e", EMBEDDING, limited(requests_per_minute=60))
+    request = InferenceRequest(("bad", "good"))
+    together(world, world.engine.infer("e", request))
+    assert (request.journey.calls, request.journey.attempts) == (2, 2)
+    assert len(world.provider.calls) == 2
 
 
 def test_a_full_call_is_told_as_full(world: World) -> None:

@@ -176,6 +176,20 @@ def test_transactions_take_the_write_lock_at_once(data: Path, kept: Store) -> No
         other.close()
 
 
+def test_processes_that_write_at_once_wait_for_each_other(data: Path) -> None:
+    """Each write is made, none is refused because another store is writing."""
+    stores = [store.opened(data) for _ in range(2)]
+    rows = [replace(ROW, inference_id=f"e{number}", version=f"v{number}") for number in range(10)]
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(stores[place % 2].add(row) for place, row in enumerate(rows)))
+
+    run(all_at_once())
+    for each in stores:
+        assert run(each.all()) == rows
+        each.close()
+
+
 def test_what_fails_leaves_nothing(kept: Store) -> None:
     """A transaction that fails in its middle is rolled back whole."""
 

@@ -8,6 +8,7 @@ of its own, and inputs of two pools never share a call.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 
 from inferpoint.batching.batch import Batch, BatchSender, refuse
@@ -153,9 +154,9 @@ class Batcher:
             total.add(loads[new[-1]], -1)
             waiter.refuse(wanted.pop(new.pop()), error, alone=False)
 
-    def _dispatch(self, pool: Pool) -> None:
-        """Have as many calls in the queue as what waits in *pool* needs."""
-        needed = pool.sizing.calls(pool.load)
+    def _dispatch(self, pool: Pool, most: float = math.inf) -> None:
+        """Have as many calls in the queue as what waits in *pool* needs, and no more than *most*."""
+        needed = min(most, pool.sizing.calls(pool.load))
         while len(pool.batches) < needed:
             batch = Batch(pool, self._calls.origin(pool.resolved), self, self._clock.monotonic())
             batch.task = self._tasks.start(self._send(batch))
@@ -168,9 +169,11 @@ class Batcher:
         try:
             await self._sender.send(batch)
         finally:
-            if batch in pool.batches:
+            most = math.inf
+            if batch in pool.batches:  # its turn did not come, and that of another in its place would not either
                 pool.batches.remove(batch)
-            self._dispatch(pool)  # for what waits again, and that no call stands in the queue for nothing
+                most = len(pool.batches)
+            self._dispatch(pool, most)  # for what waits again, and that no call stands in the queue for nothing
             self._done_with(pool)
 
     def _leave(self, waiter: Waiter) -> None:
