@@ -17,7 +17,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
-from inferpoint import __version__, services
+from inferpoint import services
 from inferpoint.api import cohere, openai, operations
 from inferpoint.api.anthropic import routes as anthropic
 from inferpoint.api.elastic.form import PRODUCT
@@ -46,6 +46,7 @@ from inferpoint.runtime.transport import HttpTransport
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked
+from inferpoint.version import __version__
 
 MODELS = "models"
 STOPPING = (signal.SIGTERM, signal.SIGINT)
