@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime
-from urllib.parse import quote_plus
 
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.refusals import failure
@@ -13,7 +12,6 @@ from inferpoint.errors import InferenceError, Upstream, kind_of_status
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import Caller, Journey
 from inferpoint.model.quota import Rate
-from inferpoint.model.settings import HIDDEN
 from inferpoint.protocols.service import Grant
 from inferpoint.runtime.clock import Clock
 from inferpoint.runtime.limiter import Place
@@ -109,23 +107,18 @@ class Grants:
 
 
 def _refusal(resolved: Resolved, grant: Grant[object], reply: Reply) -> InferenceError:
-    """Why there is no token, in the words of who should have given it; never with the secret, however it is written."""
+    """Why there is no token, in the words of who should have given it, without secrets."""
     try:
         said = grant.complaint(reply)
     except InferenceError:
         said = Upstream(reply.status)
-    message, kind = (_without(each or "", resolved.secrets) for each in (said.message, said.type))
+    message = resolved.secrets.hide_start(said.message, _LONGEST_WORDS)
+    kind = resolved.secrets.hide(said.type or "")
     reason = (
         "Failed to get an access token for request from inference entity id"
         f" [{resolved.endpoint.inference_id}] status [{reply.status}]"
     )
     if message:
-        reason += f". Error message: [{message[:_LONGEST_WORDS]}]"
-    upstream = Upstream(reply.status, message[:_LONGEST_WORDS], kind or None)
+        reason += f". Error message: [{message}]"
+    upstream = Upstream(reply.status, message, kind or None)
     return InferenceError(kind_of_status(reply.status), reason, upstream=upstream)
-
-
-def _without(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN).replace(quote_plus(secret), HIDDEN)
-    return text

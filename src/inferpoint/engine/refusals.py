@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.errors import InferenceError, Kind, Upstream, kind_of_status
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.settings import HIDDEN
+from inferpoint.model.secrets import Secrets
 from inferpoint.runtime.retries import asked_to_wait
 
 LONGEST_WORDS = 2000
@@ -23,7 +22,7 @@ _PHRASES = {
 def refusal(resolved: Resolved, call: Call, reply: Reply, now: datetime) -> InferenceError:
     """The error that *reply*, a status other than 2xx, stands for."""
     upstream = complaint(resolved, reply)
-    phrase = _phrase({**_PHRASES, **resolved.task.phrases}, call, reply)
+    phrase = resolved.secrets.hide(_phrase({**_PHRASES, **resolved.task.phrases}, call, reply))
     reason = f"{phrase} for request from inference entity id [{resolved.endpoint.inference_id}] status [{reply.status}]"
     if upstream.message:
         reason += f". Error message: [{upstream.message}]"
@@ -38,6 +37,7 @@ def refusal(resolved: Resolved, call: Call, reply: Reply, now: datetime) -> Infe
 
 def interruption(resolved: Resolved, said: Upstream) -> InferenceError:
     """The error that a provider writes into a stream it has begun."""
+    said = _hidden(said, resolved.secrets)
     reason = f"Received an error response for request from inference entity id [{resolved.endpoint.inference_id}]"
     if said.message:
         reason += f". Error message: [{said.message}]"
@@ -51,15 +51,14 @@ def failure(resolved: Resolved, error: InferenceError) -> InferenceError:
     Nothing in it that the endpoint keeps secret: providers quote the keys they refuse. When no reply came, or none
     that could be read, it says whose call that was.
     """
-    secrets = resolved.secrets
-    problems = [_without(problem, secrets) for problem in error.problems]
+    problems = [resolved.secrets.hide(problem) for problem in error.problems]
     if error.upstream is None and error.kind in (Kind.CUT_OFF, Kind.UNREADABLE):
         problems[0] = f"Failed to send {resolved.task.label} request. Cause: {problems[0]}"
     return InferenceError(
         error.kind,
         *problems,
         subject=error.subject,
-        upstream=_hidden(error.upstream, secrets) if error.upstream else None,
+        upstream=_hidden(error.upstream, resolved.secrets) if error.upstream else None,
         retry_after=error.retry_after,
         whose_limit=error.whose_limit,
         index=error.index,
@@ -72,8 +71,7 @@ def complaint(resolved: Resolved, reply: Reply) -> Upstream:
         said = resolved.service.complaint(reply)
     except InferenceError:  # not the error body that the provider documents: its first words are better than none
         said = Upstream(reply.status, _plain(reply))
-    said = _hidden(said, resolved.secrets)  # before it is cut: half a key would not be known for one
-    return replace(said, message=said.message[:LONGEST_WORDS])
+    return _hidden(said, resolved.secrets)
 
 
 def _plain(reply: Reply) -> str:
@@ -94,17 +92,16 @@ class _Known(dict[str, str]):
         return "unknown"
 
 
-def _hidden(said: Upstream, secrets: tuple[str, ...]) -> Upstream:
+def _hidden(said: Upstream, secrets: Secrets) -> Upstream:
+    """*said* without secrets, and no longer than anybody reads."""
+
+    def start(words: str) -> str:
+        return secrets.hide_start(words, LONGEST_WORDS)
+
     return Upstream(
         said.status,
-        _without(said.message, secrets),
-        said.type and _without(said.type, secrets),
-        said.code and _without(said.code, secrets),
-        said.param and _without(said.param, secrets),
+        start(said.message),
+        said.type and start(said.type),
+        said.code and start(said.code),
+        said.param and start(said.param),
     )
-
-
-def _without(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN)
-    return text
