@@ -20,7 +20,7 @@ MODULES = [path for path in FILES if "migrations" not in path.parts]  # Alembic 
 
 # What is on a floor, from the ground up. Within a row nobody sees the others.
 FLOORS = (
-    ("errors", "clock", "tasks"),
+    ("errors", "clock", "tasks", "version"),
     ("model",),
     ("protocols", "chunking"),
     ("services", "storage", "telemetry"),
@@ -32,7 +32,7 @@ FLOORS = (
     ("engine",),
     ("api", "config"),
     ("workers",),
-    ("app",),
+    ("app", "portal"),
     ("library",),
     ("", "cli", "testing"),
     ("__main__",),
@@ -216,7 +216,11 @@ def test_a_running_server_carries_only_what_it_uses(data: Path) -> None:
 def test_the_package_alone_reads_nothing_heavy() -> None:
     """`import inferpoint` is its names and its error; everything else is read on first use."""
     found = loaded("import inferpoint")
-    assert {name for name in found if name.startswith("inferpoint")} == {"inferpoint", "inferpoint.errors"}
+    assert {name for name in found if name.startswith("inferpoint")} == {
+        "inferpoint",
+        "inferpoint.errors",
+        "inferpoint.version",
+    }
     assert not found & {"aiohttp", "sqlalchemy", "msgspec", "uvicorn", "alembic", "numpy", "cryptography", "asyncio"}
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from inferpoint.errors import InferenceError
+from inferpoint.version import __version__
 
 if TYPE_CHECKING:
     from inferpoint.chunking import chunk
     from inferpoint.library import Inferpoint, connect
 
 __all__ = ["InferenceError", "Inferpoint", "__version__", "chunk", "connect"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
-from inferpoint import __version__, services
+from inferpoint import services
 from inferpoint.api import cohere, openai, operations
 from inferpoint.api.anthropic import routes as anthropic
 from inferpoint.api.elastic.form import PRODUCT
@@ -43,6 +43,7 @@ from inferpoint.storage.folder import locked
 from inferpoint.telemetry.access_log import access_log
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
+from inferpoint.version import __version__
 from inferpoint.workers.channel import Channel
 from inferpoint.workers.client import LimiterClient
 from inferpoint.workers.inheritance import Inheritance, inherited

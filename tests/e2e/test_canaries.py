@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from emulated_provider import Asked, Provider, chunk
+from quoted_secrets import FORMS
 from raw_http import Answered, ask
 from real_processes import Inferpoint
 
@@ -21,6 +22,7 @@ _VALUES = {"provider": "amazontitan", "region": "us-east-1", "max_tokens": 5}
 PLAIN = "plain"  # the model that makes the provider answer in its usual way; others have the names of other ways
 _VARIABLES = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME")
 TOKENS = "/tokens"
+ODD = '/+ "\\%=&<~end'  # what is written differently from form to form, at the end of a secret
 _BODIES = {
     "chat_completion": {"messages": [{"role": "user", "content": "x"}]},
     "rerank": {"input": "x", "query": "x"},
@@ -77,12 +79,43 @@ WAYS: dict[str, tuple[int, Callable[[str], Any]]] = {
     "shape": (200, lambda key: {"data": key, "choices": key, "embeddings": key}),
     "nonsense": (200, str.encode),
     "stream": (200, lambda key: chunk("so far") + b'data: {"error": {"message": "no %b"}}\n\n' % key.encode()),
+    "stream-cut": (200, lambda key: chunk("so far") + b'data: {"error": {"message": "%b"}}\n\n' % _long(key).encode()),
     "stream-nonsense": (200, lambda key: chunk("so far") + b"data: %b\n\n" % key.encode()),
 }
 
 
+def _in_stream(words: str) -> bytes:
+    return chunk("so far") + b"data: %b\n\n" % json.dumps({"error": {"message": words, "type": words}}).encode()
+
+
+# Every kind of error that has a provider's words in it, with these words.
+QUOTING: dict[str, tuple[int, Callable[[str], Any]]] = {
+    "quoting-whole": (401, lambda words: {"error": {"message": words, "type": words, "code": words}}),
+    "quoting-words": (400, str.encode),
+    "quoting-shape": (200, lambda words: {"choices": words}),
+    "quoting-stream": (200, _in_stream),
+    "quoting-grant": (400, lambda words: {"error": words, "error_description": f"who knows {words}?"}),
+}
+
+
+def quoted(asked: Asked, key: str) -> None:
+    """Answer with the error whose kind and whose form of the key are in the path."""
+    _, way, number, *_ = asked.path.split("/")
+    status, answer = QUOTING[way]
+    body = answer(list(FORMS.values())[int(number)](key))
+    if way.endswith("stream"):
+        asked.stream()
+        asked.send(body)
+    else:
+        asked.answer(body, status)
+
+
 def echo(asked: Asked) -> None:
     """Quote the caller's key in every way in which a provider may refuse or misunderstand it."""
+    if asked.path.startswith("/quoting"):
+        key = asked.headers.get("authorization", "").removeprefix("Bearer ")
+        quoted(asked, key or parse_qs(asked.body.decode())["client_secret"][0])
+        return
     if asked.path.endswith(TOKENS):
         _give_token(asked)
         return
@@ -162,7 +195,8 @@ def config(service: str, settings: Mapping[str, Any], address: str, needed: Mapp
 def test_a_canary_is_known_in_every_form() -> None:
     """A canary is found whole, cut in half, and in base64 at any offset: what finds nothing must be able to."""
     canary = f"canary{secrets.token_hex(12)}".encode()
-    for content in (canary, canary[:15], *(base64.b64encode(bytes(before) + canary) for before in range(3))):
+    forms = [write(canary.decode() + ODD).encode() for write in FORMS.values()]
+    for content in (canary, canary[:15], *(base64.b64encode(bytes(before) + canary) for before in range(3)), *forms):
         assert TRACE.search(content)
 
 
@@ -191,6 +225,22 @@ def test_every_secret_of_every_service_stays_hidden(watch: Watch, echoing: Provi
     watch.ask("GET", "/_inference")
     watch.ask("GET", "/metrics")
     assert watch.ask("DELETE", "/_inference/openai-completion-plain").status == 200
+
+
+@pytest.mark.parametrize("way", QUOTING)
+def test_a_secret_stays_hidden_in_every_form(watch: Watch, echoing: Provider, way: str) -> None:
+    """However a provider writes the key that it refuses, the caller is told of an error without it."""
+    for number, form in enumerate(FORMS):
+        hidden = "client_secret" if way.endswith("grant") else "api_key"
+        address = f"{echoing.url}/{way}/{number}"
+        whole = config("openai", {hidden: watch.canary(ODD)}, address, {"model_id": PLAIN})
+        assert watch.put("completion", f"e{number}", whole, "skip_validation").status == 200
+        for path in (f"/_inference/e{number}", f"/_inference/completion/e{number}/_stream"):
+            answered = watch.ask("POST", f"{path}?error_trace", {"input": "x"})
+            assert answered.status >= 400 or b"event: error" in answered.body
+            told = way != "quoting-shape" and (way != "quoting-stream" or path.endswith("_stream"))
+            assert (b"***" in answered.body) is told, form
+        watch.put("completion", "refused", whole)
 
 
 def test_a_secret_of_a_wrong_type_or_in_a_wrong_place_stays_hidden(watch: Watch, echoing: Provider) -> None:

@@ -26,6 +26,7 @@ from inferpoint.library import Connected
 from inferpoint.model.inference import ChunkedEmbeddings, Completion, Embeddings, Finished, Started, Text
 
 KEY = "sk-canary-0123456789"
+CHAT = {"task_type": "completion", "service": "openai", "service_settings": {"api_key": KEY, "model_id": "m"}}
 OPEN = pytest.mark.parametrize("opened", ["awaiting", "waiting"])
 
 
@@ -508,25 +509,53 @@ def test_no_thread_is_left() -> None:
     assert not any(each.name == "inferpoint" for each in threading.enumerate())
 
 
-def public(cls: type[Any]) -> dict[str, Any]:
+def methods(cls: type[Any]) -> dict[str, Any]:
     return {name: each for name, each in vars(cls).items() if inspect.isfunction(each) and not name.startswith("_")}
 
 
-def test_the_two_classes_are_one() -> None:
-    """Both have the same methods, parameters and docstrings, and differ by awaiting only."""
-    awaiting, waiting = public(Inferpoint), public(Connected)
-    assert list(awaiting) == list(waiting)
-    for name, one in awaiting.items():
-        other = waiting[name]
-        first, second = inspect.signature(one), inspect.signature(other)
-        assert first.parameters == second.parameters, name
-        returned = first.return_annotation.replace("AsyncGenerator[", "Generator[")
-        assert second.return_annotation == returned, name
-        assert one.__doc__ == other.__doc__, name
-        assert inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one)
-        assert not inspect.iscoroutinefunction(other)
-    first, second = inspect.signature(Inferpoint), inspect.signature(connect)
-    assert list(first.parameters.values()) == list(second.parameters.values())
+def test_every_method_waits_where_there_is_no_await() -> None:
+    """Whatever a program can await, a program that does not can call, and reads the same help for it."""
+    waiting = methods(Connected)
+    assert waiting.keys() == methods(Inferpoint).keys()
+    for name, method in methods(Inferpoint).items():
+        assert waiting[name].__doc__ == method.__doc__
+        assert not inspect.iscoroutinefunction(waiting[name])
+        assert inspect.signature(waiting[name]).parameters == inspect.signature(method).parameters
+    assert inspect.signature(Connected.stream).return_annotation == "Generator[Delta]"
+
+
+@OPEN
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda ip: ip.put("e", task_type="completion"), "put.* missing .*: 'service', 'service_settings'$"),
+        (lambda ip: ip.put("e", **CHAT, taskSettings={}), "put.* unexpected keyword argument 'taskSettings'$"),
+        (lambda ip: ip.put("e", "completion", **CHAT), "put.* takes 2 positional arguments"),
+        (lambda ip: ip.update("e", service="openai"), "update.* unexpected keyword argument 'service'$"),
+        (lambda ip: ip.infer("e", "x", input="y"), "infer.* unexpected keyword argument 'input'$"),
+        (lambda ip: ip.infer("e"), "infer.* missing .*'texts'$"),
+        (lambda ip: ip.stream("e", "x", chunked=True), "stream.* unexpected keyword argument 'chunked'$"),
+    ],
+)
+def test_a_name_that_is_no_parameter_is_refused(opened: str, act: Callable[[Any], Any], message: str) -> None:
+    """A misspelt, misplaced or missing argument is Python's own `TypeError`, and names method and argument."""
+    with pytest.raises(TypeError, match=message):
+        using(opened, act, validate=False)
+
+
+@OPEN
+def test_what_is_none_is_not_given(opened: str, provider: Callable[..., Provider]) -> None:
+    """An optional argument that is None is one that was left out, whichever it is."""
+    sections = dict.fromkeys(("task_settings", "chunking_settings", "aliases", "cache"))
+
+    def work(ip: Any) -> None:
+        made = ip.put("chat", **on(provider(chat)), **sections, timeout=None)
+        changed = ip.update("chat", **{**sections, "task_settings": {"user": "u"}}, service_settings=None)
+        assert changed == {**made, "task_settings": {"user": "u"}}
+        options = dict.fromkeys(("input_type", "chunking_settings", "task_settings", "timeout"))
+        assert ip.infer("chat", "Hello", **options).choices[0].text == "Hello"
+
+    using(opened, work)
 
 
 def test_it_is_typed() -> None:

@@ -14,6 +14,7 @@ from inferpoint.api.elastic.routes import list_services
 from inferpoint.engine.endpoints import Endpoints
 from inferpoint.errors import InferenceError
 from inferpoint.model.inference import ANONYMOUS, Embeddings
+from inferpoint.model.secrets import Secrets
 from inferpoint.storage.vault import Vault
 
 MakeWorld = Callable[..., World]
@@ -33,7 +34,7 @@ def test_endpoints_are_the_same_after_a_new_start(world: World) -> None:
     again = reloaded(world).engine.lifecycle.get(ANONYMOUS, "e")
     assert again.endpoint == made.endpoint
     assert again.shown() == made.shown()
-    assert again.secrets == (SECRET,)
+    assert again.secrets == Secrets((SECRET,))
 
 
 def test_no_secret_is_in_the_store(world: World, data: Path) -> None:

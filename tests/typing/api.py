@@ -1,5 +1,7 @@
 """The library as a program with types uses it: read by pyright in strict mode, and never run."""
 
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Generator, Mapping
@@ -36,6 +38,14 @@ def waiting() -> list[list[float]]:
     """Code that does not."""
     with connect() as ip:
         assert_type(ip, Connected)
+        settings = {"model_id": "m"}
+        made = ip.put("e", task_type="completion", service="openai", service_settings=settings, timeout=None)
+        assert_type(made, dict[str, Any])
+        assert_type(ip.update("e", aliases=["f"], cache={}), dict[str, Any])
+        assert_type(ip.get("e"), dict[str, Any])
+        assert_type(ip.all(task_type="completion"), list[dict[str, Any]])
+        assert_type(ip.delete(inference_id="e"), None)
+        assert_type(ip.infer("e", ["a", "b"], input_type="search"), InferenceResult)
         assert_type(ip.stream("e", "a", task_settings={"user": "u"}, timeout=1.5), Generator[Delta])
         match ip.infer("e", "a", chunked=True, chunking_settings={"strategy": "none"}, partial=True):
             case Embeddings() as found:
@@ -53,7 +63,12 @@ def waiting() -> list[list[float]]:
 def failing() -> Kind:
     """What goes wrong."""
     try:
-        inferpoint.connect("folder").infer("e", 5)  # pyright: ignore[reportArgumentType]
+        ip = inferpoint.connect("folder")
+        ip.infer("e", 5)  # pyright: ignore[reportArgumentType]
+        ip.infer("e", "a", chunks=True)  # pyright: ignore[reportCallIssue]
+        ip.put("e", task_type="rerank", service="hugging_face")  # pyright: ignore[reportCallIssue]
+        ip.update("e", service="openai")  # pyright: ignore[reportCallIssue]
+        ip.stream("e", "a", timeout="5s")  # pyright: ignore[reportArgumentType]
     except InferenceError as error:
         assert_type(error.problems, tuple[str, ...])
         return error.kind

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import quote_plus
 
 from inferpoint.calls.provider_errors import failure
 from inferpoint.calls.refusals import refused
@@ -17,7 +16,6 @@ from inferpoint.model.deadline import Deadline
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import Caller, Journey
 from inferpoint.model.quota import Allowance, Lane, Rate
-from inferpoint.model.settings import HIDDEN
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Refusal, Ticket
 from inferpoint.protocols.service import Grant
@@ -146,23 +144,18 @@ class TokenJob:
 
 
 def _refusal(resolved: Resolved, grant: Grant[object], reply: Reply) -> InferenceError:
-    """Why there is no token, in the words of who should have given it; never with the secret, however it is written."""
+    """Why there is no token, in the words of who should have given it, without secrets."""
     try:
         said = grant.complaint(reply)
     except InferenceError:
         said = Upstream(reply.status)
-    message, kind = (_without(each or "", resolved.secrets) for each in (said.message, said.type))
+    message = resolved.secrets.hide_start(said.message, _LONGEST_WORDS)
+    kind = resolved.secrets.hide(said.type or "")
     reason = (
         "Failed to get an access token for request from inference entity id"
         f" [{resolved.endpoint.inference_id}] status [{reply.status}]"
     )
     if message:
-        reason += f". Error message: [{message[:_LONGEST_WORDS]}]"
-    upstream = Upstream(reply.status, message[:_LONGEST_WORDS], kind or None)
+        reason += f". Error message: [{message}]"
+    upstream = Upstream(reply.status, message, kind or None)
     return InferenceError(kind_of_status(reply.status), reason, upstream=upstream)
-
-
-def _without(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN).replace(quote_plus(secret), HIDDEN)
-    return text

@@ -15,6 +15,7 @@ from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import Caller, InferenceRequest, InferenceResult, InputType, Journey, Tokens
 from inferpoint.model.quota import Allowance, Lane
+from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.ticket import Ticket
 from inferpoint.protocols.service import Moment
 
@@ -58,9 +59,10 @@ class EndpointJob(ABC):
         return self.resolved.group
 
     @property
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> Secrets:
         """What must not be seen of the call: the endpoint's secrets and its token."""
-        return (*self.resolved.secrets, self.token) if self.token else self.resolved.secrets
+        known = self.resolved.secrets
+        return Secrets((*known.values, self.token)) if self.token else known
 
     def ticket(self, *, ahead: bool) -> Ticket:
         """The place to wait at; *ahead* of its caller's others once it had a turn."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from inferpoint.engine.endpoints import Resolved
 from inferpoint.errors import InferenceError, Kind, Upstream, kind_of_status
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.settings import HIDDEN
+from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.retries import asked_to_wait
-
-Secrets = tuple[str, ...]
 
 LONGEST_WORDS = 2000
 _PHRASES = {
@@ -25,7 +22,7 @@ _PHRASES = {
 def refusal(resolved: Resolved, secrets: Secrets, call: Call | None, reply: Reply, now: datetime) -> InferenceError:
     """The error that *reply* to *call*, a status other than 2xx, stands for; *secrets* are not told."""
     upstream = complaint(resolved, reply, secrets)
-    phrase = _phrase({**_PHRASES, **resolved.task.phrases}, call, reply)
+    phrase = secrets.hide(_phrase({**_PHRASES, **resolved.task.phrases}, call, reply))
     reason = f"{phrase} for request from inference entity id [{resolved.endpoint.inference_id}] status [{reply.status}]"
     if upstream.message:
         reason += f". Error message: [{upstream.message}]"
@@ -40,6 +37,7 @@ def refusal(resolved: Resolved, secrets: Secrets, call: Call | None, reply: Repl
 
 def interruption(resolved: Resolved, said: Upstream) -> InferenceError:
     """The error that a provider writes into a stream it has begun."""
+    said = _hidden(said, resolved.secrets)
     reason = f"Received an error response for request from inference entity id [{resolved.endpoint.inference_id}]"
     if said.message:
         reason += f". Error message: [{said.message}]"
@@ -52,7 +50,7 @@ def failure(resolved: Resolved, error: InferenceError, secrets: Secrets) -> Infe
 
     When no reply came, or none that could be read, it says whose call that was.
     """
-    problems = [_without(problem, secrets) for problem in error.problems]
+    problems = [secrets.hide(problem) for problem in error.problems]
     if error.upstream is None and error.kind in (Kind.CUT_OFF, Kind.UNREADABLE):
         problems[0] = f"Failed to send {resolved.task.label} request. Cause: {problems[0]}"
     return InferenceError(
@@ -72,8 +70,7 @@ def complaint(resolved: Resolved, reply: Reply, secrets: Secrets) -> Upstream:
         said = resolved.service.complaint(reply)
     except InferenceError:  # not the error body that the provider documents: its first words are better than none
         said = Upstream(reply.status, _plain(reply))
-    said = _hidden(said, secrets)  # before it is cut: half a key would not be known for one
-    return replace(said, message=said.message[:LONGEST_WORDS])
+    return _hidden(said, secrets)
 
 
 def _plain(reply: Reply) -> str:
@@ -96,16 +93,15 @@ class _Known(dict[str, str]):
 
 
 def _hidden(said: Upstream, secrets: Secrets) -> Upstream:
+    """*said* without secrets, and no longer than anybody reads."""
+
+    def start(words: str) -> str:
+        return secrets.hide_start(words, LONGEST_WORDS)
+
     return Upstream(
         said.status,
-        _without(said.message, secrets),
-        said.type and _without(said.type, secrets),
-        said.code and _without(said.code, secrets),
-        said.param and _without(said.param, secrets),
+        start(said.message),
+        said.type and start(said.type),
+        said.code and start(said.code),
+        said.param and start(said.param),
     )
-
-
-def _without(text: str, secrets: Secrets) -> str:
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN)
-    return text

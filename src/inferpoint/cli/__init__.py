@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from inferpoint import __version__, services
+from inferpoint import services
 from inferpoint.cli.chunk import chunk
 from inferpoint.cli.endpoints import endpoints
 from inferpoint.cli.infer import infer
 from inferpoint.cli.models import models
 from inferpoint.cli.quotas import quotas
 from inferpoint.cli.screen import Form, Output, show
+from inferpoint.version import __version__
 
 app = typer.Typer(
     name="inferpoint",

@@ -16,6 +16,7 @@ from inferpoint.model import settings
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import Endpoint, TaskType, task_type
 from inferpoint.model.quota import Rate
+from inferpoint.model.secrets import Secrets
 from inferpoint.protocols.service import RateLimit, Service, Task
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.store import Store, StoredEndpoint
@@ -54,10 +55,10 @@ class Resolved:
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     @cached_property
-    def secrets(self) -> tuple[str, ...]:
-        """The endpoint's secrets, to be kept out of what a provider says."""
+    def secrets(self) -> Secrets:
+        """The endpoint's secrets and its token, to be kept out of what a provider says."""
         tokens = (self.token,) if self.token else ()
-        return (*settings.secrets(self.endpoint.settings).values(), *tokens)
+        return Secrets((*settings.secrets(self.endpoint.settings).values(), *tokens))
 
     @property
     def warnings(self) -> Sequence[str]:

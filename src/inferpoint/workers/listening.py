@@ -7,9 +7,9 @@ import sys
 
 import msgspec
 
-from inferpoint import __version__
 from inferpoint.config import Config
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.version import __version__
 
 
 def listening(config: Config) -> socket.socket:
