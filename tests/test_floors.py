@@ -24,6 +24,7 @@ FLOORS = (
     ("model",),
     ("protocols", "chunking"),
     ("services", "runtime", "storage"),  # floors 2 and 3 never see each other
+    ("endpoints",),
     ("engine",),
     ("api", "config"),
     ("listening",),

@@ -24,8 +24,8 @@ from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.server import Entrance, Server
 from inferpoint.config import Config
-from inferpoint.engine.caches import Caches
-from inferpoint.engine.endpoints import Endpoints
+from inferpoint.endpoints.caches import Caches
+from inferpoint.endpoints.directory import Endpoints
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.listening import announce, listening
@@ -108,11 +108,13 @@ async def assembled(
         caches.remove_leftovers()
         http, local = HttpTransport(__version__), LocalModels(place.models)
         stack.callback(local.close)
+        transports = {"http": http, "https": http, "local": local}
+        outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry)
+        engine = Engine(endpoints, caches, outbound, clock, policy)
         try:
-            transports = {"http": http, "https": http, "local": local}
-            outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry)
-            yield Parts(Engine(endpoints, caches, outbound, clock, policy), telemetry, clock)
+            yield Parts(engine, telemetry, clock)
         finally:
+            await engine.lifecycle.close()
             await http.close()
             await caches.close()
 

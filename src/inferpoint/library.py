@@ -17,8 +17,8 @@ from typing import Any, Self, TypeVar
 import platformdirs
 
 from inferpoint.app import MODELS, Parts, Place, assembled, origins
+from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.engine.engine import Engine, Policy
-from inferpoint.engine.lifecycle import Lifecycle
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.endpoint import task_type as type_of
 from inferpoint.model.inference import ANONYMOUS, Cutting, Delta, InferenceRequest, InferenceResult, Texts, purpose

@@ -12,9 +12,9 @@ import asyncio
 from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 
-from inferpoint.engine.caches import Caches, Given
+from inferpoint.endpoints.caches import Caches, Given
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.calls import Calls, too_long
-from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.pools import Asker, Item, Pool, Travels
 from inferpoint.engine.sizing import Load, load_of
 from inferpoint.engine.trips import Trip, Trips, refuse

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.deadlines import until
-from inferpoint.engine.endpoints import Resolved
 from inferpoint.engine.grants import Grants
 from inferpoint.engine.reading import Reading
 from inferpoint.engine.refusals import complaint, failure, refusal

@@ -8,15 +8,16 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from inferpoint.endpoints.access import MONITOR, allow
+from inferpoint.endpoints.caches import Caches
+from inferpoint.endpoints.directory import Endpoints
+from inferpoint.endpoints.lifecycle import Lifecycle
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine import chunked
-from inferpoint.engine.access import MONITOR, allow
 from inferpoint.engine.batching import Batching
-from inferpoint.engine.caches import Caches
 from inferpoint.engine.calls import Calls
 from inferpoint.engine.deadlines import timed
-from inferpoint.engine.endpoints import Endpoints, Resolved
 from inferpoint.engine.fitting import cannot_stream, fitted
-from inferpoint.engine.lifecycle import Lifecycle
 from inferpoint.engine.quotas import Quota, quotas
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType

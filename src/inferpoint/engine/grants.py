@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote_plus
 
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.refusals import failure
 from inferpoint.errors import InferenceError, Upstream, kind_of_status
 from inferpoint.model.http import Call, Reply

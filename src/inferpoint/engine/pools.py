@@ -8,8 +8,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from inferpoint.engine.caches import Given
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.caches import Given
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.sizing import Bounds, Load, Sizing
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.inference import (

@@ -6,11 +6,9 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.calls import Calls
-from inferpoint.engine.endpoints import Resolved
-from inferpoint.engine.lifecycle import PROBES
 from inferpoint.errors import InferenceError
-from inferpoint.model.inference import InferenceRequest
 from inferpoint.model.quota import Allowance, Lane
 from inferpoint.runtime.limiter import GroupReport
 from inferpoint.runtime.outbound import Outbound
@@ -60,5 +58,5 @@ def _breakers(endpoints: Sequence[Resolved], calls: Calls, states: Mapping[str, 
 
 def _address(resolved: Resolved, calls: Calls) -> str:
     with contextlib.suppress(InferenceError):  # one that cannot be called has none
-        return calls.address(resolved, InferenceRequest(PROBES[resolved.endpoint.task_type]))
+        return calls.address(resolved, resolved.probe)
     return ""

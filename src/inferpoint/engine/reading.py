@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.refusals import interruption
 from inferpoint.errors import InferenceError
 from inferpoint.model.inference import Delta

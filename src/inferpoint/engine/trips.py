@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from inferpoint.engine.caches import Caches
+from inferpoint.endpoints.caches import Caches
 from inferpoint.engine.calls import Calls, Wish, lane
 from inferpoint.engine.pools import Item, Pool, divided, loaded, rows
 from inferpoint.errors import InferenceError

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from inferpoint.engine.endpoints import Endpoints, Resolved
+from inferpoint.endpoints.directory import Endpoints
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model import settings
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import Endpoint

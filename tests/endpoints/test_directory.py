@@ -11,7 +11,7 @@ from world import COMPLETION, EMBEDDING, KEY, SECRET, World, json_reply, openai,
 
 from inferpoint import services
 from inferpoint.api.elastic.routes import list_services
-from inferpoint.engine.endpoints import Endpoints
+from inferpoint.endpoints.directory import Endpoints
 from inferpoint.errors import InferenceError
 from inferpoint.model.inference import ANONYMOUS, Embeddings
 from inferpoint.storage.vault import Vault
