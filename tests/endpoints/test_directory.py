@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import sqlite3
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +19,7 @@ from inferpoint.model.inference import ANONYMOUS, Embeddings
 from inferpoint.storage.vault import Vault
 
 MakeWorld = Callable[..., World]
+DATABASES = Path(__file__).parent.parent / "storage" / "databases"
 
 
 def reloaded(world: World) -> World:
@@ -34,6 +37,22 @@ def test_endpoints_are_the_same_after_a_new_start(world: World) -> None:
     assert again.endpoint == made.endpoint
     assert again.shown() == made.shown()
     assert again.secrets == (SECRET,)
+
+
+def test_endpoints_of_an_older_version_are_shown_as_it_showed_them(tmp_path: Path) -> None:
+    """A folder of the last version that kept no documents: every GET, alias and secret is what it was there."""
+    connection = sqlite3.connect(tmp_path / "inferpoint.db")
+    connection.executescript((DATABASES / "0003.sql").read_text("utf-8"))
+    connection.close()
+    world = World(tmp_path)
+    world.run(world.endpoints.load())
+    before: dict[str, Any] = json.loads((DATABASES / "0003.json").read_text("utf-8"))
+    assert {name: world.get(name) for name in before} == before
+    assert world.get("two") == before["full"]
+    assert {name: world.endpoints.find(name).secrets for name in before} == dict.fromkeys(before, (SECRET,))
+    with pytest.raises(InferenceError, match=r"Unknown service \[gone\] for inference endpoint \[moved\]"):
+        world.get("three")
+    world.store.close()
 
 
 def test_no_secret_is_in_the_store(world: World, data: Path) -> None:

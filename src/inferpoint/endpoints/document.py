@@ -39,7 +39,7 @@ def parse(inference_id: str, kind: TaskType, config: Mapping[str, Any], *, large
         raise invalid(*problems, subject=Subject.SETTINGS)
     refuse_unknown(_strange(config), service)
     for section in sections.SECTIONS:
-        refuse_unknown(section.unknown(config.get(section.name), task, update=False), service)
+        refuse_unknown(section.unknown(config.get(section.name), task), service)
     endpoint = Endpoint(inference_id=inference_id, task_type=kind, service=service.name, version=_version(), **values)
     task.check(endpoint.settings, endpoint.options)
     return Resolved(endpoint, service, task)
@@ -63,7 +63,7 @@ def merge(resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int) 
     before, task = resolved.endpoint, resolved.task
     given = [section for section in sections.SECTIONS if section.name in config]
     for section in given:
-        refuse_unknown(section.unknown(config[section.name], task, update=True), resolved.service)
+        refuse_unknown(section.unchangeable(config[section.name], task), resolved.service)
     context = Context(before.inference_id, before.task_type, task, largest_chunk)
     problems: list[str] = []
     values = {

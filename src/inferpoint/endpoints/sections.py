@@ -29,12 +29,12 @@ class Context:
 
 @dataclass(frozen=True, kw_only=True)
 class Section(ABC):
-    """One part of an endpoint's configuration, by default one that no provider sees and an update replaces.
+    """One part of an endpoint's configuration; by default no provider sees it, and an update replaces it.
 
-    `name` is what requests, the store and what is shown call it; `field` is the attribute of `Endpoint` that holds its
-    value. A creation must have one that is `required`; an update refuses whatever is no object for an `always_object`.
-    Secrets of a `sealed` one, whose value is a record of settings, are stored apart. A change of one that a
-    `provider_sees` is tried before it is kept.
+    `name` is its name in requests, in the store and where it is shown; `field` is the attribute of `Endpoint` that
+    holds its value. Without one that is `required` nothing is created. Of an `always_object` an update refuses even
+    null. The secrets of a `sealed` one, whose value is a record of settings, are stored apart. A change of one that
+    the `provider_sees` is tried before it is kept.
     """
 
     name: str
@@ -46,23 +46,27 @@ class Section(ABC):
 
     @abstractmethod
     def read(self, given: Any, context: Context, problems: list[str], /) -> Any:
-        """The value of what a request says, None for nothing; what is wrong with it is added to *problems*."""
+        """The value for the JSON of a request, None where it says nothing; adds what is wrong to *problems*."""
 
     def restore(self, stored: Any, context: Context, problems: list[str], /) -> Any:
-        """The value of what was stored, None for nothing, perhaps by an older version."""
+        """The value for the JSON that was stored, perhaps by an older version; None where nothing was."""
         return self.read(stored, context, problems)
 
     def write(self, value: Any) -> Any:
-        """A value that is not None as JSON, to be stored and shown; None to leave it out."""
+        """The JSON of a value that is not None, to be stored and shown; None to leave it out."""
         return value
 
     def merge(self, _before: Any, given: Any, context: Context, problems: list[str], /) -> Any:
         """The value after an update that says *given* of it."""
         return self.read(given, context, problems)
 
-    def unknown(self, _given: Any, _task: Task[Any, Any], /, *, update: bool) -> Mapping[str, Any]:  # noqa: ARG002 - see _OfTask
-        """The part of what a request says that is not known, or that an *update* may not change."""
+    def unknown(self, _given: Any, _task: Task[Any, Any], /) -> Mapping[str, Any]:
+        """The part of a creation's JSON that nobody knows."""
         return {}
+
+    def unchangeable(self, given: Any, task: Task[Any, Any], /) -> Mapping[str, Any]:
+        """The part of an update's JSON that nobody knows or that stays as it was created."""
+        return self.unknown(given, task)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +86,11 @@ class _OfTask(Section):
     def merge(self, before: Any, given: Any, _context: Context, problems: list[str], /) -> Any:
         return settings.overlay(before, given, scope=self.name, problems=problems)
 
-    def unknown(self, given: Any, task: Task[Any, Any], /, *, update: bool) -> Mapping[str, Any]:
-        return settings.unknown(self.record(task), given or {}, updatable=self.guarded and update)
+    def unknown(self, given: Any, task: Task[Any, Any], /) -> Mapping[str, Any]:
+        return settings.unknown(self.record(task), given or {})
+
+    def unchangeable(self, given: Any, task: Task[Any, Any], /) -> Mapping[str, Any]:
+        return settings.unknown(self.record(task), given, updatable=self.guarded)
 
 
 class _Chunking(Section):

@@ -24,7 +24,7 @@ class TaskType(StrEnum):
 
     @property
     def embeds(self) -> bool:
-        """Whether its results are vectors, so that long inputs may be chunked."""
+        """Whether the results are vectors, so that long inputs may be chunked."""
         return self in _EMBEDDING_LIKE
 
     @property
@@ -99,5 +99,5 @@ class Endpoint:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every id by which it is found, its own first."""
+        """Every id by which the endpoint is found, its own first."""
         return (self.inference_id, *self.aliases)
