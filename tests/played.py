@@ -9,8 +9,8 @@ from typing import Any
 
 from inferpoint.api.elastic.errors import envelope
 from inferpoint.calls.provider_errors import refusal
-from inferpoint.engine.drafts import created
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.document import parse
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
@@ -23,13 +23,13 @@ EIGHT = datetime(2026, 11, 20, 8, tzinfo=UTC)
 def endpoint(kind: TaskType, service: str, settings: Mapping[str, Any], options: Mapping[str, Any] = {}) -> Resolved:
     """The endpoint `e` with these settings."""
     config = {"service": service, "service_settings": settings, "task_settings": options}
-    return created("e", kind, config, largest_chunk=300)
+    return parse("e", kind, config, largest_chunk=300)
 
 
 def refused(kind: TaskType, config: Mapping[str, Any]) -> tuple[int, str, str] | None:
     """Status, type and reason with which Elasticsearch's face refuses a configuration; None when it does not."""
     try:
-        created("e", kind, config, largest_chunk=300)
+        parse("e", kind, config, largest_chunk=300)
     except InferenceError as error:
         return told(error)
     return None

@@ -16,7 +16,6 @@ from inferpoint import services
 
 SOURCE = Path(inferpoint.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
-MODULES = [path for path in FILES if "migrations" not in path.parts]  # Alembic reads those by their paths
 
 # What is on a floor, from the ground up. Within a row nobody sees the others.
 FLOORS = (
@@ -49,7 +48,7 @@ WORLD = {
     "socket", "sqlalchemy", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib.request",
     "uuid", "uvloop", "zoneinfo",
 }  # fmt: skip
-PURE = [path for path in MODULES if path.relative_to(SOURCE).parts[0] in ("services", "protocols", "chunking", "model")]
+PURE = [path for path in FILES if path.relative_to(SOURCE).parts[0] in ("services", "protocols", "chunking", "model")]
 FINDS = SOURCE / "services" / "__init__.py"  # it finds the services' files, and is none
 
 
@@ -90,7 +89,7 @@ def ours(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
+@pytest.mark.parametrize("path", FILES, ids=names(FILES))
 def test_imports_go_down(path: Path) -> None:
     """A file imports from its own part and from lower ones: never from a higher one, never from one beside it."""
     part = place(path)
@@ -198,9 +197,8 @@ asyncio.run(main())
 
 
 def test_a_running_server_carries_only_what_it_uses(data: Path) -> None:
-    """Nothing of migrations, tables on a terminal or models is read by a server that is up to date."""
+    """Nothing of tables on a terminal or models is read by a server."""
     heavy = {
-        "alembic",
         "typer",
         "rich",
         "numpy",

@@ -11,8 +11,9 @@ import msgspec
 from clock import FakeClock
 
 from inferpoint.api.elastic.errors import envelope
-from inferpoint.engine.caches import Caches
-from inferpoint.engine.endpoints import Endpoints, Resolved
+from inferpoint.endpoints.caches import Caches
+from inferpoint.endpoints.directory import Endpoints
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import InferenceError
 from inferpoint.model.cache import CacheSettings

@@ -25,8 +25,8 @@ from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.server import Entrance, Server
 from inferpoint.clock import Clock, SystemClock
 from inferpoint.config import Config
-from inferpoint.engine.caches import Caches
-from inferpoint.engine.endpoints import Endpoints
+from inferpoint.endpoints.caches import Caches
+from inferpoint.endpoints.directory import Endpoints
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.local.transport import LocalModels

@@ -14,8 +14,8 @@ from typing import Any, Concatenate, ParamSpec, Self, TypedDict, TypeVar, Unpack
 import platformdirs
 
 from inferpoint.app import MODELS, Home, Parts, assembled, origins
+from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.engine.engine import Engine, Policy
-from inferpoint.engine.lifecycle import Lifecycle
 from inferpoint.errors import invalid
 from inferpoint.model.endpoint import task_type as type_of
 from inferpoint.model.inference import ANONYMOUS, Cutting, Delta, InferenceRequest, InferenceResult, Texts, purpose

@@ -12,7 +12,7 @@ from conversing import asking, whole
 from frames import GOLDEN, event
 from played import answered, endpoint, reply, streamed
 
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.inference import Choice, Completion, ToolCall, Usage
 from inferpoint.protocols.openai import completions

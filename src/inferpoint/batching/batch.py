@@ -15,7 +15,7 @@ from inferpoint.batching.pool import Pool, divided, loaded, rows
 from inferpoint.calls.calls import Calls
 from inferpoint.calls.job import EndpointJob
 from inferpoint.clock import Clock
-from inferpoint.engine.caches import Caches
+from inferpoint.endpoints.caches import Caches
 from inferpoint.errors import InferenceError
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.inference import InferenceRequest, InferenceResult, Journey

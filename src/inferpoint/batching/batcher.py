@@ -20,8 +20,8 @@ from inferpoint.calls.job import ticket
 from inferpoint.calls.refusals import too_late
 from inferpoint.calls.sizing import Load, load_of
 from inferpoint.clock import Clock
-from inferpoint.engine.caches import Caches, Given
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.caches import Caches, Given
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.inference import Embeddings, InferenceRequest, Journey, SparseEmbeddings, Tokens

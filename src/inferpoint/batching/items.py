@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from inferpoint.calls.sizing import Bounds, Load
-from inferpoint.engine.caches import Given
+from inferpoint.endpoints.caches import Given
 from inferpoint.errors import InferenceError
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.inference import Embeddings, InferenceRequest, Journey, SparseEmbeddings, Tokens, Usage

@@ -9,8 +9,8 @@ from typing import Any
 
 from inferpoint.batching.items import Carrier, Item
 from inferpoint.calls.sizing import Load, Sizing
-from inferpoint.engine.caches import Given
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.caches import Given
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.inference import Embeddings, InferenceRequest, InferenceResult, Journey, SparseEmbeddings, Tokens

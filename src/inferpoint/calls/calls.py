@@ -12,7 +12,7 @@ from inferpoint.calls.refusals import refused
 from inferpoint.calls.sizing import Sizing
 from inferpoint.calls.stream import Reading
 from inferpoint.clock import Clock
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.http import Reply, address
 from inferpoint.model.inference import Delta, InferenceRequest, InferenceResult, Usage, Used

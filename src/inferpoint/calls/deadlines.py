@@ -10,7 +10,7 @@ from typing import Protocol
 from inferpoint.calls.job import lane, ticket
 from inferpoint.calls.refusals import too_late
 from inferpoint.clock import Clock
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.inference import InferenceRequest

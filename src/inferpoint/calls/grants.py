@@ -10,7 +10,7 @@ from datetime import datetime
 from inferpoint.calls.provider_errors import failure
 from inferpoint.calls.refusals import refused
 from inferpoint.clock import Clock
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Upstream, kind_of_status
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.http import Call, Reply

@@ -10,7 +10,7 @@ import msgspec
 
 from inferpoint.calls.provider_errors import complaint
 from inferpoint.calls.sizing import Load, Sizing, load_of
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.inference import Caller, InferenceRequest, InferenceResult, InputType, Journey, Tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from inferpoint.calls.provider_errors import interruption
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError
 from inferpoint.model.inference import Delta
 

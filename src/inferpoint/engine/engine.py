@@ -12,11 +12,12 @@ from inferpoint.batching.batcher import Batcher
 from inferpoint.calls.calls import Calls
 from inferpoint.calls.deadlines import InTime, timed
 from inferpoint.clock import Clock
+from inferpoint.endpoints.access import MONITOR, allow
+from inferpoint.endpoints.caches import Caches
+from inferpoint.endpoints.directory import Endpoints
+from inferpoint.endpoints.lifecycle import Lifecycle
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine import chunked
-from inferpoint.engine.access import MONITOR, allow
-from inferpoint.engine.caches import Caches
-from inferpoint.engine.endpoints import Endpoints, Resolved
-from inferpoint.engine.lifecycle import Lifecycle
 from inferpoint.engine.preflight import cannot_stream, fitted
 from inferpoint.engine.report import Quota, quotas
 from inferpoint.errors import InferenceError
@@ -69,7 +70,8 @@ class Engine:
         )
 
     async def close(self) -> None:
-        """End what is still on its way."""
+        """Finish what is being written, and end what is still on its way."""
+        await self.lifecycle.close()
         await self._batcher.close()
         await self._calls.close()
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from inferpoint.engine.drafts import refuse_unknown
-from inferpoint.engine.endpoints import TASK_SETTINGS, Resolved
+from inferpoint.endpoints.document import refuse_unknown
+from inferpoint.endpoints.resolved import Resolved
+from inferpoint.endpoints.sections import TASK_SETTINGS
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation

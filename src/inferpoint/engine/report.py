@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from inferpoint.calls.calls import Calls
-from inferpoint.engine.endpoints import Resolved
-from inferpoint.engine.lifecycle import PROBES
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError
-from inferpoint.model.inference import InferenceRequest
 from inferpoint.model.quota import Allowance, GroupReport, Lane
 from inferpoint.outbound.outbound import Outbound
 
@@ -59,5 +57,5 @@ def _breakers(endpoints: Sequence[Resolved], calls: Calls, states: Mapping[str, 
 
 def _address(resolved: Resolved, calls: Calls) -> str:
     with contextlib.suppress(InferenceError):  # one that cannot be called has none
-        return calls.address(resolved, InferenceRequest(PROBES[resolved.endpoint.task_type]))
+        return calls.address(resolved, resolved.probe)
     return ""

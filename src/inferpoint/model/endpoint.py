@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -23,7 +24,7 @@ class TaskType(StrEnum):
 
     @property
     def embeds(self) -> bool:
-        """Whether its results are vectors, so that long inputs may be chunked."""
+        """Whether the results are vectors, so that long inputs may be chunked."""
         return self in _EMBEDDING_LIKE
 
     @property
@@ -34,6 +35,7 @@ class TaskType(StrEnum):
 
 _EMBEDDING_LIKE = (TaskType.TEXT_EMBEDDING, TaskType.SPARSE_EMBEDDING, TaskType.EMBEDDING)
 ANY = "any"
+_INFERENCE_ID = re.compile(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9])?")
 
 
 def task_type(name: str) -> TaskType:
@@ -64,6 +66,16 @@ def resolved_type(path: TaskType | None, given: Any) -> TaskType | None:
     return body
 
 
+def check_inference_id(inference_id: str) -> None:
+    """`INVALID` unless *inference_id* is one that Elasticsearch takes."""
+    if not _INFERENCE_ID.fullmatch(inference_id):
+        raise invalid(
+            f"Invalid inference_id; '{inference_id}' can contain lowercase alphanumeric (a-z and 0-9), hyphens or"
+            " underscores; must start and end with alphanumeric",
+            subject=Subject.REQUEST,
+        )
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """One inference endpoint.
@@ -85,6 +97,7 @@ class Endpoint:
     aliases: tuple[str, ...] = ()
     cache: CacheSettings | None = None
 
-    def same_to_providers(self, other: Endpoint) -> bool:
-        """Whether nothing that a provider sees tells it from *other*: the aliases and the cache are ours alone."""
-        return replace(self, aliases=other.aliases, cache=other.cache, version=other.version) == other
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every id by which the endpoint is found, its own first."""
+        return (self.inference_id, *self.aliases)

@@ -93,9 +93,8 @@ class CacheFile:
         """Write what waits, then let the file go."""
         with self._lock:
             self._off = True
-        closing = [self._reader.executor.submit(self._reader.close), self._writer.executor.submit(self._finish)]
-        for each in closing:
-            await asyncio.wrap_future(each)
+        await asyncio.wrap_future(self._reader.executor.submit(self._reader.close))
+        await asyncio.wrap_future(self._writer.executor.submit(self._finish))  # the last to close removes the log
         for thread in (self._reader, self._writer):
             thread.executor.shutdown()  # it has nothing to do any more, so that this takes no time
 

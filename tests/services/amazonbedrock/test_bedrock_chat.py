@@ -16,7 +16,7 @@ from frames import GOLDEN, event, exception
 from hypothesis import given, settings
 from played import answered, endpoint, reply, streamed
 
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.inference import Choice, Completion, Finished, ToolCall, Usage

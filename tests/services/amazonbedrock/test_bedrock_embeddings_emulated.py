@@ -14,7 +14,7 @@ import pytest
 from bedrock_judge import ours, read, sent
 from played import answered, asked, complained, endpoint, reply, told
 
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.inference import Embeddings, InputType, Usage

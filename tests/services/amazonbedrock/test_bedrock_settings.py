@@ -9,8 +9,8 @@ import pytest
 from bedrock_judge import addresses
 from played import asked, endpoint, refused
 
-from inferpoint.engine.drafts import updated
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.document import merge
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 
@@ -106,7 +106,7 @@ def test_top_k_cannot_come_by_an_update() -> None:
     """Settings are checked together whenever either changes."""
     resolved = model(settings={"provider": "meta"}, temperature=1)
     with pytest.raises(InferenceError, match=r"The \[top_k\] task parameter is not available for provider \[meta\]"):
-        updated(resolved, {"task_settings": {"top_k": 5}}, largest_chunk=300)
+        merge(resolved, {"task_settings": {"top_k": 5}}, largest_chunk=300)
 
 
 NOT_WITH = "[temperature] should not be used when [{}] is set"
@@ -145,10 +145,10 @@ def test_whose_calls_wait_in_one_queue() -> None:
 def test_a_key_can_be_replaced_and_what_is_called_cannot() -> None:
     """Keys and the rate limit by `_update`; all else is a new endpoint."""
     for name in ("access_key", "secret_key"):
-        assert updated(model(), {"service_settings": {name: "new"}}, largest_chunk=300) != model()
+        assert merge(model(), {"service_settings": {name: "new"}}, largest_chunk=300) != model()
     for name in ("region", "provider", "model"):
         with pytest.raises(InferenceError, match="unknown to the"):
-            updated(model(), {"service_settings": {name: "new"}}, largest_chunk=300)
+            merge(model(), {"service_settings": {name: "new"}}, largest_chunk=300)
 
 
 def missing(name: str, scope: str = "service_settings") -> str:
@@ -228,7 +228,7 @@ def test_max_input_tokens_is_positive(value: int) -> None:
 def test_max_input_tokens_can_be_changed() -> None:
     """And is shown."""
     made = model(EMBEDDING, {"provider": "cohere", "max_input_tokens": 8})
-    after = updated(made, {"service_settings": {"max_input_tokens": 9}}, largest_chunk=300)
+    after = merge(made, {"service_settings": {"max_input_tokens": 9}}, largest_chunk=300)
     assert after.shown()["service_settings"]["max_input_tokens"] == 9
 
 

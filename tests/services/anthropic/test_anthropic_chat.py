@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from played import answered, endpoint, reply, streamed
 from pydantic import TypeAdapter
 
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.inference import Choice, Completion, Finished, Reasoning, Text, ToolCall, Usage

@@ -12,7 +12,7 @@ from anthropic.types.message_create_params import MessageCreateParamsNonStreamin
 from played import answered, asked, complained, endpoint, refused, reply, streamed, told
 from pydantic import TypeAdapter
 
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.inference import Choice, Completion, Finished, Started, Text, Usage, Used

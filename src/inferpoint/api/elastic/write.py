@@ -9,7 +9,7 @@ import msgspec
 
 from inferpoint.api.elastic import errors
 from inferpoint.api.face import CUT_HEADER, Answer
-from inferpoint.engine.endpoints import Resolved
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.report import Quota
 from inferpoint.errors import InferenceError
 from inferpoint.model import settings

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from world import COMPLETION, EMBEDDING, KEY, World, openai, told
 
-from inferpoint.engine.endpoints import Endpoints
+from inferpoint.endpoints.directory import Endpoints
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.inference import ANONYMOUS
 from inferpoint.storage.changes import Changes

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import CHAT, COMPLETION, EMBEDDING, KEY, World, hugging_face, openai, told
 
-from inferpoint.engine.caches import SHARED_FILE, Caches, decoded, encoded, item_key, key_prefix
-from inferpoint.engine.endpoints import Endpoints, Resolved
+from inferpoint.endpoints.caches import SHARED_FILE, Caches, decoded, encoded, item_key, key_prefix
+from inferpoint.endpoints.directory import Endpoints
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.preflight import fitted
 from inferpoint.errors import InferenceError
 from inferpoint.model.cache import CacheSettings

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from inferpoint.engine.endpoints import Endpoints, Resolved
+from inferpoint.endpoints.directory import Endpoints
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model import settings
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import Endpoint
@@ -64,28 +65,28 @@ class Caches:
         return cache
 
     async def find(
-        self, resolved: Resolved, request: InferenceRequest, given: Iterable[Given]
+        self, resolved: Resolved, request: InferenceRequest, items: Iterable[Given]
     ) -> Mapping[Given, tuple[Embedding, bool]] | None:
-        """What is known of *given*: each embedding, and whether its input was cut; None where the cache is off."""
+        """The known embeddings of *items*, and whether each item was cut; None where the cache is off."""
         cache = self.of(resolved)
         if cache is None:
             return None
         prefix = key_prefix(resolved, request)
-        keys = {item_key(prefix, each): each for each in given}
-        found = await cache.find(list(keys))
-        self._counts.looked_up(len(found), len(keys) - len(found))
+        keys = {item_key(prefix, item): item for item in items}
+        known = await cache.find(list(keys))
+        self._counts.looked_up(len(known), len(keys) - len(known))
         self._tell()
-        return {keys[key]: decoded(value) for key, value in found.items()}
+        return {keys[key]: decoded(value) for key, value in known.items()}
 
     def keep(
-        self, resolved: Resolved, request: InferenceRequest, found: Iterable[tuple[Given, Embedding, bool]]
+        self, resolved: Resolved, request: InferenceRequest, embedded: Iterable[tuple[Given, Embedding, bool]]
     ) -> None:
-        """Keep what was *found*, where the cache is on: what for, the embedding, and whether its input was cut."""
+        """Keep items with their embeddings and whether each item was cut, where the cache is on."""
         cache = self.of(resolved)
         if cache is None:
             return
         prefix = key_prefix(resolved, request)
-        cache.keep({item_key(prefix, given): encoded(value, cut=cut) for given, value, cut in found})
+        cache.keep({item_key(prefix, item): encoded(value, cut=cut) for item, value, cut in embedded})
         self._tell()
 
     async def sweep(self) -> None:
@@ -102,7 +103,7 @@ class Caches:
         """Remove the files of endpoints that are gone: a process that was killed could not."""
         if self._folder is None:
             return
-        kept = {_OWN_FILE.format(version=each.endpoint.version) for each in self._endpoints.all()}
+        kept = {_OWN_FILE.format(version=resolved.endpoint.version) for resolved in self._endpoints.all()}
         for path in self._folder.glob(_OWN_FILE.format(version="*")):
             if path.name not in kept:
                 _remove(path)
@@ -117,22 +118,22 @@ class Caches:
         return own if self._shared is None else [self._shared, *own]
 
     def _tell(self) -> None:
-        every = self._all()
-        self._counts.holds(sum(each.entries for each in every), sum(each.bytes for each in every))
+        caches = self._all()
+        self._counts.holds(sum(cache.entries for cache in caches), sum(cache.bytes for cache in caches))
 
-    def _made(self, wanted: CacheSettings, name: str) -> Cache | None:
-        if not wanted.keeps:
+    def _made(self, limits: CacheSettings, name: str) -> Cache | None:
+        if not limits.keeps:
             return None
-        if self._folder is None or wanted.disk_bytes == 0:
-            return Cache(wanted.memory_bytes)
-        return Cache(wanted.memory_bytes, CacheFile(self._folder / name, wanted.disk_bytes))
+        if self._folder is None or limits.disk_bytes == 0:
+            return Cache(limits.memory_bytes)
+        return Cache(limits.memory_bytes, CacheFile(self._folder / name, limits.disk_bytes))
 
 
 def key_prefix(resolved: Resolved, request: InferenceRequest) -> bytes:
-    """What the keys of all items of a *request* that fits *resolved* begin with: always of the same length.
+    """The beginning of the keys of all items of a *request* that fits *resolved*: always of the same length.
 
-    It stands for whatever a vector depends on beside its text. The version stands for the endpoint with its settings
-    and keys, so that nobody finds what was made with another's.
+    A prefix stands for whatever a vector depends on beside its text. The version stands for the endpoint with its
+    settings and keys, so that nobody finds what was made with another's.
     """
     endpoint = resolved.endpoint
     parts = (
@@ -149,20 +150,20 @@ def key_prefix(resolved: Resolved, request: InferenceRequest) -> bytes:
 
 def item_key(prefix: bytes, item: Given) -> bytes:
     """The key of one text, or of one text in tokens: 32 bytes. Surrogates alone, which JSON may hold, are taken."""
-    said = item.encode("utf-8", "surrogatepass") if isinstance(item, str) else repr(item).encode()
-    return hashlib.blake2b(prefix + said, digest_size=_DIGEST_BYTES).digest()
+    content = item.encode("utf-8", "surrogatepass") if isinstance(item, str) else repr(item).encode()
+    return hashlib.blake2b(prefix + content, digest_size=_DIGEST_BYTES).digest()
 
 
 def encoded(embedding: Embedding, *, cut: bool) -> bytes:
     """A dense vector, or the weights of a sparse one, as it is kept; *cut* is whether the input was shortened."""
-    said = bytes(embedding) if isinstance(embedding, msgspec.Raw) else msgspec.json.encode(embedding)
-    return (_CUT if cut else _WHOLE) + said
+    text = bytes(embedding) if isinstance(embedding, msgspec.Raw) else msgspec.json.encode(embedding)
+    return (_CUT if cut else _WHOLE) + text
 
 
 def decoded(value: bytes) -> tuple[Embedding, bool]:
     """The embedding that was `encoded`, and whether its input was shortened: a vector as it came, byte by byte."""
-    said = value[1:]
-    embedding = msgspec.json.decode(said, type=dict[str, float]) if said.startswith(b"{") else msgspec.Raw(said)
+    text = value[1:]
+    embedding = msgspec.json.decode(text, type=dict[str, float]) if text.startswith(b"{") else msgspec.Raw(text)
     return embedding, value[:1] == _CUT
 
 

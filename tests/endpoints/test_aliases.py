@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from world import COMPLETION, EMBEDDING, KEY, World, openai, told
 
-from inferpoint.engine.endpoints import Endpoints
+from inferpoint.endpoints.directory import Endpoints
 from inferpoint.errors import InferenceError
 from inferpoint.model.inference import ANONYMOUS
 from inferpoint.storage.vault import Vault

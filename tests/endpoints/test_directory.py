@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import sqlite3
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,13 +13,14 @@ from world import COMPLETION, EMBEDDING, KEY, SECRET, World, json_reply, openai,
 
 from inferpoint import services
 from inferpoint.api.elastic.routes import list_services
-from inferpoint.engine.endpoints import Endpoints
+from inferpoint.endpoints.directory import Endpoints
 from inferpoint.errors import InferenceError
 from inferpoint.model.inference import ANONYMOUS, Embeddings
 from inferpoint.model.secrets import Secrets
 from inferpoint.storage.vault import Vault
 
 MakeWorld = Callable[..., World]
+DATABASES = Path(__file__).parent.parent / "storage" / "databases"
 
 
 def reloaded(world: World) -> World:
@@ -35,6 +38,22 @@ def test_endpoints_are_the_same_after_a_new_start(world: World) -> None:
     assert again.endpoint == made.endpoint
     assert again.shown() == made.shown()
     assert again.secrets == Secrets((SECRET,))
+
+
+def test_endpoints_of_an_older_version_are_shown_as_it_showed_them(tmp_path: Path) -> None:
+    """A folder of the last version that kept no documents: every GET, alias and secret is what it was there."""
+    connection = sqlite3.connect(tmp_path / "inferpoint.db")
+    connection.executescript((DATABASES / "0003.sql").read_text("utf-8"))
+    connection.close()
+    world = World(tmp_path)
+    world.run(world.endpoints.load())
+    before: dict[str, Any] = json.loads((DATABASES / "0003.json").read_text("utf-8"))
+    assert {name: world.get(name) for name in before} == before
+    assert world.get("two") == before["full"]
+    assert {name: world.endpoints.find(name).secrets for name in before} == dict.fromkeys(before, Secrets((SECRET,)))
+    with pytest.raises(InferenceError, match=r"Unknown service \[gone\] for inference endpoint \[moved\]"):
+        world.get("three")
+    world.store.close()
 
 
 def test_no_secret_is_in_the_store(world: World, data: Path) -> None:
@@ -60,7 +79,7 @@ def changed(world: World, **values: Any) -> World:
             "The [openai] service does not support task type [rerank] for inference endpoint [e].",
         ),
         (
-            {"settings": {}},
+            {"document": {}},
             "[service_settings] does not contain the required setting [model_id] for inference endpoint [e].",
         ),
     ],
@@ -83,7 +102,14 @@ def test_an_endpoint_that_cannot_be_used_any_more_stands_alone(world: World, val
 def test_settings_that_are_no_more_are_passed_over(world: World) -> None:
     """A row of an older version, with settings that do not exist now, is an endpoint all the same."""
     world.create("e", EMBEDDING, openai())
-    changed(world, settings={"model_id": "m", "colour": "red"}, options={"mood": "good"}, chunking={"strategy": "none"})
+    changed(
+        world,
+        document={
+            "service_settings": {"model_id": "m", "colour": "red"},
+            "task_settings": {"mood": "good"},
+            "chunking_settings": {"strategy": "none"},
+        },
+    )
     assert "colour" not in world.get("e")["service_settings"]
     assert world.get("e")["chunking_settings"] == {"strategy": "none"}
 

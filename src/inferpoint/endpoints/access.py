@@ -10,7 +10,7 @@ MONITOR = "monitor_inference"
 
 
 def allow(caller: Caller, privilege: str, action: str) -> None:
-    """`FORBIDDEN` unless *caller* has *privilege*; who may manage may also look and ask."""
+    """`FORBIDDEN` unless *caller* has *privilege*; managing includes looking and asking."""
     if privilege not in caller.privileges and MANAGE not in caller.privileges:
         raise InferenceError(
             Kind.FORBIDDEN,

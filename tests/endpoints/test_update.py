@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from world import COMPLETION, EMBEDDING, SECRET, World, body, json_reply, openai, told
+from world import COMPLETION, EMBEDDING, SECRET, World, body, hugging_face, json_reply, openai, told
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
@@ -110,6 +111,29 @@ def test_what_changes_nothing_costs_nothing(stored: World, config: Any) -> None:
     stored.update("e", config, EMBEDDING)
     assert stored.provider.calls == []
     assert stored.run(stored.store.all()) == before
+
+
+@pytest.mark.parametrize(
+    ("config", "calls"),
+    [
+        ({"service_settings": {"api_key": "new"}}, 1),
+        ({"task_settings": {"user": "v"}}, 1),
+        ({"chunking_settings": {"strategy": "none"}}, 0),
+        ({"aliases": ["x"]}, 0),
+        ({"cache": {}}, 0),
+        ({"chunking_settings": {"strategy": "none"}, "aliases": ["x"], "cache": {}}, 0),
+        ({"chunking_settings": {"strategy": "none"}, "task_settings": {"user": "u"}}, 0),
+        ({"chunking_settings": {"strategy": "none"}, "task_settings": {"user": "v"}}, 1),
+    ],
+)
+def test_only_what_the_provider_sees_is_tried(stored: World, config: Any, calls: int) -> None:
+    """An update pays for a call when it changes a section that is sent, and is kept and seen either way."""
+    before = stored.endpoints.find("e").endpoint
+    after = stored.update("e", config).endpoint
+    assert len(stored.provider.calls) == calls
+    assert after.version != before.version
+    assert stored.endpoints.find("e").endpoint == after
+    assert stored.run(stored.store.all())[0].version == after.version
 
 
 def test_a_key_is_replaced_after_it_was_tried(stored: World) -> None:
@@ -235,3 +259,24 @@ def test_endpoints_are_listed_by_id_and_type(make_world: Callable[..., World]) -
     assert ids(None) == ["a", "b", "c"]
     assert ids(EMBEDDING) == ["a", "b"]
     assert ids(TaskType.RERANK) == []
+
+
+def test_what_is_being_written_is_finished_before_the_end(make_world: Callable[..., World]) -> None:
+    """Closing waits for a write whose caller left twice, so that the store is not let go in its middle."""
+    world = make_world(validate=False)
+
+    async def leave() -> None:
+        lifecycle, disk = world.engine.lifecycle, threading.Event()
+        world.store._thread.submit(disk.wait)
+        task = asyncio.ensure_future(lifecycle.create(ANONYMOUS, "e", hugging_face(), kind=EMBEDDING))
+        for _ in range(2):
+            await asyncio.sleep(0)
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert not world.endpoints.exists("e")
+        disk.set()
+        await lifecycle.close()
+        assert world.endpoints.exists("e")
+
+    world.run(leave())
+    assert [row.inference_id for row in world.run(world.store.all())] == ["e"]

@@ -1,0 +1,175 @@
+"""All endpoints in memory, as they are in the store: no request reads the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from inferpoint.endpoints import document
+from inferpoint.endpoints.resolved import Resolved
+from inferpoint.errors import InferenceError, Kind, Subject
+from inferpoint.model.endpoint import Endpoint, TaskType
+from inferpoint.storage.changes import Changes
+from inferpoint.storage.store import Store, StoredEndpoint
+from inferpoint.storage.vault import Vault
+
+
+class Endpoints:
+    """All endpoints, in memory as in the store: a write is there first, and in memory when it is durable.
+
+    With *changes* other processes write to the same store, and `refresh` sees what they wrote.
+    """
+
+    def __init__(self, store: Store, vault: Vault, changes: Changes | None = None) -> None:
+        self._store = store
+        self._vault = vault
+        self._changes = changes
+        self._seen: int | None = None  # the mark of the newest write that is in memory
+        self._versions: dict[str, str] = {}
+        self._resolved: dict[str, Resolved] = {}
+        self._unusable: dict[str, InferenceError] = {}
+        self._owners: dict[str, str] = {}  # an id or an alias, and the id of its endpoint
+        self._writing = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Read the store. An endpoint whose service is gone stays in it and says so; a wrong key raises."""
+        self._tell()  # whose place this process takes may have been killed between a write and telling of it
+        async with self._writing:
+            await self._load()
+
+    async def refresh(self) -> bool:
+        """Have in memory what other processes were answered for, too, and say whether there was anything.
+
+        As long as none wrote, a look is enough.
+        """
+        if self._changes is None or self._changes.mark() == self._seen:
+            return False
+        async with self._writing:
+            if self._changes.mark() != self._seen:  # somebody else may have read it meanwhile
+                await self._load()
+        return True
+
+    def find(self, name: str) -> Resolved:
+        """The endpoint whose id or alias is *name*, or `NOT_FOUND`."""
+        return self.own(self._owners.get(name, name))
+
+    def own(self, inference_id: str) -> Resolved:
+        """The endpoint of that very id, or `NOT_FOUND`."""
+        if resolved := self._resolved.get(inference_id):
+            return resolved
+        if unusable := self._unusable.get(inference_id):
+            raise unusable
+        raise _not_found(inference_id)
+
+    def holds(self, endpoint: Endpoint) -> bool:
+        """Whether *endpoint* is kept in this version: not while it is tried, not after it was changed or deleted."""
+        kept = self._resolved.get(endpoint.inference_id)
+        return kept is not None and kept.endpoint.version == endpoint.version
+
+    def exists(self, inference_id: str) -> bool:
+        """Whether there is an endpoint of that id, usable or not."""
+        return inference_id in self._versions
+
+    def unusable(self, inference_id: str) -> bool:
+        """Whether the endpoint is stored but its service, or a setting it needs, is gone."""
+        return inference_id in self._unusable
+
+    def refuse_duplicate(self, inference_id: str) -> None:
+        """`CONFLICT` when there is an endpoint of that id or alias."""
+        if inference_id in self._owners:
+            raise _taken(inference_id)
+
+    def refuse_taken_aliases(self, endpoint: Endpoint) -> None:
+        """`CONFLICT` when an alias of *endpoint* is the id or an alias of another."""
+        for alias in endpoint.aliases:
+            if self._owners.get(alias, endpoint.inference_id) != endpoint.inference_id:
+                raise _taken(alias)
+
+    def all(self, task_type: TaskType | None = None) -> list[Resolved]:
+        """Every endpoint, or every one of a task type, by id."""
+        by_id = (self._resolved[inference_id] for inference_id in sorted(self._resolved))
+        return [resolved for resolved in by_id if task_type in (None, resolved.endpoint.task_type)]
+
+    async def add(self, resolved: Resolved) -> None:
+        """Keep a new endpoint; `CONFLICT` when one of its names was taken while it was tried."""
+        async with self._writing:
+            await self._store.add(document.row(resolved.endpoint, self._vault))
+            self._tell()
+            self._keep(resolved)
+
+    async def replace(self, before: Resolved, after: Resolved) -> None:
+        """Keep a changed endpoint; `CONFLICT` when another process changed it, or an alias was taken, meanwhile."""
+        inference_id = after.endpoint.inference_id
+        async with self._writing:
+            row = document.row(after.endpoint, self._vault)
+            if not await self._store.replace(row, before.endpoint.version):
+                await self._load()
+                raise being_changed(inference_id) if self.exists(inference_id) else _not_found(inference_id)
+            self._tell()
+            self._keep(after)
+
+    async def remove(self, inference_id: str) -> bool:
+        """Forget an endpoint; False when another process changed it meanwhile, and it is to be looked at again."""
+        async with self._writing:
+            removed = await self._store.remove(inference_id, self._versions.get(inference_id, ""))
+            if removed:
+                self._tell()
+                self._forget(inference_id)
+            else:
+                await self._load()
+            return removed
+
+    def _tell(self) -> None:
+        """Have all processes look before their next answer: this one, too, may have missed another's write."""
+        if self._changes is not None:
+            self._changes.tell()
+
+    async def _load(self) -> None:
+        """Bring memory up to the store, as far as they differ."""
+        mark = None if self._changes is None else self._changes.mark()  # before: what is written from now on is seen
+        changed = await self._store.changed(self._versions)
+        for inference_id in changed.gone:
+            self._forget(inference_id)
+        for row in changed.rows:
+            self._read(row)
+        self._seen = mark
+
+    def _read(self, row: StoredEndpoint) -> None:
+        secrets = document.opened(row, self._vault)
+        self._forget(row.inference_id)
+        self._know(row.inference_id, row.version, row.names)
+        try:
+            self._resolved[row.inference_id] = document.from_row(row, secrets)
+        except InferenceError as error:
+            problem = f"{error} for inference endpoint [{row.inference_id}]."
+            self._unusable[row.inference_id] = InferenceError(Kind.INTERNAL, problem)
+
+    def _keep(self, resolved: Resolved) -> None:
+        endpoint = resolved.endpoint
+        self._forget(endpoint.inference_id)
+        self._know(endpoint.inference_id, endpoint.version, endpoint.names)
+        self._resolved[endpoint.inference_id] = resolved
+
+    def _know(self, inference_id: str, version: str, names: Iterable[str]) -> None:
+        self._versions[inference_id] = version
+        self._owners.update(dict.fromkeys(names, inference_id))
+
+    def _forget(self, inference_id: str) -> None:
+        if self._versions.pop(inference_id, None) is not None:
+            self._resolved.pop(inference_id, None)
+            self._unusable.pop(inference_id, None)
+            self._owners = {name: owner for name, owner in self._owners.items() if owner != inference_id}
+
+
+def being_changed(inference_id: str) -> InferenceError:
+    """The refusal of a change while somebody else changes the endpoint."""
+    problem = f"Endpoint [{inference_id}] is currently being updated. Try again once the update completes"
+    return InferenceError(Kind.CONFLICT, problem)
+
+
+def _not_found(inference_id: str) -> InferenceError:
+    return InferenceError(Kind.NOT_FOUND, f"Inference endpoint not found [{inference_id}]")
+
+
+def _taken(name: str) -> InferenceError:
+    return InferenceError(Kind.CONFLICT, f"Inference endpoint [{name}] already exists", subject=Subject.EXISTING)

@@ -1,0 +1,106 @@
+"""An endpoint together with the service and the task it is an endpoint of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from inferpoint import services
+from inferpoint.endpoints import sections
+from inferpoint.errors import invalid
+from inferpoint.model import settings
+from inferpoint.model.chat import Conversation, said
+from inferpoint.model.endpoint import Endpoint, TaskType
+from inferpoint.model.inference import Documents, InferenceRequest, Texts
+from inferpoint.model.quota import Rate
+from inferpoint.model.secrets import Secrets
+from inferpoint.protocols.service import RateLimit, Service, Task
+
+_TEXTS = ("how big",)
+_PROBES: Mapping[TaskType, Texts | Documents | Conversation] = {
+    **dict.fromkeys(TaskType, _TEXTS),
+    TaskType.RERANK: Documents("test query", _TEXTS),
+    TaskType.CHAT_COMPLETION: said(_TEXTS[0]),
+}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """An endpoint with the service and the task it is an endpoint of."""
+
+    endpoint: Endpoint
+    service: Service
+    task: Task[Any, Any]
+
+    @cached_property
+    def rate(self) -> Rate:
+        """What its group of calls may use, as the user set it or by the service's default."""
+        limit: RateLimit = getattr(self.endpoint.settings, "rate_limit", None) or RateLimit()
+        requests = limit.requests_per_minute
+        if requests is None and self.task.default_rate is not None:
+            requests = self.task.default_rate(self.endpoint.settings)
+        return Rate(requests, limit.tokens_per_minute, limit.burst)
+
+    @cached_property
+    def group(self) -> str:
+        """The queue its calls wait in, as a digest: what makes a group holds keys."""
+        rate = None if self.task.mixed_rates else self.rate
+        parts: Hashable = (self.service.name, self.task.rate_group(self.endpoint.settings), rate)
+        return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The endpoint's secrets, to be kept out of what a provider says."""
+        return Secrets(tuple(settings.secrets(self.endpoint.settings).values()))
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What its owner should know about its settings."""
+        return self.task.warnings(self.endpoint.settings, self.endpoint.options)
+
+    @property
+    def probe(self) -> InferenceRequest:
+        """What Elasticsearch asks of an endpoint of its task type to see that it works."""
+        return InferenceRequest(_PROBES[self.endpoint.task_type])
+
+    def shown(self) -> dict[str, Any]:
+        """The endpoint as everybody may see it, in the form of Elasticsearch's GET."""
+        written = sections.written(self.endpoint)
+        return {
+            "inference_id": self.endpoint.inference_id,
+            "task_type": self.endpoint.task_type.value,
+            "service": self.endpoint.service,
+            **written,
+            sections.SERVICE_SETTINGS: {**written.get(sections.SERVICE_SETTINGS, {}), **self._facts()},
+        }
+
+    def _facts(self) -> dict[str, Any]:
+        """What Elasticsearch shows among the service settings though nobody has to set it."""
+        facts = dict(self.task.fixed)
+        if self.endpoint.dimensions is not None:
+            facts["dimensions"] = self.endpoint.dimensions
+            if self.task.similarity:
+                facts["similarity"] = self.task.similarity(self.endpoint.settings)
+        if limits := _shown(self.rate):
+            facts["rate_limit"] = limits
+        return facts
+
+
+def task_of(name: Any, task_type: TaskType) -> tuple[Service, Task[Any, Any]]:
+    """The service called *name* and its task; `INVALID` when there is no such service, or it does not do that."""
+    if name is None:
+        raise invalid("Inference endpoint configuration is missing the [service] setting")
+    service = services.find(name if isinstance(name, str) else settings.as_java(name))
+    if task_type not in service.tasks:
+        raise invalid(f"The [{service.name}] service does not support task type [{task_type.value}]")
+    return service, service.tasks[task_type]
+
+
+def _shown(rate: Rate) -> dict[str, int]:
+    """A rate as Elasticsearch shows it, with what Elasticsearch does not know only where that was set."""
+    limits = {"requests_per_minute": rate.requests, "tokens_per_minute": rate.tokens}
+    shown = {name: limit for name, limit in limits.items() if limit is not None}
+    return shown if rate.burst == Rate.burst else {**shown, "burst": rate.burst}

@@ -1,0 +1,206 @@
+"""The sections of an endpoint's configuration, each declared once: read, stored, shown, updated, and seen by whom."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from inferpoint.chunking import settings as chunking
+from inferpoint.model import settings
+from inferpoint.model.cache import CacheSettings
+from inferpoint.model.endpoint import Endpoint, TaskType, check_inference_id
+from inferpoint.protocols.service import Task
+
+SERVICE_SETTINGS = "service_settings"
+TASK_SETTINGS = "task_settings"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the value of a section may depend on beside its own JSON."""
+
+    inference_id: str
+    task_type: TaskType
+    task: Task[Any, Any]
+    largest_chunk: int = chunking.LARGEST
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section(ABC):
+    """One part of an endpoint's configuration; by default no provider sees it, and an update replaces it.
+
+    `name` is its name in requests, in the store and where it is shown; `field` is the attribute of `Endpoint` that
+    holds its value. Without one that is `required` nothing is created. Of an `always_object` an update refuses even
+    null. The secrets of a `sealed` one, whose value is a record of settings, are stored apart. A change of one that
+    the `provider_sees` is tried before it is kept.
+    """
+
+    name: str
+    field: str
+    required: bool = False
+    always_object: bool = False
+    sealed: bool = False
+    provider_sees: bool = False
+
+    @abstractmethod
+    def read(self, given: Any, context: Context, problems: list[str], /) -> Any:
+        """The value for the JSON of a request, None where it says nothing; adds what is wrong to *problems*."""
+
+    def restore(self, stored: Any, context: Context, problems: list[str], /) -> Any:
+        """The value for the JSON that was stored, perhaps by an older version; None where nothing was."""
+        return self.read(stored, context, problems)
+
+    def write(self, value: Any) -> Any:
+        """The JSON of a value that is not None, to be stored and shown; None to leave it out."""
+        return value
+
+    def merge(self, _before: Any, given: Any, context: Context, problems: list[str], /) -> Any:
+        """The value after an update that says *given* of it."""
+        return self.read(given, context, problems)
+
+    def unknown(self, _given: Any, _task: Task[Any, Any], /) -> Mapping[str, Any]:
+        """The part of a creation's JSON that nobody knows."""
+        return {}
+
+    def unchangeable(self, given: Any, task: Task[Any, Any], /) -> Mapping[str, Any]:
+        """The part of an update's JSON that nobody knows or that stays as it was created."""
+        return self.unknown(given, task)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OfTask(Section):
+    """Settings that the task declares, which an update merges; with `guarded` it changes only what is updatable."""
+
+    record: Callable[[Task[Any, Any]], type[Any]]
+    guarded: bool = False
+
+    def read(self, given: Any, context: Context, problems: list[str], /) -> Any:
+        values = _object(self.name, given, problems)
+        return settings.read(self.record(context.task), values, scope=self.name, problems=problems)
+
+    def write(self, value: Any) -> Any:
+        return settings.public(value) or None
+
+    def merge(self, before: Any, given: Any, _context: Context, problems: list[str], /) -> Any:
+        return settings.overlay(before, given, scope=self.name, problems=problems)
+
+    def unknown(self, given: Any, task: Task[Any, Any], /) -> Mapping[str, Any]:
+        return settings.unknown(self.record(task), given or {})
+
+    def unchangeable(self, given: Any, task: Task[Any, Any], /) -> Mapping[str, Any]:
+        return settings.unknown(self.record(task), given, updatable=self.guarded)
+
+
+class _Chunking(Section):
+    """How long texts are cut; defaulted where inputs can be chunked, elsewhere checked and kept without effect."""
+
+    def read(self, given: Any, context: Context, problems: list[str], /) -> Any:
+        if given is None and not context.task_type.embeds:
+            return None
+        return chunking.read(given, largest=context.largest_chunk, problems=problems)
+
+    def restore(self, stored: Any, _context: Context, _problems: list[str], /) -> Any:
+        return None if stored is None else chunking.accept(stored, stored=True)
+
+    def write(self, value: Any) -> Any:
+        return chunking.shown(value)
+
+    def merge(self, before: Any, given: Any, context: Context, problems: list[str], /) -> Any:
+        return self.read(given, context, problems) if given else before
+
+
+class _Aliases(Section):
+    """Other ids by which an endpoint is found, each once; one of a form that no id has is `INVALID` at once."""
+
+    def read(self, given: Any, context: Context, problems: list[str], /) -> tuple[str, ...]:
+        if given is None:
+            return ()
+        if not isinstance(given, list):
+            problems.append(_not_of_type(self.name, given, "List"))
+            return ()
+        aliases = cast("list[Any]", given)
+        for alias in aliases:
+            if not isinstance(alias, str):
+                problems.append(_not_of_type(self.name, alias, "String"))
+                return ()
+            check_inference_id(alias)
+            if alias == context.inference_id:
+                problems.append(f"[{self.name}] must not hold the endpoint's own id [{alias}]")
+                return ()
+        return tuple(dict.fromkeys(aliases))
+
+    def restore(self, stored: Any, _context: Context, _problems: list[str], /) -> tuple[str, ...]:
+        return tuple(stored or ())
+
+    def write(self, value: Any) -> Any:
+        return list(value) or None
+
+
+class _Cache(Section):
+    """The cache of an endpoint's own: with the defaults where it is `{}`, none where nothing is said of it."""
+
+    def read(self, given: Any, context: Context, problems: list[str], /) -> CacheSettings | None:
+        if given is None:
+            return None
+        if not context.task_type.embeds:
+            problems.append(f"[{self.name}] is for embeddings, and task type [{context.task_type}] makes none")
+            return None
+        values = _object(self.name, given, problems)
+        if extra := settings.unknown(CacheSettings, values):
+            problems.append(f"Cache settings contain unknown entries [{settings.as_java(extra)}]")
+        return settings.read(CacheSettings, values, scope=self.name, problems=problems)
+
+    def restore(self, stored: Any, _context: Context, problems: list[str], /) -> CacheSettings | None:
+        return None if stored is None else settings.read(CacheSettings, stored, scope=self.name, problems=problems)
+
+    def write(self, value: Any) -> Any:
+        return settings.public(value)
+
+
+# In the order in which they are read, told of and shown.
+SECTIONS: tuple[Section, ...] = (
+    _OfTask(
+        name=SERVICE_SETTINGS,
+        field="settings",
+        record=lambda task: task.settings,
+        guarded=True,
+        required=True,
+        always_object=True,
+        sealed=True,
+        provider_sees=True,
+    ),
+    _OfTask(
+        name=TASK_SETTINGS,
+        field="options",
+        record=lambda task: task.options,
+        always_object=True,
+        provider_sees=True,
+    ),
+    _Chunking(name=chunking.SCOPE, field="chunking", always_object=True),
+    _Aliases(name="aliases", field="aliases"),
+    _Cache(name="cache", field="cache"),
+)
+
+
+def written(endpoint: Endpoint) -> dict[str, Any]:
+    """The sections of an endpoint as JSON, as they are stored and shown: without secrets and what is empty."""
+    values = ((section, getattr(endpoint, section.field)) for section in SECTIONS)
+    sections = {section.name: section.write(value) for section, value in values if value is not None}
+    return {name: section for name, section in sections.items() if section is not None}
+
+
+def _object(name: str, given: Any, problems: list[str]) -> Mapping[str, Any]:
+    """The object called *name*; absent or null it is empty, anything else is a problem."""
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        problems.append(_not_of_type(name, given, "Map"))
+        return {}
+    return cast("dict[str, Any]", given)
+
+
+def _not_of_type(name: str, value: Any, wanted: str) -> str:
+    shown = settings.as_java(value)
+    return f"field [{name}] is not of the expected type. The value [{shown}] cannot be converted to a [{wanted}]"
