@@ -8,58 +8,18 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from clock import FakeClock, settle
+from clock import settle
 from hypothesis import given
 from hypothesis import strategies as st
+from turns import Queue, place
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import ANONYMOUS, Caller
+from inferpoint.model.inference import Caller
 from inferpoint.model.quota import Allowance, Bucket, Lane, Rate
-from inferpoint.runtime.limiter import FORGOTTEN, Limiter, Place, Turn
+from inferpoint.runtime.limiter import FORGOTTEN
 from inferpoint.runtime.pace import LATE
 
 NOT_QUITE = 1e-9  # floating numbers are added up
-
-
-def place(
-    rate: Rate = Rate(60),  # noqa: B008 - it is frozen
-    group: str = "g",
-    deadline: float | None = None,
-    lane: Lane = Lane.OTHER,
-    caller: Caller = ANONYMOUS,
-) -> Place:
-    return Place(group, rate, caller, "e", lane, "s", deadline)
-
-
-@dataclass(frozen=True)
-class Went:
-    """A call that was let go: when, what it cost, and whose it was."""
-
-    at: float
-    tokens: int
-    place: Place
-
-
-class Queue:
-    """A limiter on a clock of its own, and what it let go when."""
-
-    def __init__(self, capacity: int = 2000) -> None:
-        self.clock = FakeClock()
-        self.limiter = Limiter(self.clock, capacity)
-        self.went: list[Went] = []
-
-    @property
-    def times(self) -> list[float]:
-        return [each.at for each in self.went]
-
-    async def go(self, wanted: Place, tokens: int = 0, *, first: bool = False) -> Turn:
-        turn = await self.limiter.turn(wanted, lambda: tokens, first=first)
-        assert turn.waited >= 0
-        self.went.append(Went(self.clock.passed, tokens, wanted))
-        return turn
-
-    def join(self, wanted: Place | None = None, tokens: int = 0, *, first: bool = False) -> asyncio.Task[Turn]:
-        return asyncio.ensure_future(self.go(wanted or place(), tokens, first=first))
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

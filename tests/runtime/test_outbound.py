@@ -1,72 +1,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import pytest
-from clock import FakeClock, on_a_loop, settle
+from clock import on_a_loop, settle
 from hypothesis import given
 from hypothesis import strategies as st
-from world import HANG, Answer, Arrived, Provider, in_turn
+from ways import BUSY, CUT, LIMITED, OK, Way
+from world import HANG, Arrived
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import ANONYMOUS, Journey
+from inferpoint.model.inference import Journey
 from inferpoint.model.quota import Allowance, Bucket, Rate
-from inferpoint.runtime.breaker import Breakers
-from inferpoint.runtime.limiter import Limiter, Place
-from inferpoint.runtime.outbound import Outbound, Outgoing
-from inferpoint.runtime.retries import Budget
-from inferpoint.runtime.telemetry import Telemetry
-
-OK, BUSY, LIMITED = Reply(200, b"ok"), Reply(503), Reply(429)
-CUT = InferenceError(Kind.CUT_OFF, "cut")
-
-
-class Way:
-    """A way out on a clock of its own, to a provider that answers what a test says."""
-
-    def __init__(self, *answers: Any, answer: Answer | None = None) -> None:
-        self.clock = FakeClock()
-        self.provider = Provider(answer or in_turn(*answers))
-        self.limiter = Limiter(self.clock)
-        self.breakers, self.budget = Breakers(self.clock), Budget(self.clock)
-        self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budget.left, lambda _: None)
-        self.outbound = Outbound(
-            {"https": self.provider}, self.limiter, self.breakers, self.budget, self.clock, self.telemetry
-        )
-
-    def outgoing(
-        self,
-        seconds: float | None = 60,
-        rate: Rate | None = None,
-        tokens: int = 0,
-        prepare: Callable[[], Call] = lambda: Call("HTTPS://a.test/x?key=secret"),
-        **more: Any,
-    ) -> Outgoing:
-        deadline = None if seconds is None else self.clock.monotonic() + seconds
-        return Outgoing(
-            service="s",
-            prepare=prepare,
-            sign=lambda call, now: call.with_headers({"date": str(now)}),
-            place=Place("g", rate or Rate(), ANONYMOUS, "e", deadline=deadline),
-            tokens=lambda: tokens,
-            deadline=lambda: deadline,
-            retried=frozenset({503}),
-            **{"journey": Journey(), **more},
-        )
-
-    def send(self, **more: Any) -> Reply:
-        return asyncio.run(self.clock.drive(self.outbound.send(self.outgoing(**more))))[0]
-
-    def sending(self, **more: Any) -> asyncio.Task[Any]:
-        return asyncio.ensure_future(self.outbound.send(self.outgoing(**more)))
-
-    def counted(self, name: str) -> float:
-        lines = asyncio.run(self.telemetry.exposition()).decode().splitlines()
-        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
 
 def retries(reason: str) -> str:
