@@ -33,8 +33,8 @@ class Worker:
         self.desk = Desk(limiter, self._answer)
         self.limiter = SharedLimiter(lambda message: self.desk.receive(passed_on(message, ToLimiter)))
 
-    def join(self, wanted: Place, tokens: Callable[[], int] = lambda: 0) -> asyncio.Task[Leave]:
-        return asyncio.ensure_future(self.limiter.turn(wanted, tokens))
+    def join(self, wanted: Place, tokens: Callable[[], int] = lambda: 0, *, first: bool = False) -> asyncio.Task[Leave]:
+        return asyncio.ensure_future(self.limiter.turn(wanted, tokens, first=first))
 
     def deliver(self) -> None:
         while self.coming:
@@ -105,6 +105,22 @@ def test_lanes_are_those_of_the_machine() -> None:
             task.cancel()
         await settle()
         assert machine.limiter.waiting() == 0
+
+    run(main())
+
+
+def test_another_try_goes_before_what_its_caller_sends_by_other_workers() -> None:
+    """A call that had a turn already does not wait behind those that came meanwhile, to whichever worker."""
+
+    async def main() -> None:
+        machine = Machine()
+        one, two = machine.worker(), machine.worker()
+        others = [worker.join(place()) for worker in (one, two, one, two)]
+        await settle()
+        again = one.join(place(), first=True)
+        await machine.clock.advance(1)
+        assert [task.done() for task in (*others, again)] == [True, False, False, False, True]
+        await machine.clock.advance(3)
 
     run(main())
 
