@@ -69,6 +69,15 @@ async def test_a_budget_begins_with_ten_and_ten_calls_earn_one_more() -> None:
 
 
 @on_a_loop
+async def test_a_budget_holds_no_more_than_ten_however_many_calls_there_were() -> None:
+    """A thousand first attempts at one moment allow no storm of retries at the next."""
+    budget = Budget(FakeClock())
+    for _ in range(1000):
+        budget.earn()
+    assert (budget.left(), spent(budget)) == (10, 10)
+
+
+@on_a_loop
 async def test_a_quiet_process_may_retry_once_in_ten_seconds() -> None:
     """An empty budget fills by time too, and holds no more than its reserve."""
     clock = FakeClock()

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from clock import FakeClock, settle
+from msgspec import structs
 
 from inferpoint.calls.refusals import refused as worded
 from inferpoint.errors import InferenceError, Kind
@@ -57,8 +58,10 @@ class Worker:
         self.desk = LimiterServer(limiter, self._answer)
         self.limiter = LimiterClient(lambda message: self.desk.receive(passed_on(message, ToLimiter)))
 
-    def join(self, wanted: Ticket, tokens: Callable[[], int] = lambda: 0) -> asyncio.Task[Permit]:
-        return asyncio.ensure_future(permitted(self.limiter, wanted, tokens))
+    def join(
+        self, wanted: Ticket, tokens: Callable[[], int] = lambda: 0, *, first: bool = False
+    ) -> asyncio.Task[Permit]:
+        return asyncio.ensure_future(permitted(self.limiter, structs.replace(wanted, ahead=first), tokens))
 
     def deliver(self) -> None:
         while self.coming:
@@ -129,6 +132,22 @@ def test_lanes_are_those_of_the_machine() -> None:
             task.cancel()
         await settle()
         assert machine.limiter.waiting() == 0
+
+    run(main())
+
+
+def test_another_try_goes_before_what_its_caller_sends_by_other_workers() -> None:
+    """A call that had a turn already does not wait behind those that came meanwhile, to whichever worker."""
+
+    async def main() -> None:
+        machine = Machine()
+        one, two = machine.worker(), machine.worker()
+        others = [worker.join(place()) for worker in (one, two, one, two)]
+        await settle()
+        again = one.join(place(), first=True)
+        await machine.clock.advance(1)
+        assert [task.done() for task in (*others, again)] == [True, False, False, False, True]
+        await machine.clock.advance(3)
 
     run(main())
 

@@ -91,7 +91,7 @@ class Budget:
 
     def earn(self) -> None:
         """A first attempt was made."""
-        self._tenths = min(_RESERVE, self._now() + _EARNED)
+        self._tenths = self._now() + _EARNED
 
     def spend(self) -> bool:
         """Take one retry; False when there is none."""
@@ -105,6 +105,7 @@ class Budget:
         return self._now() / _COST
 
     def _now(self) -> float:
+        """The tenths there are, of which no more count than the reserve, whatever was earned."""
         now = self._clock.monotonic()
         self._tenths = min(_RESERVE, self._tenths + (now - self._at) * _EACH_SECOND)
         self._at = now

@@ -1,0 +1,74 @@
+"""A limiter on a clock that stands still, and what it let go when."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from clock import FakeClock
+from msgspec import structs
+
+from inferpoint.calls.refusals import refused
+from inferpoint.model.deadline import NEVER, Deadline
+from inferpoint.model.inference import ANONYMOUS, Caller
+from inferpoint.model.quota import Lane, Rate
+from inferpoint.outbound.limiter import Limiter
+from inferpoint.outbound.ticket import Permit, Refusal, Ticket
+
+
+def place(
+    rate: Rate = Rate(60),  # noqa: B008 - it is frozen
+    group: str = "g",
+    deadline: float | None = None,
+    lane: Lane = Lane.OTHER,
+    caller: Caller = ANONYMOUS,
+) -> Ticket:
+    return Ticket(group, rate, caller, lane, "s", NEVER if deadline is None else Deadline(deadline))
+
+
+@dataclass(frozen=True)
+class Costs:
+    """A call of so many tokens."""
+
+    many: int
+
+    def tokens(self) -> int:
+        return self.many
+
+
+@dataclass(frozen=True)
+class Went:
+    """A call that was let go: when, what it cost, and whose it was."""
+
+    at: float
+    tokens: int
+    place: Ticket
+
+
+class Queue:
+    """A limiter on a clock of its own, and what it let go when."""
+
+    def __init__(self, capacity: int = 2000) -> None:
+        self.clock = FakeClock()
+        self.limiter = Limiter(self.clock, capacity)
+        self.went: list[Went] = []
+
+    @property
+    def times(self) -> list[float]:
+        return [each.at for each in self.went]
+
+    async def go(self, wanted: Ticket, tokens: int = 0, *, first: bool = False) -> Permit:
+        turn = await self.limiter.permit(structs.replace(wanted, ahead=first), Costs(tokens))
+        if isinstance(turn, Refusal):
+            raise refused(turn, wanted, "e")
+        assert turn.waited >= 0
+        self.went.append(Went(self.clock.passed, tokens, wanted))
+        return turn
+
+    async def check(self, wanted: Ticket, calls: int) -> None:
+        refusal = await self.limiter.check_deadline(wanted, calls)
+        if refusal is not None:
+            raise refused(refusal, wanted, "e")
+
+    def join(self, wanted: Ticket | None = None, tokens: int = 0, *, first: bool = False) -> asyncio.Task[Permit]:
+        return asyncio.ensure_future(self.go(wanted or place(), tokens, first=first))
