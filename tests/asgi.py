@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from world import World
 
+from inferpoint.api.face import Route
 from inferpoint.api.server import Entrance, Server
 from inferpoint.app import FACES
 from inferpoint.model.http import Event
@@ -20,7 +21,7 @@ class Told:
 
     def __init__(self, messages: list[Mapping[str, Any]]) -> None:
         self.status: int = messages[0]["status"]
-        self.headers = {name.decode(): value.decode() for name, value in messages[0]["headers"]}
+        self.headers = {name.decode(): value.decode("latin-1") for name, value in messages[0]["headers"]}
         self.body = b"".join(message.get("body", b"") for message in messages[1:])
 
     @property
@@ -46,34 +47,58 @@ class Told:
 class Application:
     """Asks the server of a world."""
 
-    def __init__(self, world: World, most: int = 100_000) -> None:
+    def __init__(self, world: World, most: int = 100_000, extra: Sequence[Route] = ()) -> None:
         self.world = world
         entrance = Entrance(guarded=True, max_body_bytes=most)
-        self._server = Server(world.engine, FACES, (), entrance, world.telemetry, world.clock)
+        self._server = Server(world.engine, FACES, extra, entrance, world.telemetry, world.clock)
 
     def __call__(
         self, method: str, path: str, given: Any = None, query: str = "", headers: Mapping[str, str] | None = None
     ) -> Told:
         body = given if isinstance(given, bytes) else b"" if given is None else json.dumps(given).encode()
+        named = {"content-length": str(len(body)), **(headers or {})}
         sent: list[Mapping[str, Any]] = []
-        named = {"host": "localhost", "content-length": str(len(body)), **(headers or {})}
-        scope = {
-            "type": "http",
-            "method": method,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()],
-        }
-        asked = [{"type": "http.request", "body": body}]
-
-        async def receive() -> Mapping[str, Any]:
-            return asked.pop() if asked else await asyncio.get_running_loop().create_future()
 
         async def keep(message: Mapping[str, Any]) -> None:
             sent.append(message)
 
-        self.world.run(self._server(scope, receive, keep))
+        self.world.run(self.serve(scope(method, path, query, named), iter([arriving(body)]), keep))
         return Told(sent)
+
+    async def serve(
+        self,
+        scope: Mapping[str, Any],
+        messages: Iterator[Mapping[str, Any]],
+        send: Callable[[Mapping[str, Any]], Awaitable[None]],
+        left: asyncio.Event | None = None,
+    ) -> None:
+        """Serves one request that arrives in *messages*; the caller is gone once *left* is set, and else never."""
+        gone = asyncio.Event() if left is None else left
+
+        async def receive() -> Mapping[str, Any]:
+            for message in messages:
+                return message
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        await self._server(scope, receive, send)
+
+
+def scope(method: str, path: str, query: str = "", headers: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+    """What an application is told of a request before its body."""
+    named = {"host": "localhost", **(headers or {})}
+    return {
+        "type": "http",
+        "method": method,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()],
+    }
+
+
+def arriving(body: bytes, *, more: bool = False) -> Mapping[str, Any]:
+    """A body, or a piece of one that has *more*."""
+    return {"type": "http.request", "body": body, "more_body": more}
 
 
 def post(world: World, path: str, body: Any) -> Told:

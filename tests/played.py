@@ -87,4 +87,4 @@ def streamed(resolved: Resolved, pieces: Iterable[bytes]) -> tuple[list[Delta], 
 
 def complained(resolved: Resolved, refusing: Reply) -> InferenceError:
     """The error that a reply other than 2xx stands for."""
-    return refusal(resolved, asked(resolved, "hi"), refusing, EIGHT)
+    return refusal(resolved, resolved.secrets, asked(resolved, "hi"), refusing, EIGHT)

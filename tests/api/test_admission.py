@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 import zlib
 
 import pytest
@@ -98,9 +99,20 @@ def test_a_bomb_is_unpacked_no_further_than_is_taken() -> None:
     with pytest.raises(InferenceError) as caught:
         decoded(packed, "gzip", 999)
     assert caught.value.kind is Kind.TOO_LARGE
-    bomb = zlib.compressobj(wbits=31)
-    with pytest.raises(InferenceError):
-        decoded(b"".join(bomb.compress(bytes(2**20)) for _ in range(200)) + bomb.flush(), "gzip", 1024)
+
+
+def test_a_bomb_takes_no_memory() -> None:
+    """What unpacks to two hundred megabytes is refused without having been unpacked."""
+    packing = zlib.compressobj(wbits=31)
+    bomb = b"".join(packing.compress(bytes(2**20)) for _ in range(200)) + packing.flush()
+    tracemalloc.start()
+    try:
+        with pytest.raises(InferenceError, match=r"larger than \[1024\] bytes"):
+            decoded(bomb, "gzip", 1024)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**20
 
 
 @pytest.mark.parametrize(

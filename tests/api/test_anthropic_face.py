@@ -101,6 +101,31 @@ def test_a_turn_of_tools_becomes_turns_of_their_own() -> None:
     assert found.params["response_format"]["json_schema"]["schema"] == {}
 
 
+def test_a_turns_texts_and_results_keep_their_order(ask: Application) -> None:
+    """What a user says before the result of a tool comes before it, what is said after it behind, and no empty text."""
+    use = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    texts = [{"type": "text", "text": text} for text in ("", "before", "after", "")]
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "4"}
+    turn = {"role": "user", "content": [*texts[:2], result, *texts[2:]]}
+    assert asked(ask, messages=[*SAID, {"role": "assistant", "content": [use]}, turn]).status == 200
+    sent = body(ask.world.provider.calls[-1])["messages"]
+    assert [(message["role"], message.get("content")) for message in sent[2:]] == [
+        ("user", "before"),
+        ("tool", "4"),
+        ("user", "after"),
+    ]
+
+
+@pytest.mark.parametrize(("failed", "told"), [(True, "Error: 4"), (False, "4"), (None, "4")])
+def test_that_a_tool_failed_is_told_on(ask: Application, failed: bool | None, told: str) -> None:
+    """A result that a client marks as an error reaches the model as one."""
+    use = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": "4", "is_error": failed}
+    turns = [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
+    assert asked(ask, messages=[*SAID, *turns]).status == 200
+    assert body(ask.world.provider.calls[-1])["messages"][-1]["content"] == told
+
+
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
@@ -113,6 +138,14 @@ def test_a_turn_of_tools_becomes_turns_of_their_own() -> None:
         (
             {"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}]}]},
             "which no message before it asked for",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]}]},
+            "[messages.0.content.0.type] [tool_use] is not supported here",
+        ),
+        (
+            {"messages": [*SAID, {"role": "assistant", "content": [{"type": "tool_result", "tool_use_id": "t"}]}]},
+            "[messages.1.content.0.type] [tool_result] is not supported here",
         ),
         (
             {"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"x": 1}}]}]},
@@ -233,8 +266,32 @@ def test_both_keys_and_both_versions_are_taken(faces: Faces, headers: dict[str, 
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_every_kind_has_its_words(kind: Kind) -> None:
+def failed(kind: Kind) -> tuple[int, str]:
+    """Status and type of an error."""
     incoming = Incoming("POST", "/v1/messages", {}, {}, {}, b"", ANONYMOUS, "r")
     answer = FACE.fail(InferenceError(kind, "x"), incoming)
-    assert json.loads(answer.body)["error"]["type"].endswith(("_error", "_large"))
+    return answer.status, json.loads(answer.body)["error"]["type"]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_has_its_words(kind: Kind) -> None:
+    assert failed(kind)[1].endswith(("_error", "_large"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "name"),
+    [
+        (Kind.INVALID, 400, "invalid_request_error"),
+        (Kind.UNAUTHENTICATED, 401, "authentication_error"),
+        (Kind.FORBIDDEN, 403, "permission_error"),
+        (Kind.NOT_FOUND, 404, "not_found_error"),
+        (Kind.TOO_LARGE, 413, "request_too_large"),
+        (Kind.RATE_LIMITED, 429, "rate_limit_error"),
+        (Kind.INTERNAL, 500, "api_error"),
+        (Kind.TIMED_OUT, 504, "timeout_error"),
+        (Kind.OVERLOADED, 529, "overloaded_error"),
+    ],
+)
+def test_an_error_has_the_status_and_the_name_that_anthropic_gives_it(kind: Kind, status: int, name: str) -> None:
+    """As its documentation has them (docs.anthropic.com/en/api/errors)."""
+    assert failed(kind) == (status, name)

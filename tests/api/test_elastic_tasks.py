@@ -216,6 +216,8 @@ def test_what_it_cost_is_in_headers(make_world: MakeWorld) -> None:
         "x-inferpoint-cached-tokens": "4",
         "x-inferpoint-reasoning-tokens": "3",
     }
+    world.provider.answer = lambda _: json_reply({"data": [{"embedding": [1, 2]}], "usage": {"prompt_tokens": 9}})
+    assert counted("/_inference/e") == {"x-inferpoint-input-tokens": "9"}
     world.provider.answer = lambda _: json_reply({"data": [{"embedding": [1, 2]}]})
     assert counted("/_inference/e") == {}
 

@@ -3,15 +3,21 @@ from __future__ import annotations
 import ast
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from asgi import post
+from world import EMBEDDING, World, openai
 
 import inferpoint
 from inferpoint.api.elastic import errors
 from inferpoint.api.face import Incoming
 from inferpoint.errors import InferenceError, Kind, Subject, Upstream, invalid, kind_of_status
+from inferpoint.model.http import Reply
 from inferpoint.model.inference import ANONYMOUS
+
+MakeWorld = Callable[..., World]
 
 
 def incoming(**query: str) -> Incoming:
@@ -77,6 +83,18 @@ def test_every_kind_has_a_word_and_a_status(kind: Kind) -> None:
     assert errors.envelope(InferenceError(kind, "x"))["error"]["type"].endswith("_exception")
     for given, told in ((301, 301), (404, 404), (429, 429), (500, 400), (503, 400), (529, 400)):
         assert errors.status(InferenceError(kind, "x", upstream=Upstream(given))) == told
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(301, 301), (304, 400), (400, 400), (404, 404), (429, 429), (499, 499), (500, 400), (529, 400)]
+)
+def test_a_providers_status_is_told_where_an_answer_may_have_it(make_world: MakeWorld, status: int, told: int) -> None:
+    """Below 500 it is the provider's own, but for 304, after which no client expects a body; its 5xx are a 400."""
+    world = make_world(lambda _: Reply(status), validate=False)
+    world.create("e", EMBEDDING, openai())
+    answer = post(world, "/_inference/e", {"input": "x"})
+    assert (answer.status, answer.json["status"]) == (told, told)
+    assert f"status [{status}]" in answer.json["error"]["reason"]
 
 
 def test_every_subject_that_is_raised_has_a_word() -> None:

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from asgi import Application
+from asgi import Application, Told, arriving, scope
 from hypothesis import given
 from hypothesis import strategies as st
 from world import EMBEDDING, World, openai
 
 from inferpoint.api.elastic.routes import FACE
-from inferpoint.api.face import Route
+from inferpoint.api.face import Answer, Route
 from inferpoint.api.server import Router
 
 ROUTER = Router(FACE.routes)
@@ -122,6 +122,31 @@ def test_a_body_that_is_too_large_is_a_413_and_closes(ask: Application) -> None:
     """What was not read is not taken for the next request."""
     found = ask("PUT", "/_inference/x", b"x" * 1001)
     assert (found.status, found.headers["connection"]) == (413, "close")
+
+
+def test_a_body_without_a_length_is_read_no_further_than_is_taken(ask: Application) -> None:
+    """A body in pieces that never said how long it is is a 413, and what is beyond the limit stays unread."""
+    pieces = iter([*[arriving(b"x" * 400, more=True)] * 99, arriving(b"x")])
+    sent: list[Mapping[str, Any]] = []
+
+    async def keep(message: Mapping[str, Any]) -> None:
+        sent.append(message)
+
+    chunked = scope("PUT", "/_inference/x", headers={"transfer-encoding": "chunked"})
+    ask.world.run(ask.serve(chunked, pieces, keep))
+    told = Told(sent)
+    assert (told.status, told.headers["connection"]) == (413, "close")
+    assert len(list(pieces)) == 97
+
+
+def test_a_header_that_http_cannot_carry_is_no_crash(world: World) -> None:
+    """What a service warns of may be in any script: letters that have no place in a header become question marks."""
+
+    async def warn(_engine: Any, _incoming: Any) -> Answer:
+        return Answer(headers={"warning": "trop salé \N{SNOWMAN}"})
+
+    found = Application(world, extra=[Route("GET", "/odd", warn)])("GET", "/odd")
+    assert (found.status, found.headers["warning"]) == (200, "trop salé ?")
 
 
 def test_every_answer_has_an_id_of_its_own(ask: Application) -> None:

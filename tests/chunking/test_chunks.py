@@ -188,6 +188,20 @@ def test_emoji(emoji: str) -> None:
     assert words(f"a {emoji} b").boundaries.tolist() == [0, 1, 2, 2 + len(emoji), 3 + len(emoji), 4 + len(emoji)]
 
 
+@pytest.mark.parametrize(
+    ("letters", "boundaries"), [(1, [0, 1]), (2, [0, 2]), (3, [0, 2, 3]), (5, [0, 2, 4, 5]), (6, [0, 2, 4, 6])]
+)
+def test_flags(letters: int, boundaries: list[int]) -> None:
+    """Two regional indicators are a flag, however many flags follow one another; one that is left over is alone."""
+    assert words("\N{REGIONAL INDICATOR SYMBOL LETTER D}" * letters).boundaries.tolist() == boundaries
+
+
+@pytest.mark.parametrize("text", ["\u0301", "\u0301" * 3, "\u0301a", "a\n\u0301", "a.\u0301"])
+def test_marks_without_a_character(text: str) -> None:
+    """A text's last sentence ends where the text ends, also when it is of marks that have nothing to be attached to."""
+    assert sentence_ends(text).tolist()[-1] == len(text)
+
+
 def test_line_ends() -> None:
     """A carriage return and its line feed stay together."""
     text = "One two three.\r\n" * 30

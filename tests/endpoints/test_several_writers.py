@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from asgi import Application
 from world import COMPLETION, EMBEDDING, KEY, World, openai, told
 
 from inferpoint.endpoints.directory import Endpoints
@@ -55,6 +56,17 @@ def test_what_one_was_answered_for_the_other_sees(worlds: tuple[World, World]) -
     for name in ("e", "y"):
         with pytest.raises(InferenceError, match="not found"):
             seen(two, name)
+
+
+def test_the_next_request_to_one_sees_what_another_was_answered_for(worlds: tuple[World, World]) -> None:
+    """A server looks at the endpoints as they are before it answers, whoever wrote them."""
+    one, two = worlds
+    ask = Application(two)
+    assert ask("GET", "/_inference/e").status == 404
+    one.create("e", EMBEDDING, openai())
+    assert ask("GET", "/_inference/e").status == 200
+    one.run(one.engine.lifecycle.delete(ANONYMOUS, "e"))
+    assert ask("GET", "/_inference/e").status == 404
 
 
 def test_who_writes_itself_misses_nothing(worlds: tuple[World, World]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from unittest import mock
@@ -81,12 +82,13 @@ HOSTS = st.sampled_from([
 # Blanks and tabs, at the ends and in the middle, many at once.
 VALUES = st.lists(st.sampled_from(["a", "application/json", "é", "=", ",", " ", "  ", "\t"]), max_size=8).map("".join)
 LEFT_OUT = ["user-agent", "expect", "connection", "transfer-encoding", "x-amzn-trace-id", "traceparent", "baggage"]
+SPELLINGS: list[Callable[[str], str]] = [str.lower, str.title, str.upper]
 HEADERS = st.dictionaries(
     st.sampled_from(["content-type", "accept", "x-amzn-bedrock-trace", *LEFT_OUT])
     | NAMES.map(lambda name: f"x-{name}"),
-    VALUES,
+    st.tuples(st.sampled_from(SPELLINGS), VALUES),
     max_size=6,
-)
+).map(lambda headers: {spelled(name): value for name, (spelled, value) in headers.items()})
 CALLS = st.builds(
     lambda host, path, query, body, headers, method: Call(f"{host}{path}{query}", body, headers, method),
     HOSTS,
@@ -111,6 +113,7 @@ TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)).flatmap(  # n
 @given(CALLS, ACCOUNTS, TIMES, st.sampled_from(["bedrock", "sagemaker", "iam"]))
 @example(Call(f"{HOST}/model/{quote(ARN, safe='')}/converse", b"{}"), Account(), EIGHT, "bedrock")
 @example(Call(HOST), Account(), EIGHT, "bedrock")
+@example(Call(HOST, headers={"X-Amzn-Bedrock-Trace": "ENABLED", "Accept": "a"}), Account(), EIGHT, "bedrock")
 def test_every_signature_is_the_one_that_botocore_makes(
     call: Call, account: Account, time: datetime, service: str
 ) -> None:

@@ -79,6 +79,15 @@ def test_a_stream_cut_in_two_at_every_byte(end: bytes) -> None:
         assert read([body[:place], body[place:]]) == expected
 
 
+@pytest.mark.parametrize(
+    ("line", "data"),
+    [(b"data:x", b"x"), (b"data: x", b"x"), (b"data:  x", b" x"), (b"data:\tx", b"\tx"), (b"data: x ", b"x ")],
+)
+def test_one_blank_belongs_to_the_colon(line: bytes, data: bytes) -> None:
+    """Of the white space around a value only a first blank is left out: pieces of text may begin and end with more."""
+    assert read([line + b"\n\n"]) == [Event(data)]
+
+
 def test_an_event_that_the_end_cuts_off_is_dropped() -> None:
     """Only an empty line makes an event; at the body's end a lone carriage return is one."""
     assert read([b"data: a\n"]) == []

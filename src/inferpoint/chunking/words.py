@@ -83,15 +83,12 @@ class Words:
         return within + self.end_words.take(before)
 
     def skip(self, start: int, count: int) -> int:
-        """Where *count* words, counted from *start* like that, and the segment after them are passed."""
+        """Where *count* words, so counted from *start*, and the segment after them are passed; there are as many."""
         before = int(self.boundaries[max(0, int(self.boundaries.searchsorted(start, "left")) - 1)])
-        last = int(self.ends.searchsorted(before, "left")) + count - 1
         if count == 0:
             return before
-        if last >= len(self.ends):
-            return int(self.boundaries[-1])
-        following = int(self.boundaries.searchsorted(int(self.ends[last]), "right"))
-        return int(self.boundaries[min(following, len(self.boundaries) - 1)])
+        last = int(self.ends.searchsorted(before, "left")) + count - 1
+        return int(self.boundaries[self.boundaries.searchsorted(int(self.ends[last]), "right")])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,58 @@
+"""Which endpoints wait in one queue, because their provider counts their calls together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from asgi import Application
+from world import COMPLETION, World
+
+KEY = {"api_key": "k", "model_id": "m"}
+CLIENT = {
+    "client_id": "c", "client_secret": "s", "scopes": ["a"], "token_url": "https://login.test/token", "model_id": "m",
+}  # fmt: skip
+DEPLOYED = {"api_key": "k", "url": "https://one.test", "model_id": "m"}
+AWS = {"access_key": "a", "secret_key": "s", "region": "us-east-1", "provider": "amazontitan", "model": "m"}
+
+
+@pytest.mark.parametrize(
+    ("service", "settings", "other", "shared"),
+    [
+        ("openai", KEY, {}, True),
+        ("openai", KEY, {"organization_id": "o"}, True),
+        ("openai", KEY, {"api_key": "l"}, False),
+        ("openai", KEY, {"model_id": "n"}, False),
+        ("openai", KEY, {"url": "https://other.test"}, False),
+        ("openai", CLIENT, {}, True),
+        ("openai", CLIENT, {"client_id": "d"}, False),
+        ("openai", CLIENT, {"client_secret": "t"}, False),
+        ("openai", CLIENT, {"model_id": "n"}, False),
+        ("anthropic", KEY, {}, True),
+        ("anthropic", KEY, {"api_key": "l"}, False),
+        ("anthropic", KEY, {"model_id": "n"}, False),
+        ("anthropic", KEY, {"url": "https://other.test"}, False),
+        ("hugging_face", DEPLOYED, {"model_id": "n"}, True),
+        ("hugging_face", DEPLOYED, {"api_key": "l"}, False),
+        ("hugging_face", DEPLOYED, {"url": "https://other.test"}, False),
+        ("amazonbedrock", AWS, {"model": "n"}, True),
+        ("amazonbedrock", AWS, {"access_key": "b"}, False),
+        ("amazonbedrock", AWS, {"secret_key": "t"}, False),
+    ],
+)
+def test_one_queue_for_what_a_provider_counts_together(
+    make_world: Callable[..., World],
+    service: str,
+    settings: Mapping[str, Any],
+    other: Mapping[str, Any],
+    *,
+    shared: bool,
+) -> None:
+    """Two endpoints wait for each other when their accounts are one, and never when a setting sets them apart."""
+    world = make_world(validate=False)
+    options = {"max_tokens": 9} if service == "anthropic" else {}
+    for name, account in (("e", settings), ("f", {**settings, **other})):
+        world.create(name, COMPLETION, {"service": service, "service_settings": account, "task_settings": options})
+    groups = [sorted(each["inference_ids"]) for each in Application(world)("GET", "/_inference/_quotas").json["quotas"]]
+    assert sorted(groups) == ([["e", "f"]] if shared else [["e"], ["f"]])
