@@ -133,7 +133,7 @@ class World:
         self.caches = Caches(self.endpoints, folder, cache, self.telemetry.caching)
         transports = dict.fromkeys(("http", "https", "local"), self.provider)
         outbound = Outbound(transports, self.limiter, self.breakers, self.budget, self.clock, self.telemetry)
-        self.engine = Engine(self.endpoints, self.caches, outbound, self.clock, Policy(**{"origins": {}, **policy}))
+        self.engine = Engine(self.endpoints, self.caches, outbound, self.clock, Policy(**{"environ": {}, **policy}))
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The result of *coroutine*, with the time it needs passing at once."""

@@ -16,7 +16,8 @@ from typing import Any, Self, TypeVar
 
 import platformdirs
 
-from inferpoint.app import MODELS, Parts, Place, assembled, origins
+from inferpoint import services
+from inferpoint.app import MODELS, Parts, Place, assembled
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.engine.lifecycle import Lifecycle
 from inferpoint.errors import InferenceError, Kind, invalid
@@ -39,7 +40,8 @@ class Inferpoint:
     def __init__(self, data_dir: str | Path | None = None, *, validate: bool = True) -> None:
         folder = None if data_dir is None else Path(data_dir)
         self._place = Place(folder, (folder or Path(platformdirs.user_data_dir("inferpoint"))) / MODELS)
-        self._policy = Policy(origins(os.environ), validate)
+        services.check_brought()
+        self._policy = Policy(dict(os.environ), validate)
         self._opened: AbstractAsyncContextManager[Parts] | None = None
         self._engine: Engine | None = None
 

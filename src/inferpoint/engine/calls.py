@@ -24,7 +24,6 @@ from inferpoint.model.inference import (
     InferenceResult,
     InputType,
     Journey,
-    Tokens,
     Usage,
     Used,
 )
@@ -65,12 +64,12 @@ class Wish:
 class Calls:
     """Every call that endpoints make; and what was learnt about how much such calls may hold."""
 
-    def __init__(self, outbound: Outbound, clock: Clock, origins: Mapping[str, str]) -> None:
+    def __init__(self, outbound: Outbound, clock: Clock, environ: Mapping[str, str]) -> None:
         self._outbound = outbound
         self.telemetry = outbound.telemetry
         self._grants = Grants(outbound, clock)
         self._clock = clock
-        self._origins = origins
+        self._environ = environ
         self._sizings: dict[str, Sizing] = {}
 
     def sizing(self, resolved: Resolved) -> Sizing:
@@ -80,7 +79,7 @@ class Calls:
         if found is None:
             while len(self._sizings) >= _REMEMBERED:
                 del self._sizings[next(iter(self._sizings))]
-            limits = resolved.task.limits(resolved.endpoint.settings)
+            limits = resolved.task.rates.limits(resolved.endpoint.settings)
             found = self._sizings[version] = Sizing(limits, resolved.rate)
         return found
 
@@ -211,11 +210,7 @@ class Calls:
         origin = self._origin(resolved)
 
         def prepare() -> Call:
-            request = wish.request()
-            encode = task.encode
-            if task.encode_tokens is not None and isinstance(request.input, Tokens):
-                encode = task.encode_tokens
-            return encode(request, endpoint.settings, endpoint.options, origin)
+            return task.encode(wish.request(), endpoint.settings, endpoint.options, origin)
 
         def sign(call: Call, now: datetime) -> Call:
             return service.sign(call, endpoint.settings, Moment(now, resolved.token))
@@ -227,10 +222,10 @@ class Calls:
             place=_place(resolved, wish.caller, wish.lane, wish.deadline()),
             tokens=wish.tokens,
             deadline=wish.deadline,
-            retried=task.retried,
+            retried=task.failures.retried,
             journey=wish.journey,
             first=wish.first,
-            final=lambda reply: service.exhausted(complaint(resolved, reply)),
+            final=lambda reply: task.failures.exhausted(complaint(resolved, reply)),
             quota=service.quota,
         )
 
@@ -243,7 +238,7 @@ class Calls:
         origin = resolved.service.origin
         if origin is None:
             return ""
-        return self._origins.get(origin.variable) or origin.address(resolved.endpoint.settings)
+        return origin.of(resolved.endpoint.settings, self._environ)
 
 
 def _load(request: InferenceRequest) -> Load:

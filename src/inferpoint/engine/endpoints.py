@@ -42,15 +42,15 @@ class Resolved:
         """What its group of calls may use, as the user set it or by the service's default."""
         given: RateLimit = getattr(self.endpoint.settings, "rate_limit", None) or RateLimit()
         requests = given.requests_per_minute
-        if requests is None and self.task.default_rate is not None:
-            requests = self.task.default_rate(self.endpoint.settings)
+        if requests is None:
+            requests = self.task.rates.default
         return Rate(requests, given.tokens_per_minute, given.burst)
 
     @cached_property
     def group(self) -> str:
         """The queue its calls wait in, as a digest: what makes a group holds keys."""
-        rate = None if self.task.mixed_rates else self.rate
-        parts: Hashable = (self.service.name, self.task.rate_group(self.endpoint.settings), rate)
+        rate = None if self.task.rates.mixed else self.rate
+        parts: Hashable = (self.service.name, self.task.rates.group(self.endpoint.settings), rate)
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     @cached_property
@@ -62,7 +62,7 @@ class Resolved:
     @property
     def warnings(self) -> Sequence[str]:
         """What its owner should know about its settings."""
-        return self.task.warnings(self.endpoint.settings, self.endpoint.options)
+        return self.task.check(self.endpoint.settings, self.endpoint.options)
 
     def shown(self) -> dict[str, Any]:
         """The endpoint as everybody may see it, in the form of Elasticsearch's GET."""

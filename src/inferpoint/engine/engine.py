@@ -37,9 +37,13 @@ from inferpoint.runtime.outbound import Outbound
 
 @dataclass(frozen=True)
 class Policy:
-    """What the server's owner decided: where services are, whether endpoints are tried, how large chunks may be."""
+    """What the server's owner decided.
 
-    origins: Mapping[str, str]
+    `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
+    words.
+    """
+
+    environ: Mapping[str, str]
     validate: bool = True
     largest_chunk: int = 300
 
@@ -49,7 +53,7 @@ class Engine:
 
     def __init__(self, endpoints: Endpoints, caches: Caches, outbound: Outbound, clock: Clock, policy: Policy) -> None:
         self._endpoints = endpoints
-        self._calls = Calls(outbound, clock, policy.origins)
+        self._calls = Calls(outbound, clock, policy.environ)
         self._outbound = outbound
         self._caches = caches
         self._batching = Batching(self._calls, caches, clock)
@@ -149,6 +153,6 @@ def _naming_input(error: InferenceError, request: InferenceRequest) -> Inference
 
 async def _readable(resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
     """*request* with texts in place of tokens, where the service takes no tokens."""
-    if not isinstance(request.input, Tokens) or resolved.task.encode_tokens is not None:
+    if not isinstance(request.input, Tokens) or resolved.task.takes_tokens:
         return request
     return replace(request, input=await asyncio.to_thread(tokens.texts, request.input))

@@ -23,7 +23,7 @@ _PHRASES = {
 def refusal(resolved: Resolved, call: Call, reply: Reply, now: datetime) -> InferenceError:
     """The error that *reply*, a status other than 2xx, stands for."""
     upstream = complaint(resolved, reply)
-    phrase = _phrase({**_PHRASES, **resolved.task.phrases}, call, reply)
+    phrase = _phrase({**_PHRASES, **resolved.task.failures.phrases}, call, reply)
     reason = f"{phrase} for request from inference entity id [{resolved.endpoint.inference_id}] status [{reply.status}]"
     if upstream.message:
         reason += f". Error message: [{upstream.message}]"
@@ -69,7 +69,7 @@ def failure(resolved: Resolved, error: InferenceError) -> InferenceError:
 def complaint(resolved: Resolved, reply: Reply) -> Upstream:
     """What the body of a refusal says, without secrets; its first words where it is not what the provider documents."""
     try:
-        said = resolved.service.complaint(reply)
+        said = resolved.task.failures.complaint(reply)
     except InferenceError:  # not the error body that the provider documents: its first words are better than none
         said = Upstream(reply.status, _plain(reply))
     said = _hidden(said, resolved.secrets)  # before it is cut: half a key would not be known for one

@@ -126,7 +126,7 @@ class Trips:
             return
         items = trip.items  # with those that nobody asks for any more: one of them may be at fault
         said = error.upstream
-        of = None if said is None else pool.resolved.service.oversize(said)
+        of = None if said is None else pool.resolved.task.failures.oversize(said)
         if said is None or of is None:
             await self._search(pool, items, error)
         elif len(items) > 1 and pool.too_large < _HALVINGS:

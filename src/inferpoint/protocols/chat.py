@@ -30,7 +30,7 @@ _FORM = "a base64 data URI with the format [data:{MIME-type};base64,...]"
 
 
 @dataclass(frozen=True)
-class Wire:
+class Dialect:
     """A provider's chat API, by its name in errors."""
 
     api: str

@@ -82,7 +82,7 @@ def test_titans_reply(body: dict[str, Any]) -> None:
 def test_a_call_takes_as_many_texts_as_the_model(provider: str, inputs: int) -> None:
     """Titan takes one text a call, Cohere's models 96."""
     resolved = model(provider, {"amazontitan": TITAN, "cohere": COHERE}[provider][0])
-    assert resolved.task.limits(resolved.endpoint.settings) == Limits(inputs=inputs)
+    assert resolved.task.rates.limits(resolved.endpoint.settings) == Limits(inputs=inputs)
 
 
 @pytest.mark.parametrize("input_type", [InputType.CLASSIFICATION, InputType.CLUSTERING])

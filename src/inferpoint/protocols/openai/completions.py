@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from inferpoint.errors import InferenceError, Kind, Upstream
+from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Event, Reply, parse
 from inferpoint.model.inference import (
     Choice,
@@ -21,6 +21,7 @@ from inferpoint.model.inference import (
     Usage,
     Used,
 )
+from inferpoint.protocols.openai.failures import complaint
 
 
 class _Details(msgspec.Struct):
@@ -161,23 +162,6 @@ class Chunks:
         if choice.finish_reason:
             self._finished = True
             yield Finished(choice.index, choice.finish_reason)
-
-
-class _Complaint(msgspec.Struct):
-    message: str = ""
-    type: str | None = None
-    code: str | int | None = None
-    param: str | None = None
-
-
-class _Refusal(msgspec.Struct):
-    error: _Complaint
-
-
-def complaint(reply: Reply) -> Upstream:
-    """`{"error": {"message", "type", "code", "param"}}`."""
-    said = parse(reply.body, _Refusal, of="error").error
-    return Upstream(reply.status, said.message, said.type, None if said.code is None else str(said.code), said.param)
 
 
 def written(result: Completion) -> dict[str, Any]:

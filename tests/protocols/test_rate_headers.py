@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from inferpoint import services
 from inferpoint.model.quota import Allowance, Bucket
-from inferpoint.protocols.quotas import LONGEST, anthropic, openai
+from inferpoint.protocols.rate_headers import LONGEST, anthropic, openai
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PARTS = ("limit", "remaining", "reset")
