@@ -22,7 +22,7 @@ COMPLETIONS = "Anthropic chat completions"
 
 @settings
 class Account:
-    """Who calls which model."""
+    """The account that calls, and the model."""
 
     api_key: str = secret("The Anthropic API key.")
     model_id: str = setting("The model to call, such as claude-sonnet-4-5.")
@@ -32,7 +32,7 @@ class Account:
 
 @settings
 class Options:
-    """What may change from request to request. The bounds are left to Anthropic: they differ between models."""
+    """The settings that may change from request to request; their bounds differ by model, and Anthropic checks them."""
 
     max_tokens: int = setting("The most tokens to generate.", at_least=1, updatable=True)
     temperature: float | None = setting("How random the answer is.", default=None, updatable=True)
@@ -61,12 +61,12 @@ def encode(request: InferenceRequest, model: Account, options: Options, origin: 
 
 
 def completion(reply: Reply, _request: InferenceRequest, _model: Account, _options: Options) -> Completion:
-    """Every block of text is a result of its own."""
+    """Each block of text as a result of its own, as in Elasticsearch."""
     return replies.completion(reply, COMPLETIONS)
 
 
 def answer(reply: Reply, _request: InferenceRequest, _model: Account, _options: Options) -> Completion:
-    """A whole answer is one choice."""
+    """A whole answer as one choice."""
     return replies.answer(reply, COMPLETIONS)
 
 

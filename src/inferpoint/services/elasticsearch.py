@@ -34,7 +34,7 @@ class Settings:
 
 @settings
 class Options:
-    """What to do with text that the model cannot take whole."""
+    """How to treat text that the model cannot take whole."""
 
     truncate: str | None = setting(
         "Whether a text too long for the model is an error (none, the default) or loses its end (end).",

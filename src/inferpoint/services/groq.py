@@ -12,7 +12,7 @@ from inferpoint.protocols.service import Origin, Rates, Service
 
 @settings
 class Account(account.Account):
-    """Who calls which model."""
+    """The account that calls, and the model."""
 
     organization_id: str | None = account.organization_id()
 

@@ -23,7 +23,7 @@ OAUTH2 = ("client_id", "scopes", "token_url")
 
 @settings
 class Account:
-    """Who calls which model."""
+    """The account that calls, and the model."""
 
     api_key: str | None = secret("The OpenAI API key; or else the OAuth2 settings.", default=None)
     client_secret: str | None = secret("The secret of the client that OAuth2 knows by its client ID.", default=None)

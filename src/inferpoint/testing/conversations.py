@@ -52,7 +52,7 @@ class RecordedTask:
         return self.folder / f"{kind.value}.json"
 
     def file(self) -> File:
-        """What is known of the task; an `AssertionError` says what is wrong with its file."""
+        """The task's file; an `AssertionError` says what is wrong with its file."""
         return load(self.path)
 
     def exchanges(self) -> list[Exchange]:
@@ -108,7 +108,7 @@ class Exchange:
 
     @property
     def request(self) -> InferenceRequest:
-        """What is asked, made anew."""
+        """The request, made anew."""
         recording = self.recording
         if recording.conversation is not None:
             return asking(recording.conversation, stream=recording.stream)

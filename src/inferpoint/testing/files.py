@@ -117,7 +117,7 @@ class Many(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
-    """What is known of one task. An embedding task also has `many`; members of other names are yours."""
+    """All that is known of one task. An embedding task also has `many`; members of other names are yours."""
 
     conversations: list[Recording] = []
     refusals: list[RecordedRefusal] = []

@@ -112,7 +112,7 @@ def test_titan_has_no_words_for_what_its_vectors_are_for(input_type: InputType) 
 )
 @pytest.mark.parametrize("name", COHERE)
 def test_cohere_is_told_what_the_vectors_are_for(name: str, input_type: InputType | None, purpose: str) -> None:
-    """It will not do without."""
+    """Cohere's models, which need a purpose, are told that of the input type, or else that of documents."""
     call = asked(model("cohere", name), "one", "two", input_type=input_type)
     assert ours(call, HOST) == judged(name, {"texts": ["one", "two"], "input_type": purpose})
 

@@ -42,7 +42,7 @@ COMPLETIONS = "Acme completions"
 
 @settings
 class Account:
-    """Who calls which model."""
+    """The account that calls, and the model."""
 
     api_key: str = secret("The key of the account.")
     model_id: str = setting("The model to call.")
@@ -51,7 +51,7 @@ class Account:
 
 @settings
 class CompletionOptions:
-    """What may change from request to request."""
+    """The settings that may change from request to request."""
 
     temperature: float | None = setting(
         "How freely the model chooses its words.", default=None, at_least=0, at_most=1, updatable=True

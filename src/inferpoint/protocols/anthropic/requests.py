@@ -77,8 +77,8 @@ def _block(part: Part) -> dict[str, Any]:
         case TextPart(text):
             return {"type": "text", "text": text}
         case ImagePart():
-            found = DIALECT.image(part)
-            source = {"type": "url", "url": part.url} if found is None else _base64(*found)
+            data = DIALECT.image(part)
+            source = {"type": "url", "url": part.url} if data is None else _base64(*data)
             return {"type": "image", "source": source}
         case FilePart(_, filename):
             block = {"type": "document", "source": _document(part)}
@@ -103,29 +103,29 @@ def _document(part: FilePart) -> dict[str, Any]:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": tool.name}
+    declared: dict[str, Any] = {"name": tool.name}
     if tool.description:
-        found["description"] = tool.description
-    found["input_schema"] = parameters(tool)
-    return found if tool.strict is None else found | {"strict": tool.strict}
+        declared["description"] = tool.description
+    declared["input_schema"] = parameters(tool)
+    return declared if tool.strict is None else declared | {"strict": tool.strict}
 
 
 def _choice(conversation: Conversation, *, sequential: bool) -> dict[str, Any] | None:
     choice = conversation.tool_choice or (ToolChoice(ToolMode.AUTO) if sequential else None)
     if choice is None or not conversation.tools:
         return None
-    found: dict[str, Any] = {"type": _MODES[choice.mode]}
+    written: dict[str, Any] = {"type": _MODES[choice.mode]}
     if choice.name is not None:
-        found["name"] = choice.name
-    return found | {"disable_parallel_tool_use": True} if sequential and choice.mode is not ToolMode.NONE else found
+        written["name"] = choice.name
+    return written | {"disable_parallel_tool_use": True} if sequential and choice.mode is not ToolMode.NONE else written
 
 
 def _output(conversation: Conversation, params: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    config: dict[str, Any] = {}
     if (effort := conversation.reasoning_effort) is not None:
         if effort not in EFFORTS:
             raise DIALECT.cannot("reasoning_effort", f"is [{effort}], not one of [{', '.join(EFFORTS)}],")
-        found["effort"] = effort
+        config["effort"] = effort
     if (schema := DIALECT.schema(params)) is not None:
-        found["format"] = {"type": "json_schema", "schema": schema["schema"]}
-    return found
+        config["format"] = {"type": "json_schema", "schema": schema["schema"]}
+    return config

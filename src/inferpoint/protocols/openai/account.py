@@ -13,7 +13,7 @@ from inferpoint.protocols.service import Moment, RateLimit, rate_limit
 
 @settings
 class Account:
-    """Who calls which model, and where."""
+    """The account that calls, the model, and the address."""
 
     api_key: str = secret("The API key.")
     model_id: str = setting("The model to call.")
@@ -28,7 +28,7 @@ def organization_id() -> Any:
 
 @settings
 class Options:
-    """What may change from request to request."""
+    """The settings that may change from request to request."""
 
     user: str | None = setting(
         "The end user a request is made for, so that the provider can detect abuse.", default=None, updatable=True

@@ -1,4 +1,4 @@
-"""Who calls, where, and what Bedrock says when it refuses: the same for every operation."""
+"""The account, the address, the rates and the failures that every operation of Bedrock has."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SUFFIXES = {
 
 @settings
 class Account:
-    """Who calls which model of whom."""
+    """The account that calls, and the model of a provider."""
 
     access_key: str = secret("The AWS access key, of a user who may invoke the model.")
     secret_key: str = secret("The AWS secret key that belongs to the access key.")
@@ -85,7 +85,7 @@ class _Refusal(msgspec.Struct, rename={"upper": "Message", "type": "__type"}):
 
 
 def complaint(reply: Reply) -> Upstream:
-    """`{"message"}` or `{"Message"}`; the type is in a header or `__type`, between a namespace and an address."""
+    """The message, from either spelling; and the type, from a header or `__type`, without namespace and address."""
     refusal = parse(reply.body, _Refusal, of="error")
     kind = reply.headers.get("x-amzn-errortype") or refusal.type or ""
     return Upstream(reply.status, refusal.text, kind.partition(":")[0].rpartition("#")[2] or None)

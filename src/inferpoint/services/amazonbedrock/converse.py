@@ -26,7 +26,7 @@ _EXACT = 2**53
 
 @settings
 class Options:
-    """What may change from request to request."""
+    """The settings that may change from request to request."""
 
     max_new_tokens: int | None = setting(
         f"The most tokens to generate; {NEW_TOKENS} where not set.", default=None, at_least=1, updatable=True

@@ -44,7 +44,7 @@ class EmbeddingSettings(Account):
 
 @dataclass(frozen=True)
 class Format:
-    """What one provider's embedding models are asked, what they answer, and how many texts they take at once."""
+    """One provider's form of a request and of an answer, and how many texts a call takes."""
 
     ask: Callable[[InferenceRequest], dict[str, Any]]
     read: Callable[[Reply], Embeddings]

@@ -1,4 +1,4 @@
-"""What every task has: a key, an address, and how the containers complain."""
+"""The settings, the rates and the failures that every task has."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def group(model: Settings) -> Hashable:
 
 
 def usage(reply: Reply) -> Usage | None:
-    """What Text Embeddings Inference counted, which only a header tells."""
+    """The tokens that Text Embeddings Inference counted, which only a header tells."""
     tokens = reply.headers.get("x-compute-tokens", "")
     return Usage(input=int(tokens)) if re.fullmatch("[0-9]{1,18}", tokens) else None
 
@@ -44,7 +44,7 @@ class _Refusal(msgspec.Struct):
 
 
 def complaint(reply: Reply) -> Upstream:
-    """What an error body says: a string, a list of strings or an object under `error`, or `detail`, or `message`."""
+    """The words of an error body, under `error`, `detail` or `message`: a string, a list of strings or an object."""
     refusal = parse(reply.body, _Refusal, of="error")
     words = next((member for member in (refusal.error, refusal.detail, refusal.message) if member), "")
     error = _members(refusal.error)

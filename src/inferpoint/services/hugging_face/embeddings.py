@@ -40,7 +40,7 @@ class _Toolkit(msgspec.Struct):
 
 
 def embeddings(reply: Reply, request: InferenceRequest, model: EmbeddingSettings, _options: NoOptions) -> Embeddings:
-    """Text Embeddings Inference answers a list of vectors, the toolkit an object with that list in it."""
+    """The vectors: Text Embeddings Inference answers a list of them, the toolkit an object with that list in it."""
     if reply.body.lstrip().startswith(b"["):
         rows = parse(reply.body, list[msgspec.Raw], of=OF)
     else:
@@ -61,7 +61,7 @@ class _Weight(msgspec.Struct):
 
 
 def sparse(reply: Reply, request: InferenceRequest, _model: Settings, _options: NoOptions) -> SparseEmbeddings:
-    """Text Embeddings Inference answers ids of tokens and their weights, Elasticsearch's own container the tokens."""
+    """The weights: Text Embeddings Inference names tokens by their ids, Elasticsearch's own container by their text."""
     rows = parse(reply.body, list[list[_Weight] | dict[str, float]], of=OF_SPARSE)
     _, cut = truncation.cut(request.texts, SPARSE_TOKENS)
     embeddings: list[tuple[Mapping[str, float], bool]] = []

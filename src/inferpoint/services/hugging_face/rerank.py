@@ -20,7 +20,7 @@ OF = f"{RERANKINGS} response"
 
 @settings
 class Options:
-    """What may change from request to request."""
+    """The settings that may change from request to request."""
 
     return_documents: bool | None = setting(
         "Whether to answer the text of each document with its score.", default=None, updatable=True
@@ -54,7 +54,7 @@ class _Toolkit(msgspec.Struct):
 
 
 def ranking(reply: Reply, request: InferenceRequest, _model: Settings, options: Options) -> Ranking:
-    """Best first, and no more than were asked for; every document has its place, or the answer is not believed."""
+    """The documents, best first, and no more than were asked for; `UNREADABLE` unless each was ranked once."""
     documents = request.documents
     if reply.body.lstrip().startswith(b"["):
         rows = parse(reply.body, list[_Row], of=OF)
