@@ -18,7 +18,7 @@ class Account(account.Account):
 
 
 RATES = Rates(default=1000, group=account.group)
-CHAT = chat("Groq chat completions", Account, RATES, path="/openai/v1/chat/completions")
+CHAT = chat("Groq chat completions", Account, RATES, path="/openai/v1/chat/completions", extension="x_groq")
 
 SERVICE = Service(
     name="groq",

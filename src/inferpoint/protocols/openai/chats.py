@@ -38,11 +38,13 @@ def chat(
     path: str = "/chat/completions",
     max_tokens: str = "max_completion_tokens",
     n: int | None = 1,
+    extension: str | None = None,
 ) -> Task[M, Any]:
     """The task of chats and of completions, which are chats of one turn.
 
     *path* follows the service's address. *max_tokens* is what the server calls that limit, *n* how many choices it is
-    asked for, None for servers that are not asked. What else differs is said by `replace`.
+    asked for, None for servers that are not asked. *extension* is the server's own member of chunks, in which an error
+    may stand. What else differs is said by `replace`.
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
@@ -66,7 +68,7 @@ def chat(
         options=Options,
         encode=encode,
         decode=decode,
-        reader=lambda _: completions.Chunks(label),
+        reader=lambda _: completions.Chunks(label, extension),
         with_model=lambda account, model: replace(cast("Any", account), model_id=model),
         rates=rates,
         failures=FAILURES,

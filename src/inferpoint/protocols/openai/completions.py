@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from inferpoint.errors import InferenceError, Kind
+from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.http import Event, Reply, parse
 from inferpoint.model.inference import (
     Choice,
@@ -119,11 +119,13 @@ class _Chunk(msgspec.Struct):
 class Chunks:
     """The reader of one stream of chat completion chunks.
 
-    The end is `[DONE]` or, from servers that do not send it, the body's end after a finish reason.
+    The end is `[DONE]` or, from servers that do not send it, the body's end after a finish reason. *extension* is the
+    member of the server's own, if it has one, in which a chunk may say by an `error` that the stream stops early.
     """
 
-    def __init__(self, of: str) -> None:
+    def __init__(self, of: str, extension: str | None = None) -> None:
         self._of = of
+        self._extension = extension
         self._started = False
         self._finished = False
 
@@ -133,8 +135,7 @@ class Chunks:
             self._finished = True
             return ()
         chunk = parse(event.data, _Chunk, of=f"{self._of} stream")
-        if chunk.error is not None:
-            upstream = complaint(Reply(500, event.data))
+        if upstream := self._refusal(event, chunk):
             raise InferenceError(Kind.INTERNAL, "Received an error response", upstream=upstream)
         deltas: list[Delta] = []
         if not self._started:
@@ -151,6 +152,17 @@ class Chunks:
         if not self._finished:
             raise InferenceError(Kind.CUT_OFF, f"The {self._of} stream ended before its end")
         return ()
+
+    def _refusal(self, event: Event, chunk: _Chunk) -> Upstream | None:
+        if chunk.error is not None:
+            return complaint(Reply(500, event.data))
+        if self._extension is None or b'"error"' not in event.data:
+            return None
+        match parse(event.data, dict[str, Any], of=f"{self._of} stream").get(self._extension):
+            case {"error": str(message)}:
+                return Upstream(500, message)
+            case _:
+                return None
 
     def _deltas(self, choice: _StreamedChoice) -> Iterator[Delta]:
         if message := choice.delta:

@@ -19,9 +19,9 @@ from inferpoint.model.chat import (
 )
 from inferpoint.model.inference import InferenceRequest
 from inferpoint.protocols.chat import turns
+from inferpoint.services.amazonbedrock import words_only
 from inferpoint.services.amazonbedrock.tools import CLAUDE, DIALECT, tools
 
-WORDS_ONLY = ("amazontitan",)  # Titan's text models know neither tools nor a system's turn nor anything but text
 DOCUMENTS = {
     "application/pdf": "pdf",
     "text/csv": "csv",
@@ -41,8 +41,8 @@ _PARAMS = ("parallel_tool_calls", "response_format")
 def request_body(request: InferenceRequest, provider: str) -> dict[str, Any]:
     """All that a conversation says, to a model of *provider*; `additionalModelRequestFields` may be extended."""
     conversation, params = request.conversation, DIALECT.params(request, _PARAMS)
-    if provider in WORDS_ONLY:
-        _refuse_more_than_words(conversation, provider)
+    if provider in words_only.PROVIDERS:
+        words_only.refuse_more(conversation, provider)
     if provider != CLAUDE and any(message.failed for message in conversation.messages):
         raise DIALECT.cannot("is_error", f"is not supported by models of [{provider}]")
     limits = {
@@ -60,8 +60,8 @@ def request_body(request: InferenceRequest, provider: str) -> dict[str, Any]:
         "additionalModelRequestFields": native,
         "outputConfig": _output(conversation, params),
     }
-    if provider in WORDS_ONLY:
-        _fold(body)
+    if provider in words_only.PROVIDERS:
+        words_only.fold(body)
     return {name: value for name, value in body.items() if value}
 
 
@@ -129,25 +129,3 @@ def _output(conversation: Conversation, params: Mapping[str, Any]) -> dict[str, 
         schema |= {name: asked[name] for name in ("name", "description") if asked.get(name) is not None}
         config["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}
     return config
-
-
-def _refuse_more_than_words(conversation: Conversation, provider: str) -> None:
-    of = f"is not supported by models of [{provider}]"
-    if conversation.tools:
-        raise DIALECT.cannot("tools", of)
-    for message in conversation.messages:
-        if message.tool_uses or message.tool_call_id is not None:
-            raise DIALECT.cannot("tool_calls" if message.tool_uses else "tool_call_id", of)
-        for part in message.parts:
-            if not isinstance(part, TextPart):
-                raise DIALECT.cannot("image_url" if isinstance(part, ImagePart) else "file", of)
-
-
-def _fold(body: dict[str, Any]) -> None:
-    """The system's words at the beginning of the user's first turn."""
-    system = body.pop("system")
-    first = next((turn for turn in body["messages"] if turn["role"] == Role.USER), None)
-    if system and first is None:
-        raise DIALECT.cannot("messages", "with a system's turn must hold one of the role [user]")
-    if first is not None:
-        first["content"][:0] = system

@@ -17,6 +17,7 @@ from inferpoint.protocols.eventstream import AmazonEventStream
 from inferpoint.protocols.service import Limits, Task
 from inferpoint.services.amazonbedrock import account, conversation, replies
 from inferpoint.services.amazonbedrock.account import PROVIDERS, Account
+from inferpoint.services.amazonbedrock.stream import Events
 
 NEW_TOKENS = 64
 # Converse has no field for `top_k`: it goes in the request of the model itself, under the name it has there.
@@ -97,7 +98,7 @@ COMPLETE = Task(
     check=check(TaskType.COMPLETION),
     encode=encode,
     decode=replies.completion,
-    reader=replies.Events,
+    reader=Events,
     framing=AmazonEventStream,
     with_model=lambda account, model: replace(account, model=model),
     rates=account.rates(lambda _: Limits(inputs=1)),

@@ -1,4 +1,4 @@
-"""Answers of Converse and ConverseStream, whole and in events.
+"""Answers of Converse, whole; and what those of ConverseStream have in common with them.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 """
@@ -6,33 +6,21 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.htm
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import Event, Reply, parse
-from inferpoint.model.inference import (
-    Choice,
-    Completion,
-    Delta,
-    Finished,
-    InferenceRequest,
-    Reasoning,
-    Started,
-    Text,
-    ToolCall,
-    Usage,
-    Used,
-)
-from inferpoint.protocols.chat import Calls, compact
-from inferpoint.services.amazonbedrock import account
+from inferpoint.model.http import Reply, parse
+from inferpoint.model.inference import Choice, Completion, InferenceRequest, ToolCall, Usage
+from inferpoint.protocols.chat import compact
 from inferpoint.services.amazonbedrock.account import Account
 
 COMPLETIONS = "Amazon Bedrock chat completions"
 
 
-class _Usage(msgspec.Struct, rename="camel"):
+class Counts(msgspec.Struct, rename="camel"):
+    """The member `usage`."""
+
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_input_tokens: int = 0
@@ -50,22 +38,26 @@ class _ToolUse(msgspec.Struct):
     input: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
 
 
-class _Words(msgspec.Struct):
+class Words(msgspec.Struct):
+    """A text in an object of its own."""
+
     text: str = ""
 
 
 class _Thought(msgspec.Struct, rename="camel"):
-    reasoning_text: _Words = msgspec.field(default_factory=_Words)
+    reasoning_text: Words = msgspec.field(default_factory=Words)
 
 
-class _Block(msgspec.Struct, rename="camel"):
+class Block(msgspec.Struct, rename="camel"):
+    """A content block: text, a tool call, or thoughts."""
+
     text: str | None = None
     tool_use: _ToolUse | None = None
     reasoning_content: _Thought | None = None
 
 
 class _Message(msgspec.Struct):
-    content: list[_Block]
+    content: list[Block]
 
 
 class _Output(msgspec.Struct):
@@ -75,7 +67,7 @@ class _Output(msgspec.Struct):
 class _Reply(msgspec.Struct, rename="camel"):
     output: _Output
     stop_reason: str = ""
-    usage: _Usage | None = None
+    usage: Counts | None = None
 
 
 REASONS = {
@@ -92,7 +84,7 @@ REASONS = {
 def completion(reply: Reply, request: InferenceRequest, model: Account, _options: object) -> Completion:
     """Each block of text as a result of its own, as in Elasticsearch."""
     answer = parse(reply.body, _Reply, of=f"{COMPLETIONS} response")
-    reason = _reason(answer.stop_reason)
+    reason = reason_of(answer.stop_reason)
     choices = [Choice(block.text, reason=reason) for block in answer.output.message.content if block.text is not None]
     return _completion(choices, answer, reply, request, model)
 
@@ -108,7 +100,7 @@ def chat(reply: Reply, request: InferenceRequest, model: Account, _options: obje
             ToolCall(ordinal, use.tool_use_id, use.name, compact(use.input, f"{COMPLETIONS} response"))
             for ordinal, use in enumerate(uses)
         ),
-        _reason(answer.stop_reason),
+        reason_of(answer.stop_reason),
         "".join(block.reasoning_content.reasoning_text.text for block in blocks if block.reasoning_content),
     )
     return _completion([choice], answer, reply, request, model)
@@ -122,83 +114,8 @@ def _completion(
     return Completion(choices, usage, reply.headers.get("x-amzn-requestid", ""), called)
 
 
-def _reason(stop: str) -> str:
+def reason_of(stop: str) -> str:
+    """Why an answer ended, in OpenAI's words; `UNREADABLE` when the model's answer was malformed."""
     if stop.startswith("malformed_"):
         raise InferenceError(Kind.UNREADABLE, f"The model's answer cannot be used [{stop}]")
     return REASONS.get(stop, "stop")
-
-
-class _Fragment(msgspec.Struct):
-    input: str = ""
-
-
-class _Fragments(msgspec.Struct, rename="camel"):
-    text: str | None = None
-    tool_use: _Fragment | None = None
-    reasoning_content: _Words | None = None
-
-
-class _Piece(msgspec.Struct, rename="camel"):
-    content_block_index: int = 0
-    start: _Block = msgspec.field(default_factory=_Block)
-    delta: _Fragments = msgspec.field(default_factory=_Fragments)
-
-
-class _Stop(msgspec.Struct, rename="camel"):
-    stop_reason: str = ""
-
-
-class _Metadata(msgspec.Struct):
-    usage: _Usage | None = None
-
-
-class Events:
-    """The reader of one ConverseStream; events of unknown names say nothing."""
-
-    def __init__(self, model: Account) -> None:
-        self._model = model
-        self._calls = Calls()
-        self._finished = False
-
-    def feed(self, event: Event) -> Sequence[Delta]:
-        """The deltas of one event: a beginning, text, thoughts, pieces of tool calls, an end, a cost; or its error."""
-        if error := account.raised(event):
-            raise error
-        match event.name:
-            case "messageStart":
-                return [Started("", self._model.model)]
-            case "contentBlockStart" | "contentBlockDelta" | "contentBlockStop":
-                return self._block(event.name, self._parsed(event, _Piece))
-            case "messageStop":
-                self._finished = True
-                reason = _reason(self._parsed(event, _Stop).stop_reason)
-                return [*self._calls.finish(), Finished(0, reason)]
-            case "metadata":
-                usage = self._parsed(event, _Metadata).usage
-                return [Used(usage.read())] if usage else ()
-            case _:
-                return ()
-
-    def end(self) -> Sequence[Delta]:
-        """No delta; `CUT_OFF` when no end was seen."""
-        if not self._finished:
-            raise InferenceError(Kind.CUT_OFF, f"The {COMPLETIONS} stream ended before its end")
-        return ()
-
-    def _block(self, name: str, piece: _Piece) -> Sequence[Delta]:
-        block, delta = piece.content_block_index, piece.delta
-        match name:
-            case "contentBlockStart":
-                use = piece.start.tool_use
-                return [self._calls.begin(block, use.tool_use_id, use.name)] if use else ()
-            case "contentBlockStop":
-                return self._calls.end(block)
-            case _ if delta.tool_use:
-                return self._calls.more(block, delta.tool_use.input)
-            case _ if delta.reasoning_content and delta.reasoning_content.text:
-                return [Reasoning(delta.reasoning_content.text)]
-            case _:
-                return [Text(delta.text)] if delta.text else ()
-
-    def _parsed(self, event: Event, shape: type[Any]) -> Any:
-        return parse(event.data, shape, of=f"{COMPLETIONS} stream")
