@@ -23,13 +23,12 @@ from emulated_provider import said as completion
 from generated_requests import KEPT, Asking, requests
 from hypothesis import HealthCheck, given, settings
 from raw_http import ask, plugged
-from real_processes import Inferpoint
+from real_processes import Inferpoint, moved_to
 from watched import Watched
 
 LARGEST_BODY = 1_000_000
 MORE_MEGABYTES = 200  # at most, over what the server takes at rest
 NOT_HTTP = b"Invalid HTTP request received."  # what is not HTTP never comes to a face, which has the words
-_ORIGINS = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME")
 
 
 class Fuzzed:
@@ -161,7 +160,7 @@ def fuzzed(folder: Path, *, steady: bool = False) -> Iterator[Fuzzed]:
         asked.answer(completion("hi") if "/chat" in asked.path else {**completion("hi"), "data": []})
 
     with Provider(act) as provider, BrokenProvider() as broken:
-        env = dict.fromkeys(_ORIGINS, provider.url)
+        env = moved_to(provider.url)
         with Inferpoint(folder, f"--max-body-bytes={LARGEST_BODY}", env=env) as server:
             watched = Watched(server)
             at_rest = watched.megabytes()

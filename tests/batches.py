@@ -108,7 +108,7 @@ def right(found: Any, *texts: Any) -> None:
 def limits(world: World, **most: int) -> None:
     """Have calls of `e` hold no more than that."""
     resolved = world.endpoints.find("e")
-    task = replace(resolved.task, limits=lambda _: Limits(**most))
+    task = replace(resolved.task, rates=replace(resolved.task.rates, limits=lambda _: Limits(**most)))
     world.endpoints._resolved["e"] = replace(resolved, task=task)
 
 

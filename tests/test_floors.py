@@ -211,6 +211,29 @@ def test_a_running_server_carries_only_what_it_uses(data: Path) -> None:
     assert not loaded(ASSEMBLED, str(data)) & heavy
 
 
+SERVED = """
+import asyncio
+from inferpoint import app
+from inferpoint.config import Config
+async def main():
+    async with app._server(Config(data_dir=sys.argv[1]), {"OPENAI_BASE_URL": "http://127.0.0.1:1"}):
+        pass
+asyncio.run(main())
+"""
+CONNECTED = "import inferpoint\nwith inferpoint.connect(sys.argv[1]):\n    pass\n"
+NAMED = "from inferpoint import services\nservices.find('groq')\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "read"),
+    [(SERVED, set()), (CONNECTED, set()), (SERVED + NAMED, {"inferpoint.services.groq"})],
+    ids=["server", "library", "named"],
+)
+def test_no_service_is_read_before_it_is_named(data: Path, program: str, read: set[str]) -> None:
+    """A server and the library start without a service, also where a variable moves one; naming one reads that one."""
+    assert {name for name in loaded(program, str(data)) if name.startswith("inferpoint.services.")} == read
+
+
 def test_the_package_alone_reads_nothing_heavy() -> None:
     """`import inferpoint` is its names and its error; everything else is read on first use."""
     found = loaded("import inferpoint")

@@ -62,6 +62,14 @@ def with_task(kind: TaskType, **changed: Any) -> Service:
     return replace(SERVICE, tasks={**SERVICE.tasks, kind: replace(SERVICE.tasks[kind], **changed)})
 
 
+def with_rates(**changed: Any) -> Service:
+    return with_task(EMBEDDING, rates=replace(SERVICE.tasks[EMBEDDING].rates, **changed))
+
+
+def with_complaint(complaint: Callable[[Reply], Upstream]) -> Service:
+    return with_task(EMBEDDING, failures=replace(SERVICE.tasks[EMBEDDING].failures, complaint=complaint))
+
+
 def test_a_right_service_keeps_every_promise() -> None:
     """Nothing is said against the example."""
     assert broken(SERVICE, CONVERSATIONS) == set()
@@ -299,11 +307,11 @@ FAULTS: Mapping[str, tuple[Callable[[], Service], str]] = {
     ),
     "vectors in the wrong order": (lambda: with_task(EMBEDDING, decode=unsorted), "n_inputs_are_n_vectors_in_order"),
     "a limit that is none": (
-        lambda: with_task(EMBEDDING, limits=lambda _: Limits(inputs=-1)),
+        lambda: with_rates(limits=lambda _: Limits(inputs=-1)),
         "equal_settings_share_a_queue",
     ),
     "a queue for each object": (
-        lambda: with_task(EMBEDDING, rate_group=lambda _: object()),
+        lambda: with_rates(group=lambda _: object()),
         "equal_settings_share_a_queue",
     ),
     "a similarity nobody knows": (
@@ -390,15 +398,15 @@ FAULTS: Mapping[str, tuple[Callable[[], Service], str]] = {
         "a_stream_cut_at_every_byte_is_the_same",
     ),
     "a complaint that raises": (
-        lambda: replace(SERVICE, complaint=raising_complaint),
+        lambda: with_complaint(raising_complaint),
         "any_complaint_is_read_or_is_an_error",
     ),
     "a complaint that is no text": (
-        lambda: replace(SERVICE, complaint=strange_complaint),
+        lambda: with_complaint(strange_complaint),
         "any_complaint_is_read_or_is_an_error",
     ),
     "a complaint too deep": (
-        lambda: replace(SERVICE, complaint=recursive_complaint),
+        lambda: with_complaint(recursive_complaint),
         "a_complaint_may_be_nested_deeply",
     ),
     "limits that are not checked": (
@@ -410,7 +418,7 @@ FAULTS: Mapping[str, tuple[Callable[[], Service], str]] = {
         "headers_tell_of_limits_that_make_sense_or_of_none",
     ),
     "a complaint that says nothing": (
-        lambda: replace(SERVICE, complaint=quiet_complaint),
+        lambda: with_complaint(quiet_complaint),
         "a_complaint_is_found_where_the_provider_puts_it",
     ),
 }

@@ -136,7 +136,7 @@ class World:
         transports = dict.fromkeys(("http", "https", "local"), self.provider)
         outbound = Outbound(transports, self.limiter, self.breakers, self.budget, self.clock, self.telemetry.calls)
         self.engine = Engine(
-            self.endpoints, self.caches, outbound, self.telemetry, self.clock, Policy(**{"origins": {}, **policy})
+            self.endpoints, self.caches, outbound, self.telemetry, self.clock, Policy(**{"environ": {}, **policy})
         )
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:

@@ -28,7 +28,6 @@ from inferpoint.config import Config
 from inferpoint.endpoints.caches import Caches
 from inferpoint.endpoints.directory import Endpoints
 from inferpoint.engine.engine import Engine, Policy
-from inferpoint.errors import InferenceError, Kind
 from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
@@ -128,21 +127,9 @@ async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.St
     return vault.Vault(vault.secret_key(folder, environ, sealed=sealed))
 
 
-def origins(environ: Mapping[str, str]) -> dict[str, str]:
-    """Where services were moved to, by the variables that their own SDKs read."""
-    found = (services.find(name).origin for name in services.names())
-    variables = {origin.variable for origin in found if origin is not None}
-    moved = {name: environ[name].rstrip("/") for name in variables if environ.get(name)}
-    for name, address in moved.items():
-        if not address.startswith(("http://", "https://")):
-            raise InferenceError(
-                Kind.INVALID, f"The variable {name} is not an address that begins with http:// or https://"
-            )
-    return moved
-
-
 def serve(config: Config, environ: Mapping[str, str]) -> None:
     """Run the server until it is told to stop: all of it, or one of several workers where there is a supervisor."""
+    services.check_brought()
     given = inherited(environ)
     uvloop.run(_alone(config, environ) if given is None else _among_others(config, environ, given))
 
@@ -186,7 +173,7 @@ async def _server(config: Config, environ: Mapping[str, str], shared: Shared | N
     """All faces on one engine, ready to serve."""
     folder = Path(config.data_dir)
     home = Home(folder, folder / MODELS)
-    policy = Policy(origins(environ), not config.skip_validation, config.max_chunk_size)
+    policy = Policy(dict(environ), not config.skip_validation, config.max_chunk_size)
     log = access_log(config.log_format, sys.stderr)
     async with assembled(home, policy, environ, log, config.cache, shared) as parts:
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)

@@ -13,7 +13,8 @@ from typing import Any, Concatenate, ParamSpec, Self, TypedDict, TypeVar, Unpack
 
 import platformdirs
 
-from inferpoint.app import MODELS, Home, Parts, assembled, origins
+from inferpoint import services
+from inferpoint.app import MODELS, Home, Parts, assembled
 from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import invalid
@@ -70,7 +71,8 @@ class Inferpoint:
     def __init__(self, data_dir: str | Path | None = None, *, validate: bool = True) -> None:
         folder = None if data_dir is None else Path(data_dir)
         self._home = Home(folder, (folder or Path(platformdirs.user_data_dir("inferpoint"))) / MODELS)
-        self._policy = Policy(origins(os.environ), validate)
+        services.check_brought()
+        self._policy = Policy(dict(os.environ), validate)
         self._opened: AbstractAsyncContextManager[Parts] | None = None
         self._engine: Engine | None = None
 

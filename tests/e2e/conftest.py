@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from emulated_provider import Asked, Provider, bedrock, vectors
 from raw_http import ask
-from real_processes import ROOT, Aimock, Inferpoint, environ, run
+from real_processes import ROOT, Aimock, Inferpoint, environ, moved_to, run
 
 _COUNT = itertools.count(1)
 
@@ -35,8 +35,8 @@ def moved(aimock: Aimock) -> Iterator[dict[str, str]]:
     """The variables that move the services to aimock, and Bedrock, whose vectors it has not, to a stand-in."""
     with Provider(bedrock) as amazon:
         yield {
+            **moved_to(aimock.url),
             "OPENAI_BASE_URL": f"{aimock.url}/v1",
-            "ANTHROPIC_BASE_URL": aimock.url,
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": amazon.url,
         }
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
+from inferpoint import services
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0  # seconds; far more than anything takes, so that only what never happens fails
 
@@ -20,6 +22,12 @@ PATIENCE = 60.0  # seconds; far more than anything takes, so that only what neve
 def environ(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """What a program needs to run at all, so that nothing of the developer's own settings reaches it."""
     return {"PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8", **(more or {})}
+
+
+def moved_to(address: str) -> dict[str, str]:
+    """The variables that move every service to *address*, so that no test calls a provider."""
+    origins = (services.find(name).origin for name in services.names())
+    return {origin.variable: address for origin in origins if origin is not None}
 
 
 class Program:

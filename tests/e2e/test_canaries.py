@@ -15,12 +15,11 @@ import pytest
 from emulated_provider import Asked, Provider, chunk
 from quoted_secrets import FORMS
 from raw_http import Answered, ask
-from real_processes import Inferpoint
+from real_processes import Inferpoint, moved_to
 
 # What settings without a default need to be taken; whatever is not here takes any word.
 _VALUES = {"provider": "amazontitan", "region": "us-east-1", "max_tokens": 5}
 PLAIN = "plain"  # the model that makes the provider answer in its usual way; others have the names of other ways
-_VARIABLES = ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME")
 TOKENS = "/tokens"
 ODD = '/+ "\\%=&<~end'  # what is written differently from form to form, at the end of a secret
 _BODIES = {
@@ -150,7 +149,7 @@ def echoing() -> Iterator[Provider]:
 def watch(request: pytest.FixtureRequest, tmp_path: Path, echoing: Provider) -> Iterator[Watch]:
     """A server to plant secrets on, its own key among them; at the end none of them is anywhere."""
     key = secrets.token_bytes(32)
-    env = dict.fromkeys(_VARIABLES, echoing.url) | {"INFERPOINT_SECRET_KEY": base64.b64encode(key).decode()}
+    env = moved_to(echoing.url) | {"INFERPOINT_SECRET_KEY": base64.b64encode(key).decode()}
     with Inferpoint(tmp_path / "data", f"--log-format={request.param}", env=env) as server:
         watch = Watch(server)
         yield watch

@@ -137,7 +137,7 @@ def test_its_own_tests_pass(env: dict[str, str], tmp_path: Path) -> None:
     command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "tests")
     done = run(("env", "-C", str(tmp_path), *command), {**env, "PYTHONPATH": f"{env['PYTHONPATH']}:{tmp_path}"})
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "41 passed" in done.stdout
+    assert "43 passed" in done.stdout
 
 
 def test_a_name_claimed_twice_is_refused(installed: Path, bring: Callable[..., dict[str, str]], tmp_path: Path) -> None:
@@ -161,8 +161,8 @@ def test_a_name_of_ours_is_refused(bring: Callable[..., dict[str, str]], tmp_pat
     [
         (
             "from dataclasses import replace\nfrom inferpoint.services.openai import SERVICE\n"
-            "SERVICE = replace(SERVICE, name='mine', contract=2)",
-            "was written for contract [2]; this version has contract [1]",
+            "SERVICE = replace(SERVICE, name='mine', contract=1)",
+            "was written for contract [1]; this version has contract [2]",
         ),
         ("raise ValueError('no\\nluck')", "cannot be loaded: ValueError: no luck"),
         ("raise ValueError", "cannot be loaded: ValueError"),

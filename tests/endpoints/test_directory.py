@@ -151,7 +151,7 @@ from inferpoint.model.inference import Embeddings
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import vectors
 from inferpoint.protocols.auth import bearer
-from inferpoint.protocols.service import Limits, NoOptions, Service, Task
+from inferpoint.protocols.service import Failures, Limits, NoOptions, Rates, Service, Task
 import msgspec
 
 @settings
@@ -174,12 +174,11 @@ SERVICE = Service(
             f"https://toys.test/{model.colour}", {"t": request.texts}
         ),
         decode=decode,
-        limits=lambda _: Limits(inputs=2),
-        rate_group=lambda model: model.api_key,
         similarity=lambda _: "cosine",
+        rates=Rates(group=lambda model: model.api_key, limits=lambda _: Limits(inputs=2)),
+        failures=Failures(complaint=lambda reply: Upstream(reply.status, "broken")),
     )},
     sign=bearer,
-    complaint=lambda reply: Upstream(reply.status, "broken"),
 )
 '''
 

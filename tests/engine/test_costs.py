@@ -91,7 +91,7 @@ def test_a_budget_that_is_spent_is_not_asked_again(make_world: MakeWorld) -> Non
 )
 def test_a_service_is_where_the_servers_owner_says(make_world: MakeWorld, kind: TaskType, url: str) -> None:
     """An origin that is set for a service holds for all its endpoints that name no address of their own."""
-    world = make_world(counting(1), validate=False, origins={"OPENAI_BASE_URL": "https://other.test/v1"})
+    world = make_world(counting(1), validate=False, environ={"OPENAI_BASE_URL": "https://other.test/v1"})
     world.create("e", kind, limited())
     together(world, ask(world, "a"))
     assert [call.url for call in world.provider.calls] == [url]

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from inferpoint import services
 from inferpoint.errors import Upstream
+from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Reply
-from inferpoint.protocols.oversize import Oversize, oversize
+from inferpoint.protocols.oversize import Oversize, by_status
 
 INPUTS, TOKENS = Oversize.INPUTS, Oversize.TOKENS
+FAILURES = [task.failures for name in services.names() for task in services.find(name).tasks.values()]
 
 
 def openais(message: str, code: str | None = None, kind: str = "invalid_request_error") -> Any:
@@ -83,8 +85,8 @@ SAID: list[tuple[str, int, Any, Oversize | None]] = [
 @pytest.mark.parametrize(("service", "status", "said", "found"), SAID)
 def test_what_our_services_say(service: str, status: int, said: Any, found: Oversize | None) -> None:
     """The error body, as it comes, tells whether fewer inputs in a call would pass."""
-    provider = services.find(service)
-    assert provider.oversize(provider.complaint(Reply(status, msgspec.json.encode(said)))) is found
+    for failures in [task.failures for task in services.find(service).tasks.values()]:
+        assert failures.oversize(failures.complaint(Reply(status, msgspec.json.encode(said)))) is found
 
 
 @pytest.mark.parametrize(
@@ -102,16 +104,24 @@ def test_what_our_services_say(service: str, status: int, said: Any, found: Over
     ],
 )  # fmt: skip
 def test_what_others_say(message: str, found: Oversize | None) -> None:
-    """Providers whose services are not here yet, or that are called by OpenAI's."""
-    assert oversize(Upstream(400, message)) is found
+    """Servers and gateways that speak OpenAI's format, and are called by its service, are understood too."""
+    assert services.find("openai").tasks[TaskType.TEXT_EMBEDDING].failures.oversize(Upstream(400, message)) is found
 
 
 def test_a_413_needs_no_words() -> None:
-    """It often comes from before the provider, as a page for people."""
-    assert oversize(Upstream(413)) is TOKENS
+    """A 413 is too much whatever it says: it often comes from before the provider, as a page for people."""
+    for failures in FAILURES:
+        assert failures.oversize(Upstream(413)) is TOKENS
+
+
+def test_who_knows_no_words_goes_by_the_status() -> None:
+    """The default finds no reason in words that another provider would mean something by."""
+    assert by_status(Upstream(400, "batch size 64 > maximum allowed batch size 32")) is None
+    assert by_status(Upstream(413, "batch size 64 > maximum allowed batch size 32")) is TOKENS
 
 
 @given(st.integers(), st.text(), st.text() | st.none(), st.text() | st.none())
 def test_no_refusal_makes_it_fail(status: int, message: str, kind: str | None, code: str | None) -> None:
     """Whatever a provider says is too much of something, or is not."""
-    assert oversize(Upstream(status, message, kind, code)) in (*Oversize, None)
+    for failures in FAILURES:
+        assert failures.oversize(Upstream(status, message, kind, code)) in (*Oversize, None)

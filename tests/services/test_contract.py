@@ -23,30 +23,33 @@ from inferpoint.errors import InferenceError
 from inferpoint.model.http import Reply
 from inferpoint.model.inference import Embeddings
 from inferpoint.testing import Question, questions
-from inferpoint.testing.conversations import Asked, Said
-from inferpoint.testing.promises import answered, firsts
+from inferpoint.testing.conversations import Exchange, RecordedTask
+from inferpoint.testing.promises.vectors import answered, firsts
 from inferpoint.testing.strange import put
 
 HERE = Path(__file__).parent
-BUILT_IN = [name for name in services.names() if (HERE / name).is_dir() or name in services._built_in()]
+FILES = services._files()
+BUILT_IN = [name for name in services.names() if services._file(name) in FILES]
 TASKS = {
-    f"{name}-{kind.value}": Asked(services.find(name), kind, HERE / name)
+    f"{name}-{kind.value}": RecordedTask(services.find(name), kind, HERE / name)
     for name in BUILT_IN
     for kind in services.find(name).tasks
 }
+READABLE = {name: recorded for name, recorded in TASKS.items() if recorded.readable}  # a promise tells of the others
 
 
 def conversations(*, streamed: bool) -> list[Any]:
     return [
-        pytest.param(said, id=f"{name}-{number}")
-        for name, asked in TASKS.items()
-        for number, said in enumerate(asked.said())
-        if said.streams is streamed
+        pytest.param(exchange, id=f"{name}-{number}")
+        for name, recorded in READABLE.items()
+        if recorded.shown_by is recorded.kind
+        for number, exchange in enumerate(recorded.exchanges())
+        if exchange.streams is streamed
     ]
 
 
-whole = pytest.mark.parametrize("said", conversations(streamed=False))
-streamed = pytest.mark.parametrize("said", conversations(streamed=True))
+whole = pytest.mark.parametrize("exchange", conversations(streamed=False))
+streamed = pytest.mark.parametrize("exchange", conversations(streamed=True))
 
 
 @pytest.mark.parametrize(
@@ -64,8 +67,10 @@ def test_every_promise_is_kept(question: Question) -> None:
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_file_is_called_what_its_service_is_called(name: str) -> None:
-    """A service is found by the name of its file."""
-    assert services.find(name).name == name
+    """A service is found by the name of its file, in which a hyphen is an underscore."""
+    service = services.find(name)
+    assert service.name == name
+    assert services._own(services._file(name)) is service
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -85,15 +90,19 @@ STRANGE = (
 
 @whole
 @given(data=st.data())
-def test_an_answer_with_anything_strange_in_it_is_an_answer_or_an_error(said: Said, data: st.DataObject) -> None:
+def test_an_answer_with_anything_strange_in_it_is_an_answer_or_an_error(
+    exchange: Exchange, data: st.DataObject
+) -> None:
     """Whatever stands in the place of whatever part of an answer, nothing but an `InferenceError` is raised."""
-    answer = json.loads(said.body)
+    answer = json.loads(exchange.body)
     path = data.draw(st.sampled_from(list(places(answer))))
     body = json.dumps(put(answer, path, data.draw(STRANGE))).encode()
-    names = st.sampled_from(sorted(said.given.reply.headers)) if said.given.reply.headers else st.just("x")
+    names = (
+        st.sampled_from(sorted(exchange.recording.reply.headers)) if exchange.recording.reply.headers else st.just("x")
+    )
     headers = data.draw(st.dictionaries(names, st.text() | st.sampled_from(["²", "9" * 5000, "-1", "1e3"])))
     try:
-        found = said.decoded(body, headers)
+        found = exchange.decoded(body, headers)
     except InferenceError as error:
         assert error.problems
     else:
@@ -102,7 +111,7 @@ def test_an_answer_with_anything_strange_in_it_is_an_answer_or_an_error(said: Sa
             assert all(msgspec.json.decode(vector, type=list[float]) for vector in found.vectors)
 
 
-@given(name=st.sampled_from(BUILT_IN), body=st.binary(max_size=30) | st.recursive(
+@given(name=st.sampled_from(sorted(TASKS)), body=st.binary(max_size=30) | st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(
         st.sampled_from(["error", "message", "type", "code", "param", "detail", "error_type"]), inner, max_size=3
@@ -111,33 +120,33 @@ def test_an_answer_with_anything_strange_in_it_is_an_answer_or_an_error(said: Sa
 def test_any_complaint_is_read_or_is_an_error(name: str, body: bytes) -> None:
     """An error body may be anything; what reads it raises nothing but an `InferenceError`."""
     try:
-        assert isinstance(services.find(name).complaint(Reply(500, body)).message, str)
+        assert isinstance(TASKS[name].task.failures.complaint(Reply(500, body)).message, str)
     except InferenceError:
         return
 
 
 @streamed
 @given(data=st.data())
-def test_a_stream_with_anything_strange_in_it_is_read_or_is_an_error(said: Said, data: st.DataObject) -> None:
+def test_a_stream_with_anything_strange_in_it_is_read_or_is_an_error(exchange: Exchange, data: st.DataObject) -> None:
     """Whatever event comes, a reader raises nothing but an `InferenceError`."""
     strange = data.draw(st.binary(max_size=20) | STRANGE.map(lambda value: json.dumps(value).encode()))
-    place = data.draw(st.integers(0, len(said.body)))
-    said.streamed([said.body[:place] + b"\n\ndata: " + strange + b"\n\n" + said.body[place:]])
+    place = data.draw(st.integers(0, len(exchange.body)))
+    exchange.streamed([exchange.body[:place] + b"\n\ndata: " + strange + b"\n\n" + exchange.body[place:]])
 
 
-@pytest.mark.parametrize("name", [name for name, asked in TASKS.items() if asked.kind.embeds])
+@pytest.mark.parametrize("name", [name for name, recorded in READABLE.items() if recorded.kind.embeds])
 def test_n_inputs_are_n_vectors_in_order_through_the_engine(make_world: Callable[..., World], name: str) -> None:
     """One input, a full call and one more than a full call give each input its own vector, in order."""
-    asked = TASKS[name]
-    described = asked.file()
-    assert described.many is not None
-    world = make_world(partial(answered, described.many), validate=False)
-    config = {"service": asked.service.name, "service_settings": described.conversations[0].settings}
-    made = world.create("e", asked.kind, config)
-    batch = made.task.limits(made.endpoint.settings).inputs or 50
+    recorded = READABLE[name]
+    file = recorded.file()
+    assert file.many is not None
+    world = make_world(partial(answered, file.many), validate=False)
+    config = {"service": recorded.service.name, "service_settings": file.conversations[0].settings}
+    made = world.create("e", recorded.kind, config)
+    batch = made.task.rates.limits(made.endpoint.settings).inputs or 50
     for count in (1, batch, batch + 1, 2 * batch + 1):
         world.provider.calls.clear()
         found = world.infer("e", *(str(number) for number in range(count)))
         assert firsts(found) == list(range(count))
-        if made.task.limits(made.endpoint.settings).inputs:
+        if made.task.rates.limits(made.endpoint.settings).inputs:
             assert len(world.provider.calls) == -(-count // batch)

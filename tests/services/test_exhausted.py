@@ -49,6 +49,7 @@ def openais(kind: str | None, code: str | None) -> Any:
 )
 def test_a_quota_that_is_used_up_for_good(service: str, status: int, said: Any, *, exhausted: bool) -> None:
     """The error body tells it from a rate that comes back."""
-    provider = services.find(service)
+    tasks = services.find(service).tasks.values()
     body = {"type": "error", "error": said} if service == "anthropic" else said
-    assert provider.exhausted(provider.complaint(Reply(status, msgspec.json.encode(body)))) is exhausted
+    for failures in [task.failures for task in tasks]:
+        assert failures.exhausted(failures.complaint(Reply(status, msgspec.json.encode(body)))) is exhausted

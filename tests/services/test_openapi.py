@@ -20,6 +20,7 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Event, Reply
 from inferpoint.model.inference import Completion, Documents, Embeddings, InferenceRequest, Ranking, SparseEmbeddings
 from inferpoint.model.settings import Setting, declared, read
+from inferpoint.testing.conversations import RecordedTask
 
 HERE = Path(__file__).parent
 SHARED = Path(os.environ.get("INFERPOINT_SHARED", HERE.parents[2] / "shared"))
@@ -30,7 +31,7 @@ FILES = {
     (name, kind): json.loads(path.read_text("utf-8"))
     for name in services.names()
     for kind in services.find(name).tasks
-    if (path := HERE / name / f"{kind.value}.json").exists()
+    if (path := RecordedTask(services.find(name), kind, HERE / name).path).exists()
 }
 JUDGED = [pair for pair, found in FILES.items() if "request_schema" in found]
 

@@ -143,7 +143,7 @@ class BatchSender:
             return
         items = batch.items  # with those that nobody waits for any more: one of them may be at fault
         upstream = error.upstream
-        of = None if upstream is None else pool.resolved.service.oversize(upstream)
+        of = None if upstream is None else pool.resolved.task.failures.oversize(upstream)
         if upstream is None or of is None:
             await self._search(batch, items, error)
         elif len(items) > 1 and pool.too_large < _HALVINGS:

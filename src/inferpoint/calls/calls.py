@@ -30,12 +30,12 @@ _REMEMBERED = 1000  # endpoints whose sizing is kept
 class Calls:
     """Every call that endpoints make; and what was learnt about how much such calls may hold."""
 
-    def __init__(self, outbound: Outbound, counters: CallCounters, clock: Clock, origins: Mapping[str, str]) -> None:
+    def __init__(self, outbound: Outbound, counters: CallCounters, clock: Clock, environ: Mapping[str, str]) -> None:
         self._outbound = outbound
         self._counters = counters
         self._grants = Grants(outbound, clock)
         self._clock = clock
-        self._origins = origins
+        self._environ = environ
         self._sizings: dict[str, Sizing] = {}
 
     async def close(self) -> None:
@@ -49,7 +49,7 @@ class Calls:
         if sizing is None:
             while len(self._sizings) >= _REMEMBERED:
                 del self._sizings[next(iter(self._sizings))]
-            limits = resolved.task.limits(resolved.endpoint.settings)
+            limits = resolved.task.rates.limits(resolved.endpoint.settings)
             sizing = self._sizings[version] = Sizing(limits, resolved.rate)
         return sizing
 
@@ -124,7 +124,7 @@ class Calls:
         origin = resolved.service.origin
         if origin is None:
             return ""
-        return self._origins.get(origin.variable) or origin.address(resolved.endpoint.settings)
+        return origin.of(resolved.endpoint.settings, self._environ)
 
     async def _sent(self, job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
         """A reply that is no refusal; a token that the provider does not take any more is fetched anew, once."""

@@ -13,7 +13,7 @@ from inferpoint.calls.sizing import Load, Sizing, load_of
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Caller, InferenceRequest, InferenceResult, InputType, Journey, Tokens
+from inferpoint.model.inference import Caller, InferenceRequest, InferenceResult, InputType, Journey
 from inferpoint.model.quota import Allowance, Lane
 from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.ticket import Ticket
@@ -79,11 +79,11 @@ class EndpointJob(ABC):
 
     def retries(self, status: int) -> bool:
         """Whether a reply of that status is worth another try, beside 429."""
-        return status in self.resolved.task.retried
+        return status in self.resolved.task.failures.retried
 
     def is_final(self, reply: Reply) -> bool:
         """Whether a refusal is one that no retry will change."""
-        return self.resolved.service.exhausted(complaint(self.resolved, reply, self.secrets))
+        return self.resolved.task.failures.exhausted(complaint(self.resolved, reply, self.secrets))
 
     def allowance(self, headers: Mapping[str, str], now: datetime) -> Allowance:
         """What a reply's headers tell of the provider's limits."""
@@ -137,11 +137,8 @@ def ticket(
 
 def encoded(resolved: Resolved, request: InferenceRequest, origin: str) -> Call:
     """The call that asks *request* of the provider, not signed yet."""
-    task, endpoint = resolved.task, resolved.endpoint
-    encode = task.encode
-    if task.encode_tokens is not None and isinstance(request.input, Tokens):
-        encode = task.encode_tokens
-    return encode(request, endpoint.settings, endpoint.options, origin)
+    endpoint = resolved.endpoint
+    return resolved.task.encode(request, endpoint.settings, endpoint.options, origin)
 
 
 def _load(request: InferenceRequest) -> Load:

@@ -22,7 +22,7 @@ _PHRASES = {
 def refusal(resolved: Resolved, secrets: Secrets, call: Call | None, reply: Reply, now: datetime) -> InferenceError:
     """The error that *reply* to *call*, a status other than 2xx, stands for; *secrets* are not told."""
     upstream = complaint(resolved, reply, secrets)
-    phrase = secrets.hide(_phrase({**_PHRASES, **resolved.task.phrases}, call, reply))
+    phrase = secrets.hide(_phrase({**_PHRASES, **resolved.task.failures.phrases}, call, reply))
     reason = f"{phrase} for request from inference entity id [{resolved.endpoint.inference_id}] status [{reply.status}]"
     if upstream.message:
         reason += f". Error message: [{upstream.message}]"
@@ -67,7 +67,7 @@ def failure(resolved: Resolved, error: InferenceError, secrets: Secrets) -> Infe
 def complaint(resolved: Resolved, reply: Reply, secrets: Secrets) -> Upstream:
     """What the body of a refusal says, without secrets; its first words where it is not what the provider documents."""
     try:
-        said = resolved.service.complaint(reply)
+        said = resolved.task.failures.complaint(reply)
     except InferenceError:  # not the error body that the provider documents: its first words are better than none
         said = Upstream(reply.status, _plain(reply))
     return _hidden(said, secrets)

@@ -40,15 +40,15 @@ class Resolved:
         """What its group of calls may use, as the user set it or by the service's default."""
         limit: RateLimit = getattr(self.endpoint.settings, "rate_limit", None) or RateLimit()
         requests = limit.requests_per_minute
-        if requests is None and self.task.default_rate is not None:
-            requests = self.task.default_rate(self.endpoint.settings)
+        if requests is None:
+            requests = self.task.rates.default
         return Rate(requests, limit.tokens_per_minute, limit.burst)
 
     @cached_property
     def group(self) -> str:
         """The queue its calls wait in, as a digest: what makes a group holds keys."""
-        rate = None if self.task.mixed_rates else self.rate
-        parts: Hashable = (self.service.name, self.task.rate_group(self.endpoint.settings), rate)
+        rate = None if self.task.rates.mixed else self.rate
+        parts: Hashable = (self.service.name, self.task.rates.group(self.endpoint.settings), rate)
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     @cached_property
@@ -59,7 +59,7 @@ class Resolved:
     @property
     def warnings(self) -> Sequence[str]:
         """What its owner should know about its settings."""
-        return self.task.warnings(self.endpoint.settings, self.endpoint.options)
+        return self.task.check(self.endpoint.settings, self.endpoint.options)
 
     @property
     def probe(self) -> InferenceRequest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from inferpoint.batching.batcher import Batcher
@@ -39,9 +39,13 @@ from inferpoint.telemetry.telemetry import Telemetry
 
 @dataclass(frozen=True)
 class Policy:
-    """What the server's owner decided: where services are, whether endpoints are tried, how large chunks may be."""
+    """What the server's owner decided.
 
-    origins: Mapping[str, str]
+    `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
+    words.
+    """
+
+    environ: Mapping[str, str] = field(repr=False)  # it may hold keys
     validate: bool = True
     largest_chunk: int = 300
 
@@ -59,7 +63,7 @@ class Engine:
         policy: Policy,
     ) -> None:
         self._endpoints = endpoints
-        self._calls = Calls(outbound, telemetry.calls, clock, policy.origins)
+        self._calls = Calls(outbound, telemetry.calls, clock, policy.environ)
         self._outbound = outbound
         self._caches = caches
         self._batcher = Batcher(self._calls, caches, telemetry.batches, clock)
@@ -167,6 +171,6 @@ def _naming_input(error: InferenceError, request: InferenceRequest) -> Inference
 
 async def _readable(resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
     """*request* with texts in place of tokens, where the service takes no tokens."""
-    if not isinstance(request.input, Tokens) or resolved.task.encode_tokens is not None:
+    if not isinstance(request.input, Tokens) or resolved.task.takes_tokens:
         return request
     return replace(request, input=await asyncio.to_thread(tokens.texts, request.input))

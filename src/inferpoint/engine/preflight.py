@@ -87,7 +87,7 @@ def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
 
 def _refuse_too_many(resolved: Resolved, documents: Documents) -> None:
     """A ranking is never split: scores of two calls need not be comparable."""
-    most, count = resolved.task.limits(resolved.endpoint.settings).inputs, len(documents.texts)
+    most, count = resolved.task.rates.limits(resolved.endpoint.settings).inputs, len(documents.texts)
     if most is not None and count > most:
         raise invalid(
             f"Field [input] has [{count}] documents, and one call of the provider ranks at most [{most}];"

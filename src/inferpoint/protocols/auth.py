@@ -38,7 +38,7 @@ def header(name: str) -> Sign:
 
 
 def unsigned(call: Call, _settings: Any, _moment: Moment) -> Call:
-    """For providers that ask for no key."""
+    """The call as it is, for providers that ask for no key."""
     return call
 
 
@@ -64,11 +64,11 @@ def sigv4(service: str) -> Sign:
 
 
 def _signed_headers(call: Call, stamp: str) -> dict[str, str]:
-    """What is signed of the headers, sorted, with runs of white space as one blank."""
+    """The headers to be signed, sorted, with runs of white space as one blank."""
     url = urlsplit(call.url)
     host = url.netloc.rpartition("@")[2].removesuffix(_DEFAULT_PORTS.get(url.scheme, "\n"))
-    given = {"host": host} | {name.lower(): value for name, value in call.headers.items()} | {"x-amz-date": stamp}
-    return {name: " ".join(given[name].split()) for name in sorted(given) if name not in _UNSIGNED}
+    headers = {"host": host} | {name.lower(): value for name, value in call.headers.items()} | {"x-amz-date": stamp}
+    return {name: " ".join(headers[name].split()) for name in sorted(headers) if name not in _UNSIGNED}
 
 
 def _canonical(call: Call, headers: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""What a provider whose chats are not OpenAI's needs of a conversation; what it cannot express is refused by name."""
+"""Conversations for providers whose chats are not OpenAI's; what one cannot express is refused by name."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _FORM = "a base64 data URI with the format [data:{MIME-type};base64,...]"
 
 
 @dataclass(frozen=True)
-class Wire:
-    """A provider's chat API, by its name in errors."""
+class Dialect:
+    """A provider's chat API, and the name it has in errors: what it can express, and the error for what it cannot."""
 
     api: str
 
@@ -40,18 +40,18 @@ class Wire:
         return invalid(f"Field [{field}] {problem} for the {self.api}")
 
     def params(self, request: InferenceRequest, taken: Sequence[str]) -> Mapping[str, Any]:
-        """The fields of OpenAI's with no place of ours; all but those *taken* are refused, unless they say nothing."""
-        said = {
+        """The fields of an OpenAI request with no place of ours; others than *taken* are refused, unless silent."""
+        asked = {
             name: value
             for name, value in request.params.items()
             if value is not None and (name not in _SILENT or value != _SILENT[name])
         }
-        if unknown := [name for name in said if name not in taken]:
+        if unknown := [name for name in asked if name not in taken]:
             raise invalid(*(str(self.cannot(name)) for name in unknown))
-        return said
+        return asked
 
     def within_one(self, name: str, value: float | None) -> float | None:
-        """*value*, which OpenAI bounds by 2 and this provider by 1."""
+        """*value* of the field *name*, which OpenAI bounds by 2 and this provider by 1."""
         if value is not None and not 0 <= value <= 1:
             raise self.cannot(name, f"is [{value}] and must be between 0 and 1")
         return value
@@ -68,8 +68,8 @@ class Wire:
         match params.get("response_format"):
             case None:
                 return None
-            case {"type": "json_schema", "json_schema": {"schema": dict()} as found}:
-                return cast("Mapping[str, Any]", found)
+            case {"type": "json_schema", "json_schema": {"schema": dict()} as schema}:
+                return cast("Mapping[str, Any]", schema)
             case _:
                 raise self.cannot("response_format", "must be of the type [json_schema], with a [schema],")
 
@@ -81,14 +81,14 @@ class Wire:
         return conversation.tools
 
     def system(self, conversation: Conversation) -> Sequence[str]:
-        """What the system's turns say, wherever they stand; they are words only."""
-        found: list[str] = []
+        """The texts of the system's turns, wherever they stand; parts other than text are refused."""
+        texts: list[str] = []
         for message in conversation.messages:
             if message.role is Role.SYSTEM:
                 if not all(isinstance(part, TextPart) for part in message.parts):
                     raise self.cannot("content", "of a message of the role [system] can only be text")
-                found += [part.text for part in message.parts if isinstance(part, TextPart) and part.text.strip()]
-        return found
+                texts += [part.text for part in message.parts if isinstance(part, TextPart) and part.text.strip()]
+        return texts
 
     def arguments(self, use: ToolUse) -> msgspec.Raw:
         """The arguments of a tool call as the JSON object that they are, its numbers as they were written."""
@@ -137,11 +137,11 @@ def turns(conversation: Conversation) -> Sequence[tuple[Role, Sequence[Message]]
     Blank texts say nothing and go, and turns that only they made; unless there is nothing else to send.
     """
     talk = [message for message in conversation.messages if message.role is not Role.SYSTEM]
-    found = _merged([kept for message in talk if (kept := _unblank(message)) is not None])
-    found = found or _merged([message for message in talk if message.parts])
-    if not found:
+    merged = _merged([kept for message in talk if (kept := _unblank(message)) is not None])
+    merged = merged or _merged([message for message in talk if message.parts])
+    if not merged:
         raise invalid("Field [messages] must hold a message with content beside those of the role [system]")
-    return found
+    return merged
 
 
 def _unblank(message: Message) -> Message | None:
@@ -156,14 +156,14 @@ def _blank(part: Part) -> bool:
 
 
 def _merged(messages: Sequence[Message]) -> list[tuple[Role, list[Message]]]:
-    found: list[tuple[Role, list[Message]]] = []
+    sides: list[tuple[Role, list[Message]]] = []
     for message in messages:
         side = Role.ASSISTANT if message.role is Role.ASSISTANT else Role.USER
-        if found and found[-1][0] is side:
-            found[-1][1].append(message)
+        if sides and sides[-1][0] is side:
+            sides[-1][1].append(message)
         else:
-            found.append((side, [message]))
-    return found
+            sides.append((side, [message]))
+    return sides
 
 
 def parameters(tool: Tool) -> dict[str, Any]:
@@ -180,32 +180,32 @@ def compact(arguments: msgspec.Raw, of: str) -> str:
 
 
 class Calls:
-    """The tool calls of one stream: which block of it is which call, and whether its arguments have come."""
+    """The tool calls of one stream: each block's call, and whether its arguments have come."""
 
     def __init__(self) -> None:
         self._ordinals: dict[int, int] = {}
         self._silent: dict[int, str] = {}
 
     def begin(self, block: int, called: str, name: str, arguments: str = "{}") -> ToolCall:
-        """A block begins that is a call; these are its *arguments* if it never says any."""
+        """The delta of a *block* that begins a call; *arguments* are the call's where it never says any."""
         ordinal = self._ordinals[block] = len(self._ordinals)
         self._silent[block] = arguments
         return ToolCall(ordinal, called, name)
 
     def more(self, block: int, fragment: str) -> Sequence[ToolCall]:
-        """A piece of a call's arguments; of a block that never began it is nobody's."""
+        """The delta of a piece of a call's arguments; none for a block that never began one."""
         if block not in self._ordinals or not fragment:
             return ()
         self._silent.pop(block, None)
         return [ToolCall(self._ordinals[block], arguments=fragment)]
 
     def end(self, block: int) -> Sequence[ToolCall]:
-        """A block ends."""
+        """The deltas still due when a *block* ends."""
         arguments = self._silent.pop(block, None)
         return () if arguments is None else [ToolCall(self._ordinals[block], arguments=arguments)]
 
     def finish(self) -> Iterator[ToolCall]:
-        """All blocks have ended, also those that did not say so."""
+        """The deltas still due when all blocks have ended, also those that did not say so."""
         for block in list(self._silent):
             yield from self.end(block)
 

@@ -105,7 +105,7 @@ def _message(headers: Mapping[str, str]) -> bytes:
 
 def _headers(data: bytes) -> dict[str, str]:
     """The headers that are strings; those of other types say nothing about an event, and are passed over."""
-    found: dict[str, str] = {}
+    headers: dict[str, str] = {}
     at = 0
     while at < len(data):
         value = at + 1 + data[at]
@@ -120,8 +120,8 @@ def _headers(data: bytes) -> dict[str, str]:
         if at > len(data):
             raise IndexError(name)
         if kind == _STRING:
-            found[name] = data[value:at].decode()
-    return found
+            headers[name] = data[value:at].decode()
+    return headers
 
 
 def _damaged(reason: str) -> InferenceError:

@@ -34,12 +34,12 @@ class _Token(msgspec.Struct):
 
 def read(reply: Reply) -> tuple[str, float]:
     """The token and its lifetime in seconds."""
-    found = parse(reply.body, _Token, of=OF)
-    token = found.access_token
+    granted = parse(reply.body, _Token, of=OF)
+    token = granted.access_token
     if not token or not token.isascii() or not token.isprintable():  # it becomes a header
         raise InferenceError(Kind.UNREADABLE, f"Failed to read the {OF}: the token is not one")
     try:
-        seconds = UNTOLD_SECONDS if found.expires_in is None else float(found.expires_in)
+        seconds = UNTOLD_SECONDS if granted.expires_in is None else float(granted.expires_in)
     except ValueError:
         seconds = UNTOLD_SECONDS
     return token, seconds if seconds > 0 else 0.0
@@ -51,6 +51,6 @@ class _Refusal(msgspec.Struct):
 
 
 def complaint(reply: Reply) -> Upstream:
-    """`{"error", "error_description"}` (RFC 6749, 5.2)."""
-    said = parse(reply.body, _Refusal, of="error")
-    return Upstream(reply.status, said.error_description or said.error, said.error or None)
+    """The members of `{"error", "error_description"}` (RFC 6749, 5.2)."""
+    refusal = parse(reply.body, _Refusal, of="error")
+    return Upstream(reply.status, refusal.error_description or refusal.error, refusal.error or None)

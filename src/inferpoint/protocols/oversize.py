@@ -1,51 +1,50 @@
-"""Which refusals say that one call held too much, so that the same inputs in more calls may pass."""
+"""Refusals that say that one call held too much, so that the same inputs in more calls may pass."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
 from inferpoint.errors import Upstream
 
 
 class Oversize(StrEnum):
-    """Of what a call held too much."""
+    """What a refused call held too much of."""
 
     INPUTS = "inputs"
     TOKENS = "tokens"  # or bytes, or characters: whatever longer inputs have more of
 
 
 _STATUSES = (400, 413, 422)
-_CODES = {
-    "array_above_max_length": Oversize.INPUTS,
-    "max_tokens_per_request": Oversize.TOKENS,
-    "context_length_exceeded": Oversize.TOKENS,
-}
-# Phrases of the providers and of those who speak like them: OpenAI, Azure, Text Embeddings Inference, vLLM, Cohere,
-# Bedrock's schemas, Vertex AI, Gemini, Voyage, DashScope.
-_INPUTS = re.compile(
-    r"array too long|batch ?size\b|too many (inputs|texts)|number of (inputs|texts)|at most [0-9]+ (items|requests)"
-    r"|instance\(s\) is allowed per prediction|expected maximum item count",
-    re.IGNORECASE,
-)
-_TOKENS = re.compile(
-    r"tokens per (submitted )?(request|batch)|context length|maximum (input|model) length|maximum request size"
-    r"|too many (input )?tokens|input token count|must have less than [0-9]+ tokens"
-    r"|'input[^']*': string too long|expected maxLength",
-    re.IGNORECASE,
-)
+_NO_CODES: Mapping[str, Oversize] = {}
 
 
-def oversize(said: Upstream) -> Oversize | None:
-    """Of what the refused call held too much; None when that was not its fault.
+def told_by(
+    *, inputs: Sequence[str] = (), tokens: Sequence[str] = (), codes: Mapping[str, Oversize] = _NO_CODES
+) -> Callable[[Upstream], Oversize | None]:
+    """A reader of refusals that knows a provider's `codes`, and regular expressions of its phrases in any case.
 
-    One input that is too long by itself is told in the same way: in halves of halves it ends up alone, and the others
-    pass.
+    The reader returns what the call held too much of, or None when that was not its fault. One input that is too long
+    by itself is told in the same words: in halves of halves it ends up alone, and the others pass. A 413 needs no
+    words: often a proxy answers it with a page for people.
     """
-    if said.status not in _STATUSES:
-        return None
-    if said.code in _CODES:
-        return _CODES[said.code]
-    if _INPUTS.search(said.message):
-        return Oversize.INPUTS
-    return Oversize.TOKENS if said.status == 413 or _TOKENS.search(said.message) else None
+    of_inputs, of_tokens = _any_of(inputs), _any_of(tokens)
+
+    def oversize(upstream: Upstream) -> Oversize | None:
+        if upstream.status not in _STATUSES:
+            return None
+        if upstream.code is not None and upstream.code in codes:
+            return codes[upstream.code]
+        if of_inputs.search(upstream.message):
+            return Oversize.INPUTS
+        return Oversize.TOKENS if upstream.status == 413 or of_tokens.search(upstream.message) else None
+
+    return oversize
+
+
+def _any_of(phrases: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(phrases) or r"(?!)", re.IGNORECASE)  # no phrase matches nothing
+
+
+by_status = told_by()

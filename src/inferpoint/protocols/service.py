@@ -7,30 +7,31 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
-from inferpoint.errors import Upstream
+from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply
 from inferpoint.model.inference import Delta, InferenceRequest, InferenceResult, InputType
 from inferpoint.model.quota import Allowance
 from inferpoint.model.settings import setting, settings
-from inferpoint.protocols.oversize import Oversize, oversize
+from inferpoint.protocols.oversize import Oversize, by_status
 from inferpoint.protocols.sse import ServerSentEvents
 
 S = TypeVar("S")
 O = TypeVar("O")  # noqa: E741 - S and O are the contract's own letters: settings and options
+S_contra = TypeVar("S_contra", contravariant=True)
 
-CONTRACT = 1
+CONTRACT = 2
 SIMILARITIES = ("cosine", "dot_product", "l2_norm")
 
 
 @settings
 class NoOptions:
-    """For tasks that take no task settings."""
+    """The options of a task that takes no task settings."""
 
 
 @settings
 class RateLimit:
-    """How fast a provider may be called. Elasticsearch knows the requests alone."""
+    """How fast a provider may be called; Elasticsearch knows only `requests_per_minute`."""
 
     requests_per_minute: int | None = setting(
         "The most requests a minute to send to the provider.",
@@ -46,13 +47,13 @@ class RateLimit:
 
 
 def rate_limit() -> Any:
-    """The setting that every service with a quota has."""
+    """The declaration of the setting `rate_limit`, which every service with a quota has."""
     return setting("How fast to call the provider.", default=None, updatable=True)
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What signing needs of the world: the time, and the grant's token if there is one."""
+    """What signing needs of the world: the time, and the grant's token where there is one."""
 
     time: datetime
     token: str = field(default="", repr=False)
@@ -60,7 +61,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one call takes at the most: inputs, tokens over all of them, bytes of body. None is no limit."""
+    """The most that one call takes: inputs, tokens over all of them, bytes of body. None is no limit."""
 
     inputs: int | None = None
     tokens: int | None = None
@@ -75,7 +76,7 @@ class Framing(Protocol):
         ...
 
     def end(self) -> Sequence[Event]:
-        """What is left when the body ends."""
+        """The events that the body's end completes."""
         ...
 
 
@@ -83,11 +84,11 @@ class Reader(Protocol):
     """Turns one stream's events into deltas; new for every stream, so it may remember."""
 
     def feed(self, event: Event, /) -> Sequence[Delta]:
-        """What *event* says."""
+        """The deltas that *event* tells."""
         ...
 
     def end(self) -> Sequence[Delta]:
-        """Called when the body ends; raises `CUT_OFF` unless a finish was seen."""
+        """The deltas that the body's end completes; raises `CUT_OFF` unless a finish was seen."""
         ...
 
 
@@ -95,8 +96,9 @@ class Reader(Protocol):
 class Grant(Generic[S]):
     """A token to fetch before a call can be signed; fetched once for all who wait, and kept for its lifetime.
 
-    `ask` is None for settings that need no token. `read` gives the token and its lifetime in seconds. `complaint`
-    finds what an error body of whoever gives tokens says; it may fail, and then the error goes without.
+    `ask` makes the call for the token, or None for settings that need none. `read` gives the token and its lifetime in
+    seconds. `complaint` reads an error body of the address that gives tokens; it may raise an `InferenceError`, and
+    then the error goes without.
     """
 
     ask: Callable[[S, datetime], Call | None]
@@ -111,88 +113,112 @@ class Origin(Generic[S]):
     address: Callable[[S], str]
     variable: str
 
+    def of(self, settings: S, environ: Mapping[str, str]) -> str:
+        """The address for *settings*, moved by *environ*; `INTERNAL` when the variable holds no HTTP address."""
+        moved = environ.get(self.variable, "").rstrip("/")
+        if not moved:
+            return self.address(settings)
+        if not moved.startswith(("http://", "https://")):
+            problem = f"The variable {self.variable} is not an address that begins with http:// or https://"
+            raise InferenceError(Kind.INTERNAL, problem)
+        return moved
+
 
 def unlimited(_settings: Any) -> Limits:
-    """No limit on a call."""
+    """No limit on what one call holds: the default of `Rates.limits`."""
     return Limits()
 
 
-def fitting(_settings: Any, _options: Any) -> None:
-    """For tasks whose settings and options never contradict each other."""
-
-
-def unremarkable(_settings: Any, _options: Any) -> Sequence[str]:
-    """For tasks with nothing to warn of."""
+def no_check(_settings: Any, _options: Any) -> Sequence[str]:
+    """Nothing contradicts and nothing to warn of: the default of `Task.check`."""
     return ()
 
 
-def untold(_headers: Mapping[str, str], _now: datetime) -> Allowance:
-    """For providers whose replies do not tell of their limits."""
+def no_allowance(_headers: Mapping[str, str], _now: datetime) -> Allowance:
+    """Nothing of the provider's limits: the default of `Service.quota`, for replies whose headers tell none."""
     return Allowance()
 
 
-def never(_said: Upstream) -> bool:
-    """For providers whose quotas come back by themselves."""
+def never_final(_upstream: Upstream) -> bool:
+    """Every quota comes back by waiting: the default of `Failures.exhausted`."""
     return False
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task(Generic[S, O]):
-    """How one service does one task.
+class Rates(Generic[S_contra]):
+    """How fast a task's calls may go out, and how much one of them may hold.
 
-    `label` names it in errors ("OpenAI embeddings"). `check` raises when settings and options, each right by itself,
-    contradict each other; `warnings` says what is taken but not wise. `encode` makes the call, `decode` reads the whole
-    reply, `reader` a streamed one; without a reader the task does not stream. `with_model` is the settings with the
-    model that a chat asks for in place of theirs: of its queue, and for who reads the answer. `default_rate` is in
-    requests a minute; without one it is not limited. Calls of equal `rate_group` and equal limits share one queue, with
-    `mixed_rates` those of other limits too. `similarity` is how its vectors compare. `input_types` are those that its
-    wire carries, beyond `search` and `ingest`, which every embedding takes. `phrases` say what a provider's status
-    means, with `{url}` and the reply's headers to fill in. `retried` are the statuses that are worth another try.
-    `encode_tokens` makes the call of inputs that are tokens already; without it they are made texts again. `fixed` are
-    settings that nobody sets, shown with those that are.
+    Calls of equal `group` and equal rate limits share one queue; with `mixed` the limits may differ. `default` is in
+    requests a minute, for endpoints that set none; None is no limit.
+    """
+
+    group: Callable[[S_contra], Hashable]
+    default: int | None = None
+    mixed: bool = False
+    limits: Callable[[S_contra], Limits] = unlimited
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures:
+    """What a provider's refusals mean.
+
+    `complaint` reads an error body; it may raise an `InferenceError`, and then the body's first words stand for it.
+    `phrases` say what a status means, with `{url}` and the reply's headers to fill in. `retried` are the statuses that
+    are worth another try. `exhausted` tells a quota that no waiting brings back, so that another try is in vain.
+    `oversize` tells whether fewer inputs in one call would help.
+    """
+
+    complaint: Callable[[Reply], Upstream]
+    phrases: Mapping[int, str] = field(default_factory=dict[int, str])
+    retried: frozenset[int] = frozenset({429})
+    exhausted: Callable[[Upstream], bool] = never_final
+    oversize: Callable[[Upstream], Oversize | None] = by_status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Generic[S, O]):
+    """How one service does one task: what it is, how fast it goes (`rates`), and what its refusals mean (`failures`).
+
+    `label` names the task in errors ("OpenAI embeddings"). `check` raises when settings and options, each right by
+    itself, contradict each other, and returns a sentence for each thing that is taken but not wise. `encode` makes the
+    call, `decode` reads the whole reply, `reader` a streamed one; a task without a reader does not stream. `with_model`
+    gives the settings with the model that a chat asks for in place of theirs: for the queue, and for the reader.
+    `takes_tokens` says that `encode` takes inputs that are tokens already; otherwise they are made texts again.
+    `input_types` are those on the wire beyond `search` and `ingest`, which every embedding takes. `similarity` is how
+    vectors compare; only dense embeddings have one. `fixed` are settings that nobody sets, shown with those that are.
     """
 
     label: str
     settings: type[S]
     options: type[O]
-    check: Callable[[S, O], None] = fitting
-    warnings: Callable[[S, O], Sequence[str]] = unremarkable
+    check: Callable[[S, O], Sequence[str]] = no_check
     encode: Callable[[InferenceRequest, S, O, str], Call]
     decode: Callable[[Reply, InferenceRequest, S, O], InferenceResult]
     reader: Callable[[S], Reader] | None = None
-    with_model: Callable[[S, str], S] | None = None
     framing: Callable[[], Framing] = ServerSentEvents
-    limits: Callable[[S], Limits] = unlimited
-    default_rate: Callable[[S], int] | None = None
-    rate_group: Callable[[S], Hashable]
-    mixed_rates: bool = False
-    similarity: Callable[[S], str] | None = None
+    with_model: Callable[[S, str], S] | None = None
+    takes_tokens: bool = False
     input_types: frozenset[InputType] = frozenset()
-    phrases: Mapping[int, str] = field(default_factory=dict[int, str])
-    retried: frozenset[int] = frozenset({429})
-    encode_tokens: Callable[[InferenceRequest, S, O, str], Call] | None = None
+    similarity: Callable[[S], str] | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    rates: Rates[S]
+    failures: Failures
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """One provider: what it can do, how its calls are signed, how it complains.
+    """One provider: what it can do, how its calls are signed, where it is.
 
-    `sign` adds headers and changes nothing else. `complaint` finds what an error body says; it may fail, and then the
-    error goes without. `quota` reads what a reply's headers, in lower case, tell of the provider's limits; it never
-    fails. `exhausted` says whether a refusal is of a quota that no waiting brings back, so that another try is in vain;
-    `oversize` whether fewer inputs in one call would help. `contract` is the version of this file's promises that the
-    service was written for.
+    `sign` adds headers and changes nothing else. `quota` reads what a reply's headers, in lower case, tell of the
+    provider's limits; it never fails. `contract` is the version of this file's promises that the service was written
+    for.
     """
 
     name: str
     title: str
     tasks: Mapping[TaskType, Task[Any, Any]]
     sign: Callable[[Call, Any, Moment], Call]
-    complaint: Callable[[Reply], Upstream]
-    quota: Callable[[Mapping[str, str], datetime], Allowance] = untold
-    exhausted: Callable[[Upstream], bool] = never
-    oversize: Callable[[Upstream], Oversize | None] = oversize
+    quota: Callable[[Mapping[str, str], datetime], Allowance] = no_allowance
     grant: Grant[Any] | None = None
     origin: Origin[Any] | None = None
     contract: int = CONTRACT

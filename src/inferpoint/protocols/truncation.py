@@ -15,7 +15,7 @@ UNITS_A_TOKEN = 3
 
 
 def max_input_tokens() -> Any:
-    """The setting of every task whose inputs can be cut."""
+    """The declaration of the setting `max_input_tokens`, of every task whose inputs can be cut."""
     return setting(
         "The most tokens an input may have, by estimate; what is longer loses its end.",
         default=None,
@@ -29,10 +29,10 @@ def cut(texts: Texts, tokens: int | None) -> tuple[Texts, frozenset[int]]:
     return _cut(texts, tokens, lambda text, most: _beginning(text, most * UNITS_A_TOKEN))
 
 
-def cut_tokens(given: Tokens, tokens: int | None) -> tuple[Tokens, frozenset[int]]:
-    """The same for inputs that are tokens already, which nobody needs to estimate."""
-    inputs, which = _cut(given.inputs, tokens, lambda each, most: each[:most])
-    return Tokens(inputs), which
+def cut_tokens(inputs: Tokens, tokens: int | None) -> tuple[Tokens, frozenset[int]]:
+    """*inputs* of no more than *tokens* tokens each, and the places of those that were cut; None cuts nothing."""
+    kept, places = _cut(inputs.inputs, tokens, lambda whole, most: whole[:most])
+    return Tokens(kept), places
 
 
 def _cut(
@@ -40,12 +40,12 @@ def _cut(
 ) -> tuple[tuple[I, ...], frozenset[int]]:
     if tokens is None:
         return inputs, frozenset()
-    kept = tuple(shorten(each, tokens) for each in inputs)
+    kept = tuple(shorten(whole, tokens) for whole in inputs)
     return kept, frozenset(_shorter(kept, inputs))
 
 
-def _shorter(kept: Sequence[Sequence[Any]], given: Sequence[Sequence[Any]]) -> list[int]:
-    return [place for place, (after, before) in enumerate(zip(kept, given, strict=True)) if len(after) < len(before)]
+def _shorter(kept: Sequence[Sequence[Any]], inputs: Sequence[Sequence[Any]]) -> list[int]:
+    return [place for place, (after, before) in enumerate(zip(kept, inputs, strict=True)) if len(after) < len(before)]
 
 
 def _beginning(text: str, units: int) -> str:

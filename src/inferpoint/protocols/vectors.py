@@ -50,7 +50,7 @@ def length(vector: msgspec.Raw) -> int:
 
 
 def in_order(rows: Sequence[tuple[int, Any]], *, of: str) -> list[Any]:
-    """What *rows* hold, by their index; an index that is missing or twice there is `UNREADABLE`."""
+    """The values of *rows* in the order of their indices; one that is missing or twice there is `UNREADABLE`."""
     ordered = sorted(rows, key=lambda row: row[0])
     if [index for index, _ in ordered] != list(range(len(rows))):
         raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: the indices are not 0 to {len(rows) - 1}")

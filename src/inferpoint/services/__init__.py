@@ -1,4 +1,7 @@
-"""The providers: one file each, found by its name; and those that other distributions bring, by their entry points."""
+"""The providers: one file each, found by its name; and those that other distributions bring, by their entry points.
+
+A file is called as its service, with `_` for `-`. No file is read before its service is named, or all are listed.
+"""
 
 from __future__ import annotations
 
@@ -17,47 +20,61 @@ _OWN = "inferpoint"
 
 def find(name: str) -> Service:
     """The service called *name*; its file is read when it is first named. An unknown name is `INVALID`."""
-    if name in _built_in():
-        return _own(name)
+    if _file(name) in _files() and (service := _own(_file(name))).name == name:
+        return service
     if name in _brought():
         return _loaded(name)
     raise invalid(f"Unknown service [{name}]")
 
 
 def names() -> list[str]:
-    """The names of all services, sorted; `CONFLICT` when two distributions claim one."""
-    return sorted([*_built_in(), *_brought()])
+    """The names of all services, sorted, for which our own are read; `CONFLICT` when two distributions claim one."""
+    return sorted([*(_own(file).name for file in _files()), *_brought()])
 
 
-def _built_in() -> list[str]:
+def check_brought() -> None:
+    """Read the services that other distributions bring.
+
+    `CONFLICT` when two distributions claim one name, `INTERNAL` when one cannot be loaded or is no `Service` of ours.
+    """
+    for name in _brought():
+        _loaded(name)
+
+
+def _file(name: str) -> str:
+    """What the file of a service is called: a module's name cannot have a hyphen, a service's can."""
+    return name.replace("-", "_")
+
+
+def _files() -> list[str]:
     return [module.name for module in pkgutil.iter_modules(__path__)]
 
 
 @cache
-def _own(name: str) -> Service:
-    return importlib.import_module(f"{__name__}.{name}").SERVICE
+def _own(file: str) -> Service:
+    return importlib.import_module(f"{__name__}.{file}").SERVICE
 
 
 @cache
 def _brought() -> Mapping[str, EntryPoint]:
-    """What other distributions bring, none of it read yet."""
-    claimed = dict.fromkeys(_built_in(), _OWN)
-    found: dict[str, EntryPoint] = {}
+    """The entry points of other distributions by the names of their services, none of them read."""
+    claimed = dict.fromkeys(_files(), _OWN)
+    entries: dict[str, EntryPoint] = {}
     for entry in entry_points(group=GROUP):
-        if entry.name in claimed:
+        if _file(entry.name) in claimed:
             raise InferenceError(
                 Kind.CONFLICT,
                 f"The service [{entry.name}] is claimed by two distributions:"
-                f" [{claimed[entry.name]}] and [{_distribution(entry)}]",
+                f" [{claimed[_file(entry.name)]}] and [{_distribution(entry)}]",
             )
-        claimed[entry.name] = _distribution(entry)
-        found[entry.name] = entry
-    return found
+        claimed[_file(entry.name)] = _distribution(entry)
+        entries[entry.name] = entry
+    return entries
 
 
 @cache
 def _loaded(name: str) -> Service:
-    """A service that another distribution brings, written for this contract and called what it claims."""
+    """The service of another distribution, written for this contract and called what its entry point claims."""
     entry = _brought()[name]
     whose = f"The service [{name}] of the distribution [{_distribution(entry)}]"
     try:
@@ -77,5 +94,5 @@ def _distribution(entry: EntryPoint) -> str:
 
 
 def _in_one_line(error: BaseException) -> str:
-    """What was raised, and what it says; it may be nothing, or many lines."""
+    """The name of what was raised and its text, which may be empty or have many lines."""
     return ": ".join(filter(None, (type(error).__name__, " ".join(str(error).split()))))

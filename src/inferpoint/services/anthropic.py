@@ -9,10 +9,10 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply, json_call
 from inferpoint.model.inference import Completion, InferenceRequest
 from inferpoint.model.settings import secret, setting, settings
-from inferpoint.protocols import quotas
+from inferpoint.protocols import rate_headers
 from inferpoint.protocols.anthropic import replies, requests
 from inferpoint.protocols.auth import header
-from inferpoint.protocols.service import Limits, Origin, RateLimit, Service, Task, rate_limit
+from inferpoint.protocols.service import Failures, Limits, Origin, RateLimit, Rates, Service, Task, rate_limit
 
 ADDRESS = "https://api.anthropic.com"
 # The last version that takes temperature, top_p and top_k; 2026-10-21 refuses all three.
@@ -22,7 +22,7 @@ COMPLETIONS = "Anthropic chat completions"
 
 @settings
 class Account:
-    """Who calls which model."""
+    """The account that calls, and the model."""
 
     api_key: str = secret("The Anthropic API key.")
     model_id: str = setting("The model to call, such as claude-sonnet-4-5.")
@@ -32,7 +32,7 @@ class Account:
 
 @settings
 class Options:
-    """What may change from request to request. The bounds are left to Anthropic: they differ between models."""
+    """The settings that may change from request to request; their bounds differ by model, and Anthropic checks them."""
 
     max_tokens: int = setting("The most tokens to generate.", at_least=1, updatable=True)
     temperature: float | None = setting("How random the answer is.", default=None, updatable=True)
@@ -42,8 +42,8 @@ class Options:
     )
 
 
-def unwise(_account: Account, options: Options) -> Sequence[str]:
-    """Anthropic's advice, which the API does not hold anybody to."""
+def advice(_account: Account, options: Options) -> Sequence[str]:
+    """Anthropic's advice, which its API does not enforce."""
     if options.temperature is None or options.top_p is None:
         return ()
     return ("[temperature] and [top_p] are both set; change one of them, not both",)
@@ -61,16 +61,16 @@ def encode(request: InferenceRequest, model: Account, options: Options, origin: 
 
 
 def completion(reply: Reply, _request: InferenceRequest, _model: Account, _options: Options) -> Completion:
-    """Every block of text is a result of its own."""
+    """Each block of text as a result of its own, as in Elasticsearch."""
     return replies.completion(reply, COMPLETIONS)
 
 
 def answer(reply: Reply, _request: InferenceRequest, _model: Account, _options: Options) -> Completion:
-    """A whole answer is one choice."""
+    """A whole answer as one choice."""
     return replies.answer(reply, COMPLETIONS)
 
 
-def _group(account: Account) -> Hashable:
+def group(account: Account) -> Hashable:
     """One queue for a model, a key and an address, as in Elasticsearch; Anthropic limits by model."""
     return account.model_id, account.api_key, account.url
 
@@ -87,20 +87,22 @@ COMPLETE = Task(
     label=COMPLETIONS,
     settings=Account,
     options=Options,
-    warnings=unwise,
+    check=advice,
     encode=encode,
     decode=completion,
     reader=lambda _: replies.Messages(COMPLETIONS),
     with_model=lambda account, model: replace(account, model_id=model),
-    limits=lambda _: Limits(inputs=1),
-    default_rate=lambda _: 50,
-    rate_group=_group,
-    phrases={
-        403: "Received a permission denied error status code",
-        429: COUNTERS,
-        529: "Received an Anthropic server is temporarily overloaded status code",
-    },
-    retried=frozenset({429, 500, 529}),
+    rates=Rates(default=50, group=group, limits=lambda _: Limits(inputs=1)),
+    failures=Failures(
+        complaint=replies.complaint,
+        phrases={
+            403: "Received a permission denied error status code",
+            429: COUNTERS,
+            529: "Received an Anthropic server is temporarily overloaded status code",
+        },
+        retried=frozenset({429, 500, 529}),
+        exhausted=replies.exhausted,
+    ),
 )
 CHAT = replace(COMPLETE, decode=answer)
 
@@ -109,8 +111,6 @@ SERVICE = Service(
     title="Anthropic",
     tasks={TaskType.COMPLETION: COMPLETE, TaskType.CHAT_COMPLETION: CHAT},
     sign=header("x-api-key"),
-    complaint=replies.complaint,
-    quota=quotas.anthropic,
-    exhausted=replies.exhausted,
+    quota=rate_headers.anthropic,
     origin=Origin(lambda _: ADDRESS, "ANTHROPIC_BASE_URL"),
 )

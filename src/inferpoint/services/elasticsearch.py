@@ -13,7 +13,7 @@ from inferpoint.model.inference import Embeddings, InferenceRequest, Usage
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols import vectors
 from inferpoint.protocols.auth import unsigned
-from inferpoint.protocols.service import Service, Task
+from inferpoint.protocols.service import Failures, Rates, Service, Task
 
 EMBEDDINGS = "local embeddings"
 OF = f"{EMBEDDINGS} response"
@@ -34,7 +34,7 @@ class Settings:
 
 @settings
 class Options:
-    """What to do with text that the model cannot take whole."""
+    """How to treat text that the model cannot take whole."""
 
     truncate: str | None = setting(
         "Whether a text too long for the model is an error (none, the default) or loses its end (end).",
@@ -64,8 +64,9 @@ class _Embeddings(msgspec.Struct):
 
 def embeddings(reply: Reply, _request: InferenceRequest, _model: Settings, _options: Options) -> Embeddings:
     """The vectors, and which inputs were cut."""
-    read = parse(reply.body, _Embeddings, of=OF)
-    return Embeddings([vectors.dense(row, of=OF) for row in read.embeddings], Usage(input=read.tokens), read.cut)
+    answer = parse(reply.body, _Embeddings, of=OF)
+    rows = [vectors.dense(row, of=OF) for row in answer.embeddings]
+    return Embeddings(rows, Usage(input=answer.tokens), answer.cut)
 
 
 class _Refusal(msgspec.Struct):
@@ -73,11 +74,12 @@ class _Refusal(msgspec.Struct):
 
 
 def complaint(reply: Reply) -> Upstream:
-    """One sentence."""
+    """The sentence that our own transport answers."""
     return Upstream(reply.status, parse(reply.body, _Refusal, of="error").error)
 
 
-def _group(model: Settings) -> Hashable:
+def group(model: Settings) -> Hashable:
+    """One queue for a model, however many endpoints run it."""
     return model.model_id
 
 
@@ -91,10 +93,10 @@ SERVICE = Service(
             options=Options,
             encode=embed,
             decode=embeddings,
-            rate_group=_group,
             similarity=lambda _: "cosine",
+            rates=Rates(group=group),
+            failures=Failures(complaint=complaint),
         )
     },
     sign=unsigned,
-    complaint=complaint,
 )

@@ -7,10 +7,11 @@
 
     test_contract = contract(SERVICE, Path(__file__).parent / "conversations")
 
-pytest then runs one test for every promise, task and conversation. `inferpoint.testing.conversations` says what stands
-in the folder: one file for every task, called `<task type>.json`. Conversations are settings, a request, the call
-exactly as it must leave, the reply as it came and what it means; each names its origin, which is the provider's
-documentation or a recording, and never our own encoder. Keep recordings short: they are cut at every byte.
+pytest then runs one test for every promise, task and conversation. `inferpoint.testing.files` says what stands in the
+folder: one file for every task, called `<task type>.json`; task types that are one `Task` may share a file.
+Conversations are settings, a request, the call exactly as it must leave, the reply as it came and what it means; each
+names its origin, which is the provider's documentation or a recording, and never our own encoder. Keep recordings
+short: they are cut at every byte.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple
 from inferpoint.model.endpoint import TaskType
 from inferpoint.protocols.service import Service
 from inferpoint.testing import promises
-from inferpoint.testing.conversations import Asked, conversations
+from inferpoint.testing.conversations import RecordedTask
 
 __all__ = ["Question", "contract", "questions"]
 
@@ -48,30 +49,31 @@ def contract(service: Service, folder: Path) -> Callable[..., None]:
 
 def questions(service: Service, folder: Path) -> Iterator[Question]:
     """Everything that *service* promises, for any test runner."""
-    yield from _each("service", promises.OF_A_SERVICE, service)
+    yield from _ask("service", promises.OF_A_SERVICE, service)
     for kind in service.tasks:
-        yield from _of_task(Asked(service, kind, folder))
+        yield from _of_task(RecordedTask(service, kind, folder))
 
 
-def _of_task(asked: Asked) -> Iterator[Question]:
-    yield from _each(asked.kind.value, promises.OF_A_TASK, asked)
-    found = conversations(asked)
-    if found is None:  # one of the promises above says what is wrong with the file
+def _of_task(recorded: RecordedTask) -> Iterator[Question]:
+    kind = recorded.kind
+    yield from _ask(kind, promises.OF_A_TASK, recorded)
+    if not recorded.readable or recorded.shown_by is not kind:  # said by a promise above; asked under the other type
         return
-    if asked.kind.embeds:
-        yield from _each(asked.kind.value, promises.OF_AN_EMBEDDING_TASK, asked)
-    for number, said in enumerate(found.said):
-        about = f"{asked.kind.value}-{number}"
-        yield from _each(about, promises.OF_A_CONVERSATION, said)
-        yield from _each(about, promises.OF_A_STREAM if said.streams else _whole(asked.kind), said)
-    for number, refusal in enumerate(found.refusals):
-        yield from _each(f"{asked.kind.value}-refusal-{number}", promises.OF_A_REFUSAL, (asked.service, refusal))
+    yield from _ask(kind, promises.OF_CONVERSATIONS, recorded)
+    if kind.embeds:
+        yield from _ask(kind, promises.OF_AN_EMBEDDING_TASK, recorded)
+    for number, exchange in enumerate(recorded.exchanges()):
+        about = f"{kind}-{number}"
+        yield from _ask(about, promises.OF_A_CONVERSATION, exchange)
+        yield from _ask(about, promises.OF_A_STREAM if exchange.streams else _whole(kind), exchange)
+    for number, refusal in enumerate(recorded.file().refusals):
+        yield from _ask(f"{kind}-refusal-{number}", promises.OF_A_REFUSAL, (recorded.task.failures, refusal))
 
 
-def _whole(kind: TaskType) -> tuple[Callable[[Any], None], ...]:
+def _whole(kind: TaskType) -> promises.Promises:
     return promises.OF_AN_ANSWER + (promises.OF_VECTORS if kind.embeds else ())
 
 
-def _each(about: str, promised: tuple[Callable[[Any], None], ...], given: Any) -> Iterator[Question]:
+def _ask(about: str, promised: promises.Promises, subject: Any) -> Iterator[Question]:
     for promise in promised:
-        yield Question(f"{about}-{promise.__name__}", partial(promise, given))
+        yield Question(f"{about}-{promise.__name__}", partial(promise, subject))

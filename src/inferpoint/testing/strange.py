@@ -77,7 +77,7 @@ def strange_events(event: Event) -> Iterator[Event]:
 
 
 def shape(data: bytes) -> Any:
-    """What equal events have in common: where in their JSON something stands."""
+    """The places in the JSON of an event's data, by which events are alike; of other data the data itself."""
     try:
         return frozenset(places(msgspec.json.decode(data)))
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -82,7 +82,7 @@ def test_titans_reply(body: dict[str, Any]) -> None:
 def test_a_call_takes_as_many_texts_as_the_model(provider: str, inputs: int) -> None:
     """Titan takes one text a call, Cohere's models 96."""
     resolved = model(provider, {"amazontitan": TITAN, "cohere": COHERE}[provider][0])
-    assert resolved.task.limits(resolved.endpoint.settings) == Limits(inputs=inputs)
+    assert resolved.task.rates.limits(resolved.endpoint.settings) == Limits(inputs=inputs)
 
 
 @pytest.mark.parametrize("input_type", [InputType.CLASSIFICATION, InputType.CLUSTERING])
@@ -112,7 +112,7 @@ def test_titan_has_no_words_for_what_its_vectors_are_for(input_type: InputType) 
 )
 @pytest.mark.parametrize("name", COHERE)
 def test_cohere_is_told_what_the_vectors_are_for(name: str, input_type: InputType | None, purpose: str) -> None:
-    """It will not do without."""
+    """Cohere's models, which need a purpose, are told that of the input type, or else that of documents."""
     call = asked(model("cohere", name), "one", "two", input_type=input_type)
     assert ours(call, HOST) == judged(name, {"texts": ["one", "two"], "input_type": purpose})
 

@@ -48,7 +48,7 @@ def test_the_sdk_has_the_same_addresses() -> None:
      "us east 1", "us-east-1\n", "US-EAST-1", "-", "us", "us-east-1-", "\u017fs-east-1", "us-east-\uff11"],
 )  # fmt: skip
 def test_a_region_cannot_change_where_the_key_goes(region: str) -> None:
-    """It is a part of the host's name."""
+    """A region, which is a part of the host's name, holds nothing that would make another host of it."""
     words = "[region] must match the pattern [a-z0-9]+(-[a-z0-9]+)+"
     reason = f"Validation Failed: 1: [service_settings] Invalid value [{region}] received. {words};"
     assert refused(COMPLETION, config({"region": region})) == (400, "validation_exception", reason)
@@ -212,7 +212,7 @@ def test_wrong_settings(settings: dict[str, Any], options: dict[str, Any], probl
 
 @pytest.mark.parametrize(("settings", "problem"), [(settings, problem) for settings, _, problem in WRONG if settings])
 def test_wrong_settings_of_an_embedding(settings: dict[str, Any], problem: str) -> None:
-    """Likewise."""
+    """An embedding's settings, each wrong by itself, are refused in Elasticsearch's words."""
     told = (400, "validation_exception", f"Validation Failed: 1: {problem};")
     assert refused(EMBEDDING, config({"provider": "cohere", **settings})) == told
 

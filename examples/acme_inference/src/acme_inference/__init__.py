@@ -24,7 +24,17 @@ from inferpoint.model.inference import (
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import vectors
 from inferpoint.protocols.auth import bearer
-from inferpoint.protocols.service import Limits, NoOptions, Origin, RateLimit, Service, Task, rate_limit
+from inferpoint.protocols.service import (
+    Failures,
+    Limits,
+    NoOptions,
+    Origin,
+    RateLimit,
+    Rates,
+    Service,
+    Task,
+    rate_limit,
+)
 
 EMBEDDINGS = "Acme embeddings"
 COMPLETIONS = "Acme completions"
@@ -32,7 +42,7 @@ COMPLETIONS = "Acme completions"
 
 @settings
 class Account:
-    """Who calls which model."""
+    """The account that calls, and the model."""
 
     api_key: str = secret("The key of the account.")
     model_id: str = setting("The model to call.")
@@ -41,7 +51,7 @@ class Account:
 
 @settings
 class CompletionOptions:
-    """What may change from request to request."""
+    """The settings that may change from request to request."""
 
     temperature: float | None = setting(
         "How freely the model chooses its words.", default=None, at_least=0, at_most=1, updatable=True
@@ -57,7 +67,7 @@ class _Usage(msgspec.Struct):
 
 
 def embed(request: InferenceRequest, model: Account, _options: NoOptions, origin: str) -> Call:
-    """`POST /embed`."""
+    """A call of `POST /embed`."""
     return json_call(f"{origin}/embed", {"model": model.model_id, "texts": request.texts})
 
 
@@ -67,14 +77,14 @@ class _Vectors(msgspec.Struct):
 
 
 def embeddings(reply: Reply, _request: InferenceRequest, _model: Account, _options: NoOptions) -> Embeddings:
-    """In the order of the texts; vectors pass through unread."""
+    """The vectors in the order of the texts, passed through unread."""
     of = f"{EMBEDDINGS} response"
-    read = parse(reply.body, _Vectors, of=of)
-    return Embeddings([vectors.dense(raw, of=of) for raw in read.vectors], read.tokens and read.tokens.usage())
+    answer = parse(reply.body, _Vectors, of=of)
+    return Embeddings([vectors.dense(raw, of=of) for raw in answer.vectors], answer.tokens and answer.tokens.usage())
 
 
 def complete(request: InferenceRequest, model: Account, options: CompletionOptions, origin: str) -> Call:
-    """`POST /write`."""
+    """A call of `POST /write`."""
     body: dict[str, object] = {"model": model.model_id, "prompt": request.texts[0], "stream": request.stream}
     if options.temperature is not None:
         body["temperature"] = options.temperature
@@ -89,11 +99,10 @@ class _Written(msgspec.Struct):
 
 
 def completion(reply: Reply, _request: InferenceRequest, model: Account, _options: CompletionOptions) -> Completion:
-    """One text; Acme says why it ended in OpenAI's words."""
-    read = parse(reply.body, _Written, of=f"{COMPLETIONS} response")
-    return Completion(
-        [Choice(read.text, reason=read.end)], read.tokens and read.tokens.usage(), read.id, model.model_id
-    )
+    """The one text of an answer; Acme says why it ended in OpenAI's words."""
+    answer = parse(reply.body, _Written, of=f"{COMPLETIONS} response")
+    choice = Choice(answer.text, reason=answer.end)
+    return Completion([choice], answer.tokens and answer.tokens.usage(), answer.id, model.model_id)
 
 
 class _Piece(msgspec.Struct):
@@ -104,7 +113,7 @@ class _Piece(msgspec.Struct):
 
 
 class Pieces:
-    """Reads one stream: pieces of text, and at last why it ended."""
+    """The reader of one stream: pieces of text, and at last why it ended."""
 
     def __init__(self, model: Account) -> None:
         self._model = model.model_id
@@ -112,7 +121,7 @@ class Pieces:
         self._finished = False
 
     def feed(self, event: Event) -> Sequence[Delta]:
-        """What one event says."""
+        """The deltas of one event."""
         piece = parse(event.data, _Piece, of=f"{COMPLETIONS} stream")
         deltas: list[Delta] = []
         if not self._started:
@@ -128,7 +137,7 @@ class Pieces:
         return deltas
 
     def end(self) -> Sequence[Delta]:
-        """Nothing, or `CUT_OFF` when no end was seen."""
+        """No delta; `CUT_OFF` when no end was seen."""
         if not self._finished:
             raise InferenceError(Kind.CUT_OFF, f"The {COMPLETIONS} stream ended before its end")
         return ()
@@ -140,15 +149,17 @@ class _Refusal(msgspec.Struct):
 
 
 def complaint(reply: Reply) -> Upstream:
-    """`{"error": "…", "code": "…"}`."""
-    said = parse(reply.body, _Refusal, of="error")
-    return Upstream(reply.status, said.error, code=said.code)
+    """The members of `{"error": "…", "code": "…"}`."""
+    refusal = parse(reply.body, _Refusal, of="error")
+    return Upstream(reply.status, refusal.error, code=refusal.code)
 
 
-def _group(model: Account) -> Hashable:
-    """Acme limits by key and model."""
+def group(model: Account) -> Hashable:
+    """One queue for a key and a model, as Acme limits them."""
     return model.api_key, model.model_id
 
+
+FAILURES = Failures(complaint=complaint)
 
 EMBED = Task(
     label=EMBEDDINGS,
@@ -156,10 +167,9 @@ EMBED = Task(
     options=NoOptions,
     encode=embed,
     decode=embeddings,
-    limits=lambda _: Limits(inputs=96),
-    default_rate=lambda _: 1000,
-    rate_group=_group,
     similarity=lambda _: "cosine",
+    rates=Rates(default=1000, group=group, limits=lambda _: Limits(inputs=96)),
+    failures=FAILURES,
 )
 COMPLETE = Task(
     label=COMPLETIONS,
@@ -168,9 +178,8 @@ COMPLETE = Task(
     encode=complete,
     decode=completion,
     reader=Pieces,
-    limits=lambda _: Limits(inputs=1),
-    default_rate=lambda _: 500,
-    rate_group=_group,
+    rates=Rates(default=500, group=group, limits=lambda _: Limits(inputs=1)),
+    failures=FAILURES,
 )
 
 SERVICE = Service(
@@ -178,6 +187,5 @@ SERVICE = Service(
     title="Acme",
     tasks={TaskType.TEXT_EMBEDDING: EMBED, TaskType.COMPLETION: COMPLETE},
     sign=bearer,
-    complaint=complaint,
     origin=Origin(lambda _: "https://api.acme.example/v1", "ACME_BASE_URL"),
 )

@@ -47,14 +47,14 @@ class _Usage(msgspec.Struct):
     output_tokens_details: _Thought | None = None
 
     def read(self) -> Usage:
-        """What was written to a cache and read from it is part of the prompt, and not of `input_tokens`."""
+        """The cost in our names; what a cache took and gave is part of the prompt, and not of `input_tokens`."""
         cached = self.cache_read_input_tokens or 0
         prompt = (self.input_tokens or 0) + (self.cache_creation_input_tokens or 0) + cached
         thought = self.output_tokens_details or _Thought()
         return Usage(prompt, self.output_tokens or 0, cached, thought.thinking_tokens or 0)
 
     def then(self, later: _Usage) -> _Usage:
-        """This, with what a *later* count of the same answer says."""
+        """The counts of this, and of a *later* count of the same answer where it has them."""
         return _Usage(
             *(getattr(self if getattr(later, name) is None else later, name) for name in self.__struct_fields__)
         )
@@ -71,11 +71,11 @@ class _Block(msgspec.Struct):
     input: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
     partial_json: Any = None
 
-    def said(self, member: str, of: str) -> str:
-        """A member that blocks of its type have."""
-        found = getattr(self, member)
-        if isinstance(found, str):
-            return found
+    def text_of(self, member: str, of: str) -> str:
+        """The text in a *member* that blocks of this type must have; `UNREADABLE` without it, of the reply *of*."""
+        value = getattr(self, member)
+        if isinstance(value, str):
+            return value
         raise InferenceError(Kind.UNREADABLE, f"Failed to find required field [{member}] in {of} response")
 
 
@@ -94,30 +94,30 @@ class _Message(_Begun, kw_only=True):
 
 
 def completion(reply: Reply, of: str) -> Completion:
-    """Every block of text is a result of its own, as in Elasticsearch."""
-    read = parse(reply.body, _Message, of=f"{of} response")
-    reason = REASONS.get(read.stop_reason or "", "stop")
-    return read.completion(
-        [Choice(block.said("text", of), reason=reason) for block in read.content if block.type == "text"]
+    """Each block of text as a result of its own, as in Elasticsearch."""
+    message = parse(reply.body, _Message, of=f"{of} response")
+    reason = REASONS.get(message.stop_reason or "", "stop")
+    return message.completion(
+        [Choice(block.text_of("text", of), reason=reason) for block in message.content if block.type == "text"]
     )
 
 
 def answer(reply: Reply, of: str) -> Completion:
-    """All blocks are one choice: its texts joined, its thoughts joined, its tool calls in their order."""
-    read = parse(reply.body, _Message, of=f"{of} response")
-    blocks = read.content
+    """All blocks as one choice: its texts joined, its thoughts joined, its tool calls in their order."""
+    message = parse(reply.body, _Message, of=f"{of} response")
+    blocks = message.content
     calls = [
-        (block.said("id", of), block.said("name", of), compact(block.input, f"{of} response"))
+        (block.text_of("id", of), block.text_of("name", of), compact(block.input, f"{of} response"))
         for block in blocks
         if block.type == "tool_use"
     ]
     choice = Choice(
-        "".join(block.said("text", of) for block in blocks if block.type == "text"),
+        "".join(block.text_of("text", of) for block in blocks if block.type == "text"),
         tuple(ToolCall(ordinal, *call) for ordinal, call in enumerate(calls)),
-        REASONS.get(read.stop_reason or "", "stop"),
-        "".join(block.said("thinking", of) for block in blocks if block.type == "thinking"),
+        REASONS.get(message.stop_reason or "", "stop"),
+        "".join(block.text_of("thinking", of) for block in blocks if block.type == "thinking"),
     )
-    return read.completion([choice])
+    return message.completion([choice])
 
 
 class _Kind(msgspec.Struct):
@@ -144,7 +144,7 @@ class _End(msgspec.Struct):
 
 
 class Messages:
-    """Reads one stream of a message. What an event is says its JSON; of kinds not known here nothing is read."""
+    """The reader of one stream of a message; the JSON of an event says its kind, and unknown kinds say nothing."""
 
     def __init__(self, of: str) -> None:
         self._of = of
@@ -153,7 +153,7 @@ class Messages:
         self._finished = False
 
     def feed(self, event: Event) -> Sequence[Delta]:
-        """What one event says: a beginning, text, thoughts, pieces of tool calls, an end and a cost."""
+        """The deltas of one event: a beginning, text, thoughts, pieces of tool calls, an end and a cost."""
         match parse(event.data, _Kind, of=f"{self._of} stream").type:
             case "message_start":
                 message = self._parsed(event, _Start).message
@@ -175,7 +175,7 @@ class Messages:
         return ()
 
     def end(self) -> Sequence[Delta]:
-        """Nothing, or `CUT_OFF` when no end was seen."""
+        """No delta; `CUT_OFF` when no end was seen."""
         if not self._finished:
             raise InferenceError(Kind.CUT_OFF, f"The {self._of} stream ended before its end")
         return ()
@@ -184,11 +184,11 @@ class Messages:
         block = content.content_block
         match block.type:
             case "text":
-                return [Text(text)] if (text := block.said("text", self._of)) else ()
+                return [Text(text)] if (text := block.text_of("text", self._of)) else ()
             case "thinking":
-                return [Reasoning(text)] if (text := block.said("thinking", self._of)) else ()
+                return [Reasoning(text)] if (text := block.text_of("thinking", self._of)) else ()
             case "tool_use":
-                named = block.said("id", self._of), block.said("name", self._of)
+                named = block.text_of("id", self._of), block.text_of("name", self._of)
                 return [self._calls.begin(content.index, *named, compact(block.input, f"{self._of} stream"))]
             case _:
                 return ()
@@ -197,11 +197,11 @@ class Messages:
         piece = content.delta
         match piece.type:
             case "text_delta":
-                return [Text(text)] if (text := piece.said("text", self._of)) else ()
+                return [Text(text)] if (text := piece.text_of("text", self._of)) else ()
             case "thinking_delta":
-                return [Reasoning(text)] if (text := piece.said("thinking", self._of)) else ()
+                return [Reasoning(text)] if (text := piece.text_of("thinking", self._of)) else ()
             case "input_json_delta":
-                return self._calls.more(content.index, piece.said("partial_json", self._of))
+                return self._calls.more(content.index, piece.text_of("partial_json", self._of))
             case _:
                 return ()
 
@@ -233,21 +233,21 @@ class _Refusal(msgspec.Struct):
 
 
 def complaint(reply: Reply) -> Upstream:
-    """`{"type": "error", "error": {"type", "message", "details": {"error_code"}}}`; seldom with details."""
-    said = parse(reply.body, _Refusal, of="error").error
-    match said.details:
+    """The members of `{"type": "error", "error": {"type", "message", "details": {"error_code"}}}`; details are rare."""
+    error = parse(reply.body, _Refusal, of="error").error
+    match error.details:
         case {"error_code": str(code)}:
-            return Upstream(reply.status, said.message, said.type, code)
+            return Upstream(reply.status, error.message, error.type, code)
         case _:
-            return Upstream(reply.status, said.message, said.type)
+            return Upstream(reply.status, error.message, error.type)
 
 
-def exhausted(said: Upstream) -> bool:
+def exhausted(upstream: Upstream) -> bool:
     """Whether the month's money is spent, for which Anthropic has the status and the type of a rate limit too.
 
     https://platform.claude.com/docs/en/api/rate-limits.
     """
-    return said.code == "enforced_spend_limit_reached"
+    return upstream.code == "enforced_spend_limit_reached"
 
 
 STATUSES = {
@@ -261,8 +261,8 @@ STATUSES = {
 
 
 def _broken(event: Event) -> InferenceError:
-    """An error after the headers said 200: its type stands for the status that it would have had."""
-    said = complaint(Reply(500, event.data))
-    status = STATUSES.get(said.type or "", 500)
-    upstream = replace(said, status=status)
+    """An error after headers that said 200: its type stands for the status that it would have had."""
+    refusal = complaint(Reply(500, event.data))
+    status = STATUSES.get(refusal.type or "", 500)
+    upstream = replace(refusal, status=status)
     return InferenceError(kind_of_status(status), "Received an error response", upstream=upstream)

@@ -19,9 +19,9 @@ from inferpoint.model.chat import (
     ToolMode,
 )
 from inferpoint.model.inference import InferenceRequest
-from inferpoint.protocols.chat import Wire, parameters, turns
+from inferpoint.protocols.chat import Dialect, parameters, turns
 
-WIRE = Wire("Anthropic chat completion API")
+DIALECT = Dialect("Anthropic chat completion API")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 DOCUMENTS = ("application/pdf", "text/plain")
 _PARAMS = ("parallel_tool_calls", "response_format", "user")
@@ -30,15 +30,15 @@ _MODES = {ToolMode.AUTO: "auto", ToolMode.NONE: "none", ToolMode.REQUIRED: "any"
 
 def request_body(request: InferenceRequest) -> dict[str, Any]:
     """All that a conversation says to a model but which model it is, and how many tokens it may write."""
-    conversation, params = request.conversation, WIRE.params(request, _PARAMS)
+    conversation, params = request.conversation, DIALECT.params(request, _PARAMS)
     body: dict[str, Any] = {
         "messages": [_message(role, messages) for role, messages in turns(conversation)],
-        "system": [{"type": "text", "text": text} for text in WIRE.system(conversation)] or None,
+        "system": [{"type": "text", "text": text} for text in DIALECT.system(conversation)] or None,
         "stop_sequences": conversation.stop or None,
-        "temperature": WIRE.within_one("temperature", conversation.temperature),
+        "temperature": DIALECT.within_one("temperature", conversation.temperature),
         "top_p": conversation.top_p,
-        "tools": [_tool(tool) for tool in WIRE.tools(conversation)] or None,
-        "tool_choice": _choice(conversation, sequential=WIRE.sequential(params)),
+        "tools": [_tool(tool) for tool in DIALECT.tools(conversation)] or None,
+        "tool_choice": _choice(conversation, sequential=DIALECT.sequential(params)),
         "output_config": _output(conversation, params) or None,
         "metadata": {"user_id": params["user"]} if "user" in params else None,
         "stream": True if request.stream else None,
@@ -64,9 +64,10 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
             result["is_error"] = True
         return [result | {"content": blocks} if blocks else result]
     if message.role is Role.ASSISTANT and not all(isinstance(part, TextPart) for part in message.parts):
-        raise WIRE.cannot("content", "of a message of the role [assistant] can only be text")
+        raise DIALECT.cannot("content", "of a message of the role [assistant] can only be text")
     uses = [
-        {"type": "tool_use", "id": use.id, "name": use.name, "input": WIRE.arguments(use)} for use in message.tool_uses
+        {"type": "tool_use", "id": use.id, "name": use.name, "input": DIALECT.arguments(use)}
+        for use in message.tool_uses
     ]
     return [*blocks, *uses]
 
@@ -76,8 +77,8 @@ def _block(part: Part) -> dict[str, Any]:
         case TextPart(text):
             return {"type": "text", "text": text}
         case ImagePart():
-            found = WIRE.image(part)
-            source = {"type": "url", "url": part.url} if found is None else _base64(*found)
+            data = DIALECT.image(part)
+            source = {"type": "url", "url": part.url} if data is None else _base64(*data)
             return {"type": "image", "source": source}
         case FilePart(_, filename):
             block = {"type": "document", "source": _document(part)}
@@ -89,42 +90,42 @@ def _base64(kind: str, data: str) -> dict[str, Any]:
 
 
 def _document(part: FilePart) -> dict[str, Any]:
-    kind, data = WIRE.data("file_data", "file", part.data)
+    kind, data = DIALECT.data("file_data", "file", part.data)
     if kind not in DOCUMENTS:
-        raise WIRE.unread(kind, DOCUMENTS)
+        raise DIALECT.unread(kind, DOCUMENTS)
     if kind == "application/pdf":
         return _base64(kind, data)
     try:
         text = base64.b64decode(data).decode()
     except UnicodeDecodeError:
-        raise WIRE.cannot("file_data", "in object [file] is text that is not UTF-8,") from None
+        raise DIALECT.cannot("file_data", "in object [file] is text that is not UTF-8,") from None
     return {"type": "text", "media_type": kind, "data": text}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": tool.name}
+    declared: dict[str, Any] = {"name": tool.name}
     if tool.description:
-        found["description"] = tool.description
-    found["input_schema"] = parameters(tool)
-    return found if tool.strict is None else found | {"strict": tool.strict}
+        declared["description"] = tool.description
+    declared["input_schema"] = parameters(tool)
+    return declared if tool.strict is None else declared | {"strict": tool.strict}
 
 
 def _choice(conversation: Conversation, *, sequential: bool) -> dict[str, Any] | None:
     choice = conversation.tool_choice or (ToolChoice(ToolMode.AUTO) if sequential else None)
     if choice is None or not conversation.tools:
         return None
-    found: dict[str, Any] = {"type": _MODES[choice.mode]}
+    written: dict[str, Any] = {"type": _MODES[choice.mode]}
     if choice.name is not None:
-        found["name"] = choice.name
-    return found | {"disable_parallel_tool_use": True} if sequential and choice.mode is not ToolMode.NONE else found
+        written["name"] = choice.name
+    return written | {"disable_parallel_tool_use": True} if sequential and choice.mode is not ToolMode.NONE else written
 
 
 def _output(conversation: Conversation, params: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    config: dict[str, Any] = {}
     if (effort := conversation.reasoning_effort) is not None:
         if effort not in EFFORTS:
-            raise WIRE.cannot("reasoning_effort", f"is [{effort}], not one of [{', '.join(EFFORTS)}],")
-        found["effort"] = effort
-    if (schema := WIRE.schema(params)) is not None:
-        found["format"] = {"type": "json_schema", "schema": schema["schema"]}
-    return found
+            raise DIALECT.cannot("reasoning_effort", f"is [{effort}], not one of [{', '.join(EFFORTS)}],")
+        config["effort"] = effort
+    if (schema := DIALECT.schema(params)) is not None:
+        config["format"] = {"type": "json_schema", "schema": schema["schema"]}
+    return config

@@ -21,6 +21,7 @@ from inferpoint.model.inference import (
     Usage,
     Used,
 )
+from inferpoint.protocols.openai.failures import complaint
 
 
 class _Details(msgspec.Struct):
@@ -29,7 +30,7 @@ class _Details(msgspec.Struct):
 
 
 class Tokens(msgspec.Struct):
-    """`usage`, in the names of chat and of embeddings."""
+    """The member `usage`, of chats and of embeddings."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -37,7 +38,7 @@ class Tokens(msgspec.Struct):
     completion_tokens_details: _Details | None = None
 
     def read(self) -> Usage:
-        """The same in our names."""
+        """The cost in our names."""
         prompt, completion = self.prompt_tokens_details or _Details(), self.completion_tokens_details or _Details()
         cached, reasoning = prompt.cached_tokens or 0, completion.reasoning_tokens or 0
         return Usage(self.prompt_tokens, self.completion_tokens, cached, reasoning)
@@ -85,11 +86,11 @@ class _Completion(msgspec.Struct):
 
 def completion(reply: Reply, of: str) -> Completion:
     """Every choice of a whole answer; *of* names what was asked, for errors."""
-    read = parse(reply.body, _Completion, of=f"{of} response")
-    if not read.choices:
+    answer = parse(reply.body, _Completion, of=f"{of} response")
+    if not answer.choices:
         raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of} response: it has no choice")
-    choices = [_choice(choice, of) for choice in read.choices]
-    return Completion(choices, read.usage.read() if read.usage else None, read.id, read.model)
+    choices = [_choice(choice, of) for choice in answer.choices]
+    return Completion(choices, answer.usage.read() if answer.usage else None, answer.id, answer.model)
 
 
 def _choice(choice: _Choice, of: str) -> Choice:
@@ -116,42 +117,54 @@ class _Chunk(msgspec.Struct):
 
 
 class Chunks:
-    """Reads one stream of chat completion chunks.
+    """The reader of one stream of chat completion chunks.
 
-    The end is `[DONE]` or, from servers that do not send it, the body's end after a finish reason.
+    The end is `[DONE]` or, from servers that do not send it, the body's end after a finish reason. *extension* is the
+    member of the server's own, if it has one, in which a chunk may say by an `error` that the stream stops early.
     """
 
-    def __init__(self, of: str) -> None:
+    def __init__(self, of: str, extension: str | None = None) -> None:
         self._of = of
+        self._extension = extension
         self._started = False
         self._finished = False
 
     def feed(self, event: Event) -> Sequence[Delta]:
-        """What one chunk says: text, thoughts, pieces of tool calls, an end, a cost."""
+        """The deltas of one chunk: text, thoughts, pieces of tool calls, an end, a cost."""
         if event.data.strip().upper() == b"[DONE]":
             self._finished = True
             return ()
         chunk = parse(event.data, _Chunk, of=f"{self._of} stream")
-        if chunk.error is not None:
-            upstream = complaint(Reply(500, event.data))
+        if upstream := self._refusal(event, chunk):
             raise InferenceError(Kind.INTERNAL, "Received an error response", upstream=upstream)
         deltas: list[Delta] = []
         if not self._started:
             self._started = True
             deltas.append(Started(chunk.id, chunk.model))
         for choice in chunk.choices:
-            deltas += self._said(choice)
+            deltas += self._deltas(choice)
         if chunk.usage:
             deltas.append(Used(chunk.usage.read()))
         return deltas
 
     def end(self) -> Sequence[Delta]:
-        """Nothing, or `CUT_OFF` when no end was seen."""
+        """No delta; `CUT_OFF` when no end was seen."""
         if not self._finished:
             raise InferenceError(Kind.CUT_OFF, f"The {self._of} stream ended before its end")
         return ()
 
-    def _said(self, choice: _StreamedChoice) -> Iterator[Delta]:
+    def _refusal(self, event: Event, chunk: _Chunk) -> Upstream | None:
+        if chunk.error is not None:
+            return complaint(Reply(500, event.data))
+        if self._extension is None or b'"error"' not in event.data:
+            return None
+        match parse(event.data, dict[str, Any], of=f"{self._of} stream").get(self._extension):
+            case {"error": str(message)}:
+                return Upstream(500, message)
+            case _:
+                return None
+
+    def _deltas(self, choice: _StreamedChoice) -> Iterator[Delta]:
         if message := choice.delta:
             if thought := message.reasoning or message.reasoning_content:
                 yield Reasoning(thought)
@@ -161,23 +174,6 @@ class Chunks:
         if choice.finish_reason:
             self._finished = True
             yield Finished(choice.index, choice.finish_reason)
-
-
-class _Complaint(msgspec.Struct):
-    message: str = ""
-    type: str | None = None
-    code: str | int | None = None
-    param: str | None = None
-
-
-class _Refusal(msgspec.Struct):
-    error: _Complaint
-
-
-def complaint(reply: Reply) -> Upstream:
-    """`{"error": {"message", "type", "code", "param"}}`."""
-    said = parse(reply.body, _Refusal, of="error").error
-    return Upstream(reply.status, said.message, said.type, None if said.code is None else str(said.code), said.param)
 
 
 def written(result: Completion) -> dict[str, Any]:
@@ -203,7 +199,7 @@ def _written_message(choice: Choice) -> dict[str, Any]:
 
 
 def usage(used: Usage) -> dict[str, Any]:
-    """`usage` in OpenAI's names; details are there when there is something to tell."""
+    """The member `usage` in OpenAI's names; details are there when there is something to tell."""
     body: dict[str, Any] = {
         "completion_tokens": used.output,
         "prompt_tokens": used.input,
@@ -217,7 +213,7 @@ def usage(used: Usage) -> dict[str, Any]:
 
 
 class Writer:
-    """Writes one stream of deltas as chunks: one with the role first, one for each delta, the cost last."""
+    """The writer of one stream of deltas as chunks: one with the role first, one for each delta, the cost last."""
 
     def __init__(self) -> None:
         self._id = ""
@@ -225,7 +221,7 @@ class Writer:
         self._used: Usage | None = None
 
     def chunks(self, deltas: Sequence[Delta]) -> list[dict[str, Any]]:
-        """What *deltas* are as chunks."""
+        """The chunks of *deltas*."""
         return [chunk for delta in deltas if (chunk := self._chunk(delta)) is not None]
 
     def end(self) -> dict[str, Any] | None:

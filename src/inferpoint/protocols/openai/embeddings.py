@@ -1,13 +1,92 @@
-"""OpenAI's embeddings."""
+"""Embeddings in OpenAI's format, as a whole task."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
+
 import msgspec
 
-from inferpoint.model.http import Reply, parse
-from inferpoint.model.inference import Embeddings
-from inferpoint.protocols import vectors
-from inferpoint.protocols.openai.completions import Tokens
+from inferpoint.model.http import Call, Reply, parse
+from inferpoint.model.inference import Embeddings, InferenceRequest, Texts, Tokens
+from inferpoint.protocols import truncation, vectors
+from inferpoint.protocols.openai import completions
+from inferpoint.protocols.openai.account import Options, post
+from inferpoint.protocols.openai.failures import FAILURES
+from inferpoint.protocols.service import Rates, Task
+
+
+class Model(Protocol):
+    """The settings that embeddings read; without `url` they go to the service's own address."""
+
+    @property
+    def model_id(self) -> str:
+        """The model to call."""
+        ...
+
+    @property
+    def url(self) -> str | None:
+        """The whole address to call."""
+        ...
+
+    @property
+    def dimensions(self) -> int | None:
+        """The length of vectors to ask for; None leaves it to the model."""
+        ...
+
+    @property
+    def similarity(self) -> str | None:
+        """How the vectors compare, where the user said so."""
+        ...
+
+    @property
+    def max_input_tokens(self) -> int | None:
+        """The tokens, by estimate, beyond which an input is cut; None cuts nothing."""
+        ...
+
+
+M = TypeVar("M", bound=Model)
+
+
+def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/embeddings") -> Task[M, Any]:
+    """The task of dense embeddings; *path* follows the service's address. What else differs is said by `replace`.
+
+    Vectors are asked for as numbers, which pass through unread. They compare by their dot product unless the user says
+    otherwise: such vectors are normalised, so it is the cosine and cheaper.
+    """
+
+    def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
+        inputs, _ = _cut(request, model)
+        body: dict[str, Any] = {
+            "input": inputs.inputs if isinstance(inputs, Tokens) else inputs,
+            "model": model.model_id,
+            "encoding_format": "float",
+        }
+        if model.dimensions is not None:
+            body["dimensions"] = model.dimensions
+        return post(model.url or f"{origin}{path}", body, options)
+
+    def decode(reply: Reply, request: InferenceRequest, model: M, _options: object) -> Embeddings:
+        _, cut = _cut(request, model)
+        return replace(embeddings(reply, label), cut=cut)
+
+    return Task(
+        label=label,
+        settings=settings,
+        options=Options,
+        encode=encode,
+        decode=decode,
+        takes_tokens=True,
+        similarity=lambda model: model.similarity or "dot_product",
+        rates=rates,
+        failures=FAILURES,
+    )
+
+
+def _cut(request: InferenceRequest, model: Model) -> tuple[Texts | Tokens, frozenset[int]]:
+    if isinstance(request.input, Tokens):
+        return truncation.cut_tokens(request.input, model.max_input_tokens)
+    return truncation.cut(request.texts, model.max_input_tokens)
 
 
 class _Row(msgspec.Struct):
@@ -17,13 +96,13 @@ class _Row(msgspec.Struct):
 
 class _Embeddings(msgspec.Struct):
     data: list[_Row]
-    usage: Tokens | None = None
+    usage: completions.Tokens | None = None
 
 
 def embeddings(reply: Reply, of: str) -> Embeddings:
-    """By index; servers that speak OpenAI's format without one answer in order."""
+    """The vectors of a whole answer by their index; servers that send none answer in the order of the inputs."""
     of = f"{of} response"
-    read = parse(reply.body, _Embeddings, of=of)
-    rows = [(place if row.index is None else row.index, row.embedding) for place, row in enumerate(read.data)]
-    found = [vectors.dense(raw, of=of) for raw in vectors.in_order(rows, of=of)]
-    return Embeddings(found, read.usage.read() if read.usage else None)
+    answer = parse(reply.body, _Embeddings, of=of)
+    rows = [(place if row.index is None else row.index, row.embedding) for place, row in enumerate(answer.data)]
+    dense = [vectors.dense(raw, of=of) for raw in vectors.in_order(rows, of=of)]
+    return Embeddings(dense, answer.usage.read() if answer.usage else None)

@@ -51,17 +51,17 @@ _SILENT = (
 
 
 def read(messages: Any, tools: Any = None, tool_choice: Any = None) -> Conversation:
-    """The conversation that a request holds; what is wrong with it is `INVALID` and names the field."""
-    found = tuple(_message(each) for each in _filled(messages, "messages"))
-    refuse_unasked(found)
-    declared = () if tools is None else tuple(_tool(each) for each in _filled(tools, "tools"))
-    return Conversation(found, declared, None if tool_choice is None else _choice(tool_choice))
+    """The conversation that a request holds; `INVALID` names the field that is wrong."""
+    turns = tuple(_message(message) for message in _filled(messages, "messages"))
+    refuse_unasked(turns)
+    declared = () if tools is None else tuple(_tool(tool) for tool in _filled(tools, "tools"))
+    return Conversation(turns, declared, None if tool_choice is None else _choice(tool_choice))
 
 
-def refuse_unasked(found: Sequence[Message]) -> None:
+def refuse_unasked(turns: Sequence[Message]) -> None:
     """`INVALID` when a tool's turn answers a call that no turn made."""
-    asked = {use.id for message in found for use in message.tool_uses}
-    for message in found:
+    asked = {use.id for message in turns for use in message.tool_uses}
+    for message in turns:
         if message.tool_call_id is not None and message.tool_call_id not in asked:
             raise invalid(f"Field [tool_call_id] is [{message.tool_call_id}], which no message before it asked for")
 
@@ -77,32 +77,32 @@ def written(conversation: Conversation) -> dict[str, Any]:
 
 
 def request_body(conversation: Conversation, *, most: str = "max_completion_tokens") -> dict[str, Any]:
-    """All that a conversation says to a model but which model it is; *most* is what the server calls that limit."""
+    """A request's members that a conversation fills in, but `model`; *most* is the server's word for `max_tokens`."""
     body = written(conversation)
-    said = {
+    members = {
         most: conversation.max_tokens,
         "stop": conversation.stop or None,
         "temperature": conversation.temperature,
         "top_p": conversation.top_p,
         "reasoning_effort": conversation.reasoning_effort,
     }
-    return body | {name: value for name, value in said.items() if value is not None}
+    return body | {name: value for name, value in members.items() if value is not None}
 
 
 def _message(value: Any) -> Message:
-    given = _object(value, "message", ("role", "content", "tool_calls", "tool_call_id", *_SILENT))
-    name = _required(given, "role", str, "message")
+    message = _object(value, "message", ("role", "content", "tool_calls", "tool_call_id", *_SILENT))
+    name = _required(message, "role", str, "message")
     if name not in _ROLES:
         raise invalid(f"Unrecognized role [{name}] in object [message], must be one of [{', '.join(_ROLES)}]")
     role = _ROLES[name]
-    uses = tuple(_tool_use(each) for each in _list(given.get("tool_calls"), "tool_calls"))
+    uses = tuple(_tool_use(use) for use in _list(message.get("tool_calls"), "tool_calls"))
     if uses and role is not Role.ASSISTANT:
         raise invalid("Field [tool_calls] is only for messages of the role [assistant]")
-    call_id = _optional(given, "tool_call_id", str, "message")
+    call_id = _optional(message, "tool_call_id", str, "message")
     if (role is Role.TOOL) != (call_id is not None):
         problem = "is required in a message" if role is Role.TOOL else "is only for messages"
         raise invalid(f"Field [tool_call_id] {problem} of the role [tool]")
-    return Message(role, _parts(given.get("content")), uses, call_id)
+    return Message(role, _parts(message.get("content")), uses, call_id)
 
 
 def _parts(content: Any) -> tuple[Part, ...]:
@@ -112,19 +112,19 @@ def _parts(content: Any) -> tuple[Part, ...]:
         case str():
             return (TextPart(content),) if content else ()
         case list():
-            return tuple(_part(each) for each in cast("list[Any]", content))
+            return tuple(_part(part) for part in cast("list[Any]", content))
         case _:
             token = _JAVA_NAMES.get(content.__class__, "Map")
             raise invalid(f"Expected an array start token or a value string token but found token [{token}]")
 
 
 def _part(value: Any) -> Part:
-    given = _object(value, "content")
-    match given.get("type"):
+    part = _object(value, "content")
+    match part.get("type"):
         case "text" | "refusal" as kind:
-            return TextPart(_required(given, kind, str, "content"))
+            return TextPart(_required(part, kind, str, "content"))
         case "image_url":
-            image = _object(_required(given, "image_url", dict, "content"), "image_url", ("url", "detail"))
+            image = _object(_required(part, "image_url", dict, "content"), "image_url", ("url", "detail"))
             detail = _optional(image, "detail", str, "image_url")
             if detail is not None and detail not in _DETAILS:
                 raise invalid(
@@ -132,7 +132,7 @@ def _part(value: Any) -> Part:
                 )
             return ImagePart(_required(image, "url", str, "image_url"), detail)
         case "file":
-            file = _object(_required(given, "file", dict, "content"), "file", ("file_data", "filename", "file_id"))
+            file = _object(_required(part, "file", dict, "content"), "file", ("file_data", "filename", "file_id"))
             if file.get("file_id") is not None:
                 raise invalid("Field [file_id] is not supported for content of type [file]")
             return FilePart(_required(file, "file_data", str, "file"), _optional(file, "filename", str, "file"))
@@ -145,18 +145,18 @@ def _part(value: Any) -> Part:
 
 
 def _tool_use(value: Any) -> ToolUse:
-    given = _object(value, "tool_calls", ("id", "type", "function", "index"))
-    function = _object(_required(given, "function", dict, "tool_calls"), "function", ("name", "arguments"))
+    use = _object(value, "tool_calls", ("id", "type", "function", "index"))
+    function = _object(_required(use, "function", dict, "tool_calls"), "function", ("name", "arguments"))
     name, arguments = _required(function, "name", str, "function"), _required(function, "arguments", str, "function")
-    return ToolUse(_required(given, "id", str, "tool_calls"), name, arguments)
+    return ToolUse(_required(use, "id", str, "tool_calls"), name, arguments)
 
 
 def _tool(value: Any) -> Tool:
-    given = _object(value, "tools", ("type", "function"))
-    if (kind := given.get("type", "function")) != "function":
+    tool = _object(value, "tools", ("type", "function"))
+    if (kind := tool.get("type", "function")) != "function":
         raise invalid(f"Unrecognized type [{as_java(kind)}] in object [tools], must be one of [function]")
     names = ("name", "description", "parameters", "strict")
-    function = _object(_required(given, "function", dict, "tools"), "function", names)
+    function = _object(_required(tool, "function", dict, "tools"), "function", names)
     return Tool(
         _required(function, "name", str, "function"),
         _optional(function, "description", str, "function"),
@@ -178,22 +178,22 @@ def _choice(value: Any) -> ToolChoice:
 
 
 def _written_message(message: Message) -> dict[str, Any]:
-    found: dict[str, Any] = {"role": message.role.value}
+    written: dict[str, Any] = {"role": message.role.value}
     texts = [part for part in message.parts if isinstance(part, TextPart)]
     if len(texts) == len(message.parts) == 1:
-        found["content"] = texts[0].text
+        written["content"] = texts[0].text
     elif message.parts or not message.tool_uses:
-        found["content"] = [_written_part(part) for part in message.parts] if message.parts else ""
+        written["content"] = [_written_part(part) for part in message.parts] if message.parts else ""
     if message.failed:  # OpenAI has no place for it but the words
-        found["content"] = f"Error: {message.text}"
+        written["content"] = f"Error: {message.text}"
     if message.tool_uses:
-        found["tool_calls"] = [
+        written["tool_calls"] = [
             {"id": use.id, "type": "function", "function": {"name": use.name, "arguments": use.arguments}}
             for use in message.tool_uses
         ]
     if message.tool_call_id is not None:
-        found["tool_call_id"] = message.tool_call_id
-    return found
+        written["tool_call_id"] = message.tool_call_id
+    return written
 
 
 def _written_part(part: Part) -> dict[str, Any]:
@@ -224,10 +224,10 @@ def _present(**members: Any) -> dict[str, Any]:
 def _filled(value: Any, name: str) -> Sequence[Any]:
     if value is None:
         raise invalid(f"Field [{name}] cannot be null")
-    found = _list(value, name)
-    if not found:
+    entries = _list(value, name)
+    if not entries:
         raise invalid(f"Field [{name}] cannot be an empty array")
-    return found
+    return entries
 
 
 def _list(value: Any, name: str) -> Sequence[Any]:
@@ -241,21 +241,21 @@ def _list(value: Any, name: str) -> Sequence[Any]:
 def _object(value: Any, of: str, names: Sequence[str] = ()) -> Json:
     if not isinstance(value, dict):
         raise invalid(f"Object [{of}] is not of the expected type. Expected [Map] but was [{_java(value)}]")
-    given = cast("dict[str, Any]", value)
-    unknown = [name for name, member in given.items() if names and name not in names and member is not None]
+    members = cast("dict[str, Any]", value)
+    unknown = [name for name, member in members.items() if names and name not in names and member is not None]
     if unknown:
         raise invalid(f"[{of}] contains unknown fields [{', '.join(unknown)}]")
-    return given
+    return members
 
 
-def _required(given: Json, name: str, kind: type[Any], of: str) -> Any:
-    if given.get(name) is None:
+def _required(members: Json, name: str, kind: type[Any], of: str) -> Any:
+    if members.get(name) is None:
         raise invalid(f"Field [{name}] in object [{of}] is required but was not found")
-    return _optional(given, name, kind, of)
+    return _optional(members, name, kind, of)
 
 
-def _optional(given: Json, name: str, kind: type[Any], of: str) -> Any:
-    value = given.get(name)
+def _optional(members: Json, name: str, kind: type[Any], of: str) -> Any:
+    value = members.get(name)
     if value is not None and not isinstance(value, kind):
         raise invalid(
             f"Field [{name}] in object [{of}] is not of the expected type."

@@ -17,6 +17,5 @@ SERVICE = Service(
     title="Amazon Bedrock",
     tasks={TaskType.TEXT_EMBEDDING: EMBED, TaskType.COMPLETION: COMPLETE, TaskType.CHAT_COMPLETION: CHAT},
     sign=sigv4("bedrock"),
-    complaint=account.complaint,
     origin=Origin(account.address, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
 )

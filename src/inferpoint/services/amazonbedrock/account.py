@@ -1,8 +1,8 @@
-"""Who calls, where, and what Bedrock says when it refuses: the same for every operation."""
+"""The account, the address, the rates and the failures that every operation of Bedrock has."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from urllib.parse import quote
 
 import msgspec
@@ -11,12 +11,10 @@ from inferpoint.errors import InferenceError, Upstream, invalid, kind_of_status
 from inferpoint.model.http import Event, Reply, parse
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols.eventstream import EXCEPTION
-from inferpoint.protocols.service import RateLimit, rate_limit
+from inferpoint.protocols.oversize import told_by
+from inferpoint.protocols.service import Failures, Limits, RateLimit, Rates, rate_limit
 
 PROVIDERS = ("amazontitan", "anthropic", "ai21labs", "cohere", "meta", "mistral")
-REQUESTS_A_MINUTE = 240
-PHRASES = {403: "Received a permission denied error status code"}
-RETRIED = frozenset({429, 500, 503})
 # The partitions of AWS whose names end otherwise, by how their regions begin.
 SUFFIXES = {
     "cn-": "amazonaws.com.cn",
@@ -30,7 +28,7 @@ SUFFIXES = {
 
 @settings
 class Account:
-    """Who calls which model of whom."""
+    """The account that calls, and the model of a provider."""
 
     access_key: str = secret("The AWS access key, of a user who may invoke the model.")
     secret_key: str = secret("The AWS secret key that belongs to the access key.")
@@ -40,7 +38,7 @@ class Account:
     rate_limit: RateLimit | None = rate_limit()
 
 
-def available(account: Account, task: str, providers: tuple[str, ...]) -> None:
+def refuse_unavailable(account: Account, task: str, providers: tuple[str, ...]) -> None:
     """`INVALID` when the provider's models cannot do *task*."""
     if account.provider not in providers:
         raise invalid(f"The [{task}] task type for provider [{account.provider}] is not available")
@@ -58,7 +56,7 @@ def operation(account: Account, origin: str, name: str) -> str:
 
 
 def group(account: Account) -> Hashable:
-    """One queue for an account, as in Elasticsearch, where whoever comes first sets its pace."""
+    """One queue for an account, as in Elasticsearch, where the first endpoint of an account sets its pace."""
     return account.access_key, account.secret_key
 
 
@@ -82,15 +80,15 @@ class _Refusal(msgspec.Struct, rename={"upper": "Message", "type": "__type"}):
     type: str | None = None
 
     @property
-    def said(self) -> str:
+    def text(self) -> str:
         return self.message or self.upper or ""
 
 
 def complaint(reply: Reply) -> Upstream:
-    """`{"message"}` or `{"Message"}`; the type is in a header or `__type`, between a namespace and an address."""
-    said = parse(reply.body, _Refusal, of="error")
-    kind = reply.headers.get("x-amzn-errortype") or said.type or ""
-    return Upstream(reply.status, said.said, kind.partition(":")[0].rpartition("#")[2] or None)
+    """The message, from either spelling; and the type, from a header or `__type`, without namespace and address."""
+    refusal = parse(reply.body, _Refusal, of="error")
+    kind = reply.headers.get("x-amzn-errortype") or refusal.type or ""
+    return Upstream(reply.status, refusal.text, kind.partition(":")[0].rpartition("#")[2] or None)
 
 
 def raised(event: Event) -> InferenceError | None:
@@ -98,6 +96,23 @@ def raised(event: Event) -> InferenceError | None:
     if not event.name.startswith(EXCEPTION):
         return None
     kind = event.name.removeprefix(EXCEPTION)
-    message = parse(event.data or b"{}", _Refusal, of="Amazon Bedrock stream").said
+    message = parse(event.data or b"{}", _Refusal, of="Amazon Bedrock stream").text
     upstream = Upstream(STATUSES.get(kind.lower(), 500), message, kind)
     return InferenceError(kind_of_status(upstream.status), "Received an error response", upstream=upstream)
+
+
+def rates(limits: Callable[[Account], Limits]) -> Rates[Account]:
+    """The rates of every operation, whose calls hold no more than *limits*."""
+    return Rates(default=240, group=group, mixed=True, limits=limits)
+
+
+FAILURES = Failures(
+    complaint=complaint,
+    phrases={403: "Received a permission denied error status code"},
+    retried=frozenset({429, 500, 503}),
+    # The words of the schemas of models, and of Cohere's and Titan's own servers.
+    oversize=told_by(
+        inputs=(r"expected maximum item count", r"number of texts"),
+        tokens=(r"expected maxLength", r"too many (input )?tokens"),
+    ),
+)

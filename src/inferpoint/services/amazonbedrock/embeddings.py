@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed.html
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,7 +44,7 @@ class EmbeddingSettings(Account):
 
 @dataclass(frozen=True)
 class Format:
-    """What one provider's embedding models are asked, what they answer, and how many texts they take at once."""
+    """One provider's form of a request and of an answer, and how many texts a call takes."""
 
     ask: Callable[[InferenceRequest], dict[str, Any]]
     read: Callable[[Reply], Embeddings]
@@ -67,9 +67,9 @@ class _Titan(msgspec.Struct, rename="camel"):
 
 
 def _read_titan(reply: Reply) -> Embeddings:
-    read = parse(reply.body, _Titan, of=OF)
-    usage = None if read.input_text_token_count is None else Usage(input=read.input_text_token_count)
-    return Embeddings([vectors.dense(read.embedding, of=OF)], usage)
+    answer = parse(reply.body, _Titan, of=OF)
+    usage = None if answer.input_text_token_count is None else Usage(input=answer.input_text_token_count)
+    return Embeddings([vectors.dense(answer.embedding, of=OF)], usage)
 
 
 def _ask_cohere(request: InferenceRequest) -> dict[str, Any]:
@@ -86,8 +86,8 @@ class _ByType(msgspec.Struct):
 
 def _read_cohere(reply: Reply) -> Embeddings:
     """A list of vectors or, by type, an object with that list in it."""
-    found = bytes(parse(reply.body, _Cohere, of=OF).embeddings)
-    rows = parse(found, _ByType, of=OF).float if found.startswith(b"{") else parse(found, list[msgspec.Raw], of=OF)
+    member = bytes(parse(reply.body, _Cohere, of=OF).embeddings)
+    rows = parse(member, _ByType, of=OF).float if member.startswith(b"{") else parse(member, list[msgspec.Raw], of=OF)
     tokens = reply.headers.get("x-amzn-bedrock-input-token-count", "")
     usage = Usage(input=int(tokens)) if _COUNT.fullmatch(tokens) else None
     return Embeddings([vectors.dense(row, of=OF) for row in rows], usage)
@@ -99,13 +99,14 @@ FORMATS = {
 }
 
 
-def check(model: Account, _options: NoOptions) -> None:
-    """Whether the provider has such models."""
-    account.available(model, TaskType.TEXT_EMBEDDING, tuple(FORMATS))
+def check(model: Account, _options: NoOptions) -> Sequence[str]:
+    """`INVALID` when the provider has no such models."""
+    account.refuse_unavailable(model, TaskType.TEXT_EMBEDDING, tuple(FORMATS))
+    return ()
 
 
 def embed(request: InferenceRequest, model: EmbeddingSettings, _options: NoOptions, origin: str) -> Call:
-    """A call of the model itself."""
+    """A call of the model itself, in the body of its provider."""
     texts, _ = truncation.cut(request.texts, model.max_input_tokens)
     body = FORMATS[model.provider].ask(replace(request, input=texts))
     call = json_call(account.operation(model, origin, "invoke"), body)
@@ -113,9 +114,9 @@ def embed(request: InferenceRequest, model: EmbeddingSettings, _options: NoOptio
 
 
 def embeddings(reply: Reply, request: InferenceRequest, model: EmbeddingSettings, _options: NoOptions) -> Embeddings:
-    """As the provider's models answer."""
-    _, which = truncation.cut(request.texts, model.max_input_tokens)
-    return replace(FORMATS[model.provider].read(reply), cut=which)
+    """The vectors in the form that the provider's models answer."""
+    _, cut = truncation.cut(request.texts, model.max_input_tokens)
+    return replace(FORMATS[model.provider].read(reply), cut=cut)
 
 
 EMBED = Task(
@@ -125,12 +126,8 @@ EMBED = Task(
     check=check,
     encode=embed,
     decode=embeddings,
-    limits=lambda model: Limits(inputs=FORMATS[model.provider].inputs),
-    default_rate=lambda _: account.REQUESTS_A_MINUTE,
-    rate_group=account.group,
-    mixed_rates=True,
-    similarity=lambda _: "cosine",
     input_types=frozenset({InputType.CLASSIFICATION, InputType.CLUSTERING}),
-    phrases=account.PHRASES,
-    retried=account.RETRIED,
+    similarity=lambda _: "cosine",
+    rates=account.rates(lambda model: Limits(inputs=FORMATS[model.provider].inputs)),
+    failures=account.FAILURES,
 )

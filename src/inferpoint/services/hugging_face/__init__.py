@@ -8,7 +8,6 @@ from __future__ import annotations
 from inferpoint.model.endpoint import TaskType
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.service import Service
-from inferpoint.services.hugging_face.account import complaint
 from inferpoint.services.hugging_face.chat import CHAT, COMPLETE
 from inferpoint.services.hugging_face.embeddings import EMBED, EMBED_SPARSE
 from inferpoint.services.hugging_face.rerank import RERANK
@@ -24,5 +23,4 @@ SERVICE = Service(
         TaskType.CHAT_COMPLETION: CHAT,
     },
     sign=bearer,
-    complaint=complaint,
 )

@@ -1,4 +1,4 @@
-"""What every task has: a key, an address, how the containers complain."""
+"""The settings, the rates and the failures that every task has."""
 
 from __future__ import annotations
 
@@ -12,16 +12,8 @@ from inferpoint.errors import Upstream
 from inferpoint.model.http import Reply, parse
 from inferpoint.model.inference import Usage
 from inferpoint.model.settings import secret, setting, settings
-from inferpoint.protocols.service import RateLimit, rate_limit
-
-REQUESTS_PER_MINUTE = 3000
-PHRASES = {
-    413: "Received a content too large status code",
-    502: "Received a rate limit status code",
-    503: "Received a rate limit status code",
-}
-# A deployment that was scaled to zero answers 502 or 503 until it is awake.
-RETRIED = frozenset({429, 502, 503})
+from inferpoint.protocols.oversize import told_by
+from inferpoint.protocols.service import Failures, Limits, RateLimit, Rates, rate_limit
 
 
 @settings
@@ -39,7 +31,7 @@ def group(model: Settings) -> Hashable:
 
 
 def usage(reply: Reply) -> Usage | None:
-    """What Text Embeddings Inference counted, which is in a header alone."""
+    """The tokens that Text Embeddings Inference counted, which only a header tells."""
     tokens = reply.headers.get("x-compute-tokens", "")
     return Usage(input=int(tokens)) if re.fullmatch("[0-9]{1,18}", tokens) else None
 
@@ -52,32 +44,49 @@ class _Refusal(msgspec.Struct):
 
 
 def complaint(reply: Reply) -> Upstream:
-    """Containers differ: a string, a list of strings or an object under `error`, or `detail`, or `message`."""
-    said = parse(reply.body, _Refusal, of="error")
-    found = next((each for each in (said.error, said.detail, said.message) if each), "")
-    given = _members(said.error)
-    kind, code = given.get("type"), given.get("code", given.get("http_status_code"))
+    """The words of an error body, under `error`, `detail` or `message`: a string, a list of strings or an object."""
+    refusal = parse(reply.body, _Refusal, of="error")
+    words = next((member for member in (refusal.error, refusal.detail, refusal.message) if member), "")
+    error = _members(refusal.error)
+    kind, code, param = error.get("type"), error.get("code", error.get("http_status_code")), error.get("param")
     return Upstream(
         reply.status,
-        _words(found),
-        kind if isinstance(kind, str) else said.error_type,
+        _text(words),
+        kind if isinstance(kind, str) else refusal.error_type,
         str(code) if isinstance(code, str | int) else None,
-        param if isinstance(param := given.get("param"), str) else None,
+        param if isinstance(param, str) else None,
     )
 
 
-def _members(found: Any) -> Mapping[str, Any]:
-    """The members of an error as OpenAI writes it."""
-    return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
+def _members(error: Any) -> Mapping[str, Any]:
+    """The members of an error as OpenAI writes it; none of an error in another form."""
+    return cast("Mapping[str, Any]", error) if isinstance(error, dict) else {}
 
 
-def _words(found: Any) -> str:
-    match found:
+def _text(words: Any) -> str:
+    match words:
         case str():
-            return found
+            return words
         case {"message": str(message)}:
             return message
         case [*parts] if all(isinstance(part, str) for part in parts):
             return "; ".join(parts)
         case _:  # whatever it is, and however deep
-            return msgspec.json.encode(found).decode()
+            return msgspec.json.encode(words).decode()
+
+
+RATES = Rates(default=3000, group=group)
+# Text Embeddings Inference takes 32 inputs a call unless it was started otherwise.
+EMBEDDING_RATES = Rates(default=3000, group=group, limits=lambda _: Limits(inputs=32))
+FAILURES = Failures(
+    complaint=complaint,
+    phrases={
+        413: "Received a content too large status code",
+        502: "Received a rate limit status code",
+        503: "Received a rate limit status code",
+    },
+    # A deployment that was scaled to zero answers 502 or 503 until it is awake.
+    retried=frozenset({429, 502, 503}),
+    # The words of Text Embeddings Inference.
+    oversize=told_by(inputs=(r"batch size\b",), tokens=(r"must have less than [0-9]+ tokens",)),
+)

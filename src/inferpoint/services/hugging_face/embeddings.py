@@ -11,14 +11,14 @@ from inferpoint.model.http import Call, Reply, json_call, parse
 from inferpoint.model.inference import Embeddings, InferenceRequest, SparseEmbeddings
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols import truncation, vectors
-from inferpoint.protocols.service import SIMILARITIES, Limits, NoOptions, Task
-from inferpoint.services.hugging_face.account import PHRASES, REQUESTS_PER_MINUTE, RETRIED, Settings, group, usage
+from inferpoint.protocols.service import SIMILARITIES, NoOptions, Task
+from inferpoint.services.hugging_face.account import EMBEDDING_RATES, FAILURES, Settings, usage
 
 EMBEDDINGS = "Hugging Face embeddings"
 OF = f"{EMBEDDINGS} response"
 SPARSE = "Hugging Face sparse embeddings"
 OF_SPARSE = f"{SPARSE} response"
-SPARSE_TOKENS = 512  # Elasticsearch's, and nobody's to set
+SPARSE_TOKENS = 512  # as in Elasticsearch, where no user sets it
 
 
 @settings
@@ -30,7 +30,7 @@ class EmbeddingSettings(Settings):
 
 
 def embed(request: InferenceRequest, model: EmbeddingSettings, _options: NoOptions, _origin: str) -> Call:
-    """The same body for every container."""
+    """The body that every container takes."""
     texts, _ = truncation.cut(request.texts, model.max_input_tokens)
     return json_call(model.url, {"inputs": texts})
 
@@ -40,17 +40,17 @@ class _Toolkit(msgspec.Struct):
 
 
 def embeddings(reply: Reply, request: InferenceRequest, model: EmbeddingSettings, _options: NoOptions) -> Embeddings:
-    """Text Embeddings Inference answers a list of vectors, the toolkit an object with that list in it."""
+    """The vectors: Text Embeddings Inference answers a list of them, the toolkit an object with that list in it."""
     if reply.body.lstrip().startswith(b"["):
         rows = parse(reply.body, list[msgspec.Raw], of=OF)
     else:
         rows = parse(reply.body, _Toolkit, of=OF).embeddings
-    _, which = truncation.cut(request.texts, model.max_input_tokens)
-    return Embeddings([vectors.dense(row, of=OF) for row in rows], usage(reply), which)
+    _, cut = truncation.cut(request.texts, model.max_input_tokens)
+    return Embeddings([vectors.dense(row, of=OF) for row in rows], usage(reply), cut)
 
 
 def embed_sparse(request: InferenceRequest, model: Settings, _options: NoOptions, _origin: str) -> Call:
-    """The same body as for dense vectors."""
+    """The body of dense vectors, with inputs cut to what sparse models take."""
     texts, _ = truncation.cut(request.texts, SPARSE_TOKENS)
     return json_call(model.url, {"inputs": texts})
 
@@ -61,20 +61,17 @@ class _Weight(msgspec.Struct):
 
 
 def sparse(reply: Reply, request: InferenceRequest, _model: Settings, _options: NoOptions) -> SparseEmbeddings:
-    """Text Embeddings Inference answers ids of tokens and their weights, Elasticsearch's own container the tokens."""
+    """The weights: Text Embeddings Inference names tokens by their ids, Elasticsearch's own container by their text."""
     rows = parse(reply.body, list[list[_Weight] | dict[str, float]], of=OF_SPARSE)
-    _, which = truncation.cut(request.texts, SPARSE_TOKENS)
-    weights: list[tuple[Mapping[str, float], bool]] = []
+    _, cut = truncation.cut(request.texts, SPARSE_TOKENS)
+    embeddings: list[tuple[Mapping[str, float], bool]] = []
     for place, row in enumerate(rows):
-        found = row if isinstance(row, dict) else {str(each.index): each.value for each in row}
-        if not found:
+        weights = row if isinstance(row, dict) else {str(token.index): token.value for token in row}
+        if not weights:
             raise InferenceError(Kind.UNREADABLE, f"Failed to read the {OF_SPARSE}: an embedding has no token")
-        weights.append((found, place in which))
-    return SparseEmbeddings(weights, usage(reply))
+        embeddings.append((weights, place in cut))
+    return SparseEmbeddings(embeddings, usage(reply))
 
-
-# Text Embeddings Inference takes 32 inputs a call unless it was started otherwise.
-LIMITS = Limits(inputs=32)
 
 EMBED = Task(
     label=EMBEDDINGS,
@@ -82,12 +79,9 @@ EMBED = Task(
     options=NoOptions,
     encode=embed,
     decode=embeddings,
-    limits=lambda _: LIMITS,
-    default_rate=lambda _: REQUESTS_PER_MINUTE,
-    rate_group=group,
     similarity=lambda model: model.similarity or "cosine",
-    phrases=PHRASES,
-    retried=RETRIED,
+    rates=EMBEDDING_RATES,
+    failures=FAILURES,
 )
 EMBED_SPARSE = Task(
     label=SPARSE,
@@ -96,9 +90,6 @@ EMBED_SPARSE = Task(
     encode=embed_sparse,
     decode=sparse,
     fixed={"max_input_tokens": SPARSE_TOKENS},
-    limits=lambda _: LIMITS,
-    default_rate=lambda _: REQUESTS_PER_MINUTE,
-    rate_group=group,
-    phrases=PHRASES,
-    retried=RETRIED,
+    rates=EMBEDDING_RATES,
+    failures=FAILURES,
 )

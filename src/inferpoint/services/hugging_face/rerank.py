@@ -12,7 +12,7 @@ from inferpoint.model.http import Call, Reply, json_call, parse
 from inferpoint.model.inference import Documents, InferenceRequest, Ranked, Ranking
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols.service import Task
-from inferpoint.services.hugging_face.account import PHRASES, REQUESTS_PER_MINUTE, RETRIED, Settings, group, usage
+from inferpoint.services.hugging_face.account import FAILURES, RATES, Settings, usage
 
 RERANKINGS = "Hugging Face rerank"
 OF = f"{RERANKINGS} response"
@@ -20,7 +20,7 @@ OF = f"{RERANKINGS} response"
 
 @settings
 class Options:
-    """What may change from request to request."""
+    """The settings that may change from request to request."""
 
     return_documents: bool | None = setting(
         "Whether to answer the text of each document with its score.", default=None, updatable=True
@@ -29,11 +29,11 @@ class Options:
 
 
 def rerank(request: InferenceRequest, model: Settings, options: Options, _origin: str) -> Call:
-    """What the request says of documents goes before what the endpoint says. All are ranked, and cut afterwards."""
+    """A call that ranks all documents; `top_n` cuts the answer. The request goes before the endpoint's options."""
     documents = request.documents
     body: dict[str, Any] = {"query": documents.query, "texts": documents.texts}
-    if (wanted := _wanted(documents, options)) is not None:
-        body["return_text"] = wanted
+    if (with_text := _with_text(documents, options)) is not None:
+        body["return_text"] = with_text
     return json_call(model.url, body)
 
 
@@ -54,7 +54,7 @@ class _Toolkit(msgspec.Struct):
 
 
 def ranking(reply: Reply, request: InferenceRequest, _model: Settings, options: Options) -> Ranking:
-    """Best first, and no more than were asked for; every document has its place, or the answer is not believed."""
+    """The documents, best first, and no more than were asked for; `UNREADABLE` unless each was ranked once."""
     documents = request.documents
     if reply.body.lstrip().startswith(b"["):
         rows = parse(reply.body, list[_Row], of=OF)
@@ -63,25 +63,25 @@ def ranking(reply: Reply, request: InferenceRequest, _model: Settings, options: 
     if sorted(row.index for row in rows) != list(range(len(documents.texts))):
         problem = f"Failed to read the {OF}: it does not rank each of the [{len(documents.texts)}] documents once"
         raise InferenceError(Kind.UNREADABLE, problem)
-    ranked = sorted(_ranked(rows, documents, _wanted(documents, options)), key=lambda each: -each.score)
+    ranked = sorted(_ranked(rows, documents, _with_text(documents, options)), key=lambda document: -document.score)
     return Ranking(ranked[: documents.top_n or options.top_n], usage(reply))
 
 
-def _ranked(rows: Sequence[_Row], documents: Documents, wanted: bool | None) -> Sequence[Ranked]:  # noqa: FBT001
-    found: list[Ranked] = []
+def _ranked(rows: Sequence[_Row], documents: Documents, with_text: bool | None) -> Sequence[Ranked]:  # noqa: FBT001
+    ranked: list[Ranked] = []
     for row in rows:
         score = row.relevance_score if row.score is None else row.score
         if score is None:
             raise InferenceError(Kind.UNREADABLE, f"Failed to read the {OF}: a document has no score")
-        told = row.text if row.document is None else row.document.text
-        text = documents.texts[row.index] if wanted else told if wanted is None else None
-        found.append(Ranked(row.index, score, text))
-    return found
+        answered = row.text if row.document is None else row.document.text
+        text = documents.texts[row.index] if with_text else answered if with_text is None else None
+        ranked.append(Ranked(row.index, score, text))
+    return ranked
 
 
-def _wanted(documents: Documents, options: Options) -> bool | None:
-    asked = documents.return_documents
-    return options.return_documents if asked is None else asked
+def _with_text(documents: Documents, options: Options) -> bool | None:
+    """Whether each document is answered with its text; None leaves it to the container."""
+    return options.return_documents if documents.return_documents is None else documents.return_documents
 
 
 RERANK = Task(
@@ -90,8 +90,6 @@ RERANK = Task(
     options=Options,
     encode=rerank,
     decode=ranking,
-    default_rate=lambda _: REQUESTS_PER_MINUTE,
-    rate_group=group,
-    phrases=PHRASES,
-    retried=RETRIED,
+    rates=RATES,
+    failures=FAILURES,
 )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from inferpoint import services
 from inferpoint.model.quota import Allowance, Bucket
-from inferpoint.protocols.quotas import LONGEST, anthropic, openai
+from inferpoint.protocols.rate_headers import LONGEST, anthropic, openai
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PARTS = ("limit", "remaining", "reset")
@@ -213,14 +213,18 @@ def test_no_headers_make_a_service_fail(headers: Mapping[str, str]) -> None:
                 assert all(math.isfinite(number) for number in astuple(bucket))
 
 
-def test_who_tells_of_limits() -> None:
-    """OpenAI and Anthropic document headers; the others document none."""
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("amazonbedrock", None),
+        ("anthropic", Bucket(50, 40, 10)),
+        ("elasticsearch", None),
+        ("groq", Bucket(5, 4, 1)),
+        ("hugging_face", None),
+        ("openai", Bucket(5, 4, 1)),
+    ],
+)
+def test_who_tells_of_limits(name: str, told: Bucket | None) -> None:
+    """OpenAI, Groq and Anthropic document headers; the others document none."""
     headers = {**of_openai("5", "4", "1s"), **of_anthropic("50", "40", "2026-11-20T12:00:10Z")}
-    told = {name: services.find(name).quota(headers, NOON).requests for name in services.names()}
-    assert told == {
-        "amazonbedrock": None,
-        "anthropic": Bucket(50, 40, 10),
-        "elasticsearch": None,
-        "hugging_face": None,
-        "openai": Bucket(5, 4, 1),
-    }
+    assert services.find(name).quota(headers, NOON).requests == told

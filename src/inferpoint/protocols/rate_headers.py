@@ -1,4 +1,4 @@
-"""What the headers of replies tell of a provider's limits; what is missing or malformed tells nothing."""
+"""Readers of the headers that tell of a provider's limits; a header that is missing or malformed tells nothing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def anthropic(headers: Mapping[str, str], now: datetime) -> Allowance:
         limit, remaining, reset = (headers.get(f"anthropic-ratelimit-{what}-{part}", "") for part in _PARTS)
         return _bucket(limit, remaining, _until(reset, now))
 
-    tokens = [each for each in (bucket("input-tokens"), bucket("tokens")) if each is not None]
+    tokens = [told for told in (bucket("input-tokens"), bucket("tokens")) if told is not None]
     return Allowance(bucket("requests"), min(tokens, key=_share, default=None))
 
 

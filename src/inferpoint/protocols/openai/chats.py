@@ -1,0 +1,75 @@
+"""Chats and completions in OpenAI's format, as a whole task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar, cast
+
+from inferpoint.model.http import Call, Reply
+from inferpoint.model.inference import Completion, InferenceRequest
+from inferpoint.protocols.openai import completions, messages
+from inferpoint.protocols.openai.account import Options, post
+from inferpoint.protocols.openai.failures import FAILURES
+from inferpoint.protocols.service import Rates, Task
+
+
+class Model(Protocol):
+    """The settings that a chat reads; without `url` it goes to the service's own address."""
+
+    @property
+    def model_id(self) -> str | None:
+        """The model to call, where the server has several."""
+        ...
+
+    @property
+    def url(self) -> str | None:
+        """The whole address to call."""
+        ...
+
+
+M = TypeVar("M", bound=Model)
+
+
+def chat(
+    label: str,
+    settings: type[M],
+    rates: Rates[M],
+    *,
+    path: str = "/chat/completions",
+    max_tokens: str = "max_completion_tokens",
+    n: int | None = 1,
+    extension: str | None = None,
+) -> Task[M, Any]:
+    """The task of chats and of completions, which are chats of one turn.
+
+    *path* follows the service's address. *max_tokens* is what the server calls that limit, *n* how many choices it is
+    asked for, None for servers that are not asked. *extension* is the server's own member of chunks, in which an error
+    may stand. What else differs is said by `replace`.
+    """
+
+    def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
+        conversation = request.conversation
+        body = messages.request_body(conversation, most=max_tokens)
+        if called := conversation.model or model.model_id:
+            body["model"] = called
+        if n is not None:
+            body["n"] = n
+        body |= {"stream": request.stream, **request.params}
+        if request.stream:
+            body["stream_options"] = {"include_usage": True}
+        return post(model.url or f"{origin}{path}", body, options)
+
+    def decode(reply: Reply, _request: InferenceRequest, _model: M, _options: object) -> Completion:
+        return completions.completion(reply, label)
+
+    return Task(
+        label=label,
+        settings=settings,
+        options=Options,
+        encode=encode,
+        decode=decode,
+        reader=lambda _: completions.Chunks(label, extension),
+        with_model=lambda account, model: replace(cast("Any", account), model_id=model),
+        rates=rates,
+        failures=FAILURES,
+    )

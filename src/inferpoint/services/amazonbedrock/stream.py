@@ -1,0 +1,95 @@
+"""Answers of ConverseStream, in events.
+
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.http import Event, parse
+from inferpoint.model.inference import Delta, Finished, Reasoning, Started, Text, Used
+from inferpoint.protocols.chat import Calls
+from inferpoint.services.amazonbedrock import account
+from inferpoint.services.amazonbedrock.account import Account
+from inferpoint.services.amazonbedrock.replies import COMPLETIONS, Block, Counts, Words, reason_of
+
+
+class _Fragment(msgspec.Struct):
+    input: str = ""
+
+
+class _Fragments(msgspec.Struct, rename="camel"):
+    text: str | None = None
+    tool_use: _Fragment | None = None
+    reasoning_content: Words | None = None
+
+
+class _Piece(msgspec.Struct, rename="camel"):
+    content_block_index: int = 0
+    start: Block = msgspec.field(default_factory=Block)
+    delta: _Fragments = msgspec.field(default_factory=_Fragments)
+
+
+class _Stop(msgspec.Struct, rename="camel"):
+    stop_reason: str = ""
+
+
+class _Metadata(msgspec.Struct):
+    usage: Counts | None = None
+
+
+class Events:
+    """The reader of one ConverseStream; events of unknown names say nothing."""
+
+    def __init__(self, model: Account) -> None:
+        self._model = model
+        self._calls = Calls()
+        self._finished = False
+
+    def feed(self, event: Event) -> Sequence[Delta]:
+        """The deltas of one event: a beginning, text, thoughts, pieces of tool calls, an end, a cost; or its error."""
+        if error := account.raised(event):
+            raise error
+        match event.name:
+            case "messageStart":
+                return [Started("", self._model.model)]
+            case "contentBlockStart" | "contentBlockDelta" | "contentBlockStop":
+                return self._block(event.name, self._parsed(event, _Piece))
+            case "messageStop":
+                self._finished = True
+                reason = reason_of(self._parsed(event, _Stop).stop_reason)
+                return [*self._calls.finish(), Finished(0, reason)]
+            case "metadata":
+                usage = self._parsed(event, _Metadata).usage
+                return [Used(usage.read())] if usage else ()
+            case _:
+                return ()
+
+    def end(self) -> Sequence[Delta]:
+        """No delta; `CUT_OFF` when no end was seen."""
+        if not self._finished:
+            raise InferenceError(Kind.CUT_OFF, f"The {COMPLETIONS} stream ended before its end")
+        return ()
+
+    def _block(self, name: str, piece: _Piece) -> Sequence[Delta]:
+        block, delta = piece.content_block_index, piece.delta
+        match name:
+            case "contentBlockStart":
+                use = piece.start.tool_use
+                return [self._calls.begin(block, use.tool_use_id, use.name)] if use else ()
+            case "contentBlockStop":
+                return self._calls.end(block)
+            case _ if delta.tool_use:
+                return self._calls.more(block, delta.tool_use.input)
+            case _ if delta.reasoning_content and delta.reasoning_content.text:
+                return [Reasoning(delta.reasoning_content.text)]
+            case _:
+                return [Text(delta.text)] if delta.text else ()
+
+    def _parsed(self, event: Event, shape: type[Any]) -> Any:
+        return parse(event.data, shape, of=f"{COMPLETIONS} stream")

@@ -1,0 +1,48 @@
+"""Tools of a conversation, as Converse and the models' own requests take them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inferpoint.model.chat import Conversation, Tool, ToolChoice, ToolMode
+from inferpoint.protocols.chat import Dialect, parameters
+
+DIALECT = Dialect("Amazon Bedrock chat completion API")
+CLAUDE = "anthropic"  # the only one of these providers with results of tools that failed
+ONE_AT_A_TIME = (CLAUDE,)  # whose own request says it; Converse has no place for it
+_AUTO = ToolChoice(ToolMode.AUTO)
+_MODES = {ToolMode.AUTO: "auto", ToolMode.NONE: "none", ToolMode.REQUIRED: "any", ToolMode.NAMED: "tool"}
+
+
+def tools(conversation: Conversation, provider: str, *, sequential: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`toolConfig`, and what the request of the provider's own models says of tools."""
+    declared, choice = DIALECT.tools(conversation), conversation.tool_choice
+    used = any(message.tool_uses or message.tool_call_id is not None for message in conversation.messages)
+    if choice and choice.mode is ToolMode.NONE:
+        if used and declared:
+            raise DIALECT.cannot("tool_choice", "cannot be [none] where [messages] hold tool calls")
+        declared = ()
+    if used and not declared:
+        raise DIALECT.cannot("tools", "is required where [messages] hold tool calls")
+    if not declared:
+        return {}, {}
+    config: dict[str, Any] = {"tools": [{"toolSpec": _tool(tool)} for tool in declared]}
+    if sequential:
+        if provider not in ONE_AT_A_TIME:
+            raise DIALECT.cannot("parallel_tool_calls", f"cannot be false with models of [{provider}]")
+        return config, {"tool_choice": {**_native(choice or _AUTO), "disable_parallel_tool_use": True}}
+    if choice is not None:
+        config["toolChoice"] = {_MODES[choice.mode]: {} if choice.name is None else {"name": choice.name}}
+    return config, {}
+
+
+def _native(choice: ToolChoice) -> dict[str, Any]:
+    kind = {"type": _MODES[choice.mode]}
+    return kind if choice.name is None else kind | {"name": choice.name}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    spec: dict[str, Any] = {"name": tool.name, "inputSchema": {"json": parameters(tool)}}
+    if tool.description:
+        spec["description"] = tool.description
+    return spec if tool.strict is None else spec | {"strict": tool.strict}

@@ -1,0 +1,78 @@
+"""Promises of how a request becomes a call, and of the queue it waits in."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import msgspec
+
+from inferpoint.model.endpoint import Endpoint
+from inferpoint.model.settings import declared, public, secrets
+from inferpoint.protocols.service import SIMILARITIES
+from inferpoint.testing.conversations import Exchange
+from inferpoint.testing.promises.checks import NOON, must, same
+
+
+def the_call_is_exactly_the_recorded_one(exchange: Exchange) -> None:
+    """Encoded, then signed, a request is the call that the provider documents: method, address, headers, body."""
+    call, wanted = exchange.service.sign(exchange.encoded(), exchange.settings, NOON), exchange.recording.call
+    same("the method", call.method, wanted.method)
+    same("the address", call.url, wanted.url)
+    same("the headers", dict(call.headers), wanted.headers)
+    same("the body", msgspec.json.decode(call.body), wanted.body)
+
+
+def encoding_twice_is_the_same_and_changes_nothing(exchange: Exchange) -> None:
+    """Equal requests make equal bytes, and what was given stays as it was."""
+    arguments = exchange.request, exchange.settings, exchange.options
+    before = repr((arguments, secrets(arguments[1])))
+    first, second = (exchange.task.encode(*arguments, exchange.origin) for _ in range(2))
+    same("the second call", (second, second.body, dict(second.headers)), (first, first.body, dict(first.headers)))
+    same("what was given", repr((arguments, secrets(arguments[1]))), before)
+
+
+def signing_adds_headers_and_changes_nothing_else(exchange: Exchange) -> None:
+    """A signed call is the same call with more headers, all of them in lower case and on one line."""
+    call = exchange.encoded()
+    before = dict(call.headers)
+    signed = exchange.service.sign(call, exchange.settings, NOON)
+    must(replace(signed, headers=call.headers) == call, "signing changes the method, the address or the body")
+    same("the headers of the call that was signed", dict(call.headers), before)
+    same("the headers from before", {name: signed.headers.get(name) for name in before}, before)
+    for name, value in signed.headers.items():
+        must(name == name.lower(), f"the header {name!r} is not in lower case")
+        must("\n" not in value and "\r" not in value, f"the header {name!r} has a line's end in it")
+
+
+def no_secret_is_in_any_repr(exchange: Exchange) -> None:
+    """Settings, endpoints, calls and what is shown of them hold no secret."""
+    planted = secrets(exchange.settings)
+    for setting in declared(exchange.task.settings):
+        recorded = setting.secret and exchange.recording.settings.get(setting.name) is not None
+        must(not recorded or setting.name in planted, f"the secret [{setting.name}] is lost")
+    call = exchange.encoded()
+    signed = exchange.service.sign(call, exchange.settings, NOON)
+    endpoint = Endpoint("e", exchange.kind, exchange.service.name, exchange.settings, exchange.options, None, "v")
+    texts = [repr(value) for value in (exchange.settings, exchange.options, endpoint, call, signed, [signed])]
+    texts += [
+        str(public(exchange.settings)),
+        str(public(exchange.options)),
+        signed.url,
+        signed.body.decode(errors="replace"),
+    ]
+    for text in texts:
+        for name, value in planted.items():
+            must(value not in text, f"the secret [{name}] is in {text.replace(value, '***')}")
+
+
+def equal_settings_share_a_queue(exchange: Exchange) -> None:
+    """What limits and compares follows from the settings alone, and is a value that makes sense."""
+    task, first, second = exchange.task, exchange.settings, exchange.settings
+    groups = [task.rates.group(settings) for settings in (first, second)]
+    same("the rate group of equal settings", repr(groups[1]), repr(groups[0]))
+    hash(groups[0])
+    for name, limit in asdict(task.rates.limits(first)).items():
+        must(limit is None or limit >= 1, f"the limit of {name} is {limit}")
+    must(task.rates.default is None or task.rates.default >= 1, "the default rate is less than one a minute")
+    if task.similarity is not None:
+        must(task.similarity(first) in SIMILARITIES, f"the similarity is none of {SIMILARITIES}")

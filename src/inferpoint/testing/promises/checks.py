@@ -1,0 +1,53 @@
+"""What promises are checked with: assertions that say what is wrong, and hold under `python -O`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from inferpoint.errors import InferenceError
+from inferpoint.model.inference import Embeddings, Usage
+from inferpoint.protocols.service import Moment
+
+NOON = Moment(datetime(2026, 11, 20, 12, tzinfo=UTC))
+
+
+def same(what: str, actual: Any, wanted: Any) -> None:
+    """Raise an `AssertionError` that names *what* unless both are equal."""
+    if actual != wanted:
+        raise AssertionError(f"{what}:\n   found {actual!r}\n  wanted {wanted!r}")
+
+
+def must(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as an assertion, and holds under `python -O`
+    """Raise an `AssertionError` that says *otherwise* unless it *holds*."""
+    if not holds:
+        raise AssertionError(otherwise)
+
+
+@contextmanager
+def nothing_but_our_error(data: bytes) -> Generator[None]:
+    """Whether reading *data* raises nothing, or an `InferenceError`; whatever else is raised breaks a promise."""
+    try:
+        yield
+    except InferenceError as error:
+        must(bool(error.problems), "an error says what is wrong")
+    except AssertionError:
+        raise
+    except Exception as error:
+        problem = f"{data[:200]!r} raised {error!r}, where nothing but an InferenceError may be raised"
+        raise AssertionError(problem) from error
+
+
+def numbers(embeddings: Embeddings) -> list[list[float]]:
+    """The vectors of *embeddings*, read."""
+    return [msgspec.json.decode(vector, type=list[float]) for vector in embeddings.vectors]
+
+
+def whole_usage(recorded: Mapping[str, int] | None) -> dict[str, int] | None:
+    """A recorded usage with the counts that it leaves out."""
+    return None if recorded is None else {**asdict(Usage()), **recorded}
