@@ -154,7 +154,7 @@ class Inferpoint:
             partial=partial,
             timeout=timeout,
         )
-        return await self._running.infer(inference_id, request)
+        return await self._running.infer(self._running.find(ANONYMOUS, inference_id), request)
 
     async def stream(
         self,
@@ -170,7 +170,8 @@ class Inferpoint:
         seconds, is for the first piece.
         """
         request = InferenceRequest(_texts(texts), options=task_settings or {}, timeout=timeout)
-        async with aclosing(self._running.stream(inference_id, request)) as pieces:
+        resolved = self._running.find(ANONYMOUS, inference_id)
+        async with aclosing(self._running.stream(resolved, request)) as pieces:
             async for deltas in pieces:
                 for delta in deltas:
                     yield delta

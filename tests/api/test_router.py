@@ -58,7 +58,7 @@ def test_the_earlier_literal_is_the_stronger() -> None:
     for order in (("/a/{x}", "/{y}/b"), ("/{y}/b", "/a/{x}")):
         found = Router([Route("GET", path, act) for path in order]).find(["a", "b"])
         assert found is not None
-        assert (found.pattern, found.names) == ("/a/{x}", {"x": "b"})
+        assert (found.pattern, found.path_params) == ("/a/{x}", {"x": "b"})
 
 
 @given(st.text(min_size=1).filter(lambda name: name not in ("_all", "_services", "_quotas")))
@@ -66,7 +66,7 @@ def test_any_name_is_a_name(name: str) -> None:
     """A variable segment holds any text."""
     found = ROUTER.find(["_inference", name])
     assert found is not None
-    assert found.names == {"inference_id": name}
+    assert found.path_params == {"inference_id": name}
 
 
 def test_percent_encoded_segments_are_decoded_once(ask: Application) -> None:
