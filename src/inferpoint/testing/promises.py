@@ -27,7 +27,8 @@ from inferpoint.model.inference import (
     SparseEmbeddings,
     Usage,
 )
-from inferpoint.model.settings import declared, described, looks_secret, public, secrets
+from inferpoint.model.settings import declared, described, public, secrets
+from inferpoint.model.wording import looks_secret
 from inferpoint.protocols.service import CONTRACT, SIMILARITIES, Moment, Service
 from inferpoint.testing.conversations import Asked, Many, Refusal, Said
 from inferpoint.testing.strange import (

@@ -22,7 +22,7 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.fields import Fields, read_object
 from inferpoint.model.http import Event
 from inferpoint.model.inference import Completion, InferenceRequest
-from inferpoint.model.settings import as_java
+from inferpoint.model.wording import as_java
 from inferpoint.protocols import sse
 from inferpoint.protocols.openai import completions, messages
 

@@ -12,7 +12,7 @@ from inferpoint.api.face import EVENT_STREAM, Request, Response, Words, json_res
 from inferpoint.api.headers import retry_after
 from inferpoint.errors import InferenceError, Kind, Subject
 from inferpoint.model.http import Event
-from inferpoint.model.settings import numbered
+from inferpoint.model.wording import numbered
 from inferpoint.protocols import sse
 
 WORDS = {

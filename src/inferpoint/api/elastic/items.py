@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.inference import Texts
-from inferpoint.model.settings import as_java
+from inferpoint.model.wording import as_java
 
 _FORMATS: Mapping[str, tuple[str, ...]] = {
     "text": ("text",),
