@@ -144,3 +144,43 @@ def test_an_update_has_a_timeout(ask: Application) -> None:
     found = ask("PUT", "/_inference/e/_update", b'{"task_settings": {"user": "u"}}', "timeout=soon")
     assert found.status == 400
     assert "[timeout] with value [soon]" in found.json["error"]["reason"]
+
+
+ELASTIC = "Incorrect HTTP method for uri [/_inference/_quotas] and method [PUT], allowed: [GET]"
+OPENAI = {"type": "invalid_request_error", "param": None}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed", "body"),
+    [
+        ("GET", "/x", None, {"error": "no handler found for uri [/x] and method [GET]", "status": 404}),
+        ("PUT", "/_inference/_quotas?error_trace", "GET", {"error": ELASTIC, "status": 405}),
+        ("GET", "/v1/x", None, {"error": {"message": "Invalid URL (GET /v1/x)", "code": "unknown_url", **OPENAI}}),
+        (
+            "PUT", "/v1/models", "GET",
+            {"error": {
+                "message": "Not allowed to PUT on /v1/models, only to GET", "code": "method_not_supported", **OPENAI,
+            }},
+        ),
+        (
+            "GET", "/v1/messages/x", None,
+            {"type": "error", "error": {"type": "not_found_error", "message": "No such path: /v1/messages/x"}},
+        ),
+        (
+            "PUT", "/v1/messages", "POST",
+            {"type": "error", "error": {
+                "type": "invalid_request_error", "message": "Not allowed to PUT on /v1/messages, only to POST",
+            }},
+        ),
+        ("GET", "/v2/{x}", None, {"message": "no such address: GET /v2/{x}"}),
+        ("PUT", "/v2/rerank", "POST", {"message": "/v2/rerank takes POST, not PUT"}),
+    ],
+)  # fmt: skip
+def test_every_face_words_a_path_and_a_method_that_is_none(
+    ask: Application, method: str, path: str, allowed: str | None, body: Any
+) -> None:
+    """Each face tells in its own form that it has no such path, or not for this method; a 405 says what is allowed."""
+    path, _, query = path.partition("?")
+    answer = ask(method, path, query=query)
+    assert (answer.status, answer.headers.get("allow")) == (404 if allowed is None else 405, allowed)
+    assert {name: member for name, member in answer.json.items() if name != "request_id"} == body

@@ -1,4 +1,4 @@
-"""What a face is made of: routes from a request to a response, and its words for what goes wrong."""
+"""The parts of a face: routes from a request to a response, and words for what goes wrong."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import msgspec
 from inferpoint.api.headers import retry_headers
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.chat import Conversation
-from inferpoint.model.inference import Caller, Documents, InferenceRequest, Journey, Texts, Tokens
+from inferpoint.model.inference import Caller, InferenceRequest, Input, Journey
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
@@ -38,14 +37,14 @@ class Request:
     time: int = 0
     journey: Journey = field(default_factory=Journey)
 
-    def inference(self, given: Texts | Tokens | Documents | Conversation, **members: Any) -> InferenceRequest:
-        """The inference of *given* that this request's caller asks for, with other *members* of such a request."""
-        return InferenceRequest(given, caller=self.caller, request_id=self.request_id, journey=self.journey, **members)
+    def inference(self, inputs: Input, **members: Any) -> InferenceRequest:
+        """The inference of *inputs* for this request's caller, with *members* such as `options` and `timeout`."""
+        return InferenceRequest(inputs, caller=self.caller, request_id=self.request_id, journey=self.journey, **members)
 
 
 @dataclass(frozen=True)
 class Response:
-    """What to send back: a body, or pieces that are sent as they come."""
+    """One HTTP response as plain values: a body, or pieces that are sent as they come."""
 
     status: int = 200
     body: bytes = b""
@@ -63,7 +62,7 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
 class Route:
     """One row of a face's table. `{name}` in the path stands for any one segment; `parameters` are its own queries.
 
-    Responses of one that `infers` tell in headers what the inference came to.
+    Responses of a route that `infers` tell in headers what the inference came to.
     """
 
     method: str
@@ -88,14 +87,6 @@ class Words:
     phrase: str = ""
 
 
-def _accept(_request: Request, _route: Route) -> None:
-    """Every request is right that has a route."""
-
-
-def _keep(response: Response, _request: Request) -> Response:
-    return response
-
-
 @dataclass(frozen=True)
 class Face:
     """One outside of the server.
@@ -109,8 +100,8 @@ class Face:
     words: Mapping[Kind, Words]
     fail: Callable[[InferenceError, Request], Response]
     prefix: str = "/"
-    check: Callable[[Request, Route], None] = _accept
-    finish: Callable[[Response, Request], Response] = _keep
+    check: Callable[[Request, Route], None] = lambda _request, _route: None
+    finish: Callable[[Response, Request], Response] = lambda response, _request: response
 
 
 def error_response(error: InferenceError, ours: int, body: Any) -> Response:

@@ -1,4 +1,4 @@
-"""The headers of our own, each name said once: what an inference came to, and when to ask again."""
+"""Headers beyond HTTP's own, each name in this one place: the cost of an inference, and when to ask again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOULD_RETRY = "x-should-retry"
 
 
 def stats_headers(journey: Journey) -> dict[str, str]:
-    """What *journey* came to: its calls, times in whole milliseconds, and `known/asked` of a cache.
+    """The headers of an inference: its calls, times in whole milliseconds, and `known/asked` of a cache.
 
     Those of a stream are sent with its first piece, and tell what is known by then.
     """
@@ -38,8 +38,8 @@ def retry_after(error: InferenceError) -> dict[str, str]:
 def retry_headers(error: InferenceError, status: int) -> dict[str, str]:
     """When and whether to ask again, as the makers' own clients are told.
 
-    They repeat 408, 409, 429 and all from 500 on, unless told. A full queue of ours costs nothing to ask twice; a
-    provider's work may be paid for twice.
+    Those clients repeat 408, 409, 429 and all from 500 on, unless a header says otherwise. A full queue of ours costs
+    nothing to ask twice; a provider's work may be paid for twice.
     """
     headers = retry_after(error)
     if error.upstream is None and error.kind in (Kind.RATE_LIMITED, Kind.OVERLOADED):

@@ -55,7 +55,7 @@ _UNANSWERED = ("logprobs", "top_logprobs", "audio", "modalities", "functions", "
 async def embed(engine: Engine, request: Request) -> Response:
     """`POST /v1/embeddings`."""
     body = fields(request)
-    name, given = body.need("model", str), _inputs(body.any("input"))
+    name, inputs = body.need("model", str), _inputs(body.any("input"))
     encoding, dimensions = body.take("encoding_format", str) or "float", body.take("dimensions", int)
     user = body.take(USER, str)
     body.end()
@@ -65,7 +65,7 @@ async def embed(engine: Engine, request: Request) -> Response:
     endpoint = resolved.endpoint
     _refuse_other_length(dimensions, endpoint.dimensions, name)
     kind = TaskType.EMBEDDING if endpoint.task_type is TaskType.EMBEDDING else TaskType.TEXT_EMBEDDING
-    result = await engine.infer(resolved, for_user(resolved, request.inference(given), user), kind)
+    result = await engine.infer(resolved, for_user(resolved, request.inference(inputs), user), kind)
     assert isinstance(result, Embeddings)
     _refuse_other_length(dimensions, vectors.length(result.vectors[0]), name)
     rows = [vectors.as_base64(vector) for vector in result.vectors] if encoding == "base64" else result.vectors
@@ -132,10 +132,10 @@ def _are_tokens(value: Any) -> bool:
     )
 
 
-def _refuse_other_length(wanted: int | None, there: int | None, model: str) -> None:
-    if wanted is not None and there not in (None, wanted):
+def _refuse_other_length(dimensions: int | None, length: int | None, model: str) -> None:
+    if dimensions is not None and length not in (None, dimensions):
         raise invalid(
-            f"[dimensions] is [{wanted}], but the vectors of [{model}] have [{there}]; it cannot be changed here"
+            f"[dimensions] is [{dimensions}], but the vectors of [{model}] have [{length}]; it cannot be changed here"
         )
 
 
@@ -191,7 +191,7 @@ def _failed(error: InferenceError) -> bytes:
 
 
 def _described(error: InferenceError) -> dict[str, Any]:
-    """An error in OpenAI's form: a provider's own members where it said some."""
+    """An error in OpenAI's form, with a provider's own members where it has some."""
     words = _WORDS[error.kind]
     name, code, param = words.name, words.code, None
     if upstream := error.upstream:

@@ -1,4 +1,4 @@
-"""What watches the server: is it alive, is it ready, what does it count. None of it calls a provider."""
+"""Routes that watch the server: is it alive, is it ready, what does it count. None of them calls a provider."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the faces of model makers read alike: a body of named members, and the person for whom a caller asks."""
+"""Reading that the faces of model makers share: a body's members, and the person for whom a caller asks."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _ELSEWHERE = "-"
 
 @dataclass(frozen=True)
 class Entrance:
-    """Who may come in: *guarded* against pages from elsewhere, with bodies of at most so many bytes."""
+    """The conditions of entry: *guarded* against pages from elsewhere, with bodies of at most so many bytes."""
 
     guarded: bool
     max_body_bytes: int
@@ -165,7 +165,7 @@ class Router:
             patterns.sort(key=lambda pattern: [part.startswith("{") for part in pattern[0]])
 
     def find(self, segments: Sequence[str]) -> Matched | None:
-        """What is at a path of *segments*, percent-decoded each."""
+        """The routes at a path of *segments*, each percent-decoded; None where there are none."""
         for parts, path, methods in self._by_length.get(len(segments), ()):
             path_params: dict[str, str] = {}
             for part, segment in zip(parts, segments, strict=True):

@@ -37,7 +37,7 @@ from inferpoint.runtime.outbound import Outbound
 
 @dataclass(frozen=True)
 class Policy:
-    """What the server's owner decided: where services are, whether endpoints are tried, how large chunks may be."""
+    """The decisions of the server's owner: where services are, whether endpoints are tried, how large chunks may be."""
 
     origins: Mapping[str, str]
     validate: bool = True

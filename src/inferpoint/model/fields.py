@@ -27,32 +27,32 @@ class Vocabulary:
     """
 
     def not_json(self, reason: str) -> InferenceError:
-        """The body cannot be read, and *reason* says why; it is empty when there is no body."""
+        """The error of a body that cannot be read for *reason*, which is empty when there is no body."""
         return invalid(f"The body is not JSON: {reason or 'it is empty'}", subject=Subject.BODY)
 
     def not_object(self, of: str, value: Any) -> InferenceError:  # noqa: ARG002 - a dialect may tell what it is
-        """What stands at *of* is *value*, and no object."""
+        """The error of *value*, which stands at *of* and is no object."""
         return invalid(f"{of or 'The body'} must be an object", subject=Subject.BODY)
 
     def wrong_type(self, of: str, name: str, kind: type[Any], value: Any) -> InferenceError:  # noqa: ARG002
-        """The member called *name* is *value*, and no *kind*."""
+        """The error of a member called *name* that is *value*, and no *kind*."""
         return invalid(f"{self.called(of, name)} must be {_NAMES[kind]}", subject=Subject.BODY)
 
     def wrong_entry(self, of: str, name: str) -> InferenceError:
-        """The array called *name* holds something that is no string."""
+        """The error of an array called *name* that holds something other than strings."""
         return invalid(f"{self.called(of, name)} must be an array of strings", subject=Subject.BODY)
 
     def missing(self, of: str, name: str) -> InferenceError:
-        """The member called *name* is required."""
+        """The error of a required member called *name* that is not there."""
         return invalid(f"{self.called(of, name)} is required", subject=Subject.BODY)
 
     def unknown(self, of: str, names: Sequence[str]) -> InferenceError:
-        """The members called *names* have no meaning here."""
+        """The error of members called *names* that have no meaning."""
         shown = ", ".join(self.called(of, name) for name in names)
         return invalid(f"{shown} {'are' if len(names) > 1 else 'is'} not supported", subject=Subject.BODY)
 
     def called(self, of: str, name: str) -> str:
-        """What a member is called."""
+        """A member's name in errors, with the place of its object."""
         return f"[{path(of, name)}]"
 
 
@@ -65,7 +65,7 @@ def path(of: str, name: str) -> str:
 
 
 def read_object(body: bytes, words: Vocabulary = PLAIN) -> dict[str, Any]:
-    """The object that *body* holds as JSON, or what its *words* are for a body that holds none."""
+    """The object that *body* holds as JSON; an error in *words* where it holds none."""
     if not body.strip():
         raise words.not_json("")
     try:
@@ -154,7 +154,7 @@ class Fields:
         return path(self._of, name)
 
     def name(self, name: str) -> str:
-        """What a member is called in errors."""
+        """A member's name in errors, with the place of its object."""
         return self._words.called(self._of, name)
 
 

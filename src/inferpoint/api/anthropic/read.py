@@ -31,7 +31,7 @@ _MODES = {"auto": ToolMode.AUTO, "any": ToolMode.REQUIRED, "none": ToolMode.NONE
 
 @dataclass(frozen=True)
 class Asked:
-    """What a request asks beside its model: task settings, members with no place elsewhere, and for whom."""
+    """A request's conversation, task settings, members with no place elsewhere, and the person it is for."""
 
     conversation: Conversation
     options: Mapping[str, Any]
@@ -198,11 +198,11 @@ def _choice(value: Any) -> tuple[ToolChoice | None, dict[str, Any]]:
 def _output(value: Any) -> tuple[str | None, dict[str, Any]]:
     """How hard to think, and the shape of the answer, in OpenAI's words as members with no place elsewhere are."""
     config = Fields(value or {}, "output_config")
-    effort, wanted = config.take("effort", str), config.object("format")
+    effort, form = config.take("effort", str), config.object("format")
     config.end()
-    if wanted is None:
+    if form is None:
         return effort, {}
-    shape = Fields(wanted, "output_config.format")
+    shape = Fields(form, "output_config.format")
     if (kind := shape.need("type", str)) != "json_schema":
         raise invalid(f"[output_config.format.type] must be [json_schema], not [{kind}]")
     schema: dict[str, Any] = {"name": "answer", "schema": shape.need("schema", dict), "strict": True}

@@ -37,7 +37,7 @@ _REASONING: Mapping[str, Sequence[str]] = {
     "enabled": (),
     "exclude": (),
 }
-# The names of HTTP statuses as Elasticsearch writes them; any other is told as a number.
+# The names of HTTP statuses as Elasticsearch writes them; any other is written as a number.
 _STATUS_NAMES = {
     400: "bad_request",
     401: "unauthorized",
@@ -93,7 +93,10 @@ def _present(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _inference(request: Request, kind: TaskType | None, find: Callable[[], Resolved]) -> InferenceRequest:
-    """What to go on with. Plain input, where the endpoint alone says that it is for chats, is told where to go."""
+    """The chat that a body asks for.
+
+    Plain input, where the endpoint alone says that it is for chats, is told the address for it.
+    """
     words = read.ParserWords(request.body, _PARSER)
     body = read_object(request.body, words)
     if kind is None and "input" in body and "messages" not in body:

@@ -71,12 +71,12 @@ def envelope(error: InferenceError, *, trace: bool = False) -> dict[str, Any]:
 
 
 def item(error: InferenceError) -> dict[str, Any]:
-    """What stands in the place of one input's result, as in the answers of Elasticsearch's `_bulk`."""
+    """An error in the place of one input's result, as in the answers of Elasticsearch's `_bulk`."""
     return {"error": _described(error, trace=False), "status": status(error)}
 
 
 def fail(error: InferenceError, request: Request) -> Response:
-    """An error as a response; one of the address alone is a sentence and no exception."""
+    """An error as a response: an exception, or a sentence alone where no route is for the request."""
     if WORDS[error.kind].phrase:
         return json_response({"error": str(error), "status": status(error)}, status(error))
     trace = request.query.get("error_trace", "false") != "false"

@@ -1,4 +1,4 @@
-"""What every Elasticsearch route has in common: media types, `pretty`, `filter_path`, and parameters nobody knows."""
+"""The form of every Elasticsearch route: media types, `pretty`, `filter_path`, and unknown parameters refused."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _fits(pattern: str, name: str) -> bool:
 
 
 def _after(patterns: Sequence[_Pattern], name: str) -> list[_Pattern]:
-    """What is left of each pattern that goes on with *name*; an empty one has matched."""
+    """The rest of each pattern that goes on with *name*; an empty one has matched."""
     left: list[_Pattern] = []
     for head, *rest in patterns:
         if head == "**":

@@ -82,8 +82,8 @@ def _item(value: Any, name: str) -> tuple[str, str]:
     kind, text = item["type"], item["value"]
     if not isinstance(kind, str) or kind.lower() not in _FORMATS:
         raise _strange(name, f"[{as_java(kind)}] is not one of the types [{', '.join(_FORMATS)}]")
-    formats, wanted = _FORMATS[kind.lower()], item.get("format")
-    chosen = formats[0] if wanted is None else as_java(wanted).lower()
+    formats, named = _FORMATS[kind.lower()], item.get("format")
+    chosen = formats[0] if named is None else as_java(named).lower()
     if chosen not in formats:
         raise invalid(
             f"Data type [{kind.lower()}] does not support data format [{chosen}],"

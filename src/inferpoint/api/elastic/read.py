@@ -1,6 +1,6 @@
 """Bodies to inferences, or an error that says what is wrong with them.
 
-What asks for chunks is ours: Elasticsearch keeps chunking inside.
+The fields about chunks are ours: Elasticsearch keeps chunking inside.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def known(body: Mapping[str, Any], names: Sequence[str], words: ParserWords) -> 
 
 
 def inference(request: Request, kind: TaskType | None, *, items_for: str | None = None) -> InferenceRequest:
-    """What to infer. The query's timeout goes before the body's.
+    """The inference of a body of inputs. The query's timeout goes before the body's.
 
     With *items_for*, the service of an `embedding` endpoint, inputs may be objects.
     """
@@ -117,7 +117,7 @@ def inference(request: Request, kind: TaskType | None, *, items_for: str | None 
 
 
 def rerank(request: Request) -> InferenceRequest:
-    """Which documents to put in order, and by what."""
+    """The inference of a rerank: documents to put in order, and the query to do it by."""
     body = _fields(request, _RERANK_FIELDS)
     problems: list[str] = []
     return_documents, top_n = body.take("return_documents", bool), body.take("top_n", int)
@@ -136,7 +136,7 @@ def rerank(request: Request) -> InferenceRequest:
 
 
 def preview(request: Request) -> tuple[InferenceRequest, Cutting]:
-    """Which texts to cut, and how."""
+    """The texts whose chunks are to be shown, and how to cut them."""
     body = _fields(request, _PREVIEW_FIELDS)
     problems: list[str] = []
     texts = _texts(body, problems)
@@ -202,8 +202,8 @@ def _chunking(body: Fields) -> Cutting:
     settings = body.any("chunking_settings")
     if settings is not None and not isinstance(settings, dict):
         raise invalid("Field [chunking_settings] must be an object", subject=Subject.REQUEST)
-    given = cast("dict[str, Any] | None", settings)
-    return Cutting(given, _boolean(body, "return_text", default=False), _boolean(body, "fold", default=True))
+    typed = cast("dict[str, Any] | None", settings)
+    return Cutting(typed, _boolean(body, "return_text", default=False), _boolean(body, "fold", default=True))
 
 
 def _boolean(body: Fields, name: str, *, default: bool) -> bool:

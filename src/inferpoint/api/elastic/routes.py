@@ -1,4 +1,4 @@
-"""Elasticsearch's `_inference` API: its table of routes, and what each of them does."""
+"""Elasticsearch's `_inference` API: its table of routes, and the function of each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EVERY = ("_all", "*")
 
 
 async def root(_engine: Engine, _request: Request) -> Response:
-    """What clients' `info()` and Kibana read; the version is that of the API's behaviour."""
+    """The server as clients' `info()` and Kibana read it; the version is that of the API's behaviour."""
     body = {
         "name": "inferpoint",
         "cluster_name": "inferpoint",
@@ -115,7 +115,7 @@ async def stream(engine: Engine, request: Request) -> Response:
 
 
 async def preview(engine: Engine, request: Request) -> Response:
-    """What would be the chunks of some texts, by an endpoint's settings or by the request's alone."""
+    """The chunks that some texts would have, by an endpoint's settings or by the request's alone."""
     inference, cutting = read.preview(request)
     if "inference_id" in request.path_params:
         kind = _type(request)
@@ -126,7 +126,7 @@ async def preview(engine: Engine, request: Request) -> Response:
 
 
 async def list_services(_engine: Engine, request: Request) -> Response:
-    """What there is to set, for every service or for those that do a task."""
+    """The settings of every service, or of those that do a task."""
     kind = _type(request)
     every = (services.find(name) for name in services.names())
     return write.services(service for service in every if kind is None or kind in service.tasks)
@@ -152,9 +152,9 @@ def _finder(engine: Engine, request: Request) -> Callable[[], Resolved]:
 
 
 def _inference(request: Request, body: TaskType, find: Callable[[], Resolved]) -> InferenceRequest:
-    """What to infer, of a body of any task type but a chat's, which has a file of its own.
+    """The inference that a body asks for, but a chat, which has a file of its own.
 
-    *body* is the task type in the path, else the one that the endpoint has.
+    *body* is the task type whose body it is: the one in the path, else the one that the endpoint has.
     """
     match body:
         case TaskType.RERANK:

@@ -37,7 +37,7 @@ DONE = sse.written(Event(b"[DONE]", "message"))
 
 
 def result(inferred: InferenceResult, kind: TaskType) -> Response:
-    """A whole result. What it cost, and how many inputs were cut, have no place in the body, so headers say it."""
+    """A whole result. Its cost, and how many inputs were cut, have no place in the body, so headers tell them."""
     return json_response({_member(kind): _rows(inferred)}, headers=_headers(inferred))
 
 
@@ -118,7 +118,7 @@ def endpoints(several: Iterable[Resolved]) -> Response:
 
 
 def services(several: Iterable[Service]) -> Response:
-    """What may be set for each service: the union over its tasks, each setting with the tasks it is for."""
+    """The settings of each service: the union over its tasks, each setting with the tasks it is for."""
     described = [
         {
             "service": service.name,
@@ -141,7 +141,7 @@ def _configurations(service: Service) -> dict[str, Any]:
 
 
 def quotas(several: Iterable[Quota]) -> Response:
-    """How each rate group stands: what its provider told last beside what was configured, and who waits in it."""
+    """Each rate group: its provider's last word beside what was configured, and the calls that wait in it."""
     return json_response({"quotas": [_quota(quota) for quota in several]})
 
 
@@ -173,7 +173,7 @@ def _bucket(bucket: Bucket | None) -> dict[str, Any] | None:
 
 
 def previews(inputs: Sequence[Sequence[Previewed]], *, with_text: bool) -> Response:
-    """What would be the chunks of each input."""
+    """The chunks that each input would have."""
     rows = [{"chunks": [_previewed(chunk, with_text=with_text) for chunk in chunks]} for chunks in inputs]
     return json_response({"inputs": rows})
 

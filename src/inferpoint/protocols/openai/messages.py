@@ -45,22 +45,22 @@ class _Words(Vocabulary):
     """Elasticsearch's words for what is wrong with an object of a chat; `of` is what the object is called."""
 
     def not_object(self, of: str, value: Any) -> InferenceError:
-        """The object called *of* is something else."""
+        """The error of *value*, where the object called *of* is expected."""
         return invalid(f"Object [{of}] is not of the expected type. Expected [Map] but was [{_java_name(value)}]")
 
     def wrong_type(self, of: str, name: str, kind: type[Any], value: Any) -> InferenceError:
-        """A field of it is *value*, and no *kind*."""
+        """The error of a field that is *value*, and no *kind*."""
         return invalid(
             f"Field [{name}] in object [{of}] is not of the expected type."
             f" Expected [{JAVA_NAMES[kind]}] but was [{_java_name(value)}]"
         )
 
     def missing(self, of: str, name: str) -> InferenceError:
-        """A field of it is required."""
+        """The error of a required field that is not there."""
         return invalid(f"Field [{name}] in object [{of}] is required but was not found")
 
     def unknown(self, of: str, names: Sequence[str]) -> InferenceError:
-        """Some of its fields have no meaning."""
+        """The error of fields that have no meaning."""
         return invalid(f"[{of}] contains unknown fields [{', '.join(names)}]")
 
 
