@@ -68,7 +68,7 @@ ONE_A_SECOND = limited(requests_per_minute=60)
 
 
 def ask(world: World, *texts: str, endpoint: str = "e", **more: Any) -> Asked:
-    return world.engine.infer(endpoint, InferenceRequest(texts, **{"timeout": 10**6, **more}))
+    return world.inferring(endpoint, InferenceRequest(texts, **{"timeout": 10**6, **more}))
 
 
 def together(world: World, *asked: Asked) -> list[Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +20,7 @@ from inferpoint.errors import InferenceError
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import ANONYMOUS, InferenceRequest, InferenceResult
+from inferpoint.model.inference import ANONYMOUS, Delta, InferenceRequest, InferenceResult
 from inferpoint.outbound.breaker import Breakers
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.outbound import Outbound
@@ -152,8 +153,21 @@ class World:
     def get(self, inference_id: str) -> dict[str, Any]:
         return self.engine.lifecycle.get(ANONYMOUS, inference_id).shown()
 
+    async def inferring(
+        self, inference_id: str, request: InferenceRequest, kind: TaskType | None = None
+    ) -> InferenceResult:
+        """Finds the endpoint as a face does, and infers on it."""
+        return await self.engine.infer(self.engine.find(request.caller, inference_id), request, kind)
+
+    async def streaming(self, inference_id: str, request: InferenceRequest) -> AsyncIterator[Sequence[Delta]]:
+        """Finds the endpoint as a face does, and infers on it in pieces."""
+        resolved = self.engine.find(request.caller, inference_id)
+        async with contextlib.aclosing(self.engine.stream(resolved, request)) as pieces:
+            async for deltas in pieces:
+                yield deltas
+
     def infer(self, inference_id: str, *texts: str, **more: Any) -> InferenceResult:
-        return self.run(self.engine.infer(inference_id, InferenceRequest(texts, **more)))
+        return self.run(self.inferring(inference_id, InferenceRequest(texts, **more)))
 
     def stream(self, inference_id: str, text: str = "hi", **more: Any) -> list[Any]:
         """All deltas; an error comes last."""
@@ -161,7 +175,7 @@ class World:
         async def read() -> list[Any]:
             found: list[Any] = []
             try:
-                async for deltas in self.engine.stream(inference_id, InferenceRequest((text,), **more)):
+                async for deltas in self.streaming(inference_id, InferenceRequest((text,), **more)):
                     found += deltas
             except InferenceError as error:
                 found.append(error)

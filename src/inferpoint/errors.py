@@ -7,7 +7,9 @@ What can go wrong, as each face is told it::
     │   ├── INVALID          the request or the settings are wrong; `subject` says which
     │   ├── UNAUTHENTICATED  nobody knows who is asking (or the provider refused our key)
     │   ├── FORBIDDEN        known, but not allowed
-    │   ├── NOT_FOUND        no such endpoint, model or address
+    │   ├── NOT_FOUND        no such endpoint, model or address of a provider's
+    │   ├── NO_ROUTE         no such path here
+    │   ├── WRONG_METHOD     a path that is not for this method
     │   ├── CONFLICT         the endpoint exists already, or is being changed
     │   ├── TOO_LARGE        more bytes than are taken
     │   └── UNSUPPORTED      the service cannot do this
@@ -34,6 +36,8 @@ class Kind(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
+    NO_ROUTE = "no_route"
+    WRONG_METHOD = "wrong_method"
     CONFLICT = "conflict"
     TOO_LARGE = "too_large"
     UNSUPPORTED = "unsupported"

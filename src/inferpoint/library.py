@@ -151,7 +151,7 @@ class Inferpoint:
             partial=options.get("partial", False),
             timeout=options.get("timeout"),
         )
-        return await self._running.infer(inference_id, request)
+        return await self._running.infer(self._running.find(ANONYMOUS, inference_id), request)
 
     async def stream(
         self,
@@ -167,7 +167,8 @@ class Inferpoint:
         endpoint's. `timeout`, in seconds, is for the first piece.
         """
         request = InferenceRequest(_checked_texts(texts), options=task_settings or {}, timeout=timeout)
-        async with aclosing(self._running.stream(inference_id, request)) as pieces:
+        resolved = self._running.find(ANONYMOUS, inference_id)
+        async with aclosing(self._running.stream(resolved, request)) as pieces:
             async for deltas in pieces:
                 for delta in deltas:
                     yield delta

@@ -12,10 +12,10 @@ from world import Arrived, body, json_reply
 
 from inferpoint.api.anthropic import read, write
 from inferpoint.api.anthropic.routes import FACE
-from inferpoint.api.face import Incoming
-from inferpoint.api.fields import Fields
+from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.chat import FilePart, ImagePart, Message, Role, TextPart, ToolMode, ToolUse
+from inferpoint.model.fields import Fields
 from inferpoint.model.inference import ANONYMOUS, Finished, InferenceRequest, Started, Text, ToolCall, Usage, Used
 from inferpoint.protocols.anthropic import replies, requests
 from inferpoint.protocols.sse import ServerSentEvents
@@ -78,7 +78,7 @@ def test_a_turn_of_tools_becomes_turns_of_their_own() -> None:
             "top_k": 3,
         })
     )  # fmt: skip
-    assert found.talk.messages == (
+    assert found.conversation.messages == (
         Message(Role.USER, (TextPart("hi"),)),
         Message(Role.ASSISTANT, (), (ToolUse("t", "f", "{}"), ToolUse("u", "f", "{}"))),
         Message(Role.TOOL, (TextPart("4"),), tool_call_id="t"),
@@ -93,9 +93,9 @@ def test_a_turn_of_tools_becomes_turns_of_their_own() -> None:
             ),
         ),
     )
-    assert found.talk.tool_choice
-    assert (found.talk.tool_choice.mode, found.talk.tool_choice.name) == (ToolMode.NAMED, "f")
-    assert found.talk.reasoning_effort == "low"
+    assert found.conversation.tool_choice
+    assert (found.conversation.tool_choice.mode, found.conversation.tool_choice.name) == (ToolMode.NAMED, "f")
+    assert found.conversation.reasoning_effort == "low"
     assert found.options == {"top_k": 3}
     assert found.params["parallel_tool_calls"] is False
     assert found.params["response_format"]["json_schema"]["schema"] == {}
@@ -191,7 +191,7 @@ def test_what_we_write_to_anthropic_is_what_we_read_from_its_clients(turns: Any,
         if asked_for:
             messages += [Message(Role.TOOL, (TextPart("4"),), tool_call_id=use.id) for use in asked_for]
             messages.append(Message(Role.ASSISTANT, (TextPart("so"),)))
-    found = read.asked(Fields({"messages": [], **_written(messages), "max_tokens": 5})).talk.messages
+    found = read.asked(Fields({"messages": [], **_written(messages), "max_tokens": 5})).conversation.messages
     assert found == tuple(messages)
 
 
@@ -268,8 +268,8 @@ def test_both_keys_and_both_versions_are_taken(faces: Faces, headers: dict[str, 
 
 def failed(kind: Kind) -> tuple[int, str]:
     """Status and type of an error."""
-    incoming = Incoming("POST", "/v1/messages", {}, {}, {}, b"", ANONYMOUS, "r")
-    answer = FACE.fail(InferenceError(kind, "x"), incoming)
+    request = Request("POST", "/v1/messages", {}, {}, {}, b"", ANONYMOUS, "r")
+    answer = FACE.fail(InferenceError(kind, "x"), request)
     return answer.status, json.loads(answer.body)["error"]["type"]
 
 

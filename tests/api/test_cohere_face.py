@@ -9,7 +9,7 @@ from asgi import Application
 from world import body, json_reply
 
 from inferpoint.api.cohere import FACE
-from inferpoint.api.face import Incoming
+from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.inference import ANONYMOUS
 
@@ -51,6 +51,6 @@ def test_an_endpoint_that_is_not_there(ask: Application) -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_every_kind_has_its_status(kind: Kind) -> None:
-    answer = FACE.fail(InferenceError(kind, "x"), Incoming("POST", "/v2/rerank", {}, {}, {}, b"", ANONYMOUS, "r"))
+    answer = FACE.fail(InferenceError(kind, "x"), Request("POST", "/v2/rerank", {}, {}, {}, b"", ANONYMOUS, "r"))
     assert answer.status >= 400
     assert json.loads(answer.body)["message"] == "x"

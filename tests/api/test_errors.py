@@ -12,7 +12,7 @@ from world import EMBEDDING, World, openai
 
 import inferpoint
 from inferpoint.api.elastic import errors
-from inferpoint.api.face import Incoming
+from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Kind, Subject, Upstream, invalid, kind_of_status
 from inferpoint.model.http import Reply
 from inferpoint.model.inference import ANONYMOUS
@@ -20,8 +20,8 @@ from inferpoint.model.inference import ANONYMOUS
 MakeWorld = Callable[..., World]
 
 
-def incoming(**query: str) -> Incoming:
-    return Incoming("GET", "/x", {}, query, {}, b"", ANONYMOUS, "r")
+def asking(**query: str) -> Request:
+    return Request("GET", "/x", {}, query, {}, b"", ANONYMOUS, "r")
 
 
 def raised(error: InferenceError, cause: InferenceError | None = None) -> InferenceError:
@@ -69,7 +69,7 @@ def test_a_trace_is_shown_where_it_is_asked_for() -> None:
     """`error_trace` adds where each error was raised."""
     error = raised(invalid("no"), raised(invalid("inner")))
     for query, shown in (({"error_trace": "true"}, True), ({"error_trace": ""}, True), ({}, False)):
-        said = json.loads(errors.fail(error, incoming(**query)).body)["error"]
+        said = json.loads(errors.fail(error, asking(**query)).body)["error"]
         assert ("stack_trace" in said) is shown
         assert ("stack_trace" in said["caused_by"]) is shown
         assert "test_errors" in str(said.get("stack_trace", "test_errors"))
@@ -108,7 +108,7 @@ def test_every_subject_that_is_raised_has_a_word() -> None:
         and isinstance(node.value.value, ast.Name) and node.value.value.id == "Subject"
     }  # fmt: skip
     assert raised_somewhere
-    known = {subject.name for _, subject in errors._NAMES}
+    known = {subject.name for subject in errors._OF_SUBJECTS}
     assert raised_somewhere <= known
 
 
@@ -117,7 +117,7 @@ def test_every_subject_that_is_raised_has_a_word() -> None:
 )
 def test_when_to_come_again_is_told_in_whole_seconds(seconds: float | None, header: str | None) -> None:
     """The header is a number of whole seconds, at least one, and not less than what is asked."""
-    found = errors.fail(InferenceError(Kind.RATE_LIMITED, "x", retry_after=seconds), incoming()).headers
+    found = errors.fail(InferenceError(Kind.RATE_LIMITED, "x", retry_after=seconds), asking()).headers
     assert ("retry-after" in found) == (seconds is not None)
     if seconds is not None:
         assert int(found["retry-after"]) >= math.ceil(seconds)

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from inferpoint.api.elastic.form import check, filtered, finish, flag
 from inferpoint.api.elastic.routes import FACE
-from inferpoint.api.face import EVENT_STREAM, JSON, Answer, Incoming
+from inferpoint.api.face import EVENT_STREAM, JSON, Request, Response
 from inferpoint.errors import InferenceError, Subject
 from inferpoint.model.inference import ANONYMOUS
 
 TREE = {"a": {"b": 1, "c": {"d": [1, 2]}, "bc": None}, "l": [{"x": 1, "y": 2}, {"y": 3}, 4], "dotted.name": 5}
 
 
-def incoming(query: dict[str, str] | None = None, **headers: str) -> Incoming:
+def asking(query: dict[str, str] | None = None, **headers: str) -> Request:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Incoming("GET", "/_inference", {}, query or {}, named, b"", ANONYMOUS, "r")
+    return Request("GET", "/_inference", {}, query or {}, named, b"", ANONYMOUS, "r")
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_no_filter_takes_long(path: str) -> None:
 
 def test_pretty_is_indented() -> None:
     """`pretty`, with or without a value, indents and ends the line; `pretty=false` does not."""
-    answer = Answer(body=b'{"a":{"b":1}}')
+    answer = Response(body=b'{"a":{"b":1}}')
     for value in ("", "true"):
-        assert finish(answer, incoming({"pretty": value})).body == b'{\n  "a": {\n    "b": 1\n  }\n}\n'
-    assert finish(answer, incoming({"pretty": "false"})).body == answer.body
+        assert finish(answer, asking({"pretty": value})).body == b'{\n  "a": {\n    "b": 1\n  }\n}\n'
+    assert finish(answer, asking({"pretty": "false"})).body == answer.body
 
 
 V8, V9 = (f"application/vnd.elasticsearch+json;compatible-with={major}" for major in (8, 9))
@@ -117,12 +117,12 @@ V8, V9 = (f"application/vnd.elasticsearch+json;compatible-with={major}" for majo
 )  # fmt: skip
 def test_the_vendors_media_type_is_answered_in_kind(accept: str, content_type: str) -> None:
     """Who asks for the vendor's type of version 8 or 9 gets it; everybody else gets JSON."""
-    assert finish(Answer(), incoming(accept=accept)).content_type == content_type
+    assert finish(Response(), asking(accept=accept)).content_type == content_type
 
 
 def test_an_opaque_id_comes_back() -> None:
     """An opaque id comes back as it came, and a stream keeps its type."""
-    found = finish(Answer(content_type=EVENT_STREAM, headers={"a": "b"}), incoming(x_opaque_id="ü 1"))
+    found = finish(Response(content_type=EVENT_STREAM, headers={"a": "b"}), asking(x_opaque_id="ü 1"))
     assert found.headers == {"a": "b", "x-opaque-id": "ü 1"}
     assert found.content_type == EVENT_STREAM
 
@@ -132,8 +132,8 @@ def test_an_opaque_id_comes_back() -> None:
 def test_bodies_of_json_are_read(content_type: str) -> None:
     """JSON and the vendor's JSON are what a body may be."""
     [put] = [route for route in FACE.routes if (route.method, route.path) == ("PUT", "/_inference/{inference_id}")]
-    check(incoming(content_type=content_type), put)
-    check(incoming(), put)
+    check(asking(content_type=content_type), put)
+    check(asking(), put)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_other_bodies_are_a_406(content_type: str) -> None:
     """A body of another type is refused before it is read."""
     [put] = [route for route in FACE.routes if (route.method, route.path) == ("PUT", "/_inference/{inference_id}")]
     with pytest.raises(InferenceError) as caught:
-        check(incoming(content_type=content_type), put)
+        check(asking(content_type=content_type), put)
     assert caught.value.subject is Subject.MEDIA_TYPE
     assert str(caught.value) == f"Content-Type header [{content_type}] is not supported"
 
@@ -152,13 +152,13 @@ def test_parameters_that_nobody_knows_are_refused() -> None:
     """One or several, each is named; what all routes take is taken."""
     get = FACE.routes[0]
     common = {"pretty": "", "human": "", "error_trace": "true", "filter_path": "a", "format": "json"}
-    check(incoming(common), get)
+    check(asking(common), get)
     for query, text in (
         ({"a": ""}, "request [/_inference] contains unrecognized parameter: [a]"),
         ({"a": "", "timeout": "1s"}, "request [/_inference] contains unrecognized parameters: [a], [timeout]"),
     ):
         with pytest.raises(InferenceError) as caught:
-            check(incoming(query), get)
+            check(asking(query), get)
         assert str(caught.value) == text
 
 
@@ -174,7 +174,7 @@ def test_flags_are_true_or_false() -> None:
 @pytest.mark.parametrize("name", ["pretty", "human", "error_trace"])
 def test_a_flag_that_is_none_is_refused_and_still_answered(name: str) -> None:
     """A wrong `pretty` is a 400 like any other wrong parameter, and the answer that says so can be written."""
-    wrong = incoming({name: "maybe"})
+    wrong = asking({name: "maybe"})
     with pytest.raises(InferenceError) as caught:
         check(wrong, FACE.routes[0])
     answer = finish(FACE.fail(caught.value, wrong), wrong)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import Arrived, body, json_reply, openai
 
-from inferpoint.api.face import Incoming
+from inferpoint.api.face import Request
 from inferpoint.api.openai import FACE
 from inferpoint.errors import InferenceError, Kind, Upstream, invalid
 from inferpoint.model.endpoint import TaskType
@@ -286,8 +286,8 @@ def test_what_does_not_exist_is_said_in_the_words_of_its_face(ask: Application) 
 
 
 def failed(error: InferenceError) -> tuple[int, str | None, str | None]:
-    incoming = Incoming("POST", "/v1/x", {}, {}, {}, b"", ANONYMOUS, "r")
-    answer = FACE.fail(error, incoming)
+    request = Request("POST", "/v1/x", {}, {}, {}, b"", ANONYMOUS, "r")
+    answer = FACE.fail(error, request)
     return answer.status, answer.headers.get("x-should-retry"), answer.headers.get("retry-after")
 
 

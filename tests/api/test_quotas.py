@@ -13,11 +13,11 @@ from asgi import Application
 from world import EMBEDDING, SECRET, World, in_turn, json_reply, openai
 
 from inferpoint.api.elastic.routes import list_quotas
-from inferpoint.api.face import Incoming
+from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.inference import ANONYMOUS, Caller, InferenceRequest, InputType
 
-INCOMING = Incoming("GET", "/_inference/_quotas", {}, {}, {}, b"", ANONYMOUS, "r")
+REQUEST = Request("GET", "/_inference/_quotas", {}, {}, {}, b"", ANONYMOUS, "r")
 
 NOBODY = {lane: {"calls": 0, "oldest_seconds": 0.0} for lane in ("search", "other", "ingest")}
 HEADERS = {
@@ -46,10 +46,10 @@ def test_a_group_is_shown_as_configured_as_told_and_as_waited_for(make_world: Ca
     assert ask("POST", "/_inference/e", {"input": "x"}).status == 200
 
     async def shown() -> Any:
-        search = asyncio.ensure_future(world.engine.infer("e", InferenceRequest(("y",), InputType.SEARCH)))
+        search = asyncio.ensure_future(world.inferring("e", InferenceRequest(("y",), InputType.SEARCH)))
         await world.clock.advance(4)
         world.limiter.pause(made.group, 30)
-        answer = await list_quotas(world.engine, INCOMING)
+        answer = await list_quotas(world.engine, REQUEST)
         search.cancel()
         await asyncio.gather(search, return_exceptions=True)
         return answer.body
@@ -69,7 +69,7 @@ def test_a_group_is_shown_as_configured_as_told_and_as_waited_for(make_world: Ca
 
 def test_only_who_may_look_sees_quotas(world: World) -> None:
     """As with endpoints."""
-    stranger = replace(INCOMING, caller=Caller("stranger", frozenset()))
+    stranger = replace(REQUEST, caller=Caller("stranger", frozenset()))
     with pytest.raises(InferenceError) as caught:
         world.run(list_quotas(world.engine, stranger))
     assert caught.value.kind is Kind.FORBIDDEN

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from inferpoint.api.elastic.errors import envelope
 from inferpoint.api.elastic.read import inference, json_object, position
-from inferpoint.api.face import Incoming
+from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.inference import ANONYMOUS, InputType
@@ -23,14 +23,14 @@ PARSE, REQUEST, ARGUMENT = (
 PARSER = "[cluster:internal/xpack/inference]"
 
 
-def incoming(body: Any, query: dict[str, str] | None = None) -> Incoming:
+def asking(body: Any, query: dict[str, str] | None = None) -> Request:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Incoming("POST", "/_inference/e", {}, query or {}, {}, text, ANONYMOUS, "r")
+    return Request("POST", "/_inference/e", {}, query or {}, {}, text, ANONYMOUS, "r")
 
 
 def told(body: Any, kind: TaskType | None = None, query: dict[str, str] | None = None) -> tuple[int, str, str]:
     with pytest.raises(InferenceError) as caught:
-        inference(incoming(body, query), kind)
+        inference(asking(body, query), kind)
     said = envelope(caught.value)
     return said["status"], said["error"]["type"], said["error"]["reason"]
 
@@ -86,7 +86,7 @@ def test_a_wrong_body_has_elasticsearchs_words(body: Any, kind: TaskType | None,
 def test_any_bytes_are_a_body_or_an_error(text: bytes) -> None:
     """Whatever bytes come, they are an object or a 400."""
     try:
-        assert isinstance(json_object(incoming(text)), dict)
+        assert isinstance(json_object(asking(text)), dict)
     except InferenceError as error:
         assert envelope(error)["status"] == 400
 
@@ -98,7 +98,7 @@ def test_any_bytes_are_a_body_or_an_error(text: bytes) -> None:
 def test_bodies_made_to_hurt_are_errors(text: bytes) -> None:
     """Depth, broken Unicode and endless numbers are errors of the caller's."""
     with pytest.raises(InferenceError) as caught:
-        json_object(incoming(text))
+        json_object(asking(text))
     assert envelope(caught.value)["status"] == 400
 
 
@@ -117,7 +117,7 @@ FIELDS = ("input", "input_type", "task_settings", "timeout")
 def test_any_object_is_a_request_or_an_error(body: dict[str, Any], kind: TaskType | None) -> None:
     """Whatever stands in whatever field, it is a request or a 400."""
     try:
-        found = inference(incoming(body), kind)
+        found = inference(asking(body), kind)
     except InferenceError as error:
         assert envelope(error)["status"] == 400
     else:
@@ -126,8 +126,8 @@ def test_any_object_is_a_request_or_an_error(body: dict[str, Any], kind: TaskTyp
 
 def test_a_text_is_a_list_of_one() -> None:
     """One string and many are both read, in their order; an empty string is one too."""
-    assert inference(incoming({"input": "a"}), None).texts == ("a",)
-    assert inference(incoming({"input": ["b", "", "a"]}), None).texts == ("b", "", "a")
+    assert inference(asking({"input": "a"}), None).texts == ("a",)
+    assert inference(asking({"input": ["b", "", "a"]}), None).texts == ("b", "", "a")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_text_is_a_list_of_one() -> None:
 )
 def test_input_types_are_read_in_any_case(word: str | None, expected: InputType | None) -> None:
     """Elasticsearch's words in any case; `unspecified` is none."""
-    assert inference(incoming({"input": "a", "input_type": word}), EMBEDDING).input_type is expected
+    assert inference(asking({"input": "a", "input_type": word}), EMBEDDING).input_type is expected
 
 
 def test_kibana_says_the_input_type_among_the_task_settings() -> None:
@@ -154,16 +154,16 @@ def test_kibana_says_the_input_type_among_the_task_settings() -> None:
         ({"task_settings": options, "input_type": "unspecified"}, InputType.SEARCH),
     ):
         for kind in (None, EMBEDDING):
-            found = inference(incoming({"input": "a", **body}), kind)
+            found = inference(asking({"input": "a", **body}), kind)
             assert (found.input_type, found.options) == (expected, {"user": "u"})
-    assert inference(incoming({"input": "a", "task_settings": options}), COMPLETION).options == options
+    assert inference(asking({"input": "a", "task_settings": options}), COMPLETION).options == options
 
 
 def test_the_timeout_of_the_query_goes_first() -> None:
     """Both places are read; the address wins."""
-    assert inference(incoming({"input": "a", "timeout": "2m"}), None).timeout == 120
-    assert inference(incoming({"input": "a", "timeout": "2m"}, {"timeout": "500ms"}), None).timeout == 0.5
-    assert inference(incoming({"input": "a"}), None).timeout is None
+    assert inference(asking({"input": "a", "timeout": "2m"}), None).timeout == 120
+    assert inference(asking({"input": "a", "timeout": "2m"}, {"timeout": "500ms"}), None).timeout == 0.5
+    assert inference(asking({"input": "a"}), None).timeout is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from world import EMBEDDING, World, openai
 
 from inferpoint.api.elastic.routes import FACE
-from inferpoint.api.face import Answer, Route
+from inferpoint.api.face import Response, Route
 from inferpoint.api.server import Router
 
 ROUTER = Router(FACE.routes)
@@ -58,7 +58,7 @@ def test_the_earlier_literal_is_the_stronger() -> None:
     for order in (("/a/{x}", "/{y}/b"), ("/{y}/b", "/a/{x}")):
         found = Router([Route("GET", path, act) for path in order]).find(["a", "b"])
         assert found is not None
-        assert (found.pattern, found.names) == ("/a/{x}", {"x": "b"})
+        assert (found.pattern, found.path_params) == ("/a/{x}", {"x": "b"})
 
 
 @given(st.text(min_size=1).filter(lambda name: name not in ("_all", "_services", "_quotas")))
@@ -66,7 +66,7 @@ def test_any_name_is_a_name(name: str) -> None:
     """A variable segment holds any text."""
     found = ROUTER.find(["_inference", name])
     assert found is not None
-    assert found.names == {"inference_id": name}
+    assert found.path_params == {"inference_id": name}
 
 
 def test_percent_encoded_segments_are_decoded_once(ask: Application) -> None:
@@ -142,8 +142,8 @@ def test_a_body_without_a_length_is_read_no_further_than_is_taken(ask: Applicati
 def test_a_header_that_http_cannot_carry_is_no_crash(world: World) -> None:
     """What a service warns of may be in any script: letters that have no place in a header become question marks."""
 
-    async def warn(_engine: Any, _incoming: Any) -> Answer:
-        return Answer(headers={"warning": "trop salé \N{SNOWMAN}"})
+    async def warn(_engine: Any, _incoming: Any) -> Response:
+        return Response(headers={"warning": "trop salé \N{SNOWMAN}"})
 
     found = Application(world, extra=[Route("GET", "/odd", warn)])("GET", "/odd")
     assert (found.status, found.headers["warning"]) == (200, "trop salé ?")
@@ -169,3 +169,43 @@ def test_an_update_has_a_timeout(ask: Application) -> None:
     found = ask("PUT", "/_inference/e/_update", b'{"task_settings": {"user": "u"}}', "timeout=soon")
     assert found.status == 400
     assert "[timeout] with value [soon]" in found.json["error"]["reason"]
+
+
+ELASTIC = "Incorrect HTTP method for uri [/_inference/_quotas] and method [PUT], allowed: [GET]"
+OPENAI = {"type": "invalid_request_error", "param": None}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed", "body"),
+    [
+        ("GET", "/x", None, {"error": "no handler found for uri [/x] and method [GET]", "status": 404}),
+        ("PUT", "/_inference/_quotas?error_trace", "GET", {"error": ELASTIC, "status": 405}),
+        ("GET", "/v1/x", None, {"error": {"message": "Invalid URL (GET /v1/x)", "code": "unknown_url", **OPENAI}}),
+        (
+            "PUT", "/v1/models", "GET",
+            {"error": {
+                "message": "Not allowed to PUT on /v1/models, only to GET", "code": "method_not_supported", **OPENAI,
+            }},
+        ),
+        (
+            "GET", "/v1/messages/x", None,
+            {"type": "error", "error": {"type": "not_found_error", "message": "No such path: /v1/messages/x"}},
+        ),
+        (
+            "PUT", "/v1/messages", "POST",
+            {"type": "error", "error": {
+                "type": "invalid_request_error", "message": "Not allowed to PUT on /v1/messages, only to POST",
+            }},
+        ),
+        ("GET", "/v2/{x}", None, {"message": "no such address: GET /v2/{x}"}),
+        ("PUT", "/v2/rerank", "POST", {"message": "/v2/rerank takes POST, not PUT"}),
+    ],
+)  # fmt: skip
+def test_every_face_words_a_path_and_a_method_that_is_none(
+    ask: Application, method: str, path: str, allowed: str | None, body: Any
+) -> None:
+    """Each face tells in its own form that it has no such path, or not for this method; a 405 says what is allowed."""
+    path, _, query = path.partition("?")
+    answer = ask(method, path, query=query)
+    assert (answer.status, answer.headers.get("allow")) == (404 if allowed is None else 405, allowed)
+    assert {name: member for name, member in answer.json.items() if name != "request_id"} == body

@@ -233,6 +233,6 @@ def _json(text: bytes) -> Any:
 
 
 def _asked() -> Any:
-    from inferpoint.api.face import Incoming
+    from inferpoint.api.face import Request
 
-    return Incoming("GET", "/_inference/_services", {}, {}, {}, b"", ANONYMOUS, "r")
+    return Request("GET", "/_inference/_services", {}, {}, {}, b"", ANONYMOUS, "r")

@@ -103,7 +103,7 @@ def test_what_differs_never_shares_a_call(world: World) -> None:
         "caller": lambda text: ask(world, text, caller=Caller("eve")),
     }
     asked = [(f"{kind} {number}", make) for number in range(5) for kind, make in kinds.items()]
-    tokens = [world.engine.infer("e", InferenceRequest(Tokens(((number,),)), timeout=10**6)) for number in range(5)]
+    tokens = [world.inferring("e", InferenceRequest(Tokens(((number,),)), timeout=10**6)) for number in range(5)]
     found = together(world, *(make(text) for text, make in asked), *tokens)
     for (text, _), each in zip(asked, found, strict=False):
         right(each, text)

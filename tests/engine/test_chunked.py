@@ -14,7 +14,7 @@ from world import COMPLETION, EMBEDDING, World, body, hugging_face, json_reply, 
 
 from inferpoint import chunk
 from inferpoint.api.elastic import read, write
-from inferpoint.api.face import Incoming
+from inferpoint.api.face import Request
 from inferpoint.engine import engine
 from inferpoint.engine.chunked import LARGE, MOST_CHUNKS, off_the_loop
 from inferpoint.errors import InferenceError
@@ -56,9 +56,9 @@ def numbers(each: Chunk) -> list[float]:
     return msgspec.json.decode(each.vector)
 
 
-def incoming(said: Any, query: Mapping[str, str] | None = None) -> Incoming:
+def asking(said: Any, query: Mapping[str, str] | None = None) -> Request:
     given = said if isinstance(said, bytes) else json.dumps(said).encode()
-    return Incoming("POST", "/", {}, query or {}, {}, given, ANONYMOUS, "1")
+    return Request("POST", "/", {}, query or {}, {}, given, ANONYMOUS, "1")
 
 
 def refused(act: Callable[[], Any]) -> str:
@@ -177,7 +177,7 @@ def test_a_preview_calls_nobody(world: World) -> None:
     text = "One two three. Four five six! Seven eight nine? Ten eleven twelve."
     request = InferenceRequest((text,))
     wanted = {"strategy": "word", "max_chunk_size": 10, "overlap": 4}
-    (found,) = world.run(world.engine.preview_on("e", request, Cutting(wanted)))
+    (found,) = world.run(world.engine.preview_on(world.engine.find(ANONYMOUS, "e"), request, Cutting(wanted)))
     assert [(each.start_offset, each.end_offset) for each in found] == chunk(text, wanted)
     assert [(each.words, each.overlap) for each in found] == [(10, 0), (6, 4)]
     assert [each.text for each in found] == [text[start:end] for start, end in chunk(text, wanted)]
@@ -202,8 +202,8 @@ def test_other_requests_go_on_while_a_large_text_is_cut(world: World) -> None:
 
 def test_the_answer_has_the_form_of_semantic_text(world: World) -> None:
     """Each input has its chunks, with offsets and `embeddings`, and the text where it was asked for."""
-    request = read.inference(incoming({"input": ["a b", "c"], "chunked": True, "return_text": True}), EMBEDDING)
-    found = world.run(world.engine.infer("e", request))
+    request = read.inference(asking({"input": ["a b", "c"], "chunked": True, "return_text": True}), EMBEDDING)
+    found = world.run(world.inferring("e", request))
     assert json.loads(write.result(found, EMBEDDING).body) == {
         "text_embedding": [
             {"chunks": [{"start_offset": 0, "end_offset": 3, "text": "a b", "embeddings": told_of("a b")}]},
@@ -215,10 +215,10 @@ def test_the_answer_has_the_form_of_semantic_text(world: World) -> None:
 def test_chunks_are_asked_for_in_the_query_or_in_the_body() -> None:
     """`chunked` is a parameter and a field, and the field goes first."""
     said = {"input": "a"}
-    assert read.inference(incoming(said, {"chunked": "true"}), EMBEDDING).cutting == Cutting()
-    assert read.inference(incoming({**said, "chunked": True, "fold": False}), EMBEDDING).cutting == Cutting(fold=False)
-    assert read.inference(incoming({**said, "chunked": False}, {"chunked": "true"}), EMBEDDING).cutting is None
-    assert read.inference(incoming(said), EMBEDDING).cutting is None
+    assert read.inference(asking(said, {"chunked": "true"}), EMBEDDING).cutting == Cutting()
+    assert read.inference(asking({**said, "chunked": True, "fold": False}), EMBEDDING).cutting == Cutting(fold=False)
+    assert read.inference(asking({**said, "chunked": False}, {"chunked": "true"}), EMBEDDING).cutting is None
+    assert read.inference(asking(said), EMBEDDING).cutting is None
 
 
 @pytest.mark.parametrize(
@@ -233,13 +233,13 @@ def test_chunks_are_asked_for_in_the_query_or_in_the_body() -> None:
 )
 def test_wrong_fields_about_chunks_are_told(said: Mapping[str, Any], reason: str) -> None:
     """A field of the wrong type, or one that would do nothing, is refused by its name."""
-    told_reason = refused(lambda: read.inference(incoming({"input": "a", **said}), EMBEDDING))
+    told_reason = refused(lambda: read.inference(asking({"input": "a", **said}), EMBEDDING))
     assert told_reason == f"Validation Failed: 1: {reason};"
 
 
 def test_a_lone_surrogate_is_no_json() -> None:
     """Half of a character cannot be in a request: the body is refused, and nobody is called."""
-    assert "is not JSON" in refused(lambda: read.preview(incoming(b'{"input": "\\ud800"}')))
+    assert "is not JSON" in refused(lambda: read.preview(asking(b'{"input": "\\ud800"}')))
 
 
 @pytest.mark.parametrize("text", ["", " \t\n ", "\0" * 10, "x" * 10_000_000, "\r\n" * 1000, "กขค" * 500, "🏳️‍🌈" * 300])

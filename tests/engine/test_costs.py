@@ -68,8 +68,8 @@ def test_a_talk_longer_than_a_minute_is_refused(make_world: MakeWorld, kind: Tas
     async def asked() -> Any:
         request = InferenceRequest(said(text) if kind is CHAT else (text,))
         if not stream:
-            return await world.engine.infer("e", request)
-        return [deltas async for deltas in world.engine.stream("e", request)]
+            return await world.inferring("e", request)
+        return [deltas async for deltas in world.streaming("e", request)]
 
     (error,) = together(world, asked())
     assert told(error)[0] == 400

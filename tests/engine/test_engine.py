@@ -120,7 +120,7 @@ def test_who_leaves_ends_all_calls_of_a_request(make_world: MakeWorld) -> None:
     world.create("h", EMBEDDING, hugging_face())
 
     async def leave() -> None:
-        task = asyncio.ensure_future(world.engine.infer("h", InferenceRequest(tuple(map(str, range(32 * 20))))))
+        task = asyncio.ensure_future(world.inferring("h", InferenceRequest(tuple(map(str, range(32 * 20))))))
         await settle()
         await world.clock.advance(0.1)
         assert world.provider.arrived
@@ -187,7 +187,7 @@ def test_a_completion_takes_one_input(ready: World) -> None:
 
 def test_the_task_type_of_the_path_must_be_the_endpoints(ready: World) -> None:
     """Asking an endpoint for another task is refused in Elasticsearch's words."""
-    act = ready.engine.infer("e", InferenceRequest(("x",)), COMPLETION)
+    act = ready.inferring("e", InferenceRequest(("x",)), COMPLETION)
     assert refused(lambda: ready.run(act)) == (
         400,
         STATUS,
@@ -228,9 +228,9 @@ def test_a_queue_that_is_too_long_is_refused_at_once(make_world: MakeWorld) -> N
     world.create("e", EMBEDDING, openai({"rate_limit": {"requests_per_minute": 1}}))
 
     async def both() -> list[Any]:
-        first = asyncio.ensure_future(world.engine.infer("e", InferenceRequest(("x",))))
+        first = asyncio.ensure_future(world.inferring("e", InferenceRequest(("x",))))
         await settle()
-        return await asyncio.gather(first, world.engine.infer("e", InferenceRequest(("y",))), return_exceptions=True)
+        return await asyncio.gather(first, world.inferring("e", InferenceRequest(("y",))), return_exceptions=True)
 
     _, second = world.run(both())
     assert (second.kind, second.whose_limit) == (Kind.RATE_LIMITED, "ours")
@@ -382,7 +382,7 @@ def test_who_leaves_a_stream_closes_it(ready: World) -> None:
 
         async def leave() -> None:
             async def read() -> None:
-                async for _ in ready.engine.stream("c", InferenceRequest(("x",))):
+                async for _ in ready.streaming("c", InferenceRequest(("x",))):
                     pass
 
             task = asyncio.ensure_future(read())

@@ -84,7 +84,7 @@ def test_however_many_wait_one_token_is_fetched(world: World, login: Login) -> N
     """All of a hundred callers have the one token; one that leaves does not take it from the others."""
 
     async def many() -> list[Any]:
-        calls = [asyncio.ensure_future(world.engine.infer("e", InferenceRequest(("x",)))) for _ in range(100)]
+        calls = [asyncio.ensure_future(world.inferring("e", InferenceRequest(("x",)))) for _ in range(100)]
         await asyncio.sleep(0)
         calls[0].cancel()
         return await asyncio.gather(*calls, return_exceptions=True)

@@ -91,7 +91,7 @@ def test_token_arrays_are_known_apart_from_texts(make_world: MakeWorld) -> None:
     """Whatever they look like."""
     world = cached(make_world)
     for _ in range(2):
-        arrays = world.engine.infer("e", InferenceRequest(Tokens(((1, 2), (3,))), timeout=10**6))
+        arrays = world.inferring("e", InferenceRequest(Tokens(((1, 2), (3,))), timeout=10**6))
         right(together(world, arrays)[0], [1, 2], [3])
         right(together(world, ask(world, "(1, 2)", "[3]"))[0], "(1, 2)", "[3]")
     assert len(world.provider.calls) == 2

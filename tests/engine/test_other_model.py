@@ -31,7 +31,7 @@ def test_it_is_called_and_named(make_world: Callable[..., World], model: str | N
     )
 
     async def first(name: str) -> Any:
-        return [delta async for deltas in world.engine.stream(name, asking(body)) for delta in deltas][:1]
+        return [delta async for deltas in world.streaming(name, asking(body)) for delta in deltas][:1]
 
     assert world.run(first("b")) == [Started("", model or "m")]
     assert f"/model/{model or 'm'}/" in world.provider.calls[-1].url

@@ -68,7 +68,7 @@ def test_token_arrays_are_packed_exactly(make_world: MakeWorld) -> None:
     world.create("e", EMBEDDING, ONE_A_SECOND)
     limits(world, tokens=1000)
     arrays = tuple((number, *range(9)) for number in range(950))
-    (found,) = together(world, world.engine.infer("e", InferenceRequest(Tokens(arrays), timeout=10**6)))
+    (found,) = together(world, world.inferring("e", InferenceRequest(Tokens(arrays), timeout=10**6)))
     right(found, *map(list, arrays))
     assert [len(call) for call in sent(world)] == [95] * 10
     assert found.usage.input == 9500

@@ -161,7 +161,7 @@ def test_callers_do_not_pay_for_each_other(opened: Callable[..., World]) -> None
     world = opened()
 
     async def all_at_once() -> list[Any]:
-        asked = [world.engine.infer("e", InferenceRequest((text,))) for text in ("a", "bad", "c")]
+        asked = [world.inferring("e", InferenceRequest((text,))) for text in ("a", "bad", "c")]
         return await asyncio.gather(*asked, return_exceptions=True)
 
     found = world.run(all_at_once())
@@ -264,7 +264,7 @@ def test_a_text_longer_than_a_minutes_tokens_is_named(opened: Callable[..., Worl
     found = partial(world, long, "a", "bad", long, "b")
     assert {index: str(error) for index, error in found.errors.items()} == {0: problem, 2: REFUSED, 3: problem}
     assert len(partial(world, long).errors) == 1
-    tokens = world.run(world.engine.infer("e", InferenceRequest(Tokens(((1,) * 1001, (1, 2))), partial=True)))
+    tokens = world.run(world.inferring("e", InferenceRequest(Tokens(((1,) * 1001, (1, 2))), partial=True)))
     assert isinstance(tokens, Embeddings)
     assert list(tokens.errors) == [0]
 

@@ -10,7 +10,7 @@ import pytest
 from world import COMPLETION, EMBEDDING, World, elasticsearch, openai, told
 
 from inferpoint.api.elastic.routes import list_services
-from inferpoint.api.face import Incoming
+from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError
 from inferpoint.model.inference import ANONYMOUS
 from inferpoint.model.quota import Rate
@@ -138,7 +138,7 @@ def test_all_that_is_wrong_is_said_at_once(untried: World) -> None:
 @pytest.mark.parametrize("name", ["openai", "anthropic", "amazonbedrock", "hugging_face"])
 def test_every_limit_is_described(untried: World, name: str) -> None:
     """`_services` tells of all three, and that the burst is one unless it is set."""
-    asked = Incoming("GET", "/_inference/_services", {}, {}, {}, b"", ANONYMOUS, "r")
+    asked = Request("GET", "/_inference/_services", {}, {}, {}, b"", ANONYMOUS, "r")
     answer: Any = untried.run(list_services(untried.engine, asked))
     listed = msgspec.json.decode(answer.body)
     [found] = [each["configurations"] for each in listed if each["service"] == name]

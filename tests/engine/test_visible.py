@@ -50,7 +50,7 @@ def counting(call: Call) -> Reply:
 
 async def ask(world: World, inference_id: str, *texts: str, **more: Any) -> Journey:
     request = InferenceRequest(texts, **more)
-    await world.engine.infer(inference_id, request)
+    await world.inferring(inference_id, request)
     return request.journey
 
 
@@ -126,7 +126,7 @@ def test_a_call_is_counted_once(make_world: MakeWorld) -> None:
     world = make_world(faulty("bad"), validate=False)
     world.create("e", EMBEDDING, limited(requests_per_minute=60))
     request = InferenceRequest(("bad", "good"))
-    together(world, world.engine.infer("e", request))
+    together(world, world.inferring("e", request))
     assert (request.journey.calls, request.journey.attempts) == (2, 2)
     assert len(world.provider.calls) == 2
 
@@ -147,7 +147,7 @@ def test_a_request_that_leaves_the_queue_says_how_long_it_was_there(make_world: 
     async def leave() -> Journey:
         await ask(world, "e", "first")
         request = InferenceRequest(("second",), timeout=90.0)
-        task = asyncio.ensure_future(world.engine.infer("e", request))
+        task = asyncio.ensure_future(world.inferring("e", request))
         await world.clock.advance(7)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

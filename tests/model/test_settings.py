@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 from inferpoint import services
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.settings import (
-    as_java,
     declared,
     described,
-    numbered,
     overlay,
     public,
     read,
@@ -25,6 +23,7 @@ from inferpoint.model.settings import (
     settings,
     unknown,
 )
+from inferpoint.model.wording import as_java, numbered
 
 CANARY = "sk-canary-0123456789"
 

@@ -1,4 +1,4 @@
-"""Who may come in: the caller, the `Host` and `Origin` it came by, the size of what it brings."""
+"""The conditions of entry: the caller, the `Host` and `Origin` it came by, the size of its body."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from inferpoint.model.inference import ANONYMOUS, Caller
 
 
 def caller(_headers: Mapping[str, str]) -> Caller:
-    """Who asks. Nobody is known until keys are configured; an `Authorization` header is taken and not looked at."""
+    """The caller of a request: anonymous, until keys are configured; an `Authorization` header is not looked at."""
     return ANONYMOUS
 
 

@@ -1,29 +1,34 @@
-"""What a face is made of: routes from an incoming request to an answer, and the words for what goes wrong."""
+"""The parts of a face: routes from a request to a response, and words for what goes wrong."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import msgspec
+
+from inferpoint.api.headers import retry_headers
 from inferpoint.engine.engine import Engine
-from inferpoint.errors import InferenceError
-from inferpoint.model.inference import Caller, Journey
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.inference import Caller, InferenceRequest, Input, Journey
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
-CUT_HEADER = "x-inferpoint-truncated"  # how many inputs were shortened to fit the model
+PROVIDER_FAILED = 502
 
 
 @dataclass(frozen=True)
-class Incoming:
-    """One request as plain values. `names` are the variable parts of its path; header names are in lower case.
+class Request:
+    """One HTTP request as plain values.
 
-    `time` is when it came, in seconds of the Unix epoch. In `journey` is counted what its inference comes to.
+    `path_params` are the variable parts of its path; header names are in lower case. `time` is when it came, in
+    seconds of the Unix epoch. In `journey` is counted what its inference comes to.
     """
 
     method: str
     path: str
-    names: Mapping[str, str]
+    path_params: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
@@ -32,10 +37,14 @@ class Incoming:
     time: int = 0
     journey: Journey = field(default_factory=Journey)
 
+    def inference(self, inputs: Input, **members: Any) -> InferenceRequest:
+        """The inference of *inputs* for this request's caller, with *members* such as `options` and `timeout`."""
+        return InferenceRequest(inputs, caller=self.caller, request_id=self.request_id, journey=self.journey, **members)
+
 
 @dataclass(frozen=True)
-class Answer:
-    """What to send back: a body, or pieces that are sent as they come."""
+class Response:
+    """One HTTP response as plain values: a body, or pieces that are sent as they come."""
 
     status: int = 200
     body: bytes = b""
@@ -44,34 +53,63 @@ class Answer:
     pieces: AsyncGenerator[bytes, None] | None = None
 
 
+def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A response whose body is *value* as JSON."""
+    return Response(status, msgspec.json.encode(value), headers=headers or {})
+
+
 @dataclass(frozen=True)
 class Route:
     """One row of a face's table. `{name}` in the path stands for any one segment; `parameters` are its own queries.
 
-    Answers of one that `infers` tell in headers what the inference came to.
+    Responses of a route that `infers` tell in headers what the inference came to.
     """
 
     method: str
     path: str
-    act: Callable[[Engine, Incoming], Awaitable[Answer]]
+    act: Callable[[Engine, Request], Awaitable[Response]]
     parameters: frozenset[str] = frozenset()
     takes_body: bool = False
     infers: bool = False
 
 
 @dataclass(frozen=True)
+class Words:
+    """How a face tells one kind of error: by an HTTP status, a name and a code.
+
+    `phrase` is the face's sentence for a kind that only the server meets (no such path, not this method), with places
+    for `{method}`, `{path}` and `{allowed}`; every other error brings sentences of its own.
+    """
+
+    status: int
+    name: str = ""
+    code: str | None = None
+    phrase: str = ""
+
+
+@dataclass(frozen=True)
 class Face:
     """One outside of the server.
 
-    `check` refuses a request before its body is read. `fail` puts an error into the face's words. `finish` gives an
-    answer the form that the request asks for. `lost` answers a path that does not exist, `wrong_method` one that
-    exists for the methods it is given. `root` is where paths begin that are this face's even when they do not exist.
+    `words` has a row for every kind of error, and `fail` puts an error into the face's form. `prefix` is where paths
+    begin that are this face's even when they do not exist. `check` refuses a request before its body is read. `finish`
+    gives a response the form that the request asks for.
     """
 
     routes: Sequence[Route]
-    check: Callable[[Incoming, Route], None]
-    fail: Callable[[InferenceError, Incoming], Answer]
-    finish: Callable[[Answer, Incoming], Answer]
-    lost: Callable[[Incoming], Answer]
-    wrong_method: Callable[[Incoming, Sequence[str]], Answer]
-    root: str = "/"
+    words: Mapping[Kind, Words]
+    fail: Callable[[InferenceError, Request], Response]
+    prefix: str = "/"
+    check: Callable[[Request, Route], None] = lambda _request, _route: None
+    finish: Callable[[Response, Request], Response] = lambda response, _request: response
+
+
+def error_response(error: InferenceError, ours: int, body: Any) -> Response:
+    """An error as the makers' own clients take it, with *body* as its form.
+
+    The status is a provider's own below 500, 502 for what else a provider says, and *ours* when none said anything.
+    """
+    status = ours
+    if error.upstream is not None:
+        status = error.upstream.status if 400 <= error.upstream.status < 500 else PROVIDER_FAILED
+    return json_response(body, status, retry_headers(error, status))

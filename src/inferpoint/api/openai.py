@@ -5,38 +5,46 @@ https://platform.openai.com/docs/api-reference.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
 
-from inferpoint.api import fields, repeats
-from inferpoint.api.end_user import USER, asked_for
-from inferpoint.api.face import CUT_HEADER, EVENT_STREAM, Answer, Face, Incoming, Route
+from inferpoint.api.face import Face, Request, Response, Route, Words, error_response, json_response
+from inferpoint.api.headers import TRUNCATED
+from inferpoint.api.requests import USER, fields, for_user
+from inferpoint.api.streams import streamed
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import Endpoint, TaskType
+from inferpoint.model.fields import Fields
 from inferpoint.model.http import Event
-from inferpoint.model.inference import Completion, Delta, Embeddings, InferenceRequest, Texts, Tokens, Usage
+from inferpoint.model.inference import Completion, Delta, Embeddings, Texts, Tokens, Usage
 from inferpoint.protocols import sse, vectors
 from inferpoint.protocols.openai import completions, messages
 
 _REQUEST = "invalid_request_error"
-_WORDS: dict[Kind, tuple[int, str, str | None]] = {
-    Kind.INVALID: (400, _REQUEST, None),
-    Kind.UNAUTHENTICATED: (401, _REQUEST, "invalid_api_key"),
-    Kind.FORBIDDEN: (403, _REQUEST, None),
-    Kind.NOT_FOUND: (404, _REQUEST, "model_not_found"),
-    Kind.CONFLICT: (409, _REQUEST, None),
-    Kind.TOO_LARGE: (413, _REQUEST, None),
-    Kind.UNSUPPORTED: (400, _REQUEST, "unsupported"),
-    Kind.RATE_LIMITED: (429, "rate_limit_error", "rate_limit_exceeded"),
-    Kind.OVERLOADED: (503, "server_error", "server_is_overloaded"),
-    Kind.TIMED_OUT: (408, "server_error", "timeout"),
-    Kind.CUT_OFF: (502, "server_error", None),
-    Kind.UNREADABLE: (502, "server_error", None),
-    Kind.INTERNAL: (500, "server_error", None),
+_SERVER = "server_error"
+_WORDS = {
+    Kind.INVALID: Words(400, _REQUEST),
+    Kind.UNAUTHENTICATED: Words(401, _REQUEST, "invalid_api_key"),
+    Kind.FORBIDDEN: Words(403, _REQUEST),
+    Kind.NOT_FOUND: Words(404, _REQUEST, "model_not_found"),
+    Kind.NO_ROUTE: Words(404, _REQUEST, "unknown_url", "Invalid URL ({method} {path})"),
+    Kind.WRONG_METHOD: Words(
+        405, _REQUEST, "method_not_supported", "Not allowed to {method} on {path}, only to {allowed}"
+    ),
+    Kind.CONFLICT: Words(409, _REQUEST),
+    Kind.TOO_LARGE: Words(413, _REQUEST),
+    Kind.UNSUPPORTED: Words(400, _REQUEST, "unsupported"),
+    Kind.RATE_LIMITED: Words(429, "rate_limit_error", "rate_limit_exceeded"),
+    Kind.OVERLOADED: Words(503, _SERVER, "server_is_overloaded"),
+    Kind.TIMED_OUT: Words(408, _SERVER, "timeout"),
+    Kind.CUT_OFF: Words(502, _SERVER),
+    Kind.UNREADABLE: Words(502, _SERVER),
+    Kind.INTERNAL: Words(500, _SERVER),
 }
 _DONE = sse.written(Event(b"[DONE]"))
 _FORMATS = ("float", "base64")
@@ -44,74 +52,70 @@ _FORMATS = ("float", "base64")
 _UNANSWERED = ("logprobs", "top_logprobs", "audio", "modalities", "functions", "function_call", "prediction")
 
 
-async def embed(engine: Engine, incoming: Incoming) -> Answer:
+async def embed(engine: Engine, request: Request) -> Response:
     """`POST /v1/embeddings`."""
-    body = fields.body(incoming)
-    model, given = body.need("model", str), _inputs(body.any("input"))
-    written, dimensions = body.take("encoding_format", str) or "float", body.take("dimensions", int)
+    body = fields(request)
+    name, inputs = body.need("model", str), _inputs(body.any("input"))
+    encoding, dimensions = body.take("encoding_format", str) or "float", body.take("dimensions", int)
     user = body.take(USER, str)
     body.end()
-    if written not in _FORMATS:
-        raise invalid(f"[encoding_format] must be one of [{', '.join(_FORMATS)}], not [{written}]")
-    endpoint = engine.find(incoming.caller, model).endpoint
-    _refuse_other_length(dimensions, endpoint.dimensions, model)
+    if encoding not in _FORMATS:
+        raise invalid(f"[encoding_format] must be one of [{', '.join(_FORMATS)}], not [{encoding}]")
+    resolved = engine.find(request.caller, name)
+    endpoint = resolved.endpoint
+    _refuse_other_length(dimensions, endpoint.dimensions, name)
     kind = TaskType.EMBEDDING if endpoint.task_type is TaskType.EMBEDDING else TaskType.TEXT_EMBEDDING
-    request = InferenceRequest(given, caller=incoming.caller, request_id=incoming.request_id, journey=incoming.journey)
-    result = await engine.infer(model, asked_for(engine, model, request, user), kind)
+    result = await engine.infer(resolved, for_user(resolved, request.inference(inputs), user), kind)
     assert isinstance(result, Embeddings)
-    _refuse_other_length(dimensions, vectors.length(result.vectors[0]), model)
-    found = [vectors.as_base64(each) for each in result.vectors] if written == "base64" else result.vectors
-    data = [{"object": "embedding", "index": index, "embedding": each} for index, each in enumerate(found)]
+    _refuse_other_length(dimensions, vectors.length(result.vectors[0]), name)
+    rows = [vectors.as_base64(vector) for vector in result.vectors] if encoding == "base64" else result.vectors
+    data = [{"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(rows)]
     used = result.usage or Usage()
     usage = {"prompt_tokens": used.input, "total_tokens": used.input}
-    said = {"object": "list", "data": data, "model": model, "usage": usage}
-    return _json(said, headers={CUT_HEADER: str(len(result.cut))} if result.cut else None)
+    headers = {TRUNCATED: str(len(result.cut))} if result.cut else None
+    return json_response({"object": "list", "data": data, "model": name, "usage": usage}, headers=headers)
 
 
-async def chat(engine: Engine, incoming: Incoming) -> Answer:
+async def chat(engine: Engine, request: Request) -> Response:
     """`POST /v1/chat/completions`, whole or streamed."""
-    body = fields.body(incoming)
-    model, streamed = body.need("model", str), body.take("stream", bool)
+    body = fields(request)
+    name, stream = body.need("model", str), body.take("stream", bool)
     tell_usage = (body.object("stream_options") or {}).get("include_usage") is True
-    talk, user = _conversation(body), body.take(USER, str)
-    request = InferenceRequest(
-        talk, params=body.rest(), caller=incoming.caller, request_id=incoming.request_id, journey=incoming.journey
-    )
-    request = asked_for(engine, model, request, user)
-    chunks = _Chunks(f"chatcmpl-{incoming.request_id}", incoming.time, model, tell_usage=tell_usage)
-    if not streamed:
-        result = await engine.infer(model, request, TaskType.CHAT_COMPLETION)
-        assert isinstance(result, Completion)
-        return _json(chunks.completed(completions.written(result)))
-    pieces = engine.stream(model, request, TaskType.CHAT_COMPLETION)
-    first = await anext(pieces)  # an error before it has its own status
-    events = _events(chunks, first, pieces)
-    return Answer(content_type=EVENT_STREAM, headers={"cache-control": "no-cache"}, pieces=events)
+    conversation, user = _conversation(body), body.take(USER, str)
+    resolved = engine.find(request.caller, name)
+    inference = for_user(resolved, request.inference(conversation, params=body.rest()), user)
+    chunks = _Chunks(f"chatcmpl-{request.request_id}", request.time, name, tell_usage=tell_usage)
+    if stream:
+        pieces = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION)
+        return await streamed(pieces, chunks.feed, chunks.end, _failed)
+    result = await engine.infer(resolved, inference, TaskType.CHAT_COMPLETION)
+    assert isinstance(result, Completion)
+    return json_response(chunks.completed(completions.written(result)))
 
 
-async def models(engine: Engine, incoming: Incoming) -> Answer:
+async def models(engine: Engine, request: Request) -> Response:
     """`GET /v1/models`: every endpoint, whatever its task, under each of its names."""
-    every = [resolved.endpoint for resolved in engine.lifecycle.all(incoming.caller)]
-    found = [_model(name, each) for each in every for name in (each.inference_id, *each.aliases)]
-    return _json({"object": "list", "data": found})
+    endpoints = [resolved.endpoint for resolved in engine.lifecycle.all(request.caller)]
+    data = [_model(name, endpoint) for endpoint in endpoints for name in (endpoint.inference_id, *endpoint.aliases)]
+    return json_response({"object": "list", "data": data})
 
 
-async def model(engine: Engine, incoming: Incoming) -> Answer:
+async def model(engine: Engine, request: Request) -> Response:
     """`GET /v1/models/{id}`."""
-    name = incoming.names["model"]
-    return _json(_model(name, engine.lifecycle.get(incoming.caller, name).endpoint))
+    name = request.path_params["model"]
+    return json_response(_model(name, engine.lifecycle.get(request.caller, name).endpoint))
 
 
 def _inputs(value: Any) -> Texts | Tokens:
     match value:
         case str():
             return (value,)
-        case [str(), *_] if all(isinstance(each, str) for each in value):
+        case [str(), *_] if all(isinstance(entry, str) for entry in value):
             return tuple(value)
         case [int(), *_] if _are_tokens(value):
             return Tokens((tuple(value),))
-        case [[_, *_], *_] if all(_are_tokens(each) for each in value):
-            return Tokens(tuple(tuple(each) for each in cast("list[list[int]]", value)))
+        case [[_, *_], *_] if all(_are_tokens(entry) for entry in value):
+            return Tokens(tuple(tuple(row) for row in cast("list[list[int]]", value)))
         case None:
             raise invalid("[input] is required")
         case _:
@@ -123,35 +127,30 @@ def _inputs(value: Any) -> Texts | Tokens:
 def _are_tokens(value: Any) -> bool:
     return (
         isinstance(value, list)
-        and all(type(each) is int and each >= 0 for each in cast("list[Any]", value))
+        and all(type(token) is int and token >= 0 for token in cast("list[Any]", value))
         and value != []
     )
 
 
-def _refuse_other_length(wanted: int | None, there: int | None, model: str) -> None:
-    if wanted is not None and there not in (None, wanted):
+def _refuse_other_length(dimensions: int | None, length: int | None, model: str) -> None:
+    if dimensions is not None and length not in (None, dimensions):
         raise invalid(
-            f"[dimensions] is [{wanted}], but the vectors of [{model}] have [{there}]; it cannot be changed here"
+            f"[dimensions] is [{dimensions}], but the vectors of [{model}] have [{length}]; it cannot be changed here"
         )
 
 
-def _conversation(body: fields.Fields) -> Conversation:
-    found = messages.read(body.any("messages"), body.any("tools") or None, body.any("tool_choice"))
+def _conversation(body: Fields) -> Conversation:
+    conversation = messages.read(body.any("messages"), body.any("tools") or None, body.any("tool_choice"))
     if body.take("n", int) not in (None, 1):
         raise invalid("[n] must be 1: a request has one answer")
     body.refuse(*_UNANSWERED)
     older, newer = body.take("max_tokens", int), body.take("max_completion_tokens", int)
     if None not in (older, newer) and older != newer:
         raise invalid("[max_tokens] and [max_completion_tokens] are two names of one limit, and differ")
-    stop = body.any("stop")
-    if stop is not None and not isinstance(stop, str):
-        stop = fields.Fields({"stop": stop}).texts("stop")
-    return Conversation(
-        found.messages,
-        found.tools,
-        found.tool_choice,
+    return replace(
+        conversation,
         max_tokens=older if newer is None else newer,
-        stop=(stop,) if isinstance(stop, str) else stop or (),
+        stop=body.text_or_texts("stop") or (),
         temperature=body.take("temperature", float),
         top_p=body.take("top_p", float),
         reasoning_effort=body.take("reasoning_effort", str),
@@ -167,72 +166,39 @@ class _Chunks:
 
     def __init__(self, name: str, time: int, model: str, *, tell_usage: bool) -> None:
         self._writer = completions.Writer()
-        self._said = {"id": name, "model": model}
+        self._defaults = {"id": name, "model": model}
         self._more: dict[str, Any] = {"created": time}
         self._usage: dict[str, Any] = {"usage": None} if tell_usage else {}
 
-    def completed(self, found: dict[str, Any]) -> dict[str, Any]:
-        said = {member: found[member] or value for member, value in self._said.items()}
-        return {**found, **said, **self._more}
+    def completed(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        defaults = {member: chunk[member] or value for member, value in self._defaults.items()}
+        return {**chunk, **defaults, **self._more}
 
     def feed(self, deltas: Sequence[Delta]) -> bytes:
-        return b"".join(_event({**self._usage, **self.completed(each)}) for each in self._writer.chunks(deltas))
+        return b"".join(_event({**self._usage, **self.completed(chunk)}) for chunk in self._writer.chunks(deltas))
 
     def end(self) -> bytes:
         last = self._writer.end()
-        return b"" if last is None or not self._usage else _event(self.completed(last))
-
-
-async def _events(
-    chunks: _Chunks, first: Sequence[Delta], pieces: AsyncGenerator[Sequence[Delta], None]
-) -> AsyncGenerator[bytes, None]:
-    """`[DONE]` only after a whole answer; a broken one ends in an error."""
-    try:
-        yield chunks.feed(first)
-        async for deltas in pieces:
-            yield chunks.feed(deltas)
-        yield chunks.end() + _DONE
-    except InferenceError as error:
-        yield _event(_described(error))
-    finally:
-        await pieces.aclose()
+        return _DONE if last is None or not self._usage else _event(self.completed(last)) + _DONE
 
 
 def _event(body: Any) -> bytes:
     return sse.written(Event(msgspec.json.encode(body)))
 
 
-def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(status, msgspec.json.encode(body), headers=headers or {})
-
-
-def fail(error: InferenceError, _incoming: Incoming) -> Answer:
-    """An error in OpenAI's form: a provider's own members where it said some."""
-    status = repeats.status(error, _WORDS[error.kind][0])
-    return _json(_described(error), status, repeats.headers(error, status))
+def _failed(error: InferenceError) -> bytes:
+    return _event(_described(error))
 
 
 def _described(error: InferenceError) -> dict[str, Any]:
-    _, kind, code = _WORDS[error.kind]
-    param = None
-    if said := error.upstream:
-        kind, code, param = said.type or kind, said.code or code, said.param
+    """An error in OpenAI's form, with a provider's own members where it has some."""
+    words = _WORDS[error.kind]
+    name, code, param = words.name, words.code, None
+    if upstream := error.upstream:
+        name, code, param = upstream.type or name, upstream.code or code, upstream.param
     if error.index is not None:  # the provider's own would be the place in a call of ours
         param = f"input[{error.index}]"
-    return {"error": {"message": str(error), "type": kind, "param": param, "code": code}}
-
-
-def lost(incoming: Incoming) -> Answer:
-    """There is no such path."""
-    problem = f"Invalid URL ({incoming.method} {incoming.path})"
-    return _json({"error": {"message": problem, "type": _REQUEST, "param": None, "code": "unknown_url"}}, 404)
-
-
-def wrong_method(incoming: Incoming, allowed: Sequence[str]) -> Answer:
-    """There is, but not for this method."""
-    problem = f"Not allowed to {incoming.method} on {incoming.path}, only to {', '.join(allowed)}"
-    body = {"error": {"message": problem, "type": _REQUEST, "param": None, "code": "method_not_supported"}}
-    return _json(body, 405, {"allow": ", ".join(allowed)})
+    return {"error": {"message": str(error), "type": name, "param": param, "code": code}}
 
 
 FACE = Face(
@@ -242,10 +208,7 @@ FACE = Face(
         Route("GET", "/v1/models", models),
         Route("GET", "/v1/models/{model}", model),
     ),
-    check=lambda _incoming, _route: None,
-    fail=fail,
-    finish=lambda answer, _incoming: answer,
-    lost=lost,
-    wrong_method=wrong_method,
-    root="/v1/",
+    words=_WORDS,
+    fail=lambda error, _request: error_response(error, _WORDS[error.kind].status, _described(error)),
+    prefix="/v1/",
 )

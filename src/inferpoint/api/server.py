@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from inferpoint.api import admission
-from inferpoint.api.face import Answer, Face, Incoming, Route
-from inferpoint.api.travels import travelled
+from inferpoint.api.face import Face, Request, Response, Route
+from inferpoint.api.headers import OPAQUE_ID, REQUEST_ID, stats_headers
 from inferpoint.clock import Clock
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
@@ -36,7 +36,7 @@ _ELSEWHERE = "-"
 
 @dataclass(frozen=True)
 class Entrance:
-    """Who may come in: *guarded* against pages from elsewhere, with bodies of at most so many bytes."""
+    """The conditions of entry: *guarded* against pages from elsewhere, with bodies of at most so many bytes."""
 
     guarded: bool
     max_body_bytes: int
@@ -57,7 +57,7 @@ class Server:
         self._engine = engine
         first, *others = faces
         self._routers = [(first, Router([*first.routes, *extra])), *((face, Router(face.routes)) for face in others)]
-        self._homes = sorted(faces, key=lambda face: len(face.root), reverse=True)
+        self._homes = sorted(faces, key=lambda face: len(face.prefix), reverse=True)
         self._entrance = entrance
         self._telemetry = telemetry
         self._clock = clock
@@ -78,41 +78,42 @@ class Server:
             self._tell(exchange, route.pattern if route else _ELSEWHERE, began)
 
     def _find(self, exchange: _Exchange) -> tuple[Face, Matched | None]:
-        """The face that answers, and its routes at that path; without any, the face below whose root the path is."""
+        """The face that answers, and its routes at that path; without any, the face below whose prefix the path is."""
         for face, router in self._routers:
             if matched := router.find(exchange.path):
                 return face, matched
         path = "/" + "".join(f"{segment}/" for segment in exchange.path)
-        return next(face for face in self._homes if path.startswith(face.root)), None
+        return next(face for face in self._homes if path.startswith(face.prefix)), None
 
-    async def _answer(self, exchange: _Exchange, face: Face, matched: Matched | None) -> Answer:
-        incoming = exchange.incoming(matched.names if matched else {})
+    async def _answer(self, exchange: _Exchange, face: Face, matched: Matched | None) -> Response:
+        request = exchange.request(matched.path_params if matched else {})
         try:
-            return face.finish(await self._act(exchange, incoming, face, matched), incoming)
+            return face.finish(await self._act(exchange, request, face, matched), request)
         except InferenceError as error:
-            return _failed(error, incoming, face)
+            return _failed(error, request, face)
         except asyncio.CancelledError:
             if exchange.left:
                 raise
-            return _failed(InferenceError(Kind.INTERNAL, "The server was stopped before its answer"), incoming, face)
+            return _failed(InferenceError(Kind.INTERNAL, "The server was stopped before its answer"), request, face)
         except Exception:  # noqa: BLE001 - whatever happens, the caller gets an answer and the log the reason
             print(f"{exchange.request_id} {traceback.format_exc()}", file=sys.stderr)
             problem = f"An internal error happened; the log has it under request id [{exchange.request_id}]"
-            return _failed(InferenceError(Kind.INTERNAL, problem), incoming, face)
+            return _failed(InferenceError(Kind.INTERNAL, problem), request, face)
 
-    async def _act(self, exchange: _Exchange, incoming: Incoming, face: Face, matched: Matched | None) -> Answer:
+    async def _act(self, exchange: _Exchange, request: Request, face: Face, matched: Matched | None) -> Response:
         if self._entrance.guarded:
-            admission.refuse_foreign_page(incoming.headers)
+            admission.refuse_foreign_page(request.headers)
         if matched is None:
-            return face.lost(incoming)
-        route = matched.routes.get("GET" if incoming.method == "HEAD" else incoming.method)
+            raise _unrouted(Kind.NO_ROUTE, face, request)
+        route = matched.routes.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
-            return face.wrong_method(incoming, sorted(matched.routes))
+            exchange.allowed = ", ".join(sorted(matched.routes))
+            raise _unrouted(Kind.WRONG_METHOD, face, request, exchange.allowed)
         exchange.infers = route.infers
-        face.check(incoming, route)
+        face.check(request, route)
         body = await exchange.body(self._entrance.max_body_bytes)
         await self._engine.refresh()
-        return await route.act(self._engine, exchange.incoming(matched.names, body))
+        return await route.act(self._engine, exchange.request(matched.path_params, body))
 
     def _tell(self, exchange: _Exchange, pattern: str, began: float) -> None:
         self._telemetry.answered(
@@ -126,13 +127,19 @@ class Server:
                 status=exchange.status,
                 seconds=self._clock.monotonic() - began,
                 size=exchange.sent,
-                opaque_id=exchange.headers.get("x-opaque-id", ""),
+                opaque_id=exchange.headers.get(OPAQUE_ID, ""),
             )
         )
 
 
-def _failed(error: InferenceError, incoming: Incoming, face: Face) -> Answer:
-    return face.finish(face.fail(error, incoming), incoming)
+def _unrouted(kind: Kind, face: Face, request: Request, allowed: str = "") -> InferenceError:
+    """No route is for *request*; its path is for the *allowed* methods."""
+    phrase = face.words[kind].phrase
+    return InferenceError(kind, phrase.format(method=request.method, path=request.path, allowed=allowed))
+
+
+def _failed(error: InferenceError, request: Request, face: Face) -> Response:
+    return face.finish(face.fail(error, request), request)
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,7 @@ class Matched:
 
     pattern: str
     routes: Mapping[str, Route]
-    names: Mapping[str, str]
+    path_params: Mapping[str, str]
 
 
 class Router:
@@ -159,16 +166,16 @@ class Router:
             patterns.sort(key=lambda pattern: [part.startswith("{") for part in pattern[0]])
 
     def find(self, segments: Sequence[str]) -> Matched | None:
-        """What is at a path of *segments*, percent-decoded each."""
+        """The routes at a path of *segments*, each percent-decoded; None where there are none."""
         for parts, path, methods in self._by_length.get(len(segments), ()):
-            names: dict[str, str] = {}
+            path_params: dict[str, str] = {}
             for part, segment in zip(parts, segments, strict=True):
                 if part.startswith("{"):
-                    names[part[1:-1]] = segment
+                    path_params[part[1:-1]] = segment
                 elif part != segment:
                     break
             else:
-                return Matched(path, methods, names)
+                return Matched(path, methods, path_params)
         return None
 
 
@@ -191,16 +198,18 @@ class _Exchange:
         self.request_id = os.urandom(8).hex()
         self.journey = Journey()
         self.infers = False
+        self.allowed = ""  # the methods of a path that is asked with another
         self.left = False
         self.status = 0
         self.sent = 0
 
-    def incoming(self, names: Mapping[str, str], body: bytes = b"") -> Incoming:
+    def request(self, path_params: Mapping[str, str], body: bytes = b"") -> Request:
+        """The request as a face is asked it."""
         query = dict(parse_qsl(self._query.decode("latin-1"), keep_blank_values=True)) if self._query else {}
-        return Incoming(
+        return Request(
             self.method,
             self.raw_path,
-            names,
+            path_params,
             query,
             self.headers,
             body,
@@ -236,23 +245,25 @@ class _Exchange:
         if self._watcher is not None:
             self._watcher.cancel()
 
-    async def answer(self, answer: Answer) -> None:
-        """Send *answer*."""
-        self.status = answer.status
-        headers = {"content-type": answer.content_type, "x-request-id": self.request_id, **answer.headers}
+    async def answer(self, response: Response) -> None:
+        """Send *response*."""
+        self.status = response.status
+        headers = {"content-type": response.content_type, REQUEST_ID: self.request_id, **response.headers}
         if self.infers:
-            headers.update(travelled(self.journey))
-        if answer.pieces is None:
-            headers["content-length"] = str(len(answer.body))
+            headers.update(stats_headers(self.journey))
+        if self.allowed:
+            headers["allow"] = self.allowed
+        if response.pieces is None:
+            headers["content-length"] = str(len(response.body))
         if not self._read and ("transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"):
             headers["connection"] = "close"  # what was not read must not be taken for the next request
         encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
-        await self._send({"type": "http.response.start", "status": answer.status, "headers": encoded})
-        if answer.pieces is None:
-            await self._body(answer.body if self.method != "HEAD" else b"", more=False)
+        await self._send({"type": "http.response.start", "status": response.status, "headers": encoded})
+        if response.pieces is None:
+            await self._body(response.body if self.method != "HEAD" else b"", more=False)
             return
-        async with contextlib.aclosing(answer.pieces):
-            async for piece in answer.pieces:
+        async with contextlib.aclosing(response.pieces):
+            async for piece in response.pieces:
                 if piece:
                     await self._body(piece, more=True)
         await self._body(b"", more=False)

@@ -79,7 +79,7 @@ class Calls:
             arriving, permit = await self._sent(job, self._outbound.open)
             with permit:
                 try:
-                    reading, usage = Reading(job.resolved), None
+                    reading, usage = Reading(job), None
                     async for piece in arriving.pieces():
                         if deltas := reading.feed(piece):
                             usage = _used(deltas) or usage

@@ -35,9 +35,9 @@ def refusal(resolved: Resolved, secrets: Secrets, call: Call | None, reply: Repl
     )
 
 
-def interruption(resolved: Resolved, said: Upstream) -> InferenceError:
+def interruption(resolved: Resolved, said: Upstream, secrets: Secrets) -> InferenceError:
     """The error that a provider writes into a stream it has begun."""
-    said = _hidden(said, resolved.secrets)
+    said = _hidden(said, secrets)
     reason = f"Received an error response for request from inference entity id [{resolved.endpoint.inference_id}]"
     if said.message:
         reason += f". Error message: [{said.message}]"

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from inferpoint.calls.job import EndpointJob
 from inferpoint.calls.provider_errors import interruption
-from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError
 from inferpoint.model.inference import Delta
 
 
 class Reading:
-    """Cuts, reads, and remembers: what came before a fault is handed on before the fault."""
+    """A reader of the stream that answers *job*: what came before a fault is handed on before the fault."""
 
-    def __init__(self, resolved: Resolved) -> None:
+    def __init__(self, job: EndpointJob) -> None:
+        resolved = job.resolved
         assert resolved.task.reader is not None
-        self._resolved = resolved
+        self._job = job
         self._framing = resolved.task.framing()
         self._reader = resolved.task.reader(resolved.endpoint.settings)
         self._fault: InferenceError | None = None
@@ -27,7 +28,9 @@ class Reading:
             for event in self._framing.feed(piece):
                 deltas.extend(self._reader.feed(event))
         except InferenceError as error:
-            self._fault = error if error.upstream is None else interruption(self._resolved, error.upstream)
+            self._fault = (
+                error if error.upstream is None else interruption(self._job.resolved, error.upstream, self._job.secrets)
+            )
         return deltas
 
     def check(self) -> None:

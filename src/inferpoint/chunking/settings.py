@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, cast
 
 from inferpoint.errors import InferenceError, Subject, invalid
-from inferpoint.model.settings import as_java, public, setting, settings, unknown
+from inferpoint.model.settings import public, setting, settings, unknown
 from inferpoint.model.settings import read as read_record
+from inferpoint.model.wording import as_java, not_of_type
 
 SCOPE = "chunking_settings"
 LARGEST = 300
@@ -145,10 +146,7 @@ def _mapping(given: object, problems: list[str]) -> dict[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        shown = as_java(given)
-        problems.append(
-            f"field [{SCOPE}] is not of the expected type. The value [{shown}] cannot be converted to a [Map]"
-        )
+        problems.append(not_of_type(SCOPE, given, "Map"))
         return {}
     return {name: value for name, value in cast("Mapping[str, Any]", given).items() if value is not None}
 

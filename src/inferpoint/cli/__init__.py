@@ -1,4 +1,4 @@
-"""What a person types: endpoints and inference on a running server, chunks, models and services on this machine."""
+"""The command line: endpoints and inference on a running server, chunks, models and services on this machine."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def version() -> None:
 @app.command("services")
 def list_services(output: Form = Output.TABLE) -> None:
     """List the services and the tasks each of them does."""
-    found = [services.find(name) for name in services.names()]
     rows = [
-        {"service": each.name, "name": each.title, "task_types": [kind.value for kind in each.tasks]} for each in found
+        {"service": service.name, "name": service.title, "task_types": [kind.value for kind in service.tasks]}
+        for service in map(services.find, services.names())
     ]
     show(rows, output, ("service", "name", "task_types"))

@@ -57,19 +57,19 @@ def chunk(
     output: Annotated[Form, typer.Option("--output", "-o", help="Text in colours, or JSON for programs.")] = Form.TEXT,
 ) -> None:
     """Show the chunks of texts, their borders and what they share."""
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "max_chunk_size": max_chunk_size,
         "overlap": overlap,
         "sentence_overlap": sentence_overlap,
         "separator_group": separator_group,
         "separators": separators,
     }
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = {name: value for name, value in options.items() if value is not None}
     settings = wanted(Cutting({"strategy": strategy.value, **chosen}), None, largest=LARGEST)
     for name in files:
         chunks = preview(_text(name), settings)
         if output is Form.JSON:
-            print(json.dumps({"file": name, "chunks": [asdict(each) for each in chunks]}, ensure_ascii=False))
+            print(json.dumps({"file": name, "chunks": [asdict(piece) for piece in chunks]}, ensure_ascii=False))
         else:
             _draw(name, chunks)
 
@@ -87,18 +87,18 @@ def _draw(name: str, chunks: Sequence[Previewed]) -> None:
     console = Console(highlight=False)
     console.rule(f"[bold]{escape(name)}[/], {len(chunks)} chunk{'s' if len(chunks) != 1 else ''}", style="dim")
     end = 0
-    for number, each in enumerate(chunks, 1):
-        shared = f", {each.overlap} of them shared with the chunk before" if each.overlap else ""
+    for number, piece in enumerate(chunks, 1):
+        shared = f", {piece.overlap} of them shared with the chunk before" if piece.overlap else ""
         console.print(
-            f"[bold cyan]┌ {number}[/] [dim]{each.start_offset} to {each.end_offset}, {each.words} words{shared}[/]"
+            f"[bold cyan]┌ {number}[/] [dim]{piece.start_offset} to {piece.end_offset}, {piece.words} words{shared}[/]"
         )
-        console.print(_coloured(each, max(0, end - each.start_offset)))
-        end = each.end_offset
+        console.print(_coloured(piece, max(0, end - piece.start_offset)))
+        end = piece.end_offset
 
 
-def _coloured(each: Previewed, shared: int) -> Text:
-    """The text, with what the chunk before has too in another colour."""
-    text = Text(each.text.strip("\n").translate(_PICTURES))
-    skipped = len(each.text) - len(each.text.lstrip("\n"))
+def _coloured(piece: Previewed, shared: int) -> Text:
+    """A chunk's text, with what the chunk before has too in another colour."""
+    text = Text(piece.text.strip("\n").translate(_PICTURES))
+    skipped = len(piece.text) - len(piece.text.lstrip("\n"))
     text.stylize("yellow on grey15", 0, max(0, shared - skipped))
     return text

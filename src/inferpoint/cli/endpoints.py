@@ -11,25 +11,22 @@ from inferpoint.cli.remote import URL, InferenceId, Url, ask, ask_object, path
 from inferpoint.cli.screen import Form, Output, read_config, show
 from inferpoint.model.endpoint import TaskType
 
+_COLUMNS = ("inference_id", "task_type", "service", "service_settings")
+
 endpoints = typer.Typer(help="Inference endpoints of a running server.", no_args_is_help=True)
 
 
 @endpoints.command("list")
 def list_endpoints(url: Url = URL, output: Form = Output.TABLE) -> None:
     """List all endpoints."""
-    found = ask_object(url, "GET", "/_inference")["endpoints"]
-    show(found, output, ("inference_id", "task_type", "service", "service_settings"))
+    show(ask_object(url, "GET", "/_inference")["endpoints"], output, _COLUMNS)
 
 
 @endpoints.command("get")
 def get_endpoint(inference_id: InferenceId, url: Url = URL, output: Form = Output.JSON) -> None:
     """Show one endpoint."""
-    found = ask_object(url, "GET", path(inference_id))["endpoints"]
-    show(
-        found if output is Output.TABLE else found[0],
-        output,
-        ("inference_id", "task_type", "service", "service_settings"),
-    )
+    rows = ask_object(url, "GET", path(inference_id))["endpoints"]
+    show(rows if output is Output.TABLE else rows[0], output, _COLUMNS)
 
 
 @endpoints.command("put")
@@ -58,5 +55,5 @@ def try_endpoint(inference_id: InferenceId, url: Url = URL) -> None:
     answer = ask_object(url, "POST", path(inference_id), {"input": "how big"})
     (kind, results), *_ = answer.items()
     first = results[0]
-    said = f"{len(first['embedding'])} dimensions" if "embedding" in first else json.dumps(first, ensure_ascii=False)
-    print(f"{inference_id} answers: {kind}, {said}")
+    shown = f"{len(first['embedding'])} dimensions" if "embedding" in first else json.dumps(first, ensure_ascii=False)
+    print(f"{inference_id} answers: {kind}, {shown}")

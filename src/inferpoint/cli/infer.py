@@ -42,7 +42,7 @@ def infer(
     else:
         for result in results:
             print(result["result"] if "result" in result else json.dumps(result, ensure_ascii=False))
-    failed = [f"Input [{index}]: {each['error']['reason']}" for index, each in enumerate(results) if "error" in each]
+    failed = [f"Input [{index}]: {row['error']['reason']}" for index, row in enumerate(results) if "error" in row]
     if failed:
         raise InferenceError(Kind.INVALID, *failed)
 

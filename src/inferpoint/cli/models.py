@@ -24,13 +24,13 @@ def list_models(data_dir: Folder = _FOLDER, output: Form = Output.TABLE) -> None
 
     rows = [
         {
-            "name": each.name,
-            "dimensions": each.dimensions,
-            "max_tokens": each.max_tokens,
-            "size": each.size,
-            "sha256": each.sha256,
+            "name": model.name,
+            "dimensions": model.dimensions,
+            "max_tokens": model.max_tokens,
+            "size": model.size,
+            "sha256": model.sha256,
         }
-        for each in installed.installed(data_dir / "models")
+        for model in installed.installed(data_dir / "models")
     ]
     show(rows, output, ("name", "dimensions", "max_tokens", "size"))
 

@@ -1,4 +1,4 @@
-"""`inferpoint quotas`: how much of each provider may be used, and who waits for it."""
+"""`inferpoint quotas`: how much of each provider may be used, and the calls that wait for it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _COLUMNS = ("service", "inference_ids", "configured", "provider", "paused", "wai
 
 def quotas(url: Url = URL, output: Form = Output.TABLE) -> None:
     """Show every rate limit of a running server, what the provider told of it, and who waits."""
-    found = ask_object(url, "GET", "/_inference/_quotas")["quotas"]
-    show([_row(each) for each in found] if output is Output.TABLE else found, output, _COLUMNS)
+    groups = ask_object(url, "GET", "/_inference/_quotas")["quotas"]
+    show([_row(group) for group in groups] if output is Output.TABLE else groups, output, _COLUMNS)
 
 
 def _row(quota: Mapping[str, Any]) -> dict[str, Any]:
     """A rate group in the words of a table."""
     configured, paused = quota["configured"], quota["paused_seconds"]
     limits = {"requests": configured["requests_per_minute"], "tokens": configured["tokens_per_minute"]}
-    told = {of: bucket for of, bucket in quota["provider"].items() if bucket is not None}
-    waiting = {lane: each for lane, each in quota["waiting"].items() if each["calls"]}
+    buckets = {of: bucket for of, bucket in quota["provider"].items() if bucket is not None}
+    lanes = {lane: queue for lane, queue in quota["waiting"].items() if queue["calls"]}
     return {
         "service": quota["service"],
         "inference_ids": quota["inference_ids"],
         "configured": [f"{limit} {of}/min" for of, limit in limits.items() if limit is not None],
-        "provider": [f"{bucket['remaining']} of {bucket['limit']} {of} left" for of, bucket in told.items()],
+        "provider": [f"{bucket['remaining']} of {bucket['limit']} {of} left" for of, bucket in buckets.items()],
         "paused": f"{paused:.1f}s" if paused else "",
-        "waiting": [f"{each['calls']} {lane} ({each['oldest_seconds']:.1f}s)" for lane, each in waiting.items()],
+        "waiting": [f"{queue['calls']} {lane} ({queue['oldest_seconds']:.1f}s)" for lane, queue in lanes.items()],
         "breakers": quota["breakers"],
     }

@@ -1,4 +1,4 @@
-"""What commands have in common: how results are printed and JSON is read."""
+"""Printing results and reading JSON, for all commands."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Output(StrEnum):
 Form = Annotated[Output, typer.Option("--output", "-o", help="A table for people or JSON for programs.")]
 
 
-def show(found: Any, output: Output, columns: Sequence[str]) -> None:
-    """Print *found*, as a table of *columns* or whole."""
+def show(results: Any, output: Output, columns: Sequence[str]) -> None:
+    """Print *results*, as a table of *columns* or whole."""
     if output is Output.JSON:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json.dumps(results, indent=2, ensure_ascii=False))
         return
     table = Table(*columns)
-    for row in found:
+    for row in results:
         table.add_row(*(Text(_cell(row.get(column, ""))) for column in columns))  # brackets in it are no markup
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
@@ -47,7 +47,7 @@ def _cell(value: Any) -> str:
 
 
 def read_config(text: str) -> Mapping[str, Any]:
-    """What *text* is or names: JSON, a file that holds it, or - for standard input."""
+    """The configuration that *text* is or names: JSON, a file that holds it, or - for standard input."""
     if text == "-":
         return read_json(sys.stdin.read(), "standard input")
     if text.lstrip().startswith("{"):

@@ -11,6 +11,7 @@ from inferpoint.chunking import settings as chunking
 from inferpoint.model import settings
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import Endpoint, TaskType, check_inference_id
+from inferpoint.model.wording import not_of_type
 from inferpoint.protocols.service import Task
 
 SERVICE_SETTINGS = "service_settings"
@@ -118,12 +119,12 @@ class _Aliases(Section):
         if given is None:
             return ()
         if not isinstance(given, list):
-            problems.append(_not_of_type(self.name, given, "List"))
+            problems.append(not_of_type(self.name, given, "List"))
             return ()
         aliases = cast("list[Any]", given)
         for alias in aliases:
             if not isinstance(alias, str):
-                problems.append(_not_of_type(self.name, alias, "String"))
+                problems.append(not_of_type(self.name, alias, "String"))
                 return ()
             check_inference_id(alias)
             if alias == context.inference_id:
@@ -196,11 +197,6 @@ def _object(name: str, given: Any, problems: list[str]) -> Mapping[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, dict):
-        problems.append(_not_of_type(name, given, "Map"))
+        problems.append(not_of_type(name, given, "Map"))
         return {}
     return cast("dict[str, Any]", given)
-
-
-def _not_of_type(name: str, value: Any, wanted: str) -> str:
-    shown = settings.as_java(value)
-    return f"field [{name}] is not of the expected type. The value [{shown}] cannot be converted to a [{wanted}]"

@@ -79,17 +79,22 @@ class Engine:
         await self._batcher.close()
         await self._calls.close()
 
+    def find(self, caller: Caller, inference_id: str) -> Resolved:
+        """The endpoint that *caller* asks for by its id or an alias, to infer on; `FORBIDDEN` to who may not ask."""
+        allow(caller, MONITOR, "cluster:monitor/xpack/inference")
+        return self._endpoints.find(inference_id)
+
     async def infer(
-        self, inference_id: str, request: InferenceRequest, kind: TaskType | None = None
+        self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
     ) -> InferenceResult:
         """The whole result. *kind* is the task type that the caller takes the endpoint to have, if it says so."""
-        return await self._whole(self._begin(inference_id, request, kind), request)
+        return await self._whole(fitted(resolved, request, kind), request)
 
     async def stream(
-        self, inference_id: str, request: InferenceRequest, kind: TaskType | None = None
+        self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
     ) -> AsyncGenerator[Sequence[Delta], None]:
         """The result in pieces, those together that came together; the timeout is for the first of them."""
-        resolved = self._begin(inference_id, request, kind)
+        resolved = fitted(resolved, request, kind)
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
         request = timed(resolved, replace(request, stream=True), self._clock)
@@ -106,10 +111,10 @@ class Engine:
         return await chunked.previewed(texts, chunked.wanted(cutting, None, largest=self._largest_chunk))
 
     async def preview_on(
-        self, inference_id: str, request: InferenceRequest, cutting: Cutting, kind: TaskType | None = None
+        self, resolved: Resolved, request: InferenceRequest, cutting: Cutting, kind: TaskType | None = None
     ) -> Sequence[Sequence[Previewed]]:
         """The chunks that an endpoint would make of every text, without calling its provider."""
-        resolved = self._begin(inference_id, replace(request, cutting=cutting), kind)
+        resolved = fitted(resolved, replace(request, cutting=cutting), kind)
         settings = chunked.wanted(cutting, resolved.endpoint.chunking, largest=self._largest_chunk)
         return await chunked.previewed(request.texts, settings)
 
@@ -121,15 +126,6 @@ class Engine:
         """See the endpoints as other processes wrote them; for faces, once they have read a request."""
         if await self._endpoints.refresh():
             await self._caches.sweep()
-
-    def find(self, caller: Caller, inference_id: str) -> Resolved:
-        """The endpoint that a request names, for faces whose bodies depend on what it is."""
-        allow(caller, MONITOR, "cluster:monitor/xpack/inference")
-        return self._endpoints.find(inference_id)
-
-    def _begin(self, inference_id: str, request: InferenceRequest, kind: TaskType | None) -> Resolved:
-        """The endpoint as this request wants it, or why it cannot do what is asked."""
-        return fitted(self.find(request.caller, inference_id), request, kind)
 
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         request = timed(resolved, request, self._clock)

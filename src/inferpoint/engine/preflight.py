@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, assert_never
 
 from inferpoint.endpoints.document import refuse_unknown
 from inferpoint.endpoints.resolved import Resolved
@@ -15,14 +15,6 @@ from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.inference import Documents, InferenceRequest, InputType, Tokens
 
-_INPUTS: Mapping[TaskType, type[Any]] = {
-    TaskType.TEXT_EMBEDDING: tuple,
-    TaskType.SPARSE_EMBEDDING: tuple,
-    TaskType.EMBEDDING: tuple,
-    TaskType.RERANK: Documents,
-    TaskType.COMPLETION: tuple,
-    TaskType.CHAT_COMPLETION: Conversation,
-}
 _OF_TOKENS = (TaskType.TEXT_EMBEDDING, TaskType.EMBEDDING)
 _EVERYWHERE = frozenset({InputType.INGEST, InputType.SEARCH})
 
@@ -46,10 +38,10 @@ def fitted(resolved: Resolved, request: InferenceRequest, kind: TaskType | None)
     return _with_options(resolved, request.options) if request.options else resolved
 
 
-def _with_options(resolved: Resolved, given: Mapping[str, Any]) -> Resolved:
+def _with_options(resolved: Resolved, requested: Mapping[str, Any]) -> Resolved:
     problems: list[str] = []
-    refuse_unknown(settings.unknown(resolved.task.options, given), resolved.service)
-    options = settings.overlay(resolved.endpoint.options, given, scope=TASK_SETTINGS, problems=problems)
+    refuse_unknown(settings.unknown(resolved.task.options, requested), resolved.service)
+    options = settings.overlay(resolved.endpoint.options, requested, scope=TASK_SETTINGS, problems=problems)
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
     resolved.task.check(resolved.endpoint.settings, options)
@@ -69,20 +61,33 @@ def _with_model(resolved: Resolved, request: InferenceRequest) -> Resolved:
     model = request.input.model if isinstance(request.input, Conversation) else None
     if model is None or resolved.task.with_model is None:
         return resolved
-    called = resolved.task.with_model(resolved.endpoint.settings, model)
-    return replace(resolved, endpoint=replace(resolved.endpoint, settings=called))
+    settings_of_model = resolved.task.with_model(resolved.endpoint.settings, model)
+    return replace(resolved, endpoint=replace(resolved.endpoint, settings=settings_of_model))
 
 
 def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
     """An input of the kind that the task takes, and as many as it takes."""
-    kind, wanted = resolved.endpoint.task_type, _INPUTS[resolved.endpoint.task_type]
+    kind = resolved.endpoint.task_type
     tokens_taken = isinstance(request.input, Tokens) and kind in _OF_TOKENS
-    if not (tokens_taken or isinstance(request.input, wanted)):
+    if not (tokens_taken or isinstance(request.input, _input_class(kind))):
         if kind is TaskType.CHAT_COMPLETION:
             raise chat_only(resolved)
         raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
     if kind is TaskType.COMPLETION and request.count != 1:
         raise invalid(f"{resolved.task.label} only accepts 1 input")
+
+
+def _input_class(kind: TaskType) -> type[Any]:
+    """The class of the inputs that a task type takes."""
+    match kind:
+        case TaskType.TEXT_EMBEDDING | TaskType.SPARSE_EMBEDDING | TaskType.EMBEDDING | TaskType.COMPLETION:
+            return tuple
+        case TaskType.RERANK:
+            return Documents
+        case TaskType.CHAT_COMPLETION:
+            return Conversation
+        case _:
+            assert_never(kind)
 
 
 def _refuse_too_many(resolved: Resolved, documents: Documents) -> None:
@@ -96,9 +101,9 @@ def _refuse_too_many(resolved: Resolved, documents: Documents) -> None:
 
 
 def chat_only(resolved: Resolved) -> InferenceError:
-    """What is told to whoever sends plain input to an endpoint of chats."""
+    """The error of plain input to an endpoint of chats, with the address that takes what a chat takes."""
     inference_id = resolved.endpoint.inference_id
-    plain = ", ".join(kind for kind in resolved.service.tasks if issubclass(tuple, _INPUTS[kind]))
+    plain = ", ".join(kind for kind in resolved.service.tasks if _input_class(kind) is tuple)
     return invalid(
         f"Inference entity [{inference_id}] does not support task type [{TaskType.CHAT_COMPLETION}] for inference,"
         f" the task type must be one of [{plain}]. The task type for the inference entity is chat_completion,"
@@ -116,7 +121,7 @@ def _refuse_input_type(resolved: Resolved, input_type: InputType | None) -> None
 
 
 def cannot_stream(resolved: Resolved) -> InferenceError:
-    """What is told to whoever wants a stream of a task that has none."""
+    """The error of a stream from a task that has none, with those tasks of the service that have one."""
     streaming = [kind.value for kind, task in resolved.service.tasks.items() if task.reader is not None]
     problem = f"Streaming is not allowed for service [{resolved.service.name}]"
     if not streaming:

@@ -9,7 +9,7 @@ from typing import Any
 
 from inferpoint.errors import Subject, invalid
 from inferpoint.model.cache import CacheSettings
-from inferpoint.model.settings import as_java
+from inferpoint.model.wording import not_of_type
 
 
 class TaskType(StrEnum):
@@ -51,11 +51,7 @@ def resolved_type(path: TaskType | None, given: Any) -> TaskType | None:
     if given is None:
         return path
     if not isinstance(given, str):
-        raise invalid(
-            "field [task_type] is not of the expected type."
-            f" The value [{as_java(given)}] cannot be converted to a [String]",
-            subject=Subject.SETTINGS,
-        )
+        raise invalid(not_of_type("task_type", given, "String"), subject=Subject.SETTINGS)
     if given.strip().lower() == ANY:
         raise invalid(f"task_type [{ANY}] is not valid type for inference")
     body = task_type(given)

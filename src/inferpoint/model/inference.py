@@ -64,6 +64,9 @@ class Documents:
     top_n: int | None = None
 
 
+Input = Texts | Tokens | Documents | Conversation
+
+
 @dataclass(frozen=True)
 class Cutting:
     """That the inputs are to be cut into chunks, and how.
@@ -119,7 +122,7 @@ class InferenceRequest:
     happened.
     """
 
-    input: Texts | Tokens | Documents | Conversation
+    input: Input
     input_type: InputType | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])

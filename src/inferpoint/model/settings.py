@@ -10,17 +10,16 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from functools import cache
 from typing import Any, TypeVar, dataclass_transform
 from urllib.parse import urlsplit
 
+from inferpoint.model.wording import HIDDEN, JAVA_NAMES, as_java, not_of_type
+
 S = TypeVar("S")
 
-HIDDEN = "***"
-# Rather too much is hidden than too little: who wrote `apiKey` for `api_key` put a key there all the same.
-_SECRET_NAME = re.compile(r"(keys?|secrets?|passwords?|token|authorization|credentials?)$", re.IGNORECASE)
 _CREDENTIAL_HEADER = re.compile(r"^((proxy-)?authorization|cookie|(x-)?api-?key)$", re.IGNORECASE)
 # Who sets these could end a call early and have the rest of its body taken for the next call, with another's key.
 _FRAMING_HEADER = re.compile(
@@ -30,11 +29,9 @@ _FRAMING_HEADER = re.compile(
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _USER_INFORMATION = re.compile(r"//[^/?#]*@")
-_JAVA_NAMES = {str: "String", int: "Integer", float: "Double", bool: "Boolean", dict: "Map", list: "List"}
 _TYPE_NAMES = {str: "str", int: "int", float: "float", bool: "bool", dict: "map", list: "list"}
 _JSON_TYPES: dict[Any, Any] = {Mapping: dict, tuple: list}
 _INTEGER_LIMIT = 2**31
-_DEEPEST = 20
 _LONG_LIMIT = 2**63
 _DOUBLE_LIMIT = 2**1023
 
@@ -184,38 +181,6 @@ def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def looks_secret(name: str) -> bool:
-    """Whether what is called *name* is a secret, as far as its name tells."""
-    return _SECRET_NAME.search(name) is not None
-
-
-def as_java(value: Any, depth: int = 0) -> str:
-    """A JSON value as Java prints it, which is how Elasticsearch's errors quote it; what looks secret is hidden.
-
-    What lies deeper than anybody reads is left out: a body may be deeper than the stack.
-    """
-    if depth > _DEEPEST:
-        return "..."
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case Mapping():
-            items = typing.cast("Mapping[str, Any]", value).items()
-            shown = (f"{k}={HIDDEN if looks_secret(k) else as_java(v, depth + 1)}" for k, v in items)
-            return "{" + ", ".join(shown) + "}"
-        case list() | tuple():
-            return "[" + ", ".join(as_java(each, depth + 1) for each in typing.cast("Sequence[Any]", value)) + "]"
-        case _:
-            return str(value)
-
-
-def numbered(problems: Iterable[str]) -> str:
-    """Problems in one line, numbered as Elasticsearch numbers them."""
-    return "Validation Failed: " + "".join(f"{n}: {problem};" for n, problem in enumerate(problems, 1))
-
-
 def _declared(field: dataclasses.Field[Any], kind: type[Any]) -> Setting:
     given: dict[str, Any] = dict(field.metadata)
     label = given.pop("label") or _label(field.name)
@@ -362,9 +327,8 @@ def _wrong_url(value: str) -> str | None:
 
 
 def _not_of_type(each: Setting, value: Any, wanted: str) -> str:
-    shown = HIDDEN if each.secret else as_java(value)
-    return f"field [{each.name}] is not of the expected type. The value [{shown}] cannot be converted to a [{wanted}]"
+    return not_of_type(each.name, HIDDEN if each.secret else value, wanted)
 
 
 def _java_name(each: Setting) -> str:
-    return "Long" if each.wide else _JAVA_NAMES[each.kind]
+    return "Long" if each.wide else JAVA_NAMES[each.kind]

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import msgspec
 
-from inferpoint.api.fields import Fields
 from inferpoint.errors import invalid
 from inferpoint.model.chat import (
     Conversation,
@@ -23,6 +22,7 @@ from inferpoint.model.chat import (
     ToolMode,
     ToolUse,
 )
+from inferpoint.model.fields import Fields
 from inferpoint.protocols.openai.messages import refuse_unasked
 
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}
@@ -31,9 +31,9 @@ _MODES = {"auto": ToolMode.AUTO, "any": ToolMode.REQUIRED, "none": ToolMode.NONE
 
 @dataclass(frozen=True)
 class Asked:
-    """What a request asks beside its model: task settings, members with no place elsewhere, and for whom."""
+    """A request's conversation, task settings, members with no place elsewhere, and the person it is for."""
 
-    talk: Conversation
+    conversation: Conversation
     options: Mapping[str, Any]
     params: Mapping[str, Any]
     user: str | None
@@ -41,22 +41,22 @@ class Asked:
 
 def asked(body: Fields) -> Asked:
     """All of a request's body but its model, and whether to stream."""
-    most = body.need("max_tokens", int)
-    given = body.array("messages")
-    if not given:
+    max_tokens = body.need("max_tokens", int)
+    turns = body.array("messages")
+    if not turns:
         raise invalid("[messages] must hold at least one message")
     system = _texts(body.any("system"), "system")
-    found = [Message(Role.SYSTEM, system)] if system else []
-    for place, each in enumerate(given):
-        found += _message(Fields(each, f"messages.{place}"))
-    refuse_unasked(found)
+    messages = [Message(Role.SYSTEM, system)] if system else []
+    for place, turn in enumerate(turns):
+        messages += _message(Fields(turn, f"messages.{place}"))
+    refuse_unasked(messages)
     choice, params = _choice(body.any("tool_choice"))
     effort, shape = _output(body.any("output_config"))
-    talk = Conversation(
-        tuple(found),
-        tuple(_tool(Fields(each, f"tools.{place}")) for place, each in enumerate(body.array("tools") or [])),
+    conversation = Conversation(
+        tuple(messages),
+        tuple(_tool(Fields(tool, f"tools.{place}")) for place, tool in enumerate(body.array("tools") or [])),
         choice,
-        max_tokens=most,
+        max_tokens=max_tokens,
         stop=body.texts("stop_sequences") or (),
         temperature=body.take("temperature", float),
         top_p=body.take("top_p", float),
@@ -66,7 +66,7 @@ def asked(body: Fields) -> Asked:
     user = metadata.take("user_id", str)
     metadata.end()
     _end(body)
-    return Asked(talk, {} if top_k is None else {"top_k": top_k}, {**params, **shape}, user)
+    return Asked(conversation, {} if top_k is None else {"top_k": top_k}, {**params, **shape}, user)
 
 
 def _end(body: Fields) -> None:
@@ -77,20 +77,20 @@ def _end(body: Fields) -> None:
     body.end()
 
 
-def _message(given: Fields) -> Iterator[Message]:
+def _message(turn: Fields) -> Iterator[Message]:
     """One turn; in a user's, each tool's result is a turn of its own here."""
-    role = _ROLES.get(name := given.need("role", str))
+    role = _ROLES.get(name := turn.need("role", str))
     if role is None:
-        raise invalid(f"{given.name('role')} must be one of [{', '.join(_ROLES)}], not [{name}]")
-    content = given.any("content")
-    given.end()
+        raise invalid(f"{turn.name('role')} must be one of [{', '.join(_ROLES)}], not [{name}]")
+    content = turn.any("content")
+    turn.end()
     if not isinstance(content, str | list):
-        raise invalid(f"{given.name('content')} must be a string or an array of blocks")
+        raise invalid(f"{turn.name('content')} must be a string or an array of blocks")
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else cast("list[Any]", content)
     parts: list[Part] = []
     uses: list[ToolUse] = []
-    for place, each in enumerate(blocks):
-        block = Fields(each, f"{given.name('content')[1:-1]}.{place}")
+    for place, value in enumerate(blocks):
+        block = Fields(value, f"{turn.path('content')}.{place}")
         kind = block.need("type", str)
         if kind == "tool_use" and role is Role.ASSISTANT:
             uses.append(_use(block))
@@ -128,14 +128,14 @@ def _part(block: Fields, kind: str) -> Sequence[Part]:
 
 def _source(block: Fields, kinds: Sequence[str]) -> str:
     """An address, or a data URI."""
-    source = Fields(block.need("source", dict), block.name("source")[1:-1])
+    source = Fields(block.need("source", dict), block.path("source"))
     if (kind := source.need("type", str)) not in kinds:
         raise invalid(f"{source.name('type')} must be one of [{', '.join(kinds)}], not [{kind}]")
-    found = source.need("url", str) if kind == "url" else ""
-    if not found:
-        found = f"data:{source.need('media_type', str)};base64,{source.need('data', str)}"
+    url = source.need("url", str) if kind == "url" else ""
+    if not url:
+        url = f"data:{source.need('media_type', str)};base64,{source.need('data', str)}"
     source.end()
-    return found
+    return url
 
 
 def _use(block: Fields) -> ToolUse:
@@ -146,11 +146,11 @@ def _use(block: Fields) -> ToolUse:
 
 
 def _result(block: Fields) -> Message:
-    called = block.need("tool_use_id", str)
-    parts = _texts(block.any("content"), block.name("content")[1:-1])
+    call_id = block.need("tool_use_id", str)
+    parts = _texts(block.any("content"), block.path("content"))
     failed = block.take("is_error", bool) or False
     block.end()
-    return Message(Role.TOOL, parts, tool_call_id=called, failed=failed)
+    return Message(Role.TOOL, parts, tool_call_id=call_id, failed=failed)
 
 
 def _texts(content: Any, of: str) -> tuple[Part, ...]:
@@ -161,7 +161,7 @@ def _texts(content: Any, of: str) -> tuple[Part, ...]:
         case str():
             return (TextPart(content),)
         case list():
-            blocks = [Fields(each, f"{of}.{place}") for place, each in enumerate(cast("list[Any]", content))]
+            blocks = [Fields(block, f"{of}.{place}") for place, block in enumerate(cast("list[Any]", content))]
             return tuple(part for block in blocks for part in _part(block, _text_only(block)))
         case _:
             raise invalid(f"[{of}] must be a string or an array of text blocks")
@@ -173,37 +173,38 @@ def _text_only(block: Fields) -> str:
     return kind
 
 
-def _tool(given: Fields) -> Tool:
-    if (kind := given.take("type", str)) not in (None, "custom"):
-        raise invalid(f"{given.name('type')} [{kind}] is not supported, only [custom]")
-    name, described, strict = given.need("name", str), given.take("description", str), given.take("strict", bool)
-    tool = Tool(name, described, cast("dict[str, Any]", given.need("input_schema", dict)), strict)
-    given.end()
+def _tool(declared: Fields) -> Tool:
+    if (kind := declared.take("type", str)) not in (None, "custom"):
+        raise invalid(f"{declared.name('type')} [{kind}] is not supported, only [custom]")
+    name, description = declared.need("name", str), declared.take("description", str)
+    strict = declared.take("strict", bool)
+    tool = Tool(name, description, cast("dict[str, Any]", declared.need("input_schema", dict)), strict)
+    declared.end()
     return tool
 
 
 def _choice(value: Any) -> tuple[ToolChoice | None, dict[str, Any]]:
     if value is None:
         return None, {}
-    given = Fields(value, "tool_choice")
-    if (kind := given.need("type", str)) not in _MODES:
+    choice = Fields(value, "tool_choice")
+    if (kind := choice.need("type", str)) not in _MODES:
         raise invalid(f"[tool_choice.type] must be one of [{', '.join(_MODES)}], not [{kind}]")
-    name = given.need("name", str) if kind == "tool" else None
-    alone = given.take("disable_parallel_tool_use", bool)
-    given.end()
+    name = choice.need("name", str) if kind == "tool" else None
+    alone = choice.take("disable_parallel_tool_use", bool)
+    choice.end()
     return ToolChoice(_MODES[kind], name), {"parallel_tool_calls": False} if alone else {}
 
 
 def _output(value: Any) -> tuple[str | None, dict[str, Any]]:
     """How hard to think, and the shape of the answer, in OpenAI's words as members with no place elsewhere are."""
-    given = Fields(value or {}, "output_config")
-    effort, shape = given.take("effort", str), given.object("format")
-    given.end()
-    if shape is None:
+    config = Fields(value or {}, "output_config")
+    effort, form = config.take("effort", str), config.object("format")
+    config.end()
+    if form is None:
         return effort, {}
-    wanted = Fields(shape, "output_config.format")
-    if (kind := wanted.need("type", str)) != "json_schema":
+    shape = Fields(form, "output_config.format")
+    if (kind := shape.need("type", str)) != "json_schema":
         raise invalid(f"[output_config.format.type] must be [json_schema], not [{kind}]")
-    schema: dict[str, Any] = {"name": "answer", "schema": wanted.need("schema", dict), "strict": True}
-    wanted.end()
+    schema: dict[str, Any] = {"name": "answer", "schema": shape.need("schema", dict), "strict": True}
+    shape.end()
     return effort, {"response_format": {"type": kind, "json_schema": schema}}

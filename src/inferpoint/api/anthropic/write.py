@@ -20,10 +20,14 @@ def message(result: Completion, name: str, model: str) -> dict[str, Any]:
     choice = result.choices[0]
     content: list[dict[str, Any]] = [{"type": "text", "text": choice.text}] if choice.text else []
     for call in choice.tool_calls:
-        given = parse((call.arguments or "{}").encode(), dict[str, Any], of="arguments of a tool call")
-        content.append({"type": "tool_use", "id": call.id, "name": call.name, "input": given})
-    said = {"content": content, "stop_reason": reason(choice.reason or "stop"), "usage": usage(result.usage)}
-    return {**_shell(result.id or name, result.model or model), **said}
+        arguments = parse((call.arguments or "{}").encode(), dict[str, Any], of="arguments of a tool call")
+        content.append({"type": "tool_use", "id": call.id, "name": call.name, "input": arguments})
+    return {
+        **_shell(result.id or name, result.model or model),
+        "content": content,
+        "stop_reason": reason(choice.reason or "stop"),
+        "usage": usage(result.usage),
+    }
 
 
 def reason(ended: str) -> str:
@@ -34,8 +38,8 @@ def reason(ended: str) -> str:
 def usage(used: Usage | None) -> dict[str, int]:
     """`usage`; what was cached is not among the input tokens in Anthropic's count."""
     used = used or Usage()
-    found = {"input_tokens": max(0, used.input - used.cached), "output_tokens": used.output}
-    return {**found, "cache_read_input_tokens": used.cached} if used.cached else found
+    counts = {"input_tokens": max(0, used.input - used.cached), "output_tokens": used.output}
+    return {**counts, "cache_read_input_tokens": used.cached} if used.cached else counts
 
 
 def event(name: str, **members: Any) -> bytes:
@@ -85,12 +89,9 @@ class Events:
     def _begin(self, name: str, model: str) -> Iterator[bytes]:
         if not self._begun:
             self._begun = True
-            said: dict[str, Any] = {
-                **_shell(name or self._shell[0], model or self._shell[1]),
-                "content": [],
-                "stop_reason": None,
-            }
-            yield event("message_start", message={**said, "usage": usage(self._used)})
+            shell = _shell(name or self._shell[0], model or self._shell[1])
+            message: dict[str, Any] = {**shell, "content": [], "stop_reason": None, "usage": usage(self._used)}
+            yield event("message_start", message=message)
 
     def _in(self, key: int | str, block: dict[str, Any]) -> Iterator[bytes]:
         """See that the block of *key* is the open one."""

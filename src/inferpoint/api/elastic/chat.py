@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from inferpoint.api.elastic import errors, read
-from inferpoint.api.face import EVENT_STREAM, Answer, Incoming
+from inferpoint.api.elastic.form import flag
+from inferpoint.api.face import EVENT_STREAM, Request, Response, json_response
+from inferpoint.api.headers import retry_after
+from inferpoint.api.streams import streamed
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine
 from inferpoint.engine.preflight import chat_only
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.fields import Fields, read_object
 from inferpoint.model.http import Event
-from inferpoint.model.inference import Completion, Delta, InferenceRequest
-from inferpoint.model.settings import as_java
+from inferpoint.model.inference import Completion, InferenceRequest
+from inferpoint.model.wording import as_java
 from inferpoint.protocols import sse
 from inferpoint.protocols.openai import completions, messages
 
@@ -32,7 +37,7 @@ _REASONING: Mapping[str, Sequence[str]] = {
     "enabled": (),
     "exclude": (),
 }
-# The names of HTTP statuses as Elasticsearch writes them; any other is told as a number.
+# The names of HTTP statuses as Elasticsearch writes them; any other is written as a number.
 _STATUS_NAMES = {
     400: "bad_request",
     401: "unauthorized",
@@ -47,47 +52,39 @@ _STATUS_NAMES = {
     429: "too_many_requests",
     500: "internal_server_error",
 }
-DONE = sse.written(Event(b"[DONE]", "message"))
+_DONE = sse.written(Event(b"[DONE]", "message"))
 
 
-async def infer(engine: Engine, incoming: Incoming, kind: TaskType | None) -> Answer:
+async def infer(engine: Engine, request: Request, kind: TaskType | None, find: Callable[[], Resolved]) -> Response:
     """A whole answer, as one object."""
-    inference_id = incoming.names["inference_id"]
     try:
-        found = await engine.infer(inference_id, request(engine, incoming, kind), kind)
+        inference = _inference(request, kind, find)
+        result = await engine.infer(find(), inference, kind)
     except InferenceError as error:
-        return Answer(errors.status(error), _envelope(error), headers=errors.headers(error))
-    assert isinstance(found, Completion)
-    return Answer(body=msgspec.json.encode(completions.written(found)))
+        return json_response(_envelope(error), errors.status(error), retry_after(error))
+    assert isinstance(result, Completion)
+    return json_response(completions.written(result))
 
 
-async def stream(engine: Engine, incoming: Incoming, kind: TaskType | None) -> Answer:
+async def stream(engine: Engine, request: Request, kind: TaskType | None, find: Callable[[], Resolved]) -> Response:
     """An answer as it comes. The status is known with the first piece, so an error before it has its own."""
-    try:
-        pieces = engine.stream(incoming.names["inference_id"], request(engine, incoming, kind), kind)
-        first = await anext(pieces)
-    except InferenceError as error:
-        return Answer(errors.status(error), _event(error), EVENT_STREAM, errors.headers(error))
-    return Answer(content_type=EVENT_STREAM, headers={"cache-control": "no-cache"}, pieces=_events(first, pieces))
-
-
-async def _events(first: Sequence[Delta], pieces: AsyncGenerator[Sequence[Delta], None]) -> AsyncGenerator[bytes, None]:
-    """Chunks as the deltas come; the cost and `[DONE]` only after a whole answer."""
     writer = completions.Writer()
-    try:
-        yield _chunks(writer.chunks(first))
-        async for deltas in pieces:
-            yield _chunks(writer.chunks(deltas))
+
+    def end() -> bytes:
+        """The cost, where it is known, and that the answer is whole."""
         last = writer.end()
-        yield _chunks([] if last is None else [last]) + DONE
+        return _chunks([] if last is None else [last]) + _DONE
+
+    try:
+        inference = _inference(request, kind, find)
+        pieces = engine.stream(find(), inference, kind)
+        return await streamed(pieces, lambda deltas: _chunks(writer.chunks(deltas)), end, _event)
     except InferenceError as error:
-        yield _event(error)
-    finally:
-        await pieces.aclose()
+        return Response(errors.status(error), _event(error), EVENT_STREAM, retry_after(error))
 
 
-def _chunks(found: Sequence[Mapping[str, Any]]) -> bytes:
-    return b"".join(sse.written(Event(msgspec.json.encode(_present(chunk)), "message")) for chunk in found)
+def _chunks(chunks: Sequence[Mapping[str, Any]]) -> bytes:
+    return b"".join(sse.written(Event(msgspec.json.encode(_present(chunk)), "message")) for chunk in chunks)
 
 
 def _present(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -95,62 +92,56 @@ def _present(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: value for name, value in chunk.items() if value not in (None, "")}
 
 
-def request(engine: Engine, incoming: Incoming, kind: TaskType | None) -> InferenceRequest:
-    """What to go on with. Plain input, where the endpoint alone says that it is for chats, is told where to go."""
-    body = read.json_object(incoming)
+def _inference(request: Request, kind: TaskType | None, find: Callable[[], Resolved]) -> InferenceRequest:
+    """The chat that a body asks for.
+
+    Plain input, where the endpoint alone says that it is for chats, is told the address for it.
+    """
+    words = read.ParserWords(request.body, _PARSER)
+    body = read_object(request.body, words)
     if kind is None and "input" in body and "messages" not in body:
-        raise chat_only(engine.find(incoming.caller, incoming.names["inference_id"]))
-    for name in body:
-        if name not in _FIELDS:
-            raise _wrong(incoming, name, f"unknown field [{name}]")
+        raise chat_only(find())
+    fields = read.known(body, _FIELDS, words)
     if "messages" not in body:
         raise invalid("Required [messages]", subject=Subject.ARGUMENT)
     if body["messages"] in (None, []):
         problem = "cannot be null" if body["messages"] is None else "cannot be an empty array"
         raise invalid(f"Field [messages] {problem}", subject=Subject.REQUEST)
-    return InferenceRequest(
-        _conversation(incoming, body),
-        partial=read.partial(incoming, {}),
-        timeout=read.timeout(incoming.query),
-        caller=incoming.caller,
-        request_id=incoming.request_id,
-        journey=incoming.journey,
+    return request.inference(
+        _conversation(fields, words),
+        partial=flag(request.query, read.PARTIAL),
+        timeout=read.timeout(request.query),
     )
 
 
-def _conversation(incoming: Incoming, body: Mapping[str, Any]) -> Conversation:
-    stop = _typed(incoming, body, "stop", (str, list))
-    stops: list[Any] = [stop] if isinstance(stop, str) else stop or []
-    if not all(isinstance(each, str) for each in stops):
-        raise _wrong(incoming, "stop", "failed to parse field [stop]: every entry must be a string")
-    most = _typed(incoming, body, "max_completion_tokens", (int,))
-    if most is not None and most < 1:
+def _conversation(body: Fields, words: read.ParserWords) -> Conversation:
+    stop = body.text_or_texts("stop") or ()
+    max_tokens = body.take("max_completion_tokens", int)
+    if max_tokens is not None and max_tokens < 1:
         raise invalid(
-            f"Field [max_completion_tokens] must be a positive long, but was [{most}]", subject=Subject.ARGUMENT
+            f"Field [max_completion_tokens] must be a positive long, but was [{max_tokens}]", subject=Subject.ARGUMENT
         )
     return replace(
-        messages.read(body["messages"], body.get("tools") or None, body.get("tool_choice")),
-        model=_typed(incoming, body, "model", (str,)),
-        max_tokens=most,
-        stop=tuple(stops),
-        temperature=_typed(incoming, body, "temperature", (int, float)),
-        top_p=_typed(incoming, body, "top_p", (int, float)),
-        reasoning_effort=_effort(incoming, body),
+        messages.read(body.any("messages"), body.any("tools") or None, body.any("tool_choice")),
+        model=body.take("model", str),
+        max_tokens=max_tokens,
+        stop=stop,
+        temperature=body.take("temperature", float),
+        top_p=body.take("top_p", float),
+        reasoning_effort=_effort(body.object("reasoning"), words),
     )
 
 
-def _effort(incoming: Incoming, body: Mapping[str, Any]) -> str | None:
+def _effort(reasoning: Mapping[str, Any] | None, words: read.ParserWords) -> str | None:
     """How hard to think; the other members are checked, and no provider here has a place for them."""
-    given = _typed(incoming, body, "reasoning", (dict,))
-    if given is None:
+    if reasoning is None:
         return None
-    reasoning = cast("dict[str, Any]", given)
     for name, value in reasoning.items():
         if name not in _REASONING:
-            raise _wrong(incoming, name, f"[reasoning] unknown field [{name}]")
-        words = _REASONING[name]
-        if value is not None and not (isinstance(value, str) and value in words if words else isinstance(value, bool)):
-            shown = ", ".join(words or ("true", "false"))
+            raise words.unknown("reasoning", (name,))
+        choices = _REASONING[name]
+        if value is not None and not (value in choices if choices else isinstance(value, bool)):
+            shown = ", ".join(choices or ("true", "false"))
             raise invalid(f"Unrecognized value [{as_java(value)}] of [reasoning.{name}], must be one of [{shown}]")
     effort = reasoning.get("effort")
     if effort is None:
@@ -158,28 +149,16 @@ def _effort(incoming: Incoming, body: Mapping[str, Any]) -> str | None:
     return effort
 
 
-def _typed(incoming: Incoming, body: Mapping[str, Any], name: str, kinds: tuple[type[Any], ...]) -> Any:
-    value = body.get(name)
-    if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
-        raise _wrong(incoming, name, f"{name} doesn't support values of type: {read.token(value)}")
-    return value
-
-
-def _wrong(incoming: Incoming, name: str, problem: str) -> InferenceError:
-    return invalid(f"{read.position(incoming.body, name)} [{_PARSER}] {problem}", subject=Subject.BODY)
-
-
-def _envelope(error: InferenceError) -> bytes:
+def _envelope(error: InferenceError) -> dict[str, Any]:
     """An error as OpenAI writes it: a provider's own words for its sort, where it has some, or else ours."""
     name, reason = errors.named(error)
-    told: dict[str, Any] = {"code": _STATUS_NAMES.get(errors.status(error), str(errors.status(error)))}
+    code, param = _STATUS_NAMES.get(errors.status(error), str(errors.status(error))), None
     upstream = error.upstream
     if upstream is not None and (upstream.type or upstream.code):
-        told = {"code": upstream.code, "param": upstream.param}
-        name = upstream.type or name
-    told = {"code": told["code"], "message": reason, "param": told.get("param"), "type": name}
-    return msgspec.json.encode({"error": {member: value for member, value in told.items() if value is not None}})
+        name, code, param = upstream.type or name, upstream.code, upstream.param
+    members = {"code": code, "message": reason, "param": param, "type": name}
+    return {"error": {member: value for member, value in members.items() if value is not None}}
 
 
 def _event(error: InferenceError) -> bytes:
-    return sse.written(Event(_envelope(error), "error"))
+    return sse.written(Event(msgspec.json.encode(_envelope(error)), "error"))

@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from inferpoint.api.face import EVENT_STREAM, Answer, Incoming
+from inferpoint.api.face import EVENT_STREAM, Request, Response, Words, json_response
+from inferpoint.api.headers import retry_after
 from inferpoint.errors import InferenceError, Kind, Subject
 from inferpoint.model.http import Event
-from inferpoint.model.settings import numbered
+from inferpoint.model.wording import numbered
 from inferpoint.protocols import sse
 
-_NAMES = {
-    (Kind.INVALID, Subject.NONE): ("status_exception", 400),
-    (Kind.INVALID, Subject.SETTINGS): ("validation_exception", 400),
-    (Kind.INVALID, Subject.REQUEST): ("action_request_validation_exception", 400),
-    (Kind.INVALID, Subject.BODY): ("x_content_parse_exception", 400),
-    (Kind.INVALID, Subject.MISSING_BODY): ("parse_exception", 400),
-    (Kind.INVALID, Subject.ARGUMENT): ("illegal_argument_exception", 400),
-    (Kind.INVALID, Subject.MEDIA_TYPE): ("media_type_header_exception", 406),
-    (Kind.UNAUTHENTICATED, Subject.NONE): ("security_exception", 401),
-    (Kind.FORBIDDEN, Subject.NONE): ("security_exception", 403),
-    (Kind.NOT_FOUND, Subject.NONE): ("resource_not_found_exception", 404),
-    (Kind.CONFLICT, Subject.EXISTING): ("resource_already_exists_exception", 400),
-    (Kind.CONFLICT, Subject.NONE): ("status_exception", 409),
-    (Kind.TOO_LARGE, Subject.NONE): ("status_exception", 413),
-    (Kind.UNSUPPORTED, Subject.NONE): ("status_exception", 405),
-    (Kind.RATE_LIMITED, Subject.NONE): ("es_rejected_execution_exception", 429),
-    (Kind.OVERLOADED, Subject.NONE): ("es_rejected_execution_exception", 429),
+WORDS = {
+    Kind.INVALID: Words(400, "status_exception"),
+    Kind.UNAUTHENTICATED: Words(401, "security_exception"),
+    Kind.FORBIDDEN: Words(403, "security_exception"),
+    Kind.NOT_FOUND: Words(404, "resource_not_found_exception"),
+    Kind.NO_ROUTE: Words(404, "status_exception", phrase="no handler found for uri [{path}] and method [{method}]"),
+    Kind.WRONG_METHOD: Words(
+        405,
+        "status_exception",
+        phrase="Incorrect HTTP method for uri [{path}] and method [{method}], allowed: [{allowed}]",
+    ),
+    Kind.CONFLICT: Words(409, "status_exception"),
+    Kind.TOO_LARGE: Words(413, "status_exception"),
+    Kind.UNSUPPORTED: Words(405, "status_exception"),
+    Kind.RATE_LIMITED: Words(429, "es_rejected_execution_exception"),
+    Kind.OVERLOADED: Words(429, "es_rejected_execution_exception"),
     # No official client repeats a 408; a 429 they repeat three times, and each time is paid for.
-    (Kind.TIMED_OUT, Subject.NONE): ("timeout_exception", 408),
-    (Kind.CUT_OFF, Subject.NONE): ("status_exception", 500),
-    (Kind.UNREADABLE, Subject.NONE): ("status_exception", 400),
-    (Kind.INTERNAL, Subject.NONE): ("status_exception", 500),
+    Kind.TIMED_OUT: Words(408, "timeout_exception"),
+    Kind.CUT_OFF: Words(500, "status_exception"),
+    Kind.UNREADABLE: Words(400, "status_exception"),
+    Kind.INTERNAL: Words(500, "status_exception"),
+}
+# What an error is about, where that has words of its own; they go before those of its kind.
+_OF_SUBJECTS: Mapping[Subject, Words] = {
+    Subject.SETTINGS: Words(400, "validation_exception"),
+    Subject.REQUEST: Words(400, "action_request_validation_exception"),
+    Subject.BODY: Words(400, "x_content_parse_exception"),
+    Subject.MISSING_BODY: Words(400, "parse_exception"),
+    Subject.ARGUMENT: Words(400, "illegal_argument_exception"),
+    Subject.MEDIA_TYPE: Words(406, "media_type_header_exception"),
+    Subject.EXISTING: Words(400, "resource_already_exists_exception"),
 }
 _NUMBERED = (Subject.SETTINGS, Subject.REQUEST)
 
@@ -46,9 +56,9 @@ def status(error: InferenceError) -> int:
     So do those that no answer with a body may have: what follows a 1xx or a 304 is taken for the next answer.
     """
     if error.upstream is not None:
-        said = error.upstream.status
-        return said if 300 <= said < 500 and said != 304 else 400
-    return _NAMES[error.kind, error.subject][1]
+        theirs = error.upstream.status
+        return theirs if 300 <= theirs < 500 and theirs != 304 else 400
+    return _words(error).status
 
 
 def envelope(error: InferenceError, *, trace: bool = False) -> dict[str, Any]:
@@ -61,19 +71,21 @@ def envelope(error: InferenceError, *, trace: bool = False) -> dict[str, Any]:
 
 
 def item(error: InferenceError) -> dict[str, Any]:
-    """What stands in the place of one input's result, as in the answers of Elasticsearch's `_bulk`."""
+    """An error in the place of one input's result, as in the answers of Elasticsearch's `_bulk`."""
     return {"error": _described(error, trace=False), "status": status(error)}
 
 
-def fail(error: InferenceError, incoming: Incoming) -> Answer:
-    """An error as an answer."""
-    trace = incoming.query.get("error_trace", "false") != "false"
-    return Answer(status(error), msgspec.json.encode(envelope(error, trace=trace)), headers=headers(error))
+def fail(error: InferenceError, request: Request) -> Response:
+    """An error as a response: an exception, or a sentence alone where no route is for the request."""
+    if WORDS[error.kind].phrase:
+        return json_response({"error": str(error), "status": status(error)}, status(error))
+    trace = request.query.get("error_trace", "false") != "false"
+    return json_response(envelope(error, trace=trace), status(error), retry_after(error))
 
 
-def fail_stream(error: InferenceError) -> Answer:
+def fail_stream(error: InferenceError) -> Response:
     """An error before a stream's first piece: its real status, and one event."""
-    return Answer(status(error), event(error), EVENT_STREAM, headers(error))
+    return Response(status(error), event(error), EVENT_STREAM, retry_after(error))
 
 
 def event(error: InferenceError) -> bytes:
@@ -81,37 +93,20 @@ def event(error: InferenceError) -> bytes:
     return sse.written(Event(msgspec.json.encode(envelope(error)), "error"))
 
 
-def lost(incoming: Incoming) -> Answer:
-    """There is no such path."""
-    return _plain(404, f"no handler found for uri [{incoming.path}] and method [{incoming.method}]")
-
-
-def wrong_method(incoming: Incoming, allowed: Sequence[str]) -> Answer:
-    """There is, but not for this method."""
-    methods = ", ".join(allowed)
-    problem = f"Incorrect HTTP method for uri [{incoming.path}] and method [{incoming.method}], allowed: [{methods}]"
-    return _plain(405, problem, {"allow": methods})
-
-
-def _plain(status: int, problem: str, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(status, msgspec.json.encode({"error": problem, "status": status}), headers=headers or {})
-
-
-def headers(error: InferenceError) -> dict[str, str]:
-    """When to try again, where the error says it."""
-    return {} if error.retry_after is None else {"retry-after": str(max(1, round(error.retry_after + 0.5)))}
-
-
 def _chain(error: InferenceError) -> list[InferenceError]:
-    found = [error]
-    while isinstance(cause := found[-1].__cause__, InferenceError):
-        found.append(cause)
-    return found
+    chain = [error]
+    while isinstance(cause := chain[-1].__cause__, InferenceError):
+        chain.append(cause)
+    return chain
+
+
+def _words(error: InferenceError) -> Words:
+    return _OF_SUBJECTS.get(error.subject) or WORDS[error.kind]
 
 
 def named(error: InferenceError) -> tuple[str, str]:
     """The name of the exception, and its reason."""
-    name = "status_exception" if error.upstream else _NAMES[error.kind, error.subject][0]
+    name = "status_exception" if error.upstream else _words(error).name
     return name, numbered(error.problems) if error.subject in _NUMBERED else str(error)
 
 

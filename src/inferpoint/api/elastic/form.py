@@ -1,4 +1,4 @@
-"""What every Elasticsearch route has in common: media types, `pretty`, `filter_path`, and parameters nobody knows."""
+"""The form of every Elasticsearch route: media types, `pretty`, `filter_path`, and unknown parameters refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import msgspec
 
-from inferpoint.api.face import JSON, Answer, Incoming, Route
+from inferpoint.api.face import JSON, Request, Response, Route
+from inferpoint.api.headers import OPAQUE_ID
 from inferpoint.errors import Subject, invalid
 
 PRODUCT = ("x-elastic-product", "Elasticsearch")  # clients refuse answers without it, whoever wrote them
@@ -18,37 +19,37 @@ _VENDOR = re.compile(r"application/vnd\.elasticsearch\+json\s*;\s*compatible-wit
 _READ = re.compile(r"\s*(application/json|application/vnd\.elasticsearch\+json)\s*(;|$)", re.IGNORECASE)
 
 
-def check(incoming: Incoming, route: Route) -> None:
+def check(request: Request, route: Route) -> None:
     """Refuse a parameter that the route does not have, and a body that is not JSON by its own words."""
-    unknown = [name for name in incoming.query if name not in _COMMON | route.parameters]
+    unknown = [name for name in request.query if name not in _COMMON | route.parameters]
     if unknown:
         plural = "s" if len(unknown) > 1 else ""
         shown = ", ".join(f"[{name}]" for name in unknown)
         raise invalid(
-            f"request [{incoming.path}] contains unrecognized parameter{plural}: {shown}", subject=Subject.ARGUMENT
+            f"request [{request.path}] contains unrecognized parameter{plural}: {shown}", subject=Subject.ARGUMENT
         )
     for name in ("pretty", "human", "error_trace"):
-        flag(incoming.query, name)
-    content_type = incoming.headers.get("content-type")
+        flag(request.query, name)
+    content_type = request.headers.get("content-type")
     if route.takes_body and content_type is not None and not _READ.match(content_type):
         raise invalid(f"Content-Type header [{content_type}] is not supported", subject=Subject.MEDIA_TYPE)
 
 
-def finish(answer: Answer, incoming: Incoming) -> Answer:
-    """*answer* with the media type that was asked for, filtered and indented where that was asked for."""
-    headers = answer.headers
-    if opaque := incoming.headers.get("x-opaque-id"):
-        headers = {**headers, "x-opaque-id": opaque}
-    if answer.content_type != JSON:
-        return replace(answer, headers=headers)
-    body = answer.body
-    if paths := incoming.query.get("filter_path"):
+def finish(response: Response, request: Request) -> Response:
+    """*response* with the media type that was asked for, filtered and indented where that was asked for."""
+    headers = response.headers
+    if opaque := request.headers.get(OPAQUE_ID):
+        headers = {**headers, OPAQUE_ID: opaque}
+    if response.content_type != JSON:
+        return replace(response, headers=headers)
+    body = response.body
+    if paths := request.query.get("filter_path"):
         body = msgspec.json.encode(filtered(msgspec.json.decode(body), paths.split(",")))
-    if incoming.query.get("pretty", "false") in ("", "true"):  # any other word was refused: this answer may say so
+    if request.query.get("pretty", "false") in ("", "true"):  # any other word was refused: this response may say so
         body = msgspec.json.format(body, indent=2) + b"\n"
-    accepted = _VENDOR.search(incoming.headers.get("accept", ""))
+    accepted = _VENDOR.search(request.headers.get("accept", ""))
     media_type = f"application/vnd.elasticsearch+json;compatible-with={accepted[1]}" if accepted else JSON
-    return replace(answer, body=body, content_type=media_type, headers=headers)
+    return replace(response, body=body, content_type=media_type, headers=headers)
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
@@ -58,16 +59,6 @@ def flag(query: Mapping[str, str], name: str) -> bool:
         problem = f"Failed to parse value [{value}] as only [true] or [false] are allowed."
         raise invalid(problem, subject=Subject.ARGUMENT)
     return value != "false"
-
-
-def boolean(body: Mapping[str, Any], name: str, *, default: bool) -> bool:
-    """A field of ours that is true or false."""
-    value = body.get(name)
-    if value is None:
-        return default
-    if not isinstance(value, bool):
-        raise invalid(f"Field [{name}] must be true or false", subject=Subject.REQUEST)
-    return value
 
 
 def filtered(value: Any, paths: Sequence[str]) -> Any:
@@ -104,49 +95,49 @@ def _fits(pattern: str, name: str) -> bool:
     if at > end or not (name.startswith(first) and name.endswith(last)):
         return False
     for part in middle:
-        found = name.find(part, at, end)
-        if found < 0:
+        start = name.find(part, at, end)
+        if start < 0:
             return False
-        at = found + len(part)
+        at = start + len(part)
     return True
 
 
 def _after(patterns: Sequence[_Pattern], name: str) -> list[_Pattern]:
-    """What is left of each pattern that goes on with *name*; an empty one has matched."""
-    found: list[_Pattern] = []
+    """The rest of each pattern that goes on with *name*; an empty one has matched."""
+    left: list[_Pattern] = []
     for head, *rest in patterns:
         if head == "**":
-            found += [(head, *rest), *([()] if not rest else _after([tuple(rest)], name))]
+            left += [(head, *rest), *([()] if not rest else _after([tuple(rest)], name))]
         elif _fits(head, name):
-            found.append(tuple(rest))
-    return list(dict.fromkeys(found))
+            left.append(tuple(rest))
+    return list(dict.fromkeys(left))
 
 
 def _keep(value: Any, patterns: Sequence[_Pattern]) -> Any:
     if isinstance(value, dict):
-        kept: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         for name, inner in cast("dict[str, Any]", value).items():
             rest = _after(patterns, name)
-            found = inner if () in rest else _keep(inner, rest)
-            if found is not _NOTHING:
-                kept[name] = found
-        return kept or _NOTHING
+            kept = inner if () in rest else _keep(inner, rest)
+            if kept is not _NOTHING:
+                members[name] = kept
+        return members or _NOTHING
     if isinstance(value, list):
-        found = [_keep(inner, patterns) for inner in cast("list[Any]", value)]
-        return [inner for inner in found if inner is not _NOTHING] or _NOTHING
+        entries = [_keep(inner, patterns) for inner in cast("list[Any]", value)]
+        return [entry for entry in entries if entry is not _NOTHING] or _NOTHING
     return _NOTHING
 
 
 def _drop(value: Any, patterns: Sequence[_Pattern]) -> Any:
     if isinstance(value, dict):
-        left: dict[str, Any] = {}
+        members: dict[str, Any] = {}
         for name, inner in cast("dict[str, Any]", value).items():
             rest = _after(patterns, name)
-            found = _NOTHING if () in rest else _drop(inner, rest)
-            if found is not _NOTHING:
-                left[name] = found
-        return left or _NOTHING
+            left = _NOTHING if () in rest else _drop(inner, rest)
+            if left is not _NOTHING:
+                members[name] = left
+        return members or _NOTHING
     if isinstance(value, list):
-        found = [_drop(inner, patterns) for inner in cast("list[Any]", value)]
-        return [inner for inner in found if inner is not _NOTHING]
+        entries = [_drop(inner, patterns) for inner in cast("list[Any]", value)]
+        return [entry for entry in entries if entry is not _NOTHING]
     return value

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.inference import Texts
-from inferpoint.model.settings import as_java
+from inferpoint.model.wording import as_java
 
 _FORMATS: Mapping[str, tuple[str, ...]] = {
     "text": ("text",),
@@ -23,16 +23,16 @@ def documents(value: Any, problems: list[str]) -> Texts:
     """The documents of a rerank: texts, or objects that hold one."""
     if _missing(value, "input", problems):
         return ()
-    found: list[str] = []
-    for index, each in enumerate(_listed(value)):
-        if isinstance(each, str):
-            found.append(each)
+    texts: list[str] = []
+    for index, document in enumerate(_listed(value)):
+        if isinstance(document, str):
+            texts.append(document)
             continue
-        kind, text = _item(each, "input")
+        kind, text = _item(document, "input")
         if kind != "text":
             problems.append(f"Field [input] contains unsupported [type] value {kind} at index {index}")
-        found.append(text)
-    return tuple(found)
+        texts.append(text)
+    return tuple(texts)
 
 
 def query(value: Any, problems: list[str]) -> str:
@@ -52,7 +52,7 @@ def contents(value: Any, problems: list[str], *, service: str) -> Texts:
     """The inputs of an `embedding`: texts, or objects with one content each. *service* is the one that embeds them."""
     if _missing(value, "inputs", problems):
         return ()
-    return tuple(_content(each, index, service) for index, each in enumerate(_listed(value)))
+    return tuple(_content(entry, index, service) for index, entry in enumerate(_listed(value)))
 
 
 def _content(value: Any, index: int, service: str) -> str:
@@ -60,8 +60,7 @@ def _content(value: Any, index: int, service: str) -> str:
         return value
     if not isinstance(value, dict) or set(cast("dict[str, Any]", value)) != {"content"}:
         raise _strange("input", "every entry must be a string or an object with [content]")
-    found: Any = cast("dict[str, Any]", value)["content"]
-    entries = _listed(found)
+    entries = _listed(cast("dict[str, Any]", value)["content"])
     if not entries:
         raise _strange("content", "it holds no item")
     if len(entries) > 1:
@@ -77,25 +76,24 @@ def _content(value: Any, index: int, service: str) -> str:
 
 def _item(value: Any, name: str) -> tuple[str, str]:
     """The type and the value of an object with a type, a format and a value."""
-    given = cast("dict[str, Any]", value) if isinstance(value, dict) else None
-    if given is None or not {"type", "value"} <= set(given) <= {"type", "format", "value"}:
+    item = cast("dict[str, Any]", value) if isinstance(value, dict) else None
+    if item is None or not {"type", "value"} <= set(item) <= {"type", "format", "value"}:
         raise _strange(name, "every entry must be a string or an object with [type], [value] and perhaps [format]")
-    kind, told = given["type"], given["value"]
+    kind, text = item["type"], item["value"]
     if not isinstance(kind, str) or kind.lower() not in _FORMATS:
         raise _strange(name, f"[{as_java(kind)}] is not one of the types [{', '.join(_FORMATS)}]")
-    formats = _FORMATS[kind.lower()]
-    chosen = given.get("format")
-    chosen = formats[0] if chosen is None else as_java(chosen).lower()
+    formats, named = _FORMATS[kind.lower()], item.get("format")
+    chosen = formats[0] if named is None else as_java(named).lower()
     if chosen not in formats:
         raise invalid(
             f"Data type [{kind.lower()}] does not support data format [{chosen}],"
             f" supported formats are [{', '.join(formats)}]"
         )
-    if not isinstance(told, str):
+    if not isinstance(text, str):
         raise _strange(name, "[value] must be a string")
-    if chosen == "base64" and not (told.startswith("data:") and ";base64," in told):
+    if chosen == "base64" and not (text.startswith("data:") and ";base64," in text):
         raise invalid(_URI)
-    return kind.lower(), told
+    return kind.lower(), text
 
 
 def _missing(value: Any, name: str, problems: list[str]) -> bool:

@@ -1,4 +1,7 @@
-"""Bodies to requests, or an error that says what is wrong with them."""
+"""Bodies to inferences, or an error that says what is wrong with them.
+
+The fields about chunks are ours: Elasticsearch keeps chunking inside.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,22 @@ from typing import Any, cast
 
 import msgspec
 
-from inferpoint.api.elastic import chunks, items
-from inferpoint.api.elastic.form import boolean, flag
-from inferpoint.api.face import Incoming
+from inferpoint.api.elastic import items
+from inferpoint.api.elastic.form import flag
+from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model import times
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.fields import Fields, Vocabulary, read_object
 from inferpoint.model.inference import Cutting, Documents, InferenceRequest, InputType, Texts, purpose
 
-_PARSER = "cluster:internal/xpack/inference"
 PARTIAL = "partial"
-_FIELDS = ("input", "input_type", "task_settings", "timeout", PARTIAL, chunks.CHUNKED, *chunks.FIELDS)
+CHUNKED = "chunked"
+_PARSER = "cluster:internal/xpack/inference"
+_CHUNKING = ("chunking_settings", "return_text", "fold")
+_FIELDS = ("input", "input_type", "task_settings", "timeout", PARTIAL, CHUNKED, *_CHUNKING)
 _RERANK_FIELDS = ("input", "query", "return_documents", "top_n", "task_settings", "timeout", PARTIAL)
-_PREVIEW_FIELDS = ("input", *chunks.FIELDS)
+_PREVIEW_FIELDS = ("input", *_CHUNKING)
 _TOKENS: dict[Any, str] = {
     str: "VALUE_STRING",
     bool: "VALUE_BOOLEAN",
@@ -27,106 +33,121 @@ _TOKENS: dict[Any, str] = {
     float: "VALUE_NUMBER",
     type(None): "VALUE_NULL",
     dict: "START_OBJECT",
+    list: "START_ARRAY",
 }
 _INPUT_TYPE = "input_type"
 
 
-def json_object(incoming: Incoming) -> dict[str, Any]:
+class ParserWords(Vocabulary):
+    """The words of the parser of Elasticsearch that is called *parser*, with the place in *body* of what is wrong."""
+
+    def __init__(self, body: bytes, parser: str = _PARSER) -> None:
+        self._body = body
+        self._parser = parser
+
+    def not_json(self, reason: str) -> InferenceError:
+        """An error at the first place, or that a body is required where *reason* is empty."""
+        if not reason:
+            return invalid("request body is required", subject=Subject.MISSING_BODY)
+        return invalid(f"[1:1] the body is not JSON: {reason}", subject=Subject.BODY)
+
+    def not_object(self, of: str, value: Any) -> InferenceError:  # noqa: ARG002 - only bodies are asked
+        """An error at the first place."""
+        return invalid("[1:1] the body must be a JSON object", subject=Subject.BODY)
+
+    def wrong_type(self, of: str, name: str, kind: type[Any], value: Any) -> InferenceError:  # noqa: ARG002
+        """An error that names the first token of *value*."""
+        return self._error(name, f"{name} doesn't support values of type: {_TOKENS[value.__class__]}")
+
+    def wrong_entry(self, of: str, name: str) -> InferenceError:  # noqa: ARG002
+        """An error of the array called *name*."""
+        return self._error(name, f"failed to parse field [{name}]: every entry must be a string")
+
+    def unknown(self, of: str, names: Sequence[str]) -> InferenceError:
+        """An error of the first of *names*, at which the parser stops."""
+        where = f"[{of}] " if of else ""
+        return self._error(names[0], f"{where}unknown field [{names[0]}]")
+
+    def _error(self, name: str, problem: str) -> InferenceError:
+        return invalid(f"{position(self._body, name)} [{self._parser}] {problem}", subject=Subject.BODY)
+
+
+def json_object(request: Request) -> dict[str, Any]:
     """The body as an object."""
-    if not incoming.body.strip():
-        raise invalid("request body is required", subject=Subject.MISSING_BODY)
-    try:
-        value = msgspec.json.decode(incoming.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise invalid(f"[1:1] the body is not JSON: {error}", subject=Subject.BODY) from None
-    if not isinstance(value, dict):
-        raise invalid("[1:1] the body must be a JSON object", subject=Subject.BODY)
-    return cast("dict[str, Any]", value)
+    return read_object(request.body, ParserWords(request.body))
 
 
-def inference(incoming: Incoming, kind: TaskType | None, *, items_for: str | None = None) -> InferenceRequest:
-    """What to infer. The query's timeout goes before the body's.
+def known(body: Mapping[str, Any], names: Sequence[str], words: ParserWords) -> Fields:
+    """The members of *body*, which may have no others than *names*, be they null."""
+    for name in body:
+        if name not in names:
+            raise words.unknown("", (name,))
+    return Fields(body, words=words)
+
+
+def inference(request: Request, kind: TaskType | None, *, items_for: str | None = None) -> InferenceRequest:
+    """The inference of a body of inputs. The query's timeout goes before the body's.
 
     With *items_for*, the service of an `embedding` endpoint, inputs may be objects.
     """
-    body = _known(incoming, _FIELDS)
-    options = _options(incoming.body, body)
+    body = _fields(request, _FIELDS)
+    options = body.object("task_settings") or {}
     problems: list[str] = []
     if items_for is None:
-        texts = _texts(incoming.body, body.get("input"), problems)
+        texts = _texts(body, problems)
     else:
-        texts = items.contents(body.get("input"), problems, service=items_for)
-    input_type = _input_type(incoming.body, body.get(_INPUT_TYPE))
+        texts = items.contents(body.any("input"), problems, service=items_for)
+    input_type = _input_type(body.take(_INPUT_TYPE, str))
     if input_type is not None and kind is not None and not kind.embeds:
         problems.append(f"Field [input_type] cannot be specified for task type [{kind}]")
     if problems:
         raise invalid(*problems, subject=Subject.REQUEST)
     if (kind is None or kind.embeds) and isinstance(options.get(_INPUT_TYPE), str):
         # Kibana's connector says it here, whatever the service; what stands at the top goes before it.
-        input_type = input_type or _input_type(incoming.body, options[_INPUT_TYPE])
+        input_type = input_type or _input_type(options[_INPUT_TYPE])
         options = {name: value for name, value in options.items() if name != _INPUT_TYPE}
-    return InferenceRequest(
+    return request.inference(
         texts,
-        input_type,
+        input_type=input_type,
         options=options,
-        cutting=chunks.cutting(body, incoming.query),
-        partial=partial(incoming, body),
-        timeout=_seconds(incoming, body),
-        caller=incoming.caller,
-        request_id=incoming.request_id,
-        journey=incoming.journey,
+        cutting=_cutting(body, request.query),
+        partial=_partial(request, body),
+        timeout=_seconds(request, body),
     )
 
 
-def rerank(incoming: Incoming) -> InferenceRequest:
-    """Which documents to put in order, and by what."""
-    body = _known(incoming, _RERANK_FIELDS)
+def rerank(request: Request) -> InferenceRequest:
+    """The inference of a rerank: documents to put in order, and the query to do it by."""
+    body = _fields(request, _RERANK_FIELDS)
     problems: list[str] = []
-    for name, kind in (("return_documents", bool), ("top_n", int)):
-        value = body.get(name)
-        if value is not None and (not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool)):
-            raise _wrong_type(incoming.body, name, value)
-    documents = Documents(
-        texts=items.documents(body.get("input"), problems),
-        query=items.query(body.get("query"), problems),
-        return_documents=body.get("return_documents"),
-        top_n=body.get("top_n"),
-    )
-    if documents.top_n is not None and documents.top_n < 1:
+    return_documents, top_n = body.take("return_documents", bool), body.take("top_n", int)
+    texts = items.documents(body.any("input"), problems)
+    documents = Documents(items.query(body.any("query"), problems), texts, return_documents, top_n)
+    if top_n is not None and top_n < 1:
         problems.append("Field [top_n] must be greater than or equal to 1")
     if problems:
         raise invalid(*problems, subject=Subject.REQUEST)
-    return InferenceRequest(
+    return request.inference(
         documents,
-        options=_options(incoming.body, body),
-        partial=partial(incoming, body),
-        timeout=_seconds(incoming, body),
-        caller=incoming.caller,
-        request_id=incoming.request_id,
-        journey=incoming.journey,
+        options=body.object("task_settings") or {},
+        partial=_partial(request, body),
+        timeout=_seconds(request, body),
     )
 
 
-def preview(incoming: Incoming) -> tuple[InferenceRequest, Cutting]:
-    """Which texts to cut, and how."""
-    body = _known(incoming, _PREVIEW_FIELDS)
+def preview(request: Request) -> tuple[InferenceRequest, Cutting]:
+    """The texts whose chunks are to be shown, and how to cut them."""
+    body = _fields(request, _PREVIEW_FIELDS)
     problems: list[str] = []
-    texts = _texts(incoming.body, body.get("input"), problems)
+    texts = _texts(body, problems)
     if problems:
         raise invalid(*problems, subject=Subject.REQUEST)
-    request = InferenceRequest(texts, caller=incoming.caller, request_id=incoming.request_id)
-    return request, chunks.asked_for(body)
-
-
-def partial(incoming: Incoming, body: Mapping[str, Any]) -> bool:
-    """Whether inputs that cannot be embedded are to have errors of their own. The body goes before the query."""
-    return boolean(body, PARTIAL, default=flag(incoming.query, PARTIAL))
+    return request.inference(texts), _chunking(body)
 
 
 def timeout(query: Mapping[str, str]) -> float | None:
     """The parameter `timeout` in seconds."""
-    text = query.get("timeout")
-    return None if text is None else times.seconds(text, name="timeout")
+    return _time(query.get("timeout"))
 
 
 def position(body: bytes, name: str) -> str:
@@ -136,70 +157,58 @@ def position(body: bytes, name: str) -> str:
     return f"[{line}:{column}]"
 
 
-def token(value: Any) -> str:
-    """What the parser of Elasticsearch calls the first token of *value*."""
-    return _TOKENS.get(value.__class__, "START_ARRAY")
+def _fields(request: Request, names: Sequence[str]) -> Fields:
+    words = ParserWords(request.body)
+    return known(read_object(request.body, words), names, words)
 
 
-def _known(incoming: Incoming, names: Sequence[str]) -> dict[str, Any]:
-    body = json_object(incoming)
-    for name in body:
-        if name not in names:
-            raise _wrong_field(incoming.body, name, "unknown field [{name}]")
-    return body
+def _texts(body: Fields, problems: list[str]) -> Texts:
+    texts = body.text_or_texts("input")
+    if not texts:
+        problems.append(f"Field [input] cannot be {'null' if texts is None else 'an empty array'}")
+    return texts or ()
 
 
-def _texts(body: bytes, value: Any, problems: list[str]) -> Texts:
-    match value:
-        case None:
-            problems.append("Field [input] cannot be null")
-            return ()
-        case str():
-            return (value,)
-        case []:
-            problems.append("Field [input] cannot be an empty array")
-            return ()
-        case [*texts] if all(isinstance(text, str) for text in texts):
-            return tuple(texts)
-        case [*_]:
-            raise _wrong_field(body, "input", "failed to parse field [{name}]: every entry must be a string")
-        case _:
-            raise _wrong_type(body, "input", value)
+def _input_type(name: str | None) -> InputType | None:
+    return None if name is None else purpose(name)
 
 
-def _options(body: bytes, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    options = given.get("task_settings")
-    if options is None:
-        return {}
-    if not isinstance(options, dict):
-        raise _wrong_type(body, "task_settings", options)
-    return cast("dict[str, Any]", options)
+def _seconds(request: Request, body: Fields) -> float | None:
+    seconds = timeout(request.query)
+    return _time(body.take("timeout", str)) if seconds is None else seconds
 
 
-def _input_type(body: bytes, value: Any) -> InputType | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise _wrong_type(body, _INPUT_TYPE, value)
-    return purpose(value)
+def _time(text: str | None) -> float | None:
+    return None if text is None else times.seconds(text, name="timeout")
 
 
-def _seconds(incoming: Incoming, body: Mapping[str, Any]) -> float | None:
-    seconds = timeout(incoming.query)
-    if seconds is None and body.get("timeout") is not None:
-        return _timeout(incoming.body, body["timeout"])
-    return seconds
+def _partial(request: Request, body: Fields) -> bool:
+    """Whether inputs that cannot be embedded are to have errors of their own. The body goes before the query."""
+    return _boolean(body, PARTIAL, default=flag(request.query, PARTIAL))
 
 
-def _timeout(body: bytes, value: Any) -> float:
-    if not isinstance(value, str):
-        raise _wrong_type(body, "timeout", value)
-    return times.seconds(value, name="timeout")
+def _cutting(body: Fields, query: Mapping[str, str]) -> Cutting | None:
+    """How a request asks its inputs to be cut; None when it does not ask."""
+    if _boolean(body, CHUNKED, default=flag(query, CHUNKED)):
+        return _chunking(body)
+    problems = [f"Field [{name}] needs [{CHUNKED}] to be true" for name in _CHUNKING if body.any(name) is not None]
+    if problems:
+        raise invalid(*problems, subject=Subject.REQUEST)
+    return None
 
 
-def _wrong_type(body: bytes, name: str, value: Any) -> InferenceError:
-    return _wrong_field(body, name, f"{{name}} doesn't support values of type: {token(value)}")
+def _chunking(body: Fields) -> Cutting:
+    """The fields of a request that is about chunks."""
+    settings = body.any("chunking_settings")
+    if settings is not None and not isinstance(settings, dict):
+        raise invalid("Field [chunking_settings] must be an object", subject=Subject.REQUEST)
+    typed = cast("dict[str, Any] | None", settings)
+    return Cutting(typed, _boolean(body, "return_text", default=False), _boolean(body, "fold", default=True))
 
 
-def _wrong_field(body: bytes, name: str, problem: str) -> InferenceError:
-    return invalid(f"{position(body, name)} [{_PARSER}] {problem.format(name=name)}", subject=Subject.BODY)
+def _boolean(body: Fields, name: str, *, default: bool) -> bool:
+    """A field of ours that is true or false."""
+    value = body.any(name)
+    if value is not None and not isinstance(value, bool):
+        raise invalid(f"Field [{name}] must be true or false", subject=Subject.REQUEST)
+    return default if value is None else value

@@ -1,28 +1,28 @@
-"""Elasticsearch's `_inference` API: its table of routes, and what each of them does."""
+"""Elasticsearch's `_inference` API: its table of routes, and the function of each."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Any
-
-import msgspec
+from collections.abc import Callable
+from functools import cache
+from typing import Any, assert_never
 
 from inferpoint import services
 from inferpoint.api.elastic import chat, errors, read, write
-from inferpoint.api.elastic.chunks import CHUNKED
 from inferpoint.api.elastic.form import check, finish, flag
-from inferpoint.api.face import EVENT_STREAM, Answer, Face, Incoming, Route
+from inferpoint.api.face import Face, Request, Response, Route, json_response
+from inferpoint.api.streams import streamed
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import ANY, TaskType, task_type
-from inferpoint.model.inference import Delta, InferenceRequest
+from inferpoint.model.inference import InferenceRequest
 
 VERSION = "9.5.0"
 _EVERY = ("_all", "*")
 
 
-async def root(_engine: Engine, _incoming: Incoming) -> Answer:
-    """What clients' `info()` and Kibana read; the version is that of the API's behaviour."""
+async def root(_engine: Engine, _request: Request) -> Response:
+    """The server as clients' `info()` and Kibana read it; the version is that of the API's behaviour."""
     body = {
         "name": "inferpoint",
         "cluster_name": "inferpoint",
@@ -40,139 +40,135 @@ async def root(_engine: Engine, _incoming: Incoming) -> Answer:
         },
         "tagline": "You Know, for Search",
     }
-    return Answer(body=msgspec.json.encode(body))
+    return json_response(body)
 
 
-async def put(engine: Engine, incoming: Incoming) -> Answer:
+async def put(engine: Engine, request: Request) -> Response:
     """Create an endpoint."""
-    kind = _type(incoming)  # a wrong path is told before a missing body
-    made = await engine.lifecycle.create(
-        incoming.caller,
-        incoming.names["inference_id"],
-        read.json_object(incoming),
+    kind = _type(request)  # a wrong path is told before a missing body
+    resolved = await engine.lifecycle.create(
+        request.caller,
+        request.path_params["inference_id"],
+        read.json_object(request),
         kind=kind,
-        seconds=read.timeout(incoming.query),
-        validate=not flag(incoming.query, "skip_validation"),
+        seconds=read.timeout(request.query),
+        validate=not flag(request.query, "skip_validation"),
     )
-    return write.endpoint(made, VERSION)
+    return write.endpoint(resolved, VERSION)
 
 
-async def update(engine: Engine, incoming: Incoming) -> Answer:
+async def update(engine: Engine, request: Request) -> Response:
     """Change an endpoint."""
-    kind = _type(incoming)
-    config = read.json_object(incoming)
+    kind = _type(request)
+    config = read.json_object(request)
     config.pop("timeout", None)  # the JavaScript client writes parameters it does not know into the body
-    changed = await engine.lifecycle.update(
-        incoming.caller, incoming.names["inference_id"], config, kind=kind, seconds=read.timeout(incoming.query)
+    resolved = await engine.lifecycle.update(
+        request.caller, request.path_params["inference_id"], config, kind=kind, seconds=read.timeout(request.query)
     )
-    return write.endpoint(changed, VERSION)
+    return write.endpoint(resolved, VERSION)
 
 
-async def get(engine: Engine, incoming: Incoming) -> Answer:
+async def get(engine: Engine, request: Request) -> Response:
     """One endpoint, all of them, or all of a task type."""
-    inference_id, kind = incoming.names.get("inference_id", "_all"), _type(incoming)
+    inference_id, kind = request.path_params.get("inference_id", "_all"), _type(request)
     if inference_id in _EVERY:
-        return write.endpoints(engine.lifecycle.all(incoming.caller, kind))
-    return write.endpoints([engine.lifecycle.get(incoming.caller, inference_id, kind)])
+        return write.endpoints(engine.lifecycle.all(request.caller, kind))
+    return write.endpoints([engine.lifecycle.get(request.caller, inference_id, kind)])
 
 
-async def delete(engine: Engine, incoming: Incoming) -> Answer:
+async def delete(engine: Engine, request: Request) -> Response:
     """Delete an endpoint. Nothing refers to one here, so `force` has nothing to force."""
-    dry_run = flag(incoming.query, "dry_run")
-    flag(incoming.query, "force")
-    done = await engine.lifecycle.delete(
-        incoming.caller, incoming.names["inference_id"], _type(incoming), dry_run=dry_run
+    dry_run = flag(request.query, "dry_run")
+    flag(request.query, "force")
+    deleted = await engine.lifecycle.delete(
+        request.caller, request.path_params["inference_id"], _type(request), dry_run=dry_run
     )
-    body: dict[str, Any] = {"acknowledged": done, "pipelines": [], "indexes": []}
-    return Answer(body=msgspec.json.encode({**body, "error_message": ""} if dry_run else body))
+    body: dict[str, Any] = {"acknowledged": deleted, "pipelines": [], "indexes": []}
+    return json_response({**body, "error_message": ""} if dry_run else body)
 
 
-async def infer(engine: Engine, incoming: Incoming) -> Answer:
+async def infer(engine: Engine, request: Request) -> Response:
     """A whole result."""
-    kind, body = _type(incoming), _body(engine, incoming)
+    kind, find = _type(request), _finder(engine, request)
+    body = kind or find().endpoint.task_type
     if body is TaskType.CHAT_COMPLETION:
-        return await chat.infer(engine, incoming, kind)
-    request = _request(engine, incoming, body)
-    return write.result(await engine.infer(incoming.names["inference_id"], request, kind), body)
+        return await chat.infer(engine, request, kind, find)
+    inference = _inference(request, body, find)
+    return write.result(await engine.infer(find(), inference, kind), body)
 
 
-async def preview(engine: Engine, incoming: Incoming) -> Answer:
-    """What would be the chunks of some texts, by an endpoint's settings or by the request's alone."""
-    request, cutting = read.preview(incoming)
-    if "inference_id" in incoming.names:
-        found = await engine.preview_on(incoming.names["inference_id"], request, cutting, _type(incoming))
-    else:
-        found = await engine.preview(request.texts, cutting)
-    return write.previews(found, with_text=cutting.return_text)
-
-
-async def stream(engine: Engine, incoming: Incoming) -> Answer:
+async def stream(engine: Engine, request: Request) -> Response:
     """A result as it comes. The status is known with the first piece, so an error before it has its own."""
-    kind = _type(incoming)
+    kind, find = _type(request), _finder(engine, request)
     try:
-        body = _body(engine, incoming)
+        body = kind or find().endpoint.task_type
     except InferenceError as error:
         return errors.fail_stream(error)
     if body is TaskType.CHAT_COMPLETION:
-        return await chat.stream(engine, incoming, kind)
-    pieces = engine.stream(incoming.names["inference_id"], _request(engine, incoming, body), kind)
+        return await chat.stream(engine, request, kind, find)
+    inference = _inference(request, body, find)
     try:
-        first = await anext(pieces)
+        pieces = engine.stream(find(), inference, kind)
+        return await streamed(pieces, write.deltas, lambda: write.DONE, errors.event)
     except InferenceError as error:
         return errors.fail_stream(error)
-    return Answer(content_type=EVENT_STREAM, headers={"cache-control": "no-cache"}, pieces=_events(first, pieces))
 
 
-async def list_services(_engine: Engine, incoming: Incoming) -> Answer:
-    """What there is to set, for every service or for those that do a task."""
-    kind = _type(incoming)
-    found = (services.find(name) for name in services.names())
-    return write.services(service for service in found if kind is None or kind in service.tasks)
+async def preview(engine: Engine, request: Request) -> Response:
+    """The chunks that some texts would have, by an endpoint's settings or by the request's alone."""
+    inference, cutting = read.preview(request)
+    if "inference_id" in request.path_params:
+        kind = _type(request)
+        chunks = await engine.preview_on(_finder(engine, request)(), inference, cutting, kind)
+    else:
+        chunks = await engine.preview(inference.texts, cutting)
+    return write.previews(chunks, with_text=cutting.return_text)
 
 
-async def list_quotas(engine: Engine, incoming: Incoming) -> Answer:
+async def list_services(_engine: Engine, request: Request) -> Response:
+    """The settings of every service, or of those that do a task."""
+    kind = _type(request)
+    every = (services.find(name) for name in services.names())
+    return write.services(service for service in every if kind is None or kind in service.tasks)
+
+
+async def list_quotas(engine: Engine, request: Request) -> Response:
     """How much of each provider may be used, and who waits for it."""
-    return write.quotas(await engine.quotas(incoming.caller))
+    return write.quotas(await engine.quotas(request.caller))
 
 
-async def _events(first: Sequence[Delta], pieces: AsyncGenerator[Sequence[Delta], None]) -> AsyncGenerator[bytes, None]:
-    """Events as the deltas come; `[DONE]` only after a whole answer."""
-    try:
-        yield write.deltas(first)
-        async for deltas in pieces:
-            yield write.deltas(deltas)
-        yield write.DONE
-    except InferenceError as error:
-        yield errors.event(error)
-    finally:
-        await pieces.aclose()
-
-
-def _type(incoming: Incoming) -> TaskType | None:
+def _type(request: Request) -> TaskType | None:
     """The task type in the path; `any` is any."""
-    name = incoming.names.get("task_type")
+    name = request.path_params.get("task_type")
     return None if name is None or name.strip().lower() == ANY else task_type(name)
 
 
-def _body(engine: Engine, incoming: Incoming) -> TaskType:
-    """The task type whose body is read: the one in the path, else the one that the endpoint has."""
-    kind = _type(incoming)
-    return kind or engine.find(incoming.caller, incoming.names["inference_id"]).endpoint.task_type
+def _finder(engine: Engine, request: Request) -> Callable[[], Resolved]:
+    """The endpoint in the path, looked up once, when it is first asked for.
+
+    Elasticsearch reads a body before it looks for the endpoint, unless only the endpoint says how the body is read.
+    """
+    return cache(lambda: engine.find(request.caller, request.path_params["inference_id"]))
 
 
-def _request(engine: Engine, incoming: Incoming, body: TaskType) -> InferenceRequest:
-    """What to infer, of any body but a chat's."""
-    if body is TaskType.RERANK:
-        return read.rerank(incoming)
-    named = _type(incoming)
-    if body is TaskType.EMBEDDING:
-        service = engine.find(incoming.caller, incoming.names["inference_id"]).service
-        return read.inference(incoming, named, items_for=service.name)
-    return read.inference(incoming, named)
+def _inference(request: Request, body: TaskType, find: Callable[[], Resolved]) -> InferenceRequest:
+    """The inference that a body asks for, but a chat, which has a file of its own.
+
+    *body* is the task type whose body it is: the one in the path, else the one that the endpoint has.
+    """
+    match body:
+        case TaskType.RERANK:
+            return read.rerank(request)
+        case TaskType.EMBEDDING:
+            return read.inference(request, _type(request), items_for=find().service.name)
+        case TaskType.TEXT_EMBEDDING | TaskType.SPARSE_EMBEDDING | TaskType.COMPLETION | TaskType.CHAT_COMPLETION:
+            return read.inference(request, _type(request))
+        case _:
+            assert_never(body)
 
 
 _TIMEOUT = frozenset({"timeout"})
-_INFER = frozenset({"timeout", CHUNKED, read.PARTIAL})
+_INFER = frozenset({"timeout", read.CHUNKED, read.PARTIAL})
 _PUT = frozenset({"timeout", "skip_validation"})
 _UPDATE = frozenset({"timeout", "master_timeout"})
 _DELETE = frozenset({"dry_run", "force"})
@@ -201,9 +197,8 @@ FACE = Face(
         Route("POST", "/_inference/{inference_id}/_stream", stream, _TIMEOUT, takes_body=True, infers=True),
         Route("POST", "/_inference/{task_type}/{inference_id}/_stream", stream, _TIMEOUT, takes_body=True, infers=True),
     ),
-    check=check,
+    words=errors.WORDS,
     fail=errors.fail,
+    check=check,
     finish=finish,
-    lost=errors.lost,
-    wrong_method=errors.wrong_method,
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 import msgspec
 
 from inferpoint.api.elastic import errors
-from inferpoint.api.face import CUT_HEADER, Answer
+from inferpoint.api.face import Response, json_response
+from inferpoint.api.headers import FAILED, TOKENS, TRUNCATED
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.report import Quota
 from inferpoint.errors import InferenceError
@@ -33,81 +34,91 @@ from inferpoint.protocols import sse
 from inferpoint.protocols.service import Service
 
 DONE = sse.written(Event(b"[DONE]", "message"))
-_FAILED = "x-inferpoint-failed"  # how many inputs of a partial request have an error
-_USED = "x-inferpoint-{}-tokens"
-_VECTORS = {
-    TaskType.TEXT_EMBEDDING: "text_embedding",
-    TaskType.SPARSE_EMBEDDING: "sparse_embedding",
-    TaskType.EMBEDDING: "embeddings",
-}
 
 
-def result(inferred: InferenceResult, kind: TaskType) -> Answer:
-    """A whole result. What it cost, and how many inputs were cut, have no place in the body, so headers say it."""
+def result(inferred: InferenceResult, kind: TaskType) -> Response:
+    """A whole result. Its cost, and how many inputs were cut, have no place in the body, so headers tell them."""
+    return json_response({_member(kind): _rows(inferred)}, headers=_headers(inferred))
+
+
+def _member(kind: TaskType) -> str:
+    """The member that holds the results of a task type."""
+    match kind:
+        case TaskType.EMBEDDING:
+            return "embeddings"
+        case TaskType.TEXT_EMBEDDING | TaskType.SPARSE_EMBEDDING | TaskType.RERANK | TaskType.COMPLETION:
+            return kind.value
+        case TaskType.CHAT_COMPLETION:
+            raise AssertionError("a chat has a form of its own")
+        case _:
+            assert_never(kind)
+
+
+def _rows(inferred: InferenceResult) -> list[dict[str, Any]]:
     match inferred:
         case Embeddings(vectors):
-            found = [{"embedding": vector} for vector in vectors]
-            body: dict[str, Any] = {_VECTORS[kind]: _with_errors(found, inferred.errors)}
+            return _with_errors([{"embedding": vector} for vector in vectors], inferred.errors)
         case ChunkedEmbeddings(inputs):
-            found = [{"chunks": [_chunk(each) for each in chunks]} for chunks in inputs]
-            body = {_VECTORS[kind]: _with_errors(found, inferred.errors)}
+            rows = [{"chunks": [_chunk(chunk) for chunk in chunks]} for chunks in inputs]
+            return _with_errors(rows, inferred.errors)
         case SparseEmbeddings(weights):
-            found = [{"is_truncated": cut, "embedding": each} for each, cut in weights]
-            body = {_VECTORS[kind]: _with_errors(found, inferred.errors)}
+            rows = [{"is_truncated": cut, "embedding": tokens} for tokens, cut in weights]
+            return _with_errors(rows, inferred.errors)
         case Ranking(ranked):
-            body = {"rerank": [_ranked(each) for each in ranked]}
+            return [_ranked(document) for document in ranked]
         case Completion(choices):
-            body = {"completion": [{"result": choice.text} for choice in choices]}
-    return Answer(body=msgspec.json.encode(body), headers=_headers(inferred))
+            return [{"result": choice.text} for choice in choices]
+        case _:
+            assert_never(inferred)
 
 
-def _with_errors(found: list[dict[str, Any]], failed: Mapping[int, InferenceError]) -> list[dict[str, Any]]:
-    """*found* with the errors of those that could not be embedded in their places."""
+def _with_errors(rows: list[dict[str, Any]], failed: Mapping[int, InferenceError]) -> list[dict[str, Any]]:
+    """*rows* with the errors of inputs that could not be embedded in their places."""
     for index, error in failed.items():
-        found[index] = errors.item(error)
-    return found
+        rows[index] = errors.item(error)
+    return rows
 
 
 def _headers(inferred: InferenceResult) -> dict[str, str]:
     headers: dict[str, str] = {}
     if inferred.usage is not None:
-        headers = {_USED.format(name): str(count) for name, count in vars(inferred.usage).items() if count}
+        headers = {TOKENS.format(name): str(count) for name, count in vars(inferred.usage).items() if count}
     match inferred:
         case Embeddings(cut=places) if places:
-            headers[CUT_HEADER] = str(len(places))
+            headers[TRUNCATED] = str(len(places))
         case ChunkedEmbeddings(cut=count) if count:
-            headers[CUT_HEADER] = str(count)
+            headers[TRUNCATED] = str(count)
         case _:
             pass
     match inferred:
         case Embeddings() | ChunkedEmbeddings() | SparseEmbeddings() if inferred.errors:
-            headers[_FAILED] = str(len(inferred.errors))
+            headers[FAILED] = str(len(inferred.errors))
         case _:
             pass
     return headers
 
 
-def deltas(found: Sequence[Delta]) -> bytes:
+def deltas(pieces: Sequence[Delta]) -> bytes:
     """One event for each piece of text."""
-    texts = (delta.text for delta in found if isinstance(delta, Text))
+    texts = (delta.text for delta in pieces if isinstance(delta, Text))
     return b"".join(
         sse.written(Event(msgspec.json.encode({"completion": [{"delta": text}]}), "message")) for text in texts
     )
 
 
-def endpoint(resolved: Resolved, version: str) -> Answer:
+def endpoint(resolved: Resolved, version: str) -> Response:
     """One endpoint, as PUT answers it; what is taken but not wise comes as a `Warning`, which clients show."""
     warnings = ", ".join(f'299 Elasticsearch-{version} "{warning}"' for warning in resolved.warnings)
-    return Answer(body=msgspec.json.encode(resolved.shown()), headers={"warning": warnings} if warnings else {})
+    return json_response(resolved.shown(), headers={"warning": warnings} if warnings else {})
 
 
-def endpoints(found: Iterable[Resolved]) -> Answer:
+def endpoints(several: Iterable[Resolved]) -> Response:
     """Endpoints, as GET answers them, one or many."""
-    return Answer(body=msgspec.json.encode({"endpoints": [resolved.shown() for resolved in found]}))
+    return json_response({"endpoints": [resolved.shown() for resolved in several]})
 
 
-def services(found: Iterable[Service]) -> Answer:
-    """What there is to set for each service: the union over its tasks, each setting with the tasks it is for."""
+def services(several: Iterable[Service]) -> Response:
+    """The settings of each service: the union over its tasks, each setting with the tasks it is for."""
     described = [
         {
             "service": service.name,
@@ -115,22 +126,23 @@ def services(found: Iterable[Service]) -> Answer:
             "task_types": [kind.value for kind in service.tasks],
             "configurations": _configurations(service),
         }
-        for service in found
+        for service in several
     ]
-    return Answer(body=msgspec.json.encode(described))
+    return json_response(described)
 
 
 def _configurations(service: Service) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    configurations: dict[str, Any] = {}
     for kind, task in service.tasks.items():
         for name, setting in {**settings.described(task.settings), **settings.described(task.options)}.items():
-            found.setdefault(name, {**setting, "supported_task_types": []})["supported_task_types"].append(kind.value)
-    return dict(sorted(found.items()))
+            configuration = configurations.setdefault(name, {**setting, "supported_task_types": []})
+            configuration["supported_task_types"].append(kind.value)
+    return dict(sorted(configurations.items()))
 
 
-def quotas(found: Iterable[Quota]) -> Answer:
-    """How each rate group stands: what its provider told last beside what was configured, and who waits in it."""
-    return Answer(body=msgspec.json.encode({"quotas": [_quota(each) for each in found]}))
+def quotas(several: Iterable[Quota]) -> Response:
+    """Each rate group: its provider's last word beside what was configured, and the calls that wait in it."""
+    return json_response({"quotas": [_quota(quota) for quota in several]})
 
 
 def _quota(quota: Quota) -> dict[str, Any]:
@@ -160,24 +172,27 @@ def _bucket(bucket: Bucket | None) -> dict[str, Any] | None:
     return {"limit": bucket.limit, "remaining": bucket.remaining, "full_in_seconds": round(bucket.full_in, 3)}
 
 
-def previews(found: Sequence[Sequence[Previewed]], *, with_text: bool) -> Answer:
-    """What would be the chunks of each input."""
-    inputs = [{"chunks": [_previewed(each, with_text=with_text) for each in chunks]} for chunks in found]
-    return Answer(body=msgspec.json.encode({"inputs": inputs}))
+def previews(inputs: Sequence[Sequence[Previewed]], *, with_text: bool) -> Response:
+    """The chunks that each input would have."""
+    rows = [{"chunks": [_previewed(chunk, with_text=with_text) for chunk in chunks]} for chunks in inputs]
+    return json_response({"inputs": rows})
 
 
-def _previewed(each: Previewed, *, with_text: bool) -> dict[str, Any]:
-    return {name: value for name, value in vars(each).items() if with_text or name != "text"}
+def _previewed(chunk: Previewed, *, with_text: bool) -> dict[str, Any]:
+    return {name: value for name, value in vars(chunk).items() if with_text or name != "text"}
 
 
-def _chunk(each: Chunk) -> dict[str, Any]:
+def _chunk(chunk: Chunk) -> dict[str, Any]:
     """A chunk in the names under which `semantic_text` stores it."""
-    found: dict[str, Any] = {"start_offset": each.start_offset, "end_offset": each.end_offset}
-    if each.text is not None:
-        found["text"] = each.text
-    return {**found, "embeddings": each.vector}
+    text = {} if chunk.text is None else {"text": chunk.text}
+    return {
+        "start_offset": chunk.start_offset,
+        "end_offset": chunk.end_offset,
+        **text,
+        "embeddings": chunk.vector,
+    }
 
 
-def _ranked(each: Ranked) -> dict[str, Any]:
-    found: dict[str, Any] = {"index": each.index, "relevance_score": each.score}
-    return found if each.text is None else {**found, "text": each.text}
+def _ranked(document: Ranked) -> dict[str, Any]:
+    text = {} if document.text is None else {"text": document.text}
+    return {"index": document.index, "relevance_score": document.score, **text}

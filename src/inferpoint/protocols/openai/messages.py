@@ -6,10 +6,10 @@ same messages. What is refused is refused in Elasticsearch's words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
-from inferpoint.errors import invalid
+from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.chat import (
     Conversation,
     FilePart,
@@ -23,20 +23,11 @@ from inferpoint.model.chat import (
     ToolMode,
     ToolUse,
 )
-from inferpoint.model.settings import as_java
-
-Json = Mapping[str, Any]
+from inferpoint.model.fields import Fields, Vocabulary
+from inferpoint.model.wording import JAVA_NAMES, as_java
 
 _ROLES = {"developer": Role.SYSTEM} | {role.value: role for role in Role}
 _DETAILS = ("auto", "low", "high")
-_JAVA_NAMES: dict[Any, str] = {
-    str: "String",
-    bool: "Boolean",
-    int: "Integer",
-    float: "Double",
-    dict: "Map",
-    list: "List",
-}
 # An assistant's turn comes back as a client keeps it, with members that say nothing.
 _SILENT = (
     "refusal",
@@ -50,18 +41,44 @@ _SILENT = (
 )
 
 
+class _Words(Vocabulary):
+    """Elasticsearch's words for what is wrong with an object of a chat; `of` is what the object is called."""
+
+    def not_object(self, of: str, value: Any) -> InferenceError:
+        """The error of *value*, where the object called *of* is expected."""
+        return invalid(f"Object [{of}] is not of the expected type. Expected [Map] but was [{_java_name(value)}]")
+
+    def wrong_type(self, of: str, name: str, kind: type[Any], value: Any) -> InferenceError:
+        """The error of a field that is *value*, and no *kind*."""
+        return invalid(
+            f"Field [{name}] in object [{of}] is not of the expected type."
+            f" Expected [{JAVA_NAMES[kind]}] but was [{_java_name(value)}]"
+        )
+
+    def missing(self, of: str, name: str) -> InferenceError:
+        """The error of a required field that is not there."""
+        return invalid(f"Field [{name}] in object [{of}] is required but was not found")
+
+    def unknown(self, of: str, names: Sequence[str]) -> InferenceError:
+        """The error of fields that have no meaning."""
+        return invalid(f"[{of}] contains unknown fields [{', '.join(names)}]")
+
+
+_WORDS = _Words()
+
+
 def read(messages: Any, tools: Any = None, tool_choice: Any = None) -> Conversation:
-    """The conversation that a request holds; `INVALID` names the field that is wrong."""
+    """The conversation that a request holds; what is wrong with it is `INVALID` and names the field."""
     turns = tuple(_message(message) for message in _filled(messages, "messages"))
     refuse_unasked(turns)
     declared = () if tools is None else tuple(_tool(tool) for tool in _filled(tools, "tools"))
     return Conversation(turns, declared, None if tool_choice is None else _choice(tool_choice))
 
 
-def refuse_unasked(turns: Sequence[Message]) -> None:
+def refuse_unasked(messages: Sequence[Message]) -> None:
     """`INVALID` when a tool's turn answers a call that no turn made."""
-    asked = {use.id for message in turns for use in message.tool_uses}
-    for message in turns:
+    asked = {use.id for message in messages for use in message.tool_uses}
+    for message in messages:
         if message.tool_call_id is not None and message.tool_call_id not in asked:
             raise invalid(f"Field [tool_call_id] is [{message.tool_call_id}], which no message before it asked for")
 
@@ -77,7 +94,7 @@ def written(conversation: Conversation) -> dict[str, Any]:
 
 
 def request_body(conversation: Conversation, *, most: str = "max_completion_tokens") -> dict[str, Any]:
-    """A request's members that a conversation fills in, but `model`; *most* is the server's word for `max_tokens`."""
+    """All that a conversation says to a model but which model it is; *most* is what the server calls that limit."""
     body = written(conversation)
     members = {
         most: conversation.max_tokens,
@@ -90,19 +107,19 @@ def request_body(conversation: Conversation, *, most: str = "max_completion_toke
 
 
 def _message(value: Any) -> Message:
-    message = _object(value, "message", ("role", "content", "tool_calls", "tool_call_id", *_SILENT))
-    name = _required(message, "role", str, "message")
+    message = _object(value, "message", "role", "content", "tool_calls", "tool_call_id", *_SILENT)
+    name = message.need("role", str)
     if name not in _ROLES:
         raise invalid(f"Unrecognized role [{name}] in object [message], must be one of [{', '.join(_ROLES)}]")
     role = _ROLES[name]
-    uses = tuple(_tool_use(use) for use in _list(message.get("tool_calls"), "tool_calls"))
+    uses = tuple(_tool_use(call) for call in _list(message.any("tool_calls"), "tool_calls"))
     if uses and role is not Role.ASSISTANT:
         raise invalid("Field [tool_calls] is only for messages of the role [assistant]")
-    call_id = _optional(message, "tool_call_id", str, "message")
+    call_id = message.take("tool_call_id", str)
     if (role is Role.TOOL) != (call_id is not None):
         problem = "is required in a message" if role is Role.TOOL else "is only for messages"
         raise invalid(f"Field [tool_call_id] {problem} of the role [tool]")
-    return Message(role, _parts(message.get("content")), uses, call_id)
+    return Message(role, _parts(message.any("content")), uses, call_id)
 
 
 def _parts(content: Any) -> tuple[Part, ...]:
@@ -114,28 +131,28 @@ def _parts(content: Any) -> tuple[Part, ...]:
         case list():
             return tuple(_part(part) for part in cast("list[Any]", content))
         case _:
-            token = _JAVA_NAMES.get(content.__class__, "Map")
+            token = _java_name(content)
             raise invalid(f"Expected an array start token or a value string token but found token [{token}]")
 
 
 def _part(value: Any) -> Part:
     part = _object(value, "content")
-    match part.get("type"):
+    match part.any("type"):
         case "text" | "refusal" as kind:
-            return TextPart(_required(part, kind, str, "content"))
+            return TextPart(part.need(kind, str))
         case "image_url":
-            image = _object(_required(part, "image_url", dict, "content"), "image_url", ("url", "detail"))
-            detail = _optional(image, "detail", str, "image_url")
+            image = _object(part.need("image_url", dict), "image_url", "url", "detail")
+            detail = image.take("detail", str)
             if detail is not None and detail not in _DETAILS:
                 raise invalid(
                     f"Unrecognized detail [{detail}] in object [image_url], must be one of [{', '.join(_DETAILS)}]"
                 )
-            return ImagePart(_required(image, "url", str, "image_url"), detail)
+            return ImagePart(image.need("url", str), detail)
         case "file":
-            file = _object(_required(part, "file", dict, "content"), "file", ("file_data", "filename", "file_id"))
-            if file.get("file_id") is not None:
+            file = _object(part.need("file", dict), "file", "file_data", "filename", "file_id")
+            if file.any("file_id") is not None:
                 raise invalid("Field [file_id] is not supported for content of type [file]")
-            return FilePart(_required(file, "file_data", str, "file"), _optional(file, "filename", str, "file"))
+            return FilePart(file.need("file_data", str), file.take("filename", str))
         case None:
             raise invalid("Field [type] in object [content] is required but was not found")
         case kind:
@@ -145,23 +162,25 @@ def _part(value: Any) -> Part:
 
 
 def _tool_use(value: Any) -> ToolUse:
-    use = _object(value, "tool_calls", ("id", "type", "function", "index"))
-    function = _object(_required(use, "function", dict, "tool_calls"), "function", ("name", "arguments"))
-    name, arguments = _required(function, "name", str, "function"), _required(function, "arguments", str, "function")
-    return ToolUse(_required(use, "id", str, "tool_calls"), name, arguments)
+    call = _object(value, "tool_calls", "id", "type", "function", "index")
+    function = _object(call.need("function", dict), "function", "name", "arguments")
+    name, arguments = function.need("name", str), function.need("arguments", str)
+    return ToolUse(call.need("id", str), name, arguments)
 
 
 def _tool(value: Any) -> Tool:
-    tool = _object(value, "tools", ("type", "function"))
-    if (kind := tool.get("type", "function")) != "function":
-        raise invalid(f"Unrecognized type [{as_java(kind)}] in object [tools], must be one of [function]")
-    names = ("name", "description", "parameters", "strict")
-    function = _object(_required(tool, "function", dict, "tools"), "function", names)
+    tool = _object(value, "tools", "type", "function")
+    match value:
+        case {"type": kind} if kind != "function":
+            raise invalid(f"Unrecognized type [{as_java(kind)}] in object [tools], must be one of [function]")
+        case _:
+            pass
+    function = _object(tool.need("function", dict), "function", "name", "description", "parameters", "strict")
     return Tool(
-        _required(function, "name", str, "function"),
-        _optional(function, "description", str, "function"),
-        _optional(function, "parameters", dict, "function"),
-        _optional(function, "strict", bool, "function"),
+        function.need("name", str),
+        function.take("description", str),
+        function.object("parameters"),
+        function.take("strict", bool),
     )
 
 
@@ -178,22 +197,22 @@ def _choice(value: Any) -> ToolChoice:
 
 
 def _written_message(message: Message) -> dict[str, Any]:
-    written: dict[str, Any] = {"role": message.role.value}
+    body: dict[str, Any] = {"role": message.role.value}
     texts = [part for part in message.parts if isinstance(part, TextPart)]
     if len(texts) == len(message.parts) == 1:
-        written["content"] = texts[0].text
+        body["content"] = texts[0].text
     elif message.parts or not message.tool_uses:
-        written["content"] = [_written_part(part) for part in message.parts] if message.parts else ""
+        body["content"] = [_written_part(part) for part in message.parts] if message.parts else ""
     if message.failed:  # OpenAI has no place for it but the words
-        written["content"] = f"Error: {message.text}"
+        body["content"] = f"Error: {message.text}"
     if message.tool_uses:
-        written["tool_calls"] = [
+        body["tool_calls"] = [
             {"id": use.id, "type": "function", "function": {"name": use.name, "arguments": use.arguments}}
             for use in message.tool_uses
         ]
     if message.tool_call_id is not None:
-        written["tool_call_id"] = message.tool_call_id
-    return written
+        body["tool_call_id"] = message.tool_call_id
+    return body
 
 
 def _written_part(part: Part) -> dict[str, Any]:
@@ -234,35 +253,17 @@ def _list(value: Any, name: str) -> Sequence[Any]:
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise invalid(f"Field [{name}] is not of the expected type. Expected [List] but was [{_java(value)}]")
+        raise invalid(f"Field [{name}] is not of the expected type. Expected [List] but was [{_java_name(value)}]")
     return cast("list[Any]", value)
 
 
-def _object(value: Any, of: str, names: Sequence[str] = ()) -> Json:
-    if not isinstance(value, dict):
-        raise invalid(f"Object [{of}] is not of the expected type. Expected [Map] but was [{_java(value)}]")
-    members = cast("dict[str, Any]", value)
-    unknown = [name for name, member in members.items() if names and name not in names and member is not None]
-    if unknown:
-        raise invalid(f"[{of}] contains unknown fields [{', '.join(unknown)}]")
-    return members
+def _object(value: Any, of: str, *names: str) -> Fields:
+    """The members of an object, which may have no others than *names* where some are given."""
+    fields = Fields(value, of, _WORDS)
+    if names:
+        fields.only(*names)
+    return fields
 
 
-def _required(members: Json, name: str, kind: type[Any], of: str) -> Any:
-    if members.get(name) is None:
-        raise invalid(f"Field [{name}] in object [{of}] is required but was not found")
-    return _optional(members, name, kind, of)
-
-
-def _optional(members: Json, name: str, kind: type[Any], of: str) -> Any:
-    value = members.get(name)
-    if value is not None and not isinstance(value, kind):
-        raise invalid(
-            f"Field [{name}] in object [{of}] is not of the expected type."
-            f" Expected [{_JAVA_NAMES[kind]}] but was [{_java(value)}]"
-        )
-    return value
-
-
-def _java(value: Any) -> str:
-    return _JAVA_NAMES.get(value.__class__, "null")
+def _java_name(value: Any) -> str:
+    return JAVA_NAMES.get(value.__class__, "null")

@@ -8,7 +8,8 @@ import math
 import msgspec
 
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.settings import declared, described, looks_secret, secrets
+from inferpoint.model.settings import declared, described, secrets
+from inferpoint.model.wording import looks_secret
 from inferpoint.protocols.service import CONTRACT, Service
 from inferpoint.testing.conversations import RecordedTask
 from inferpoint.testing.promises.checks import NOON, must, same

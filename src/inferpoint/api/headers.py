@@ -1,0 +1,49 @@
+"""Headers beyond HTTP's own, each name in this one place: the cost of an inference, and when to ask again."""
+
+from __future__ import annotations
+
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.inference import Journey
+
+REQUEST_ID = "x-request-id"
+OPAQUE_ID = "x-opaque-id"  # what a caller calls its request; it comes back as it came
+TRUNCATED = "x-inferpoint-truncated"  # how many inputs were shortened to fit the model
+FAILED = "x-inferpoint-failed"  # how many inputs of a partial request have an error
+TOKENS = "x-inferpoint-{}-tokens"
+_RETRY_AFTER = "retry-after"
+_SHOULD_RETRY = "x-should-retry"
+
+
+def stats_headers(journey: Journey) -> dict[str, str]:
+    """The headers of an inference: its calls, times in whole milliseconds, and `known/asked` of a cache.
+
+    Those of a stream are sent with its first piece, and tell what is known by then.
+    """
+    headers = {
+        "x-inferpoint-calls": str(journey.calls),
+        "x-inferpoint-attempts": str(journey.attempts),
+        "x-inferpoint-queue-ms": str(round(journey.queued * 1000)),
+        "x-inferpoint-upstream-ms": str(round(journey.upstream * 1000)),
+    }
+    if journey.known is not None:
+        headers["x-inferpoint-cache"] = f"{journey.known}/{journey.asked}"
+    return headers
+
+
+def retry_after(error: InferenceError) -> dict[str, str]:
+    """When to ask again, in whole seconds and at least one; empty where the error does not say it."""
+    return {} if error.retry_after is None else {_RETRY_AFTER: str(max(1, round(error.retry_after + 0.5)))}
+
+
+def retry_headers(error: InferenceError, status: int) -> dict[str, str]:
+    """When and whether to ask again, as the makers' own clients are told.
+
+    Those clients repeat 408, 409, 429 and all from 500 on, unless a header says otherwise. A full queue of ours costs
+    nothing to ask twice; a provider's work may be paid for twice.
+    """
+    headers = retry_after(error)
+    if error.upstream is None and error.kind in (Kind.RATE_LIMITED, Kind.OVERLOADED):
+        headers[_SHOULD_RETRY] = "true"
+    elif status in (408, 409) or status >= 500:
+        headers[_SHOULD_RETRY] = "false"
+    return headers

@@ -1,0 +1,30 @@
+"""Reading that the faces of model makers share: a body's members, and the person for whom a caller asks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from inferpoint.api.face import Request
+from inferpoint.endpoints.resolved import Resolved
+from inferpoint.model import settings
+from inferpoint.model.fields import Fields, read_object
+from inferpoint.model.inference import InferenceRequest
+
+USER = "user"
+
+
+def fields(request: Request) -> Fields:
+    """The members of a request's body."""
+    return Fields(read_object(request.body))
+
+
+def for_user(resolved: Resolved, inference: InferenceRequest, user: str | None) -> InferenceRequest:
+    """*inference* for the person *user*, whom makers want to know to detect abuse.
+
+    A task setting where the task has one; a task without it may have a place on its wire, or refuses it.
+    """
+    if user is None:
+        return inference
+    if USER in settings.described(resolved.task.options):
+        return replace(inference, options={**inference.options, USER: user})
+    return replace(inference, params={**inference.params, USER: user})

@@ -1,0 +1,58 @@
+"""How Elasticsearch's errors quote values, name types and number problems; what looks secret is never quoted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+HIDDEN = "***"
+JAVA_NAMES: Mapping[type[Any], str] = {
+    str: "String",
+    int: "Integer",
+    float: "Double",
+    bool: "Boolean",
+    dict: "Map",
+    list: "List",
+}
+# Rather too much is hidden than too little: who wrote `apiKey` for `api_key` put a key there all the same.
+_SECRET_NAME = re.compile(r"(keys?|secrets?|passwords?|token|authorization|credentials?)$", re.IGNORECASE)
+_DEEPEST = 20
+
+
+def looks_secret(name: str) -> bool:
+    """Whether what is called *name* is a secret, as far as its name tells."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def as_java(value: Any, depth: int = 0) -> str:
+    """A JSON value as Java prints it, which is how Elasticsearch's errors quote it; what looks secret is hidden.
+
+    What lies deeper than anybody reads is left out: a body may be deeper than the stack.
+    """
+    if depth > _DEEPEST:
+        return "..."
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case Mapping():
+            items = cast("Mapping[str, Any]", value).items()
+            shown = (f"{k}={HIDDEN if looks_secret(k) else as_java(v, depth + 1)}" for k, v in items)
+            return "{" + ", ".join(shown) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(as_java(entry, depth + 1) for entry in cast("Sequence[Any]", value)) + "]"
+        case _:
+            return str(value)
+
+
+def numbered(problems: Iterable[str]) -> str:
+    """Problems in one line, numbered as Elasticsearch numbers them."""
+    return "Validation Failed: " + "".join(f"{n}: {problem};" for n, problem in enumerate(problems, 1))
+
+
+def not_of_type(name: str, value: Any, wanted: str) -> str:
+    """The problem of a field called *name* whose *value* is not of the type that Java calls *wanted*."""
+    shown = as_java(value)
+    return f"field [{name}] is not of the expected type. The value [{shown}] cannot be converted to a [{wanted}]"
