@@ -16,7 +16,6 @@ from inferpoint import services
 
 SOURCE = Path(inferpoint.__file__).parent
 FILES = sorted(SOURCE.rglob("*.py"))
-MODULES = [path for path in FILES if "migrations" not in path.parts]  # Alembic reads those by their paths
 
 # What is on a floor, from the ground up. Within a row nobody sees the others; rows of one floor number see upwards
 # no more than rows of different numbers do.
@@ -43,7 +42,7 @@ WORLD = {
     "socket", "sqlalchemy", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib.request",
     "uuid", "uvloop", "zoneinfo",
 }  # fmt: skip
-PURE = [path for path in MODULES if path.relative_to(SOURCE).parts[0] in ("services", "protocols", "chunking", "model")]
+PURE = [path for path in FILES if path.relative_to(SOURCE).parts[0] in ("services", "protocols", "chunking", "model")]
 FINDS = SOURCE / "services" / "__init__.py"  # it finds the services' files, and is none
 
 
@@ -84,7 +83,7 @@ def ours(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
+@pytest.mark.parametrize("path", FILES, ids=names(FILES))
 def test_imports_go_down(path: Path) -> None:
     """A file imports from its own part and from lower ones: never from a higher one, never from one beside it."""
     part = place(path)
@@ -192,9 +191,8 @@ asyncio.run(main())
 
 
 def test_a_running_server_carries_only_what_it_uses(data: Path) -> None:
-    """Nothing of migrations, tables on a terminal or models is read by a server that is up to date."""
+    """Nothing of tables on a terminal or models is read by a server."""
     heavy = {
-        "alembic",
         "typer",
         "rich",
         "numpy",
@@ -211,7 +209,7 @@ def test_the_package_alone_reads_nothing_heavy() -> None:
     """`import inferpoint` is its names and its error; everything else is read on first use."""
     found = loaded("import inferpoint")
     assert {name for name in found if name.startswith("inferpoint")} == {"inferpoint", "inferpoint.errors"}
-    assert not found & {"aiohttp", "sqlalchemy", "msgspec", "uvicorn", "alembic", "numpy", "cryptography", "asyncio"}
+    assert not found & {"aiohttp", "sqlalchemy", "msgspec", "uvicorn", "numpy", "cryptography", "asyncio"}
 
 
 def test_a_supervisor_carries_only_what_it_uses() -> None:

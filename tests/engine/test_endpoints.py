@@ -59,7 +59,7 @@ def changed(world: World, **values: Any) -> World:
             "The [openai] service does not support task type [rerank] for inference endpoint [e].",
         ),
         (
-            {"settings": {}},
+            {"document": {}},
             "[service_settings] does not contain the required setting [model_id] for inference endpoint [e].",
         ),
     ],
@@ -82,7 +82,14 @@ def test_an_endpoint_that_cannot_be_used_any_more_stands_alone(world: World, val
 def test_settings_that_are_no_more_are_passed_over(world: World) -> None:
     """A row of an older version, with settings that do not exist now, is an endpoint all the same."""
     world.create("e", EMBEDDING, openai())
-    changed(world, settings={"model_id": "m", "colour": "red"}, options={"mood": "good"}, chunking={"strategy": "none"})
+    changed(
+        world,
+        document={
+            "service_settings": {"model_id": "m", "colour": "red"},
+            "task_settings": {"mood": "good"},
+            "chunking_settings": {"strategy": "none"},
+        },
+    )
     assert "colour" not in world.get("e")["service_settings"]
     assert world.get("e")["chunking_settings"] == {"strategy": "none"}
 

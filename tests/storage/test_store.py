@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sql
-from alembic import command
-from alembic.config import Config
 from sqlalchemy.exc import SQLAlchemyError
+from world import KEY, SECRET
 
 from inferpoint.errors import InferenceError, Kind, Subject
-from inferpoint.storage import store
+from inferpoint.storage import schema, store
 from inferpoint.storage.store import Store, StoredEndpoint
+from inferpoint.storage.vault import Vault
 
-ROW = StoredEndpoint("a", "text_embedding", "s", {"n": 1}, {"k": "x.y"}, {"o": "ü"}, None, 3, "v1")
+ROW = StoredEndpoint("a", "v1", "text_embedding", "s", {"n": {"o": "ü"}}, {"k": "x.y"}, 3, frozenset({"a", "b"}))
+DATABASES = Path(__file__).parent / "databases"  # as versions 1 to 3 of the schema made them, each as a dump
 
 
 @pytest.fixture
@@ -31,19 +32,39 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(coroutine)
 
 
-def test_an_empty_folder_gets_the_schema_that_the_code_declares(tmp_path: Path) -> None:
-    """Migrating an empty file gives exactly the columns, keys and constraints of the table in the code."""
-    store.opened(tmp_path).close()
-    engine = sql.create_engine(f"sqlite:///{tmp_path / 'inferpoint.db'}")
-    found = sql.inspect(engine)
-    declared = store.ENDPOINTS
-    columns = {
-        each["name"]: (str(each["type"]), each["nullable"], bool(each["primary_key"]))
-        for each in found.get_columns("endpoints")
+def declared(file: Path) -> dict[str, Any]:
+    """What a database says of its tables, apart from the order in which they were made."""
+    engine = sql.create_engine(f"sqlite:///{file}")
+    inspected = sql.inspect(engine)
+    tables = {
+        table: {
+            "columns": {
+                column["name"]: (str(column["type"]), column["nullable"], bool(column["primary_key"]))
+                for column in inspected.get_columns(table)
+            },
+            "unique": [unique["column_names"] for unique in inspected.get_unique_constraints(table)],
+            "indexes": [index["column_names"] for index in inspected.get_indexes(table)],
+            "references": [
+                (key["constrained_columns"], key["referred_table"], key["options"])
+                for key in inspected.get_foreign_keys(table)
+            ],
+        }
+        for table in inspected.get_table_names()
     }
-    assert columns == {each.name: (str(each.type), each.nullable, each.primary_key) for each in declared.columns}
-    assert [each["column_names"] for each in found.get_unique_constraints("endpoints")] == [["version"]]
     engine.dispose()
+    return tables
+
+
+@pytest.mark.parametrize("origin", [None, *sorted(DATABASES.iterdir())], ids=lambda origin: origin and origin.stem)
+def test_every_database_gets_the_schema_that_the_code_declares(tmp_path: Path, origin: Path | None) -> None:
+    """Migrating an empty file, or one of an older version, gives exactly what the tables in the code say."""
+    if origin is not None:
+        restored(origin, tmp_path)
+    store.opened(tmp_path).close()
+    engine = sql.create_engine(f"sqlite:///{tmp_path / 'declared.db'}")
+    schema.METADATA.create_all(engine)
+    engine.dispose()
+    assert declared(tmp_path / "inferpoint.db") == declared(tmp_path / "declared.db")
 
 
 def test_opening_again_changes_nothing(data: Path) -> None:
@@ -56,35 +77,93 @@ def test_opening_again_changes_nothing(data: Path) -> None:
     second.close()
 
 
-@pytest.mark.parametrize(("revision", "missing"), [("0001", {"aliases", "cache"}), ("0002", {"cache"})])
-def test_a_store_of_an_older_revision_is_brought_up_to_date(tmp_path: Path, revision: str, missing: set[str]) -> None:
-    """Rows that were written before there were aliases or caches are kept, and have none."""
-    engine = sql.create_engine(f"sqlite:///{tmp_path / 'inferpoint.db'}")
-    with engine.begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(store._MIGRATIONS))
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-        columns = [each["name"] for each in sql.inspect(connection).get_columns("endpoints")]
-        assert set(vars(ROW)) - set(columns) == missing
-        connection.execute(sql.insert(store.ENDPOINTS).values({name: getattr(ROW, name) for name in columns}))
-    engine.dispose()
+def restored(dump: Path, folder: Path) -> None:
+    connection = sqlite3.connect(folder / "inferpoint.db")
+    connection.executescript(dump.read_text("utf-8"))
+    connection.close()
+
+
+FULL = {
+    "service_settings": {
+        "model_id": "m",
+        "organization_id": "o",
+        "rate_limit": {"requests_per_minute": 7, "burst": 1},
+        "dimensions": 3,
+    },
+    "task_settings": {"user": "ü", "headers": {"a": "b"}},
+    "chunking_settings": {"strategy": "word", "max_chunk_size": 100, "overlap": 10},
+    "aliases": ["one", "two"],
+    "cache": {"memory_bytes": 1000, "disk_bytes": 2000},
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "missing"), [("0001", {"aliases", "cache"}), ("0002", {"cache"}), ("0003", set[str]())]
+)
+def test_a_store_of_an_older_version_is_brought_up_to_date(tmp_path: Path, version: str, missing: set[str]) -> None:
+    """Every endpoint is kept with all that its version could hold: settings, secrets, aliases, cache and lengths."""
+    restored(DATABASES / f"{version}.sql", tmp_path)
     kept = store.opened(tmp_path)
-    assert run(kept.all()) == [ROW]
-    changed = replace(ROW, aliases=["b", "c"], cache={"memory_bytes": 1, "disk_bytes": 2})
-    run(kept.replace(changed, ROW.version))
-    assert run(kept.all()) == [changed]
+    rows = {row.inference_id: row for row in run(kept.all())}
+    assert list(rows) == ["full", "moved", "plain", "sparse"]
+    full = rows["full"]
+    assert full.document == {name: value for name, value in FULL.items() if name not in missing}
+    assert (full.task_type, full.service, full.dimensions) == ("text_embedding", "openai", 3)
+    assert full.version == "3c9072fb08854289a61b1a91e3831b4a"
+    assert full.names == ({"full"} if "aliases" in missing else {"full", "one", "two"})
+    assert (rows["moved"].service, rows["moved"].document["service_settings"]["colour"]) == ("gone", "red")
+    assert rows["plain"].document == {"service_settings": {"model_id": "m"}}
+    assert rows["sparse"].document["chunking_settings"] == {"strategy": "none"}
+    vault = Vault(KEY)
+    opened = {name: vault.open(row.secrets["api_key"], f"{name}/api_key") for name, row in rows.items()}
+    assert opened == {"full": SECRET, "moved": "second", "plain": SECRET, "sparse": SECRET}
+    changed = replace(full, document=FULL, version="v2", names=full.names | {"x"})
+    assert run(kept.replace(changed, full.version))
     kept.close()
+    again = store.opened(tmp_path)
+    assert run(again.all())[0] == changed
+    again.close()
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    """A row that cannot be brought up to date stops the start, and an older server still finds all its rows."""
+    restored(DATABASES / "0003.sql", tmp_path)
+    file = tmp_path / "inferpoint.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE endpoints SET aliases = '[\"plain\"]' WHERE inference_id = 'sparse'")
+    before = list(connection.iterdump())
+    with pytest.raises(InferenceError, match="The store cannot be opened"):
+        store.opened(tmp_path)
+    assert list(connection.iterdump()) == before
+    connection.close()
+
+
+def test_a_store_without_a_folder_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps what it was given until it is closed, holds names apart, and writes no file."""
+    monkeypatch.chdir(tmp_path)
+    kept, other = store.opened(), store.opened()
+    run(kept.add(ROW))
+    with pytest.raises(InferenceError, match="already exists"):
+        run(kept.add(ROW))
+    assert run(kept.all()) == [ROW]
+    assert run(other.all()) == []
+    kept.close()
+    other.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_store_of_a_newer_version_is_refused(data: Path) -> None:
-    """A schema revision that is not ours yet is one error, and the file stays as it is."""
+    """A schema version that is not ours yet is one sentence with both versions, and the file stays as it is."""
     with sqlite3.connect(data / "inferpoint.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     with pytest.raises(InferenceError, match="newer version") as caught:
         store.opened(data)
     assert caught.value.kind is Kind.INTERNAL
+    assert str(caught.value) == (
+        "The store was written by a newer version of Inferpoint: its schema is version [9999],"
+        " and this version of Inferpoint knows no newer one than [4]"
+    )
 
 
 @pytest.mark.parametrize("content", [b"this is not a database at all" * 200, b"SQLite format 3\0" + b"\xff" * 5000])
@@ -100,7 +179,8 @@ def test_a_file_damaged_in_the_middle_is_one_clear_error(data: Path) -> None:
     """Pages that were overwritten after the schema are an error of ours when they are read, not a traceback."""
     kept = store.opened(data)
     for number in range(200):
-        run(kept.add(replace(ROW, inference_id=f"a{number}", version=f"v{number}", settings={"t": "x" * 200})))
+        endpoint = replace(ROW, inference_id=f"a{number}", version=f"v{number}", document={"t": "x" * 200})
+        run(kept.add(replace(endpoint, names=frozenset({f"a{number}"}))))
     kept.close()
     file = data / "inferpoint.db"
     whole = file.read_bytes()
@@ -119,7 +199,7 @@ def test_a_row_that_is_not_json_is_one_clear_error(data: Path, kept: Store) -> N
     """A value that was changed behind our back is an error of ours, not a traceback."""
     run(kept.add(ROW))
     with sqlite3.connect(data / "inferpoint.db") as connection:
-        connection.execute("UPDATE endpoints SET settings = '{broken'")
+        connection.execute("UPDATE endpoints SET document = '{broken'")
     connection.close()
     with pytest.raises(InferenceError, match="Failed to read the inference endpoints"):
         run(kept.all())
@@ -145,11 +225,11 @@ def test_a_second_endpoint_of_the_same_id_is_a_conflict(kept: Store) -> None:
 
 def test_rows_come_back_as_they_were_by_id(kept: Store) -> None:
     """What is written is read, in the order of the ids; replacing and removing touch only their own row."""
-    other = replace(ROW, inference_id="b", version="v2", chunking={"strategy": "none"}, dimensions=None)
+    other = replace(ROW, inference_id="c", version="v2", document={}, dimensions=None, names=frozenset({"c"}))
     run(kept.add(other))
     run(kept.add(ROW))
     assert run(kept.all()) == [ROW, other]
-    changed = replace(ROW, version="v3", settings={"n": 2})
+    changed = replace(ROW, version="v3", document={"n": 2}, names=frozenset({"a", "d"}))
     assert run(kept.replace(changed, ROW.version))
     assert run(kept.all()) == [changed, other]
     assert run(kept.remove("a", "v3"))
@@ -180,7 +260,7 @@ def test_what_fails_leaves_nothing(kept: Store) -> None:
     """A transaction that fails in its middle is rolled back whole."""
 
     def half(connection: sql.Connection) -> None:
-        connection.execute(sql.insert(store.ENDPOINTS).values(**vars(ROW)))
+        connection.execute(sql.insert(schema.ENDPOINTS).values(**store._row(ROW)))
         raise SQLAlchemyError
 
     with pytest.raises(SQLAlchemyError):

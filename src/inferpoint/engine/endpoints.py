@@ -214,7 +214,7 @@ class Endpoints:
         opened = {name: self._vault.open(text, _place(row.inference_id, name)) for name, text in row.secrets.items()}
         if row.inference_id in self._versions:
             self._forget(row.inference_id)
-        self._aliased.update(dict.fromkeys(row.aliases, row.inference_id))
+        self._aliased.update(dict.fromkeys(row.names - {row.inference_id}, row.inference_id))
         self._versions[row.inference_id] = row.version
         try:
             self._resolved[row.inference_id] = _typed(row, opened)
@@ -244,18 +244,22 @@ class Endpoints:
 
     def _row(self, endpoint: Endpoint) -> StoredEndpoint:
         opened = settings.secrets(endpoint.settings).items()
+        sections = {
+            SERVICE_SETTINGS: settings.public(endpoint.settings),
+            TASK_SETTINGS: settings.public(endpoint.options),
+            CHUNKING_SETTINGS: None if endpoint.chunking is None else chunking.shown(endpoint.chunking),
+            ALIASES: list(endpoint.aliases),
+            CACHE: None if endpoint.cache is None else settings.public(endpoint.cache),
+        }
         return StoredEndpoint(
             inference_id=endpoint.inference_id,
+            version=endpoint.version,
             task_type=endpoint.task_type.value,
             service=endpoint.service,
-            settings=settings.public(endpoint.settings),
+            document={section: value for section, value in sections.items() if value},
             secrets={name: self._vault.seal(text, _place(endpoint.inference_id, name)) for name, text in opened},
-            options=settings.public(endpoint.options),
-            chunking=None if endpoint.chunking is None else chunking.shown(endpoint.chunking),
             dimensions=endpoint.dimensions,
-            version=endpoint.version,
-            aliases=list(endpoint.aliases),
-            cache=None if endpoint.cache is None else settings.public(endpoint.cache),
+            names=frozenset((endpoint.inference_id, *endpoint.aliases)),
         )
 
 
@@ -295,12 +299,14 @@ def _typed(row: StoredEndpoint, secrets: Mapping[str, str]) -> Resolved:
     kind = task_type(row.task_type)
     service, task = task_of(row.service, kind)
     problems: list[str] = []
-    record = settings.read(task.settings, {**row.settings, **secrets}, scope=SERVICE_SETTINGS, problems=problems)
-    options = settings.read(task.options, row.options, scope=TASK_SETTINGS, problems=problems)
-    cache = None if row.cache is None else settings.read(CacheSettings, row.cache, scope=CACHE, problems=problems)
+    stored = row.document
+    given = {**stored.get(SERVICE_SETTINGS, {}), **secrets}
+    record = settings.read(task.settings, given, scope=SERVICE_SETTINGS, problems=problems)
+    options = settings.read(task.options, stored.get(TASK_SETTINGS, {}), scope=TASK_SETTINGS, problems=problems)
+    cache = None if CACHE not in stored else settings.read(CacheSettings, stored[CACHE], scope=CACHE, problems=problems)
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
-    cut = None if row.chunking is None else chunking.accept(row.chunking, stored=True)
+    cut = None if CHUNKING_SETTINGS not in stored else chunking.accept(stored[CHUNKING_SETTINGS], stored=True)
     endpoint = Endpoint(
         row.inference_id,
         kind,
@@ -310,7 +316,7 @@ def _typed(row: StoredEndpoint, secrets: Mapping[str, str]) -> Resolved:
         cut,
         row.version,
         row.dimensions,
-        tuple(row.aliases),
+        tuple(stored.get(ALIASES, ())),
         cache,
     )
     return Resolved(endpoint, service, task)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,44 +16,29 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
 from inferpoint.errors import InferenceError, Kind, Subject
+from inferpoint.storage.schema import ENDPOINTS, NAMES, migrate
 
 T = TypeVar("T")
 
-METADATA = sql.MetaData()
-ENDPOINTS = sql.Table(
-    "endpoints",
-    METADATA,
-    sql.Column("inference_id", sql.Text, primary_key=True),
-    sql.Column("task_type", sql.Text, nullable=False),
-    sql.Column("service", sql.Text, nullable=False),
-    sql.Column("settings", sql.JSON, nullable=False),
-    sql.Column("secrets", sql.JSON, nullable=False),
-    sql.Column("options", sql.JSON, nullable=False),
-    sql.Column("chunking", sql.JSON(none_as_null=True)),
-    sql.Column("dimensions", sql.Integer),
-    sql.Column("version", sql.Text, nullable=False, unique=True),
-    sql.Column("aliases", sql.JSON, nullable=False, server_default="[]"),
-    sql.Column("cache", sql.JSON(none_as_null=True)),
-)
-_MIGRATIONS = Path(__file__).parent / "migrations"
 _READING = {"inferpoint_reading": True}  # a transaction that writes nothing, and so waits for nobody who does
 
 
 @dataclass(frozen=True)
 class StoredEndpoint:
-    """An endpoint as it lies in the store: plain JSON values, and its secrets sealed."""
+    """An endpoint as it lies in the store.
+
+    `document` holds the sections of its configuration as plain JSON values, `secrets` the sealed texts by their
+    settings' names, `dimensions` the measured length of its vectors. `names` are all that find it, its id among them.
+    """
 
     inference_id: str
+    version: str
     task_type: str
     service: str
-    settings: dict[str, Any]
-    secrets: dict[str, str]
-    options: dict[str, Any]
-    chunking: dict[str, Any] | None
+    document: Mapping[str, Any]
+    secrets: Mapping[str, str]
     dimensions: int | None
-    version: str
-    aliases: list[str] = field(default_factory=list[str])
-    cache: dict[str, Any] | None = None
+    names: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -75,23 +59,17 @@ class Store:
 
     async def all(self) -> list[StoredEndpoint]:
         """Every endpoint, by id."""
-
-        def select(connection: sql.Connection) -> list[StoredEndpoint]:
-            rows = connection.execute(sql.select(ENDPOINTS).order_by(ENDPOINTS.c.inference_id))
-            return [StoredEndpoint(**row) for row in rows.mappings()]
-
-        return await self._run(select, "read the inference endpoints", self._reading)
+        return await self._run(_select, "read the inference endpoints", self._reading)
 
     async def changed(self, known: Mapping[str, str]) -> Changed:
         """What tells the store from *known*, the ids of endpoints with their versions."""
 
         def compare(connection: sql.Connection) -> Changed:
-            found = connection.execute(sql.select(ENDPOINTS.c.inference_id, ENDPOINTS.c.version))
-            versions = {row.inference_id: row.version for row in found}
+            pairs = connection.execute(sql.select(ENDPOINTS.c.inference_id, ENDPOINTS.c.version))
+            versions = {row.inference_id: row.version for row in pairs}
             rows: list[StoredEndpoint] = []
             for inference_id in sorted(dict(versions.items() - known.items())):
-                select = sql.select(ENDPOINTS).where(ENDPOINTS.c.inference_id == inference_id)
-                rows += [StoredEndpoint(**row) for row in connection.execute(select).mappings()]
+                rows += _select(connection, ENDPOINTS.c.inference_id == inference_id)
             return Changed(rows, known.keys() - versions.keys())
 
         return await self._run(compare, "read the inference endpoints", self._reading)
@@ -100,8 +78,8 @@ class Store:
         """Store a new endpoint; `CONFLICT` when one of its names is taken."""
 
         def insert(connection: sql.Connection) -> None:
-            _refuse_taken(connection, endpoint)
-            connection.execute(sql.insert(ENDPOINTS).values(**asdict(endpoint)))
+            _take_names(connection, endpoint)
+            connection.execute(sql.insert(ENDPOINTS).values(_row(endpoint)))
 
         await self._run(insert, f"store {_named(endpoint.inference_id)}")
 
@@ -109,14 +87,17 @@ class Store:
         """Store an endpoint in place of that *version* of it, unless it is gone; `CONFLICT` when an alias is taken."""
 
         def update(connection: sql.Connection) -> bool:
-            _refuse_taken(connection, endpoint)
-            statement = sql.update(ENDPOINTS).where(*_is(endpoint.inference_id, version)).values(**asdict(endpoint))
-            return connection.execute(statement).rowcount == 1
+            statement = sql.update(ENDPOINTS).where(*_is(endpoint.inference_id, version)).values(_row(endpoint))
+            if connection.execute(statement).rowcount == 0:
+                return False
+            connection.execute(sql.delete(NAMES).where(NAMES.c.inference_id == endpoint.inference_id))
+            _take_names(connection, endpoint)
+            return True
 
         return await self._run(update, f"update {_named(endpoint.inference_id)}")
 
     async def remove(self, inference_id: str, version: str) -> bool:
-        """Delete that *version* of an endpoint, unless it is gone."""
+        """Delete that *version* of an endpoint with its names, unless it is gone."""
         delete = sql.delete(ENDPOINTS).where(*_is(inference_id, version))
         return await self._run(
             lambda connection: connection.execute(delete).rowcount == 1, f"delete {_named(inference_id)}"
@@ -132,23 +113,24 @@ class Store:
             try:
                 with (engine or self._engine).begin() as connection:
                     return act(connection)
-            except IntegrityError:
-                raise _exists(purpose.partition(" ")[2]) from None
             except (DatabaseError, ValueError) as error:  # a ValueError is a row that is not JSON any more
                 raise InferenceError(Kind.INTERNAL, f"Failed to {purpose}: {_reason(error)}") from None
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
 
 
-def opened(folder: Path | None) -> Store:
-    """The store in *folder*, or one in memory, its schema brought up to date; `INTERNAL` when it cannot be read."""
+def opened(folder: Path | None = None) -> Store:
+    """The store in *folder*, its schema brought up to date; `INTERNAL` when it cannot be read.
+
+    Without a folder it is in memory, and gone when it is closed.
+    """
     url = sql.URL.create("sqlite", database=str(folder / "inferpoint.db") if folder else None)
     engine = sql.create_engine(url, connect_args={"check_same_thread": False}, poolclass=StaticPool)
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     try:
         with engine.begin() as connection:
-            _migrate(connection)
+            migrate(connection)
     except (DatabaseError, sqlite3.Error) as error:
         engine.dispose()
         raise InferenceError(Kind.INTERNAL, f"The store cannot be opened: {_reason(error)}") from None
@@ -167,24 +149,6 @@ def _begin(connection: sql.Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
-def _migrate(connection: sql.Connection) -> None:
-    """Bring the schema to the newest revision; Alembic is read only when it is behind."""
-    newest = max(path.stem.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
-    if sql.inspect(connection).has_table("alembic_version"):
-        current = connection.execute(sql.text("SELECT version_num FROM alembic_version")).scalar()
-        if current == newest:
-            return
-        if re.fullmatch(r"\d+", current or "") and int(current or 0) > int(newest):
-            raise InferenceError(Kind.INTERNAL, "The store was written by a newer version of Inferpoint")
-    from alembic import command  # noqa: PLC0415 - 0.3 s that a running server does not need
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-
-
 def _reason(error: Exception) -> str:
     """The driver's own sentence: SQLAlchemy adds the statement and a link, on lines of their own."""
     return str(error.orig if isinstance(error, DatabaseError) else error)
@@ -194,22 +158,32 @@ def _is(inference_id: str, version: str) -> tuple[sql.ColumnElement[bool], ...]:
     return ENDPOINTS.c.inference_id == inference_id, ENDPOINTS.c.version == version
 
 
-def _refuse_taken(connection: sql.Connection, endpoint: StoredEndpoint) -> None:
-    """`CONFLICT` when a name of *endpoint* is the id or an alias of another."""
-    names = [endpoint.inference_id, *endpoint.aliases]
-    columns = ENDPOINTS.c.inference_id, ENDPOINTS.c.aliases
-    others = sql.select(*columns).where(
-        ENDPOINTS.c.inference_id != endpoint.inference_id,
-        sql.or_(ENDPOINTS.c.inference_id.in_(names), ENDPOINTS.c.aliases != []),
-    )
-    taken = {name for row in connection.execute(others) for name in (row.inference_id, *row.aliases)}
-    for name in names:
-        if name in taken:
-            raise _exists(_named(name))
+def _select(connection: sql.Connection, *conditions: sql.ColumnElement[bool]) -> list[StoredEndpoint]:
+    """The endpoints for which *conditions* hold, by id: one row for each name, put together again."""
+    joined = sql.select(ENDPOINTS, NAMES.c.name).join(NAMES).where(*conditions).order_by(ENDPOINTS.c.inference_id)
+    endpoints: dict[str, StoredEndpoint] = {}
+    for row in connection.execute(joined).mappings():
+        columns = dict(row)
+        name, inference_id = columns.pop("name"), columns["inference_id"]
+        known = endpoints[inference_id].names if inference_id in endpoints else frozenset[str]()
+        endpoints[inference_id] = StoredEndpoint(**columns, names=known | {name})
+    return list(endpoints.values())
 
 
-def _exists(named: str) -> InferenceError:
-    return InferenceError(Kind.CONFLICT, f"{named.capitalize()} already exists", subject=Subject.EXISTING)
+def _row(endpoint: StoredEndpoint) -> dict[str, Any]:
+    columns = asdict(endpoint)
+    del columns["names"]
+    return columns
+
+
+def _take_names(connection: sql.Connection, endpoint: StoredEndpoint) -> None:
+    """Write the names of *endpoint*; `CONFLICT` when the table's key refuses one."""
+    for name in sorted(endpoint.names):
+        try:
+            connection.execute(sql.insert(NAMES).values(name=name, inference_id=endpoint.inference_id))
+        except IntegrityError:
+            problem = f"{_named(name).capitalize()} already exists"
+            raise InferenceError(Kind.CONFLICT, problem, subject=Subject.EXISTING) from None
 
 
 def _named(inference_id: str) -> str:

@@ -1,0 +1,116 @@
+"""The tables of the store, and how a database of an older version gets them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sql
+
+from inferpoint.errors import InferenceError, Kind
+
+METADATA = sql.MetaData()
+ENDPOINTS = sql.Table(
+    "endpoints",
+    METADATA,
+    sql.Column("inference_id", sql.Text, primary_key=True),
+    sql.Column("version", sql.Text, nullable=False, unique=True),
+    sql.Column("task_type", sql.Text, nullable=False),
+    sql.Column("service", sql.Text, nullable=False),
+    sql.Column("document", sql.JSON, nullable=False),
+    sql.Column("secrets", sql.JSON, nullable=False),
+    sql.Column("dimensions", sql.Integer),
+)
+# Every id and every alias, in one space: the key refuses a name that another endpoint has.
+NAMES = sql.Table(
+    "names",
+    METADATA,
+    sql.Column("name", sql.Text, primary_key=True),
+    sql.Column(
+        "inference_id",
+        sql.Text,
+        sql.ForeignKey(ENDPOINTS.c.inference_id, ondelete="CASCADE", deferrable=True, initially="DEFERRED"),
+        nullable=False,
+        index=True,
+    ),
+)
+# Alembic made versions 1 to 3 and named this table; kept, so that a server of that time says that it is too old.
+VERSIONS = sql.Table("alembic_version", METADATA, sql.Column("version_num", sql.String(32), primary_key=True))
+
+
+def migrate(connection: sql.Connection) -> None:
+    """Bring the schema to `VERSION`, in the transaction of *connection*; `INTERNAL` when it is of a newer version."""
+    VERSIONS.create(connection, checkfirst=True)
+    stored: str = connection.scalar(sql.select(VERSIONS.c.version_num)) or "0"
+    if not stored.isdecimal() or int(stored) > VERSION:
+        raise InferenceError(
+            Kind.INTERNAL,
+            f"The store was written by a newer version of Inferpoint: its schema is version [{stored}],"
+            f" and this version of Inferpoint knows no newer one than [{VERSION}]",
+        )
+    if int(stored) == VERSION:
+        return
+    for version, step in _STEPS.items():
+        if version > int(stored):
+            step(connection)
+    connection.execute(sql.delete(VERSIONS))
+    connection.execute(sql.insert(VERSIONS).values(version_num=f"{VERSION:04}"))
+
+
+_DOCUMENTS = (
+    "DROP TABLE IF EXISTS endpoints",
+    """CREATE TABLE endpoints (
+        inference_id TEXT NOT NULL PRIMARY KEY,
+        version TEXT NOT NULL UNIQUE,
+        task_type TEXT NOT NULL,
+        service TEXT NOT NULL,
+        document JSON NOT NULL,
+        secrets JSON NOT NULL,
+        dimensions INTEGER
+    )""",
+    """CREATE TABLE names (
+        name TEXT NOT NULL PRIMARY KEY,
+        inference_id TEXT NOT NULL,
+        FOREIGN KEY (inference_id) REFERENCES endpoints (inference_id)
+            ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
+    )""",
+    "CREATE INDEX ix_names_inference_id ON names (inference_id)",
+)
+
+
+def _to_documents(connection: sql.Connection) -> None:
+    """Version 4: an endpoint is one document, and its names have a table. Makes an empty database's tables, too."""
+    rows: Sequence[sql.RowMapping] = ()
+    if sql.inspect(connection).has_table("endpoints"):
+        rows = connection.execute(sql.text("SELECT * FROM endpoints")).mappings().all()
+    for statement in _DOCUMENTS:
+        connection.execute(sql.text(statement))
+    endpoint = sql.text(
+        "INSERT INTO endpoints (inference_id, version, task_type, service, document, secrets, dimensions)"
+        " VALUES (:inference_id, :version, :task_type, :service, :document, :secrets, :dimensions)"
+    )
+    name = sql.text("INSERT INTO names (name, inference_id) VALUES (:name, :inference_id)")
+    for row in rows:
+        document = _document(row)
+        connection.execute(endpoint, {**row, "document": json.dumps(document)})
+        for taken in (row["inference_id"], *document.get("aliases", ())):
+            connection.execute(name, {"name": taken, "inference_id": row["inference_id"]})
+
+
+def _document(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """The columns of a version before 4 as one object, without what is empty: 1 had no aliases, 2 had no cache."""
+    columns = {
+        "settings": "service_settings",
+        "options": "task_settings",
+        "chunking": "chunking_settings",
+        "aliases": "aliases",
+        "cache": "cache",
+    }
+    sections = {section: json.loads(row.get(column) or "null") for column, section in columns.items()}
+    return {section: value for section, value in sections.items() if value}
+
+
+# What brings a schema of any older version to that of each key; none is ever changed once it was released.
+_STEPS: Mapping[int, Callable[[sql.Connection], None]] = {4: _to_documents}
+VERSION = max(_STEPS)
