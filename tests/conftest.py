@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,29 +41,22 @@ def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(socket.socket, "__init__", guarded)
 
 
-@pytest.fixture(scope="session")
-def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("migrated")
-    store.opened(folder).close()
-    return folder / "inferpoint.db"
-
-
 @pytest.fixture
-def data(tmp_path: Path, _migrated: Path) -> Path:
+def data(tmp_path: Path) -> Path:
     """A data folder with an empty store."""
-    shutil.copy(_migrated, tmp_path)
+    store.opened(tmp_path).close()
     return tmp_path
 
 
 @pytest.fixture
-def make_world(data: Path) -> Iterator[Callable[..., World]]:
-    """Makes worlds on one data folder, each after the one before was closed."""
+def make_world() -> Iterator[Callable[..., World]]:
+    """Makes worlds, each after the one before was closed; one that is to last is given its *folder*."""
     made: list[World] = []
 
     def make(*arguments: Any, **policy: Any) -> World:
         for each in made:
             each.store.close()
-        made.append(World(data, *arguments, **policy))
+        made.append(World(*arguments, **policy))
         return made[-1]
 
     yield make

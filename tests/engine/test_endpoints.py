@@ -36,8 +36,9 @@ def test_endpoints_are_the_same_after_a_new_start(world: World) -> None:
     assert again.secrets == (SECRET,)
 
 
-def test_no_secret_is_in_the_store(world: World, data: Path) -> None:
+def test_no_secret_is_in_the_store(make_world: Callable[..., World], data: Path) -> None:
     """The files of the store hold no secret in the clear."""
+    world = make_world(folder=data)
     world.create("e", EMBEDDING, openai())
     for path in data.iterdir():
         assert SECRET.encode() not in path.read_bytes(), path
