@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +11,15 @@ import pytest
 from emulated_provider import Asked, Provider, vectors
 from real_processes import Aimock
 from stand_ins import StandIn
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _default_port() -> Iterator[None]:
+    """The server's default port, taken by these tests or by another server while they run: none may need it."""
+    with socket.socket() as taken:
+        with contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", 9210))
+        yield
 
 
 @pytest.fixture(scope="session")
