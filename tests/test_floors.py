@@ -242,7 +242,7 @@ def test_the_package_alone_reads_nothing_heavy() -> None:
         "inferpoint.errors",
         "inferpoint.version",
     }
-    assert not found & {"aiohttp", "sqlalchemy", "msgspec", "uvicorn", "alembic", "numpy", "cryptography", "asyncio"}
+    assert not found & {"aiohttp", "sqlalchemy", "msgspec", "uvicorn", "numpy", "cryptography", "asyncio"}
 
 
 def test_a_supervisor_carries_only_what_it_uses() -> None:

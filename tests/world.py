@@ -120,10 +120,14 @@ def like_text_embeddings_inference(call: Call) -> Reply:
 
 
 class World:
-    """An engine and all it stands on."""
+    """An engine and all it stands on; what it keeps is in memory, or in *folder*."""
 
     def __init__(
-        self, folder: Path, answer: Answer | None = None, cache: CacheSettings | None = None, **policy: Any
+        self,
+        answer: Answer | None = None,
+        cache: CacheSettings | None = None,
+        folder: Path | None = None,
+        **policy: Any,
     ) -> None:
         self.clock = FakeClock()
         self.provider = Provider(answer)

@@ -211,8 +211,9 @@ def test_line_ends() -> None:
 
 
 @pytest.mark.parametrize("expression", [r"(?:a|aa)+$", r"^(([a-z])+.)+[A-Z]([a-z])+$"])
-def test_endless_separator(expression: str) -> None:
+def test_endless_separator(expression: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A separator that backtracks without end is an error, and soon."""
+    monkeypatch.setattr("inferpoint.chunking.separators._SECONDS", 0.1)
     text = ("a" * 40 + "b ") * 100
     with pytest.raises(InferenceError, match=re.escape(expression)) as caught:
         chunk(text, {"strategy": "recursive", "max_chunk_size": 10, "separators": [expression]})

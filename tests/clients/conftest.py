@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated_provider import Provider, vectors
+from emulated_provider import Provider
 from raw_http import ask
 from real_clients import Client
 from real_processes import ROOT, Aimock, Inferpoint, environ, run
@@ -23,34 +23,6 @@ AMAZON = {
     "provider": "anthropic",
     "model": "us.anthropic.claude-3-haiku-20240307-v1:0",
 }
-
-
-@pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty home for programs."""
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="session")
-def aimock(home: Path) -> Iterator[Aimock]:
-    """aimock: OpenAI, Anthropic, a server of Hugging Face's, and what answers behind ministack."""
-    with Aimock(home, Path(__file__).parent / "chat.json") as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def ministack(home: Path, aimock: Aimock) -> Iterator[StandIn]:
-    """ministack: Bedrock's Converse and ConverseStream."""
-    env = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": "0", "MINISTACK_BEDROCK_PROXY_URL": aimock.url}
-    with StandIn(("ministack/bin/ministack",), home, env) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def embedder() -> Iterator[Provider]:
-    """A stand-in for Text Embeddings Inference."""
-    with Provider(vectors) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

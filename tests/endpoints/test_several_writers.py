@@ -21,7 +21,7 @@ from inferpoint.storage.vault import Vault
 
 def sharing(folder: Path) -> World:
     """A world on *folder* that is not the only one."""
-    world = World(folder)
+    world = World(folder=folder)
     world.endpoints = world.engine._endpoints = Endpoints(world.store, Vault(KEY), Changes(folder))
     world.engine.lifecycle._endpoints = world.endpoints
     world.run(world.endpoints.load())

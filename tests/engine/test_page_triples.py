@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,9 +65,11 @@ def asked(world: World) -> Any:
 
 
 @pytest.mark.parametrize(("service", "provider", "kind"), TRIPLES)
-def test_a_whole_life(make_world: Callable[..., World], service: str, provider: str, kind: TaskType) -> None:
+def test_a_whole_life(
+    make_world: Callable[..., World], data: Path, service: str, provider: str, kind: TaskType
+) -> None:
     """Made with a real call, shown, asked, changed, asked again after a restart, deleted, and made again."""
-    world = make_world(answer)
+    world = make_world(answer, folder=data)
     created = world.create("e", kind, configured(service, provider)).shown()
     assert len(world.provider.calls) == 1
     assert created["service_settings"].get("provider", "") == provider
@@ -79,7 +82,7 @@ def test_a_whole_life(make_world: Callable[..., World], service: str, provider: 
     world.update("e", {"service_settings": {key: "another", "rate_limit": {"requests_per_minute": 9}}})
     shown = world.get("e")
     assert shown["service_settings"]["rate_limit"] == {"requests_per_minute": 9}
-    world = make_world(answer)
+    world = make_world(answer, folder=data)
     world.run(world.endpoints.load())
     assert world.get("e") == shown
     world.infer("e", "hi")

@@ -10,34 +10,12 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.config import Config
-from emulated_provider import Asked, Provider
 from raw_http import Answered, ask
-from real_processes import Aimock, Inferpoint
+from real_processes import Inferpoint
 from stand_ins import StandIn
 
 _COUNT = itertools.count(1)
 HASTE = {"rate_limit": {"requests_per_minute": 60_000}}
-
-
-@pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty home for programs."""
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="session")
-def aimock(home: Path) -> Iterator[Aimock]:
-    """aimock: Anthropic, and what answers behind ministack."""
-    with Aimock(home) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def ministack(home: Path, aimock: Aimock) -> Iterator[StandIn]:
-    """ministack: Bedrock's Converse and ConverseStream."""
-    env = {"BIND_HOST": "127.0.0.1", "GATEWAY_PORT": "0", "MINISTACK_BEDROCK_PROXY_URL": aimock.url}
-    with StandIn(("ministack/bin/ministack",), home, env) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")
@@ -88,20 +66,6 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., In
     yield start
     for each in running:
         each.kill()
-
-
-@pytest.fixture
-def emulated() -> Iterator[Callable[[Callable[[Asked], None]], Provider]]:
-    """A function that starts a provider in this process, given how it answers."""
-    running: list[Provider] = []
-
-    def start(act: Callable[[Asked], None]) -> Provider:
-        running.append(Provider(act).__enter__())
-        return running[-1]
-
-    yield start
-    for each in running:
-        each.__exit__(None, None, None)
 
 
 @pytest.fixture

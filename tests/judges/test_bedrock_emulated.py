@@ -26,13 +26,13 @@ FAILED = "Failed to send Amazon Bedrock chat completions request. Cause"
 
 @pytest.fixture
 def bedrock(
-    moved: Callable[..., Inferpoint], emulated: Callable[[Callable[[Asked], None]], Provider]
+    moved: Callable[..., Inferpoint], provider: Callable[[Callable[[Asked], None]], Provider]
 ) -> Callable[[Callable[[Asked], None]], tuple[Inferpoint, Provider]]:
     """A function that starts a provider and a server whose Bedrock it is."""
 
     def start(act: Callable[[Asked], None]) -> tuple[Inferpoint, Provider]:
-        provider = emulated(act)
-        return moved(AWS_ENDPOINT_URL_BEDROCK_RUNTIME=provider.url), provider
+        running = provider(act)
+        return moved(AWS_ENDPOINT_URL_BEDROCK_RUNTIME=running.url), running
 
     return start
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,18 +24,6 @@ TINY = {
     "num_hidden_layers": 2, "max_position_embeddings": 16, "type_vocab_size": 2, "vocab_size": 9,
 }  # fmt: skip
 _VOCABULARY = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "red", "green", "blue", "sky", "##s")
-
-
-@pytest.fixture(scope="session")
-def wheel() -> Path:
-    """The wheel with all-MiniLM-L6-v2."""
-    given = os.environ.get("INFERPOINT_TEST_MODEL")
-    found = [Path(given)] if given else sorted(Path(__file__).parents[2].glob(".models/*.whl"))
-    if not found or not found[0].is_file():
-        pytest.fail(
-            "the tests need the model's wheel: `make` fetches it to .models, INFERPOINT_TEST_MODEL names another"
-        )
-    return found[0]
 
 
 @pytest.fixture(scope="session")
