@@ -82,13 +82,13 @@ MINUTES ?= 5
 STORMING := PYTHONPATH=tests/e2e .venv/bin/python
 
 fuzz: .venv/.test
-	$(STORMING) storms/fuzz.py --examples $(EXAMPLES)
+	$(STORMING) stress/fuzz.py --examples $(EXAMPLES)
 
 storm: .venv/.test
-	$(STORMING) storms/storm.py --callers $(CALLERS) --times $(TIMES)
+	$(STORMING) stress/storm.py --callers $(CALLERS) --times $(TIMES)
 
 soak: .venv/.test
-	$(STORMING) storms/soak.py --minutes $(MINUTES)
+	$(STORMING) stress/soak.py --minutes $(MINUTES)
 
 # Written anew with `uv`, after a change of what is asked for; the result names no host.
 requirements:

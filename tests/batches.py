@@ -13,7 +13,8 @@ from clock import FakeClock, settle
 from world import Arrived, World, body, json_reply, openai
 
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Embeddings, InferenceRequest
+from inferpoint.model.requests import InferenceRequest
+from inferpoint.model.results import Embeddings
 from inferpoint.protocols.service import Limits
 
 Asked = Coroutine[Any, Any, Any]

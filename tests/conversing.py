@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from inferpoint.model.inference import (
+from inferpoint.model.results import (
     Choice,
     Completion,
     Delta,

@@ -14,7 +14,8 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Delta, InferenceRequest, InferenceResult, InputType
+from inferpoint.model.requests import InferenceRequest, InputType
+from inferpoint.model.results import Delta, InferenceResult
 from inferpoint.protocols.service import Moment
 
 EIGHT = datetime(2026, 11, 20, 8, tzinfo=UTC)

@@ -20,8 +20,8 @@ import pytest
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply
-from inferpoint.model.inference import Choice, Completion, Embeddings, Finished, Text
 from inferpoint.model.quota import Allowance, Bucket
+from inferpoint.model.results import Choice, Completion, Embeddings, Finished, Text
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols.service import Limits, RateLimit, Service, rate_limit
 from inferpoint.testing import contract, questions

@@ -10,8 +10,8 @@ from msgspec import structs
 
 from inferpoint.calls.refusals import refused
 from inferpoint.model.deadline import NEVER, Deadline
-from inferpoint.model.inference import ANONYMOUS, Caller
 from inferpoint.model.quota import Lane, Rate
+from inferpoint.model.requests import ANONYMOUS, Caller
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.ticket import Permit, Refusal, Ticket
 

@@ -15,8 +15,8 @@ from inferpoint.calls.refusals import refused
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import ANONYMOUS, Journey
 from inferpoint.model.quota import Allowance, Lane, Rate
+from inferpoint.model.requests import ANONYMOUS, RequestStats
 from inferpoint.outbound.breaker import Breakers
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.outbound import Outbound
@@ -37,7 +37,7 @@ class Outgoing:
     rate: Rate
     until: Deadline
     cost: int | Callable[[], int]
-    stats: Journey = field(default_factory=Journey)
+    stats: RequestStats = field(default_factory=RequestStats)
     final: Callable[[Reply], bool] = lambda _: False
     quota: Callable[[Mapping[str, str], datetime], Allowance] = lambda _headers, _now: Allowance()
     lane: Lane = Lane.OTHER

@@ -20,7 +20,8 @@ from inferpoint.errors import InferenceError
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import ANONYMOUS, Delta, InferenceRequest, InferenceResult
+from inferpoint.model.requests import ANONYMOUS, InferenceRequest
+from inferpoint.model.results import Delta, InferenceResult
 from inferpoint.outbound.breaker import Breakers
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.outbound import Outbound

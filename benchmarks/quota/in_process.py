@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from quota.stage import Row
 
 from inferpoint.clock import SystemClock
-from inferpoint.model.inference import Caller
 from inferpoint.model.quota import Lane, Rate
+from inferpoint.model.requests import Caller
 from inferpoint.outbound import limiter
 
 ROUNDS = 7

@@ -19,7 +19,8 @@ from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import invalid
 from inferpoint.model.endpoint import task_type as type_of
-from inferpoint.model.inference import ANONYMOUS, Cutting, Delta, InferenceRequest, InferenceResult, Texts, purpose
+from inferpoint.model.requests import ANONYMOUS, Chunking, InferenceRequest, Texts, purpose
+from inferpoint.model.results import Delta, InferenceResult
 from inferpoint.portal import Portal
 from inferpoint.telemetry.events import Answered
 
@@ -147,7 +148,7 @@ class Inferpoint:
             _checked_texts(texts),
             None if input_type is None else purpose(input_type),
             options=options.get("task_settings") or {},
-            cutting=_cutting(options.get("chunking_settings"), chunked=options.get("chunked", False)),
+            chunking=_chunking(options.get("chunking_settings"), chunked=options.get("chunked", False)),
             partial=options.get("partial", False),
             timeout=options.get("timeout"),
         )
@@ -276,10 +277,10 @@ def _checked_texts(texts: str | Sequence[str]) -> Texts:
     return several
 
 
-def _cutting(settings: Settings | None, *, chunked: bool) -> Cutting | None:
+def _chunking(settings: Settings | None, *, chunked: bool) -> Chunking | None:
     """How long texts are to be cut, or None; `INVALID` for settings without *chunked*."""
     if chunked:
-        return Cutting(None if settings is None else dict(settings), return_text=True)
+        return Chunking(None if settings is None else dict(settings), return_text=True)
     if settings is not None:
         raise invalid("[chunking_settings] needs [chunked] to be true")
     return None

@@ -16,7 +16,8 @@ from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.chat import FilePart, ImagePart, Message, Role, TextPart, ToolMode, ToolUse
 from inferpoint.model.fields import Fields
-from inferpoint.model.inference import ANONYMOUS, Finished, InferenceRequest, Started, Text, ToolCall, Usage, Used
+from inferpoint.model.requests import ANONYMOUS, InferenceRequest
+from inferpoint.model.results import Finished, Started, Text, ToolCall, Usage, Used
 from inferpoint.protocols.anthropic import replies, requests
 from inferpoint.protocols.sse import ServerSentEvents
 

@@ -11,7 +11,7 @@ from world import body, json_reply
 from inferpoint.api.cohere import FACE
 from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import ANONYMOUS
+from inferpoint.model.requests import ANONYMOUS
 
 ASKED = {"model": "ranks", "query": "big?", "documents": ["a", "b", "c"]}
 

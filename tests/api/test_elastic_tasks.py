@@ -183,13 +183,13 @@ def test_tokens_are_cut_too(make_world: MakeWorld) -> None:
 def test_sparse_vectors_of_chunks(world: World) -> None:
     """Chunks have weights as they have vectors; folded they have the mean, in which a missing token weighs nothing."""
     world.provider.answer = lambda call: json_reply([{text.strip()[0]: 1.0} for text in body(call)["inputs"]])
-    cutting = {"strategy": "word", "max_chunk_size": 20, "overlap": 0}
+    chunking = {"strategy": "word", "max_chunk_size": 20, "overlap": 0}
     words = " ".join(["a"] * 20 + ["b"] * 20)
-    told = post(world, "/_inference/s", {"input": words, "chunked": True, "chunking_settings": cutting})
+    told = post(world, "/_inference/s", {"input": words, "chunked": True, "chunking_settings": chunking})
     (found,) = told.json["sparse_embedding"]
     assert [each["embeddings"] for each in found["chunks"]] == [{"a": 1.0}, {"b": 1.0}]
     many = " ".join((["a"] * 20 + ["b"] * 20) * 300)
-    told = post(world, "/_inference/s", {"input": many, "chunked": True, "chunking_settings": cutting})
+    told = post(world, "/_inference/s", {"input": many, "chunked": True, "chunking_settings": chunking})
     (found,) = told.json["sparse_embedding"]
     assert len(found["chunks"]) == 512
     assert {"a": 0.5, "b": 0.5} in [each["embeddings"] for each in found["chunks"]]

@@ -19,7 +19,7 @@ from world import (
 from inferpoint.api import admission
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Caller
+from inferpoint.model.requests import Caller
 
 SAID = [{"role": "user", "content": "hi"}]
 FIRST = b'data: {"id":"1","model":"m","choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'

@@ -15,7 +15,7 @@ from inferpoint.api.elastic import errors
 from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Kind, Subject, Upstream, invalid, kind_of_status
 from inferpoint.model.http import Reply
-from inferpoint.model.inference import ANONYMOUS
+from inferpoint.model.requests import ANONYMOUS
 
 MakeWorld = Callable[..., World]
 

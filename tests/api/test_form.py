@@ -12,7 +12,7 @@ from inferpoint.api.elastic.form import check, filtered, finish, flag
 from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.face import EVENT_STREAM, JSON, Request, Response
 from inferpoint.errors import InferenceError, Subject
-from inferpoint.model.inference import ANONYMOUS
+from inferpoint.model.requests import ANONYMOUS
 
 TREE = {"a": {"b": 1, "c": {"d": [1, 2]}, "bc": None}, "l": [{"x": 1, "y": 2}, {"y": 3}, 4], "dotted.name": 5}
 

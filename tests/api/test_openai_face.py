@@ -17,7 +17,7 @@ from inferpoint.api.openai import FACE
 from inferpoint.errors import InferenceError, Kind, Upstream, invalid
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Reply
-from inferpoint.model.inference import ANONYMOUS
+from inferpoint.model.requests import ANONYMOUS
 
 JSON = {"content-type": "application/json"}
 SAID = [{"role": "user", "content": "hi"}]

@@ -15,7 +15,7 @@ from world import EMBEDDING, SECRET, World, in_turn, json_reply, openai
 from inferpoint.api.elastic.routes import list_quotas
 from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import ANONYMOUS, Caller, InferenceRequest, InputType
+from inferpoint.model.requests import ANONYMOUS, Caller, InferenceRequest, InputType
 
 REQUEST = Request("GET", "/_inference/_quotas", {}, {}, {}, b"", ANONYMOUS, "r")
 

@@ -12,7 +12,7 @@ from inferpoint.api.elastic.read import inference, json_object, position
 from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import ANONYMOUS, InputType
+from inferpoint.model.requests import ANONYMOUS, InputType
 
 EMBEDDING, COMPLETION = TaskType.TEXT_EMBEDDING, TaskType.COMPLETION
 PARSE, REQUEST, ARGUMENT = (

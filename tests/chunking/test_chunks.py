@@ -248,7 +248,7 @@ print((peak() - before) / len(text.encode()))
     "sentence", ["The quick brown fox jumps over the lazy dog. Then it sleeps. ", "北京是中国的首都。"]
 )
 def test_ten_megabytes_take_little_memory(sentence: str, strategy: str) -> None:
-    """Cutting a document takes less than twelve times its own memory, also when no separator is in it."""
+    """Chunking a document takes less than twelve times its own memory, also when no separator is in it."""
     measured = subprocess.run(
         [sys.executable, "-c", MEASURED, sentence, strategy], check=True, capture_output=True, text=True
     )

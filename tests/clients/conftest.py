@@ -53,6 +53,7 @@ def asked(server: Inferpoint, aimock: Aimock, embedder: Provider) -> dict[str, d
         "openai": ({"api_key": "sk-test", "model_id": "gpt-4o-mini"}, {}),
         "anthropic": ({"api_key": "sk-test", "model_id": "claude-sonnet-4-5"}, {"max_tokens": 1024}),
         "amazonbedrock": (AMAZON, {}),
+        "groq": ({"api_key": "gsk-test", "model_id": "llama-3.3-70b-versatile"}, {}),
         "hugging_face": ({"api_key": "hf-test", "url": f"{aimock.url}/v1/chat/completions"}, {}),
     }
     embeddings: dict[str, dict[str, Any]] = {

@@ -23,7 +23,7 @@ from real_processes import Inferpoint as Server
 from inferpoint import InferenceError, Inferpoint, connect
 from inferpoint.errors import Kind
 from inferpoint.library import Connected
-from inferpoint.model.inference import ChunkedEmbeddings, Completion, Embeddings, Finished, Started, Text
+from inferpoint.model.results import ChunkedEmbeddings, Completion, Embeddings, Finished, Started, Text
 
 KEY = "sk-canary-0123456789"
 CHAT = {"task_type": "completion", "service": "openai", "service_settings": {"api_key": KEY, "model_id": "m"}}

@@ -19,7 +19,7 @@ def test_a_storm_leaves_nothing_behind(tmp_path: Path, workers: int) -> None:
 
 def test_storm_after_storm_the_server_does_not_grow(home: Path) -> None:
     """What a storm took is given back or used by the next."""
-    command = [sys.executable, str(ROOT / "storms/soak.py"), "--minutes=0", "--callers=50", "--times=8"]
+    command = [sys.executable, str(ROOT / "stress/soak.py"), "--minutes=0", "--callers=50", "--times=8"]
     done = run(command, {**environ(home), "PYTHONPATH": str(ROOT / "tests/e2e")})
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("400 done") == 4

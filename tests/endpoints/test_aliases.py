@@ -10,7 +10,7 @@ from world import COMPLETION, EMBEDDING, KEY, World, openai, told
 
 from inferpoint.endpoints.directory import Endpoints
 from inferpoint.errors import InferenceError
-from inferpoint.model.inference import ANONYMOUS
+from inferpoint.model.requests import ANONYMOUS
 from inferpoint.storage.vault import Vault
 
 TAKEN = "resource_already_exists_exception"

@@ -16,11 +16,11 @@ from world import CHAT, COMPLETION, EMBEDDING, KEY, World, hugging_face, openai,
 from inferpoint.endpoints.caches import SHARED_FILE, Caches, decoded, encoded, item_key, key_prefix
 from inferpoint.endpoints.directory import Endpoints
 from inferpoint.endpoints.resolved import Resolved
-from inferpoint.engine.preflight import fitted
+from inferpoint.engine.preflight import prepared
 from inferpoint.errors import InferenceError
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import ANONYMOUS, InferenceRequest, InputType, Tokens
+from inferpoint.model.requests import ANONYMOUS, InferenceRequest, InputType, Tokens
 from inferpoint.storage.cache import Cache
 from inferpoint.storage.vault import Vault
 
@@ -174,7 +174,7 @@ def test_a_request_with_options_of_its_own_uses_the_endpoints_cache(world: World
     world.create("e", EMBEDDING, openai(cache={}))
     resolved = world.endpoints.find("e")
     request = InferenceRequest(("a",), options={"user": "u"})
-    assert world.caches.of(fitted(resolved, request, None)) is used(world, "e")
+    assert world.caches.of(prepared(resolved, request, None)) is used(world, "e")
 
 
 def test_an_endpoint_that_is_not_kept_has_no_cache_of_its_own(world: World) -> None:

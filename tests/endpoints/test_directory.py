@@ -15,7 +15,8 @@ from inferpoint import services
 from inferpoint.api.elastic.routes import list_services
 from inferpoint.endpoints.directory import Endpoints
 from inferpoint.errors import InferenceError
-from inferpoint.model.inference import ANONYMOUS, Embeddings
+from inferpoint.model.requests import ANONYMOUS
+from inferpoint.model.results import Embeddings
 from inferpoint.model.secrets import Secrets
 from inferpoint.storage.vault import Vault
 
@@ -148,7 +149,7 @@ TOY = '''
 from inferpoint.errors import Upstream
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import json_call, parse
-from inferpoint.model.inference import Embeddings
+from inferpoint.model.results import (Embeddings)
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import vectors
 from inferpoint.protocols.auth import bearer

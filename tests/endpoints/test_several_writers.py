@@ -13,7 +13,7 @@ from world import COMPLETION, EMBEDDING, KEY, World, openai, told
 
 from inferpoint.endpoints.directory import Endpoints
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import ANONYMOUS
+from inferpoint.model.requests import ANONYMOUS
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.store import Changed
 from inferpoint.storage.vault import Vault

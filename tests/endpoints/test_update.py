@@ -10,7 +10,7 @@ from world import COMPLETION, EMBEDDING, SECRET, World, body, hugging_face, json
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import ANONYMOUS
+from inferpoint.model.requests import ANONYMOUS
 
 STATUS, SETTINGS = "status_exception", "validation_exception"
 

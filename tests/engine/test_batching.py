@@ -30,7 +30,8 @@ from world import EMBEDDING, HANG, Arrived, World, body, told
 
 from inferpoint.errors import Kind
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Caller, Embeddings, InferenceRequest, InputType, Tokens
+from inferpoint.model.requests import Caller, InferenceRequest, InputType, Tokens
+from inferpoint.model.results import Embeddings
 
 MakeWorld = Callable[..., World]
 

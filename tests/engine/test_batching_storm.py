@@ -14,7 +14,7 @@ from world import EMBEDDING, Arrived, World, body, openai
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Caller, InputType
+from inferpoint.model.requests import Caller, InputType
 
 LETTERS = "abcdefgh"  # few, so that many ask for the same
 BAD = "!"  # a text with this in it is refused

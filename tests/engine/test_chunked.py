@@ -19,7 +19,8 @@ from inferpoint.engine import engine
 from inferpoint.engine.chunked import LARGE, MOST_CHUNKS, off_the_loop
 from inferpoint.errors import InferenceError
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import ANONYMOUS, Chunk, ChunkedEmbeddings, Cutting, InferenceRequest
+from inferpoint.model.requests import ANONYMOUS, Chunking, InferenceRequest
+from inferpoint.model.results import Chunk, ChunkedEmbeddings
 
 MakeWorld = Callable[..., World]
 
@@ -46,8 +47,8 @@ def world(make_world: MakeWorld) -> World:
     return made
 
 
-def chunked(world: World, *texts: str, **cutting: Any) -> ChunkedEmbeddings:
-    found = world.infer("e", *texts, cutting=Cutting(**cutting))
+def chunked(world: World, *texts: str, **chunking: Any) -> ChunkedEmbeddings:
+    found = world.infer("e", *texts, chunking=Chunking(**chunking))
     assert isinstance(found, ChunkedEmbeddings)
     return found
 
@@ -123,7 +124,7 @@ def test_the_requests_own_settings_are_checked_like_an_endpoints(
 
 def test_only_embeddings_are_chunked(world: World) -> None:
     """A completion cannot be asked in chunks."""
-    reason = refused(lambda: world.infer("c", "text", cutting=Cutting()))
+    reason = refused(lambda: world.infer("c", "text", chunking=Chunking()))
     assert reason == "Inputs cannot be chunked for task type [completion]"
 
 
@@ -162,12 +163,12 @@ def test_names_are_looked_up_while_many_large_texts_are_cut() -> None:
     done = threading.Event()
 
     async def both() -> bool:
-        cutting = [asyncio.ensure_future(off_the_loop(("x" * (LARGE + 1),), done.wait)) for _ in range(100)]
+        chunking = [asyncio.ensure_future(off_the_loop(("x" * (LARGE + 1),), done.wait)) for _ in range(100)]
         try:
             return await asyncio.wait_for(asyncio.to_thread(lambda: True), 5)
         finally:
             done.set()
-            assert all(await asyncio.gather(*cutting))
+            assert all(await asyncio.gather(*chunking))
 
     assert asyncio.run(both())
 
@@ -177,11 +178,11 @@ def test_a_preview_calls_nobody(world: World) -> None:
     text = "One two three. Four five six! Seven eight nine? Ten eleven twelve."
     request = InferenceRequest((text,))
     wanted = {"strategy": "word", "max_chunk_size": 10, "overlap": 4}
-    (found,) = world.run(world.engine.preview_on(world.engine.find(ANONYMOUS, "e"), request, Cutting(wanted)))
+    (found,) = world.run(world.engine.preview_on(world.engine.find(ANONYMOUS, "e"), request, Chunking(wanted)))
     assert [(each.start_offset, each.end_offset) for each in found] == chunk(text, wanted)
     assert [(each.words, each.overlap) for each in found] == [(10, 0), (6, 4)]
     assert [each.text for each in found] == [text[start:end] for start, end in chunk(text, wanted)]
-    assert world.run(world.engine.preview((text,), Cutting(wanted))) == [found]
+    assert world.run(world.engine.preview((text,), Chunking(wanted))) == [found]
     assert world.provider.calls == []
 
 
@@ -190,11 +191,13 @@ def test_other_requests_go_on_while_a_large_text_is_cut(world: World) -> None:
 
     async def both() -> int:
         turns = 0
-        cutting = asyncio.ensure_future(world.engine.preview(("Another sentence of the text. " * 350_000,), Cutting()))
-        while not cutting.done():
+        chunking = asyncio.ensure_future(
+            world.engine.preview(("Another sentence of the text. " * 350_000,), Chunking())
+        )
+        while not chunking.done():
             await settle()
             turns += 1
-        assert len(cutting.result()[0]) > MOST_CHUNKS
+        assert len(chunking.result()[0]) > MOST_CHUNKS
         return turns
 
     assert asyncio.run(both()) > 10
@@ -215,10 +218,10 @@ def test_the_answer_has_the_form_of_semantic_text(world: World) -> None:
 def test_chunks_are_asked_for_in_the_query_or_in_the_body() -> None:
     """`chunked` is a parameter and a field, and the field goes first."""
     said = {"input": "a"}
-    assert read.inference(asking(said, {"chunked": "true"}), EMBEDDING).cutting == Cutting()
-    assert read.inference(asking({**said, "chunked": True, "fold": False}), EMBEDDING).cutting == Cutting(fold=False)
-    assert read.inference(asking({**said, "chunked": False}, {"chunked": "true"}), EMBEDDING).cutting is None
-    assert read.inference(asking(said), EMBEDDING).cutting is None
+    assert read.inference(asking(said, {"chunked": "true"}), EMBEDDING).chunking == Chunking()
+    assert read.inference(asking({**said, "chunked": True, "fold": False}), EMBEDDING).chunking == Chunking(fold=False)
+    assert read.inference(asking({**said, "chunked": False}, {"chunked": "true"}), EMBEDDING).chunking is None
+    assert read.inference(asking(said), EMBEDDING).chunking is None
 
 
 @pytest.mark.parametrize(
@@ -245,7 +248,7 @@ def test_a_lone_surrogate_is_no_json() -> None:
 @pytest.mark.parametrize("text", ["", " \t\n ", "\0" * 10, "x" * 10_000_000, "\r\n" * 1000, "กขค" * 500, "🏳️‍🌈" * 300])
 def test_strange_texts_have_chunks(world: World, text: str) -> None:
     """Whatever a text is made of, its chunks begin at its beginning, end at its end, and follow one another."""
-    (found,) = world.run(world.engine.preview((text,), Cutting(SMALL)))
+    (found,) = world.run(world.engine.preview((text,), Chunking(SMALL)))
     assert found[-1].end_offset == len(text)
     for before, after in itertools.pairwise(found):
         assert before.start_offset < after.start_offset <= before.end_offset < after.end_offset

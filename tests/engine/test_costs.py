@@ -12,7 +12,7 @@ from world import CHAT, COMPLETION, EMBEDDING, World, body, in_turn, json_reply,
 from inferpoint.model.chat import said
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import InferenceRequest
+from inferpoint.model.requests import InferenceRequest
 
 MakeWorld = Callable[..., World]
 

@@ -26,20 +26,12 @@ from world import (
     told,
 )
 
-from inferpoint.engine.preflight import fitted
+from inferpoint.engine.preflight import prepared
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Reply
-from inferpoint.model.inference import (
-    Caller,
-    Documents,
-    Embeddings,
-    Finished,
-    InferenceRequest,
-    InputType,
-    Started,
-    Text,
-)
+from inferpoint.model.requests import Caller, Documents, InferenceRequest, InputType
+from inferpoint.model.results import Embeddings, Finished, Started, Text
 from inferpoint.protocols.service import Limits
 
 STATUS, SETTINGS = "status_exception", "validation_exception"
@@ -79,8 +71,8 @@ def test_a_ranking_is_never_split(make_world: MakeWorld) -> None:
     two = replace(
         resolved, task=replace(resolved.task, rates=replace(resolved.task.rates, limits=lambda _: Limits(inputs=2)))
     )
-    assert fitted(two, InferenceRequest(Documents("q", ("a", "b"))), None) == two
-    assert refused(lambda: fitted(two, InferenceRequest(Documents("q", ("a", "b", "c"))), None)) == (
+    assert prepared(two, InferenceRequest(Documents("q", ("a", "b"))), None) == two
+    assert refused(lambda: prepared(two, InferenceRequest(Documents("q", ("a", "b", "c"))), None)) == (
         400,
         STATUS,
         "Field [input] has [3] documents, and one call of the provider ranks at most [2]; a ranking cannot be split",

@@ -12,7 +12,7 @@ from world import CHAT, COMPLETION, EMBEDDING, World, json_reply, like_openai, o
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import InferenceRequest
+from inferpoint.model.requests import InferenceRequest
 
 MakeWorld = Callable[..., World]
 TOKENS = "https://login.test/token"

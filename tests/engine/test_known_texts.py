@@ -12,7 +12,7 @@ from world import EMBEDDING, World, hugging_face, json_reply, openai
 
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Caller, Cutting, InferenceRequest, InputType, Tokens
+from inferpoint.model.requests import Caller, Chunking, InferenceRequest, InputType, Tokens
 
 MakeWorld = Callable[..., World]
 
@@ -131,10 +131,10 @@ def test_chunks_are_known_too(make_world: MakeWorld) -> None:
     world = cached(make_world)
     chunking = {"strategy": "sentence", "max_chunk_size": 20, "sentence_overlap": 0}
     sentences = [" ".join([f"Word{number}"] * 15) + ". " for number in range(10)]
-    together(world, ask(world, "".join(sentences), "Other.", cutting=Cutting(chunking)))
+    together(world, ask(world, "".join(sentences), "Other.", chunking=Chunking(chunking)))
     sentences[4] = " ".join(["New"] * 15) + ". "
     world.provider.calls.clear()
-    (found,) = together(world, ask(world, "Other.", "".join(sentences), cutting=Cutting(chunking, return_text=True)))
+    (found,) = together(world, ask(world, "Other.", "".join(sentences), chunking=Chunking(chunking, return_text=True)))
     assert [len(chunks) for chunks in found.inputs] == [1, 10]
     assert len(sent(world)[0]) == 1
     for chunk in found.inputs[1]:

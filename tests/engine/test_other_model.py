@@ -12,7 +12,7 @@ from frames import GOLDEN, event
 from world import SECRET, Arrived, World, openai
 
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Started
+from inferpoint.model.results import Started
 
 AWS = {"access_key": "AKIDEXAMPLE", "secret_key": SECRET, "region": "us-east-1", "provider": "anthropic", "model": "m"}
 BEDROCK = {"service": "amazonbedrock", "service_settings": AWS}

@@ -23,7 +23,7 @@ from world import EMBEDDING, World, body, told
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Caller, InferenceRequest, Tokens
+from inferpoint.model.requests import Caller, InferenceRequest, Tokens
 
 MakeWorld = Callable[..., World]
 

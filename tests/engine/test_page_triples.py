@@ -14,7 +14,8 @@ from world import COMPLETION, EMBEDDING, Arrived, World, json_reply
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import ANONYMOUS, Completion, Embeddings, Finished, InputType, Text
+from inferpoint.model.requests import ANONYMOUS, InputType
+from inferpoint.model.results import Completion, Embeddings, Finished, Text
 
 KEYS = {"access_key": "AKIDEXAMPLE", "secret_key": "secret-example", "region": "us-east-1"}
 PROVIDERS = ("amazontitan", "anthropic", "ai21labs", "cohere", "meta", "mistral")

@@ -16,15 +16,8 @@ from world import EMBEDDING, HANG, Answer, Arrived, World, body, hugging_face, j
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import (
-    ANONYMOUS,
-    ChunkedEmbeddings,
-    Cutting,
-    Embeddings,
-    InferenceRequest,
-    SparseEmbeddings,
-    Tokens,
-)
+from inferpoint.model.requests import ANONYMOUS, Chunking, InferenceRequest, Tokens
+from inferpoint.model.results import ChunkedEmbeddings, Embeddings, SparseEmbeddings
 
 MakeWorld = Callable[..., World]
 
@@ -149,10 +142,10 @@ def test_one_input_is_not_named(opened: Callable[..., World]) -> None:
     world = opened(tokens_per_minute=1000)
     assert str(refused(lambda: world.infer("e", "bad"))) == REFUSED
     assert str(refused(lambda: world.infer("e", "x" * 9000))).startswith("An input of about [")
-    cutting = Cutting({"strategy": "word", "max_chunk_size": 10, "overlap": 0})
+    chunking = Chunking({"strategy": "word", "max_chunk_size": 10, "overlap": 0})
     long = " ".join(["word"] * 25 + ["bad"])
-    assert str(refused(lambda: world.infer("e", long, cutting=cutting))) == REFUSED
-    error = refused(lambda: world.infer("e", "a", long, cutting=cutting))
+    assert str(refused(lambda: world.infer("e", long, chunking=chunking))) == REFUSED
+    error = refused(lambda: world.infer("e", "a", long, chunking=chunking))
     assert (error.index, str(error)) == (1, f"Input [1]: {REFUSED}")
 
 
@@ -283,9 +276,9 @@ def test_a_text_too_long_for_the_model_is_named(opened: Callable[..., World]) ->
 
 def test_an_input_with_a_bad_chunk_has_no_chunks(opened: Callable[..., World]) -> None:
     """It has the error of the first such chunk, about the input; the others have theirs."""
-    cutting = Cutting({"strategy": "word", "max_chunk_size": 10, "overlap": 0})
+    chunking = Chunking({"strategy": "word", "max_chunk_size": 10, "overlap": 0})
     long = " ".join(["good"] * 25)
-    found = opened().infer("e", long, long + " bad bad", "short", cutting=cutting, partial=True)
+    found = opened().infer("e", long, long + " bad bad", "short", chunking=chunking, partial=True)
     assert isinstance(found, ChunkedEmbeddings)
     assert [len(chunks) for chunks in found.inputs] == [3, 0, 1]
     assert {index: (error.index, str(error)) for index, error in found.errors.items()} == {1: (1, REFUSED)}

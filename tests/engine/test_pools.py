@@ -16,8 +16,9 @@ from inferpoint.batching.pool import Pool, divided, loaded, rows
 from inferpoint.calls.sizing import Load, Sizing, load_of
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import NEVER, Deadline
-from inferpoint.model.inference import Embeddings, InferenceRequest, InputType, SparseEmbeddings, Tokens, Usage
 from inferpoint.model.quota import Rate
+from inferpoint.model.requests import InferenceRequest, InputType, Tokens
+from inferpoint.model.results import Embeddings, SparseEmbeddings, Usage
 from inferpoint.protocols.service import Limits
 
 REFUSED = InferenceError(Kind.INVALID, "no")
@@ -174,7 +175,7 @@ def test_a_call_asks_what_the_requests_ask(world: World) -> None:
         {"user": "u"},
         {"p": 1},
     )
-    assert asked.journey is not request.journey
+    assert asked.stats is not request.stats
     tokens = of(world, InferenceRequest(Tokens(((1,),))))
     assert tokens.request(put(tokens, (1, 2), (3,))).input == Tokens(((1, 2), (3,)))
 

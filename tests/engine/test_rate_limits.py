@@ -12,8 +12,8 @@ from world import COMPLETION, EMBEDDING, World, elasticsearch, openai, told
 from inferpoint.api.elastic.routes import list_services
 from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError
-from inferpoint.model.inference import ANONYMOUS
 from inferpoint.model.quota import Rate
+from inferpoint.model.requests import ANONYMOUS
 
 MakeWorld = Callable[..., World]
 REQUESTS, TOKENS, BURST = "requests_per_minute", "tokens_per_minute", "burst"

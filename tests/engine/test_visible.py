@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from world import CHAT, COMPLETION, EMBEDDING, World, body, in_turn, json_reply, like_openai, openai
 
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import ANONYMOUS, Cutting, InferenceRequest, InputType, Journey
+from inferpoint.model.requests import ANONYMOUS, Chunking, InferenceRequest, InputType, RequestStats
 
 MakeWorld = Callable[..., World]
 
@@ -48,10 +48,10 @@ def counting(call: Call) -> Reply:
     return json_reply({"data": data, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}})
 
 
-async def ask(world: World, inference_id: str, *texts: str, **more: Any) -> Journey:
+async def ask(world: World, inference_id: str, *texts: str, **more: Any) -> RequestStats:
     request = InferenceRequest(texts, **more)
     await world.inferring(inference_id, request)
-    return request.journey
+    return request.stats
 
 
 def test_calls_and_attempts_are_counted_over_a_list(make_world: MakeWorld) -> None:
@@ -59,9 +59,9 @@ def test_calls_and_attempts_are_counted_over_a_list(make_world: MakeWorld) -> No
     first = in_turn(Reply(503, headers={"retry-after": "1"}), Reply(200))
     world = make_world(lambda call: like_openai(call) if first(call).status == 200 else Reply(503), validate=False)
     world.create("e", EMBEDDING, limited(requests_per_minute=60))
-    journey = world.run(ask(world, "e", *map(str, range(2 * 2048 + 1))))
-    assert (journey.calls, journey.attempts) == (3, 4)
-    assert journey.queued >= 2
+    stats = world.run(ask(world, "e", *map(str, range(2 * 2048 + 1))))
+    assert (stats.calls, stats.attempts) == (3, 4)
+    assert stats.queued >= 2
 
 
 def test_chunks_are_counted_as_their_requests(make_world: MakeWorld) -> None:
@@ -69,10 +69,10 @@ def test_chunks_are_counted_as_their_requests(make_world: MakeWorld) -> None:
     world = make_world(validate=False)
     world.create("e", EMBEDDING, openai(cache={}))
     words = " ".join(f"word{number}" for number in range(40))
-    cutting = Cutting({"strategy": "word", "max_chunk_size": 10, "overlap": 0})
-    first = world.run(ask(world, "e", words, cutting=cutting))
+    chunking = Chunking({"strategy": "word", "max_chunk_size": 10, "overlap": 0})
+    first = world.run(ask(world, "e", words, chunking=chunking))
     assert (first.calls, first.known, first.asked) == (1, 0, 4)
-    again = world.run(ask(world, "e", words, cutting=cutting))
+    again = world.run(ask(world, "e", words, chunking=chunking))
     assert (again.calls, again.known, again.asked) == (0, 4, 4)
 
 
@@ -81,7 +81,7 @@ def test_who_shares_a_call_is_told_of_one(make_world: MakeWorld) -> None:
     world = make_world(counting, validate=False)
     world.create("e", EMBEDDING, limited(requests_per_minute=30))
 
-    async def crowd() -> list[Journey]:
+    async def crowd() -> list[RequestStats]:
         tasks = [asyncio.ensure_future(ask(world, "e", "first"))]
         await settle()
         tasks.append(asyncio.ensure_future(ask(world, "e", "early")))
@@ -107,7 +107,7 @@ def test_who_joins_a_call_on_its_way_is_told_of_its_own_time(make_world: MakeWor
     world = make_world(lambda call: Late(world.clock, 5, counting(call)), validate=False)
     world.create("e", EMBEDDING, limited(requests_per_minute=30))
 
-    async def joins() -> list[Journey]:
+    async def joins() -> list[RequestStats]:
         tasks = [asyncio.ensure_future(ask(world, "e", "before"))]
         await settle()
         tasks.append(asyncio.ensure_future(ask(world, "e", "a")))
@@ -127,7 +127,7 @@ def test_a_call_is_counted_once(make_world: MakeWorld) -> None:
     world.create("e", EMBEDDING, limited(requests_per_minute=60))
     request = InferenceRequest(("bad", "good"))
     together(world, world.inferring("e", request))
-    assert (request.journey.calls, request.journey.attempts) == (2, 2)
+    assert (request.stats.calls, request.stats.attempts) == (2, 2)
     assert len(world.provider.calls) == 2
 
 
@@ -144,14 +144,14 @@ def test_a_request_that_leaves_the_queue_says_how_long_it_was_there(make_world: 
     world = make_world(validate=False)
     world.create("e", EMBEDDING, limited(requests_per_minute=1))
 
-    async def leave() -> Journey:
+    async def leave() -> RequestStats:
         await ask(world, "e", "first")
         request = InferenceRequest(("second",), timeout=90.0)
         task = asyncio.ensure_future(world.inferring("e", request))
         await world.clock.advance(7)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        return request.journey
+        return request.stats
 
     left = asyncio.run(leave())
     assert (left.calls, left.queued, left.upstream) == (0, pytest.approx(7), 0)

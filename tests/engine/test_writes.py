@@ -11,7 +11,7 @@ from clock import settle
 from world import EMBEDDING, World, openai, told
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import ANONYMOUS
+from inferpoint.model.requests import ANONYMOUS
 
 MakeWorld = Callable[..., World]
 Act = Callable[[World], Coroutine[Any, Any, Any]]

@@ -13,8 +13,8 @@ from inferpoint.calls.refusals import refused as worded
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import address
-from inferpoint.model.inference import ANONYMOUS
 from inferpoint.model.quota import Rate
+from inferpoint.model.requests import ANONYMOUS
 from inferpoint.outbound.breaker import Breaker, BreakerPermit, Breakers
 from inferpoint.outbound.ticket import Refusal, Ticket
 

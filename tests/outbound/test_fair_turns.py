@@ -9,8 +9,8 @@ from clock import on_a_loop, settle
 from turns import Queue, place
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import Caller
 from inferpoint.model.quota import Lane, Rate
+from inferpoint.model.requests import Caller
 
 OLD, NEW = Caller("old"), Caller("new")
 BY_TOKENS = Rate(tokens=600)  # ten a second

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from turns import Queue, place
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import Caller
 from inferpoint.model.quota import Allowance, Bucket, Lane, Rate
+from inferpoint.model.requests import Caller
 from inferpoint.outbound.gcra import LATE
 from inferpoint.outbound.limiter import FORGOTTEN
 

@@ -14,8 +14,8 @@ from world import HANG, Arrived
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Journey
 from inferpoint.model.quota import Allowance, Bucket, Rate
+from inferpoint.model.requests import RequestStats
 
 
 def retries(reason: str) -> str:
@@ -250,7 +250,7 @@ def test_every_call_is_counted() -> None:
 @on_a_loop
 async def test_a_journey_says_where_the_time_went() -> None:
     """Attempts are counted; waiting and the provider have each their own time, which together are all of it."""
-    journey = Journey()
+    stats = RequestStats()
     way = Way(Reply(503, headers={"retry-after": "4"}), OK)
     slow = way.provider.send
 
@@ -259,11 +259,11 @@ async def test_a_journey_says_where_the_time_went() -> None:
         return await slow(call)
 
     way.provider.send = send
-    await way.clock.drive(way.outbound.send(way.outgoing(stats=journey)))
-    assert (journey.calls, journey.attempts) == (1, 2)
-    assert (journey.queued, journey.upstream) == (pytest.approx(4), pytest.approx(6))
-    total = Journey(calls=2, attempts=2, queued=5, upstream=1, known=3)
-    total.add(journey)
+    await way.clock.drive(way.outbound.send(way.outgoing(stats=stats)))
+    assert (stats.calls, stats.attempts) == (1, 2)
+    assert (stats.queued, stats.upstream) == (pytest.approx(4), pytest.approx(6))
+    total = RequestStats(calls=2, attempts=2, queued=5, upstream=1, known=3)
+    total.add(stats)
     assert (total.calls, total.attempts, total.known) == (3, 4, 3)
     assert (total.queued, total.upstream) == (5, pytest.approx(6))
 
@@ -334,14 +334,14 @@ async def test_however_a_provider_fails_retries_are_few_and_every_caller_is_answ
 ) -> None:
     """A tenth more, the reserve, and one for each ten seconds; nobody waits for ever, nobody is left in a queue."""
     way = Way(*answers, OK)
-    journey = Journey()
-    tasks = [way.sending(stats=journey, seconds=number) for number in range(callers)]
+    stats = RequestStats()
+    tasks = [way.sending(stats=stats, seconds=number) for number in range(callers)]
     for _ in range(100):
         await way.clock.advance(1)
     ends = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(isinstance(end, tuple | InferenceError) for end in ends)
-    assert journey.attempts == len(way.provider.calls)
-    assert journey.attempts - journey.calls <= journey.calls / 10 + 10 + way.clock.passed / 10
+    assert stats.attempts == len(way.provider.calls)
+    assert stats.attempts - stats.calls <= stats.calls / 10 + 10 + way.clock.passed / 10
     assert (way.limiter.waiting(), way.clock.alarms) == (0, 0)
 
 

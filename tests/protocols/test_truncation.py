@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferpoint.model.inference import Tokens
+from inferpoint.model.requests import Tokens
 from inferpoint.protocols.truncation import cut, cut_tokens
 
 ANYTHING = st.text(st.sampled_from("aé中😀\U0010ffff\ud83d\ude00"), max_size=30)

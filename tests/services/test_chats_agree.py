@@ -14,7 +14,7 @@ from played import answered, endpoint, reply, streamed
 
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Choice, Completion, ToolCall, Usage
+from inferpoint.model.results import Choice, Completion, ToolCall, Usage
 from inferpoint.protocols.openai import completions
 
 TOOLS = [

@@ -21,7 +21,7 @@ from world import World
 from inferpoint import services
 from inferpoint.errors import InferenceError
 from inferpoint.model.http import Reply
-from inferpoint.model.inference import Embeddings
+from inferpoint.model.results import Embeddings
 from inferpoint.testing import Question, questions
 from inferpoint.testing.conversations import Exchange, RecordedTask
 from inferpoint.testing.promises.vectors import answered, firsts

@@ -11,7 +11,7 @@ from played import endpoint
 from inferpoint.errors import InferenceError
 from inferpoint.model.chat import Conversation, Message, Role, TextPart, Tool, ToolUse
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import InferenceRequest
+from inferpoint.model.requests import InferenceRequest
 
 AWS = {"access_key": "AKIDEXAMPLE", "secret_key": "s", "region": "us-east-1", "model": "m"}
 TALK = Conversation(

@@ -18,7 +18,8 @@ from played import answered, endpoint
 from inferpoint import services
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Event, Reply
-from inferpoint.model.inference import Completion, Documents, Embeddings, InferenceRequest, Ranking, SparseEmbeddings
+from inferpoint.model.requests import Documents, InferenceRequest
+from inferpoint.model.results import Completion, Embeddings, Ranking, SparseEmbeddings
 from inferpoint.model.settings import Setting, declared, read
 from inferpoint.testing.conversations import RecordedTask
 

@@ -12,7 +12,7 @@ import inferpoint
 from inferpoint import InferenceError, Inferpoint, connect
 from inferpoint.errors import Kind
 from inferpoint.library import Connected
-from inferpoint.model.inference import ChunkedEmbeddings, Completion, Delta, Embeddings, InferenceResult, Text
+from inferpoint.model.results import ChunkedEmbeddings, Completion, Delta, Embeddings, InferenceResult, Text
 
 
 async def awaiting(folder: Path) -> None:

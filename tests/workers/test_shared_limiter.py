@@ -15,8 +15,8 @@ from msgspec import structs
 from inferpoint.calls.refusals import refused as worded
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import NEVER, Deadline
-from inferpoint.model.inference import Caller
 from inferpoint.model.quota import Allowance, Bucket, Lane, Rate
+from inferpoint.model.requests import Caller
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.ticket import Permit, Refusal, Ticket
 from inferpoint.workers.client import LimiterClient

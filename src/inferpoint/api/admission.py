@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model.http import is_loopback
-from inferpoint.model.inference import ANONYMOUS, Caller
+from inferpoint.model.requests import ANONYMOUS, Caller
 
 
 def caller(_headers: Mapping[str, str]) -> Caller:

@@ -9,7 +9,8 @@ from inferpoint.api.requests import fields
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Documents, Ranking
+from inferpoint.model.requests import Documents
+from inferpoint.model.results import Ranking
 
 _WORDS = {
     Kind.INVALID: Words(400),

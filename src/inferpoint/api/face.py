@@ -11,7 +11,7 @@ import msgspec
 from inferpoint.api.headers import retry_headers
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import Caller, InferenceRequest, Input, Journey
+from inferpoint.model.requests import Caller, InferenceRequest, Input, RequestStats
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
@@ -23,7 +23,7 @@ class Request:
     """One HTTP request as plain values.
 
     `path_params` are the variable parts of its path; header names are in lower case. `time` is when it came, in
-    seconds of the Unix epoch. In `journey` is counted what its inference comes to.
+    seconds of the Unix epoch. In `stats` is counted what its inference comes to.
     """
 
     method: str
@@ -35,11 +35,11 @@ class Request:
     caller: Caller
     request_id: str
     time: int = 0
-    journey: Journey = field(default_factory=Journey)
+    stats: RequestStats = field(default_factory=RequestStats)
 
     def inference(self, inputs: Input, **members: Any) -> InferenceRequest:
         """The inference of *inputs* for this request's caller, with *members* such as `options` and `timeout`."""
-        return InferenceRequest(inputs, caller=self.caller, request_id=self.request_id, journey=self.journey, **members)
+        return InferenceRequest(inputs, caller=self.caller, request_id=self.request_id, stats=self.stats, **members)
 
 
 @dataclass(frozen=True)

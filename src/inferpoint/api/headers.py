@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import Journey
+from inferpoint.model.requests import RequestStats
 
 REQUEST_ID = "x-request-id"
 OPAQUE_ID = "x-opaque-id"  # what a caller calls its request; it comes back as it came
@@ -14,19 +14,19 @@ _RETRY_AFTER = "retry-after"
 _SHOULD_RETRY = "x-should-retry"
 
 
-def stats_headers(journey: Journey) -> dict[str, str]:
+def stats_headers(stats: RequestStats) -> dict[str, str]:
     """The headers of an inference: its calls, times in whole milliseconds, and `known/asked` of a cache.
 
     Those of a stream are sent with its first piece, and tell what is known by then.
     """
     headers = {
-        "x-inferpoint-calls": str(journey.calls),
-        "x-inferpoint-attempts": str(journey.attempts),
-        "x-inferpoint-queue-ms": str(round(journey.queued * 1000)),
-        "x-inferpoint-upstream-ms": str(round(journey.upstream * 1000)),
+        "x-inferpoint-calls": str(stats.calls),
+        "x-inferpoint-attempts": str(stats.attempts),
+        "x-inferpoint-queue-ms": str(round(stats.queued * 1000)),
+        "x-inferpoint-upstream-ms": str(round(stats.upstream * 1000)),
     }
-    if journey.known is not None:
-        headers["x-inferpoint-cache"] = f"{journey.known}/{journey.asked}"
+    if stats.known is not None:
+        headers["x-inferpoint-cache"] = f"{stats.known}/{stats.asked}"
     return headers
 
 

@@ -21,7 +21,8 @@ from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import Endpoint, TaskType
 from inferpoint.model.fields import Fields
 from inferpoint.model.http import Event
-from inferpoint.model.inference import Completion, Delta, Embeddings, Texts, Tokens, Usage
+from inferpoint.model.requests import Texts, Tokens
+from inferpoint.model.results import Completion, Delta, Embeddings, Usage
 from inferpoint.protocols import sse, vectors
 from inferpoint.protocols.openai import completions, messages
 

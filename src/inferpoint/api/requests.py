@@ -8,7 +8,7 @@ from inferpoint.api.face import Request
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model import settings
 from inferpoint.model.fields import Fields, read_object
-from inferpoint.model.inference import InferenceRequest
+from inferpoint.model.requests import InferenceRequest
 
 USER = "user"
 

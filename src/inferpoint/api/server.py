@@ -22,7 +22,7 @@ from inferpoint.api.headers import OPAQUE_ID, REQUEST_ID, stats_headers
 from inferpoint.clock import Clock
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import Journey
+from inferpoint.model.requests import RequestStats
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.telemetry import Telemetry
 
@@ -196,7 +196,7 @@ class _Exchange:
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         self.caller = admission.caller(self.headers)
         self.request_id = os.urandom(8).hex()
-        self.journey = Journey()
+        self.stats = RequestStats()
         self.infers = False
         self.allowed = ""  # the methods of a path that is asked with another
         self.left = False
@@ -216,7 +216,7 @@ class _Exchange:
             self.caller,
             self.request_id,
             self._time,
-            self.journey,
+            self.stats,
         )
 
     async def body(self, most: int) -> bytes:
@@ -250,7 +250,7 @@ class _Exchange:
         self.status = response.status
         headers = {"content-type": response.content_type, REQUEST_ID: self.request_id, **response.headers}
         if self.infers:
-            headers.update(stats_headers(self.journey))
+            headers.update(stats_headers(self.stats))
         if self.allowed:
             headers["allow"] = self.allowed
         if response.pieces is None:

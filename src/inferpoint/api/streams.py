@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 from inferpoint.api.face import EVENT_STREAM, Response
 from inferpoint.errors import InferenceError
-from inferpoint.model.inference import Delta
+from inferpoint.model.results import Delta
 
 Deltas = Sequence[Delta]
 

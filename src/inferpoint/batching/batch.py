@@ -18,7 +18,8 @@ from inferpoint.clock import Clock
 from inferpoint.endpoints.caches import Caches
 from inferpoint.errors import InferenceError
 from inferpoint.model.deadline import Deadline
-from inferpoint.model.inference import InferenceRequest, InferenceResult, Journey
+from inferpoint.model.requests import InferenceRequest, RequestStats
+from inferpoint.model.results import InferenceResult
 from inferpoint.outbound.ticket import Ticket
 from inferpoint.protocols.oversize import Oversize
 from inferpoint.telemetry.counters import BatchCounters
@@ -47,7 +48,7 @@ class Batch(EndpointJob):
     def __init__(
         self, pool: Pool, origin: str, filler: Filler, since: float, items: Sequence[Item] | None = None
     ) -> None:
-        super().__init__(pool.resolved, origin, pool.like, Journey())
+        super().__init__(pool.resolved, origin, pool.like, RequestStats())
         self.pool = pool
         self.items = items
         self.load = loaded(items or ())
@@ -120,7 +121,7 @@ class BatchSender:
             result = await self._calls.whole(batch)
         finally:
             waiters = {waiter for item in batch.items or () for waiter in item.waiters}
-            stats, batch.stats = batch.stats, Journey()  # whoever leaves from now on has it counted already
+            stats, batch.stats = batch.stats, RequestStats()  # whoever leaves from now on has it counted already
             for waiter in waiters:
                 waiter.count(stats, self._clock.monotonic())
         items = batch.items or ()

@@ -24,7 +24,8 @@ from inferpoint.endpoints.caches import Caches, Given
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Embeddings, InferenceRequest, Journey, SparseEmbeddings, Tokens
+from inferpoint.model.requests import InferenceRequest, RequestStats, Tokens
+from inferpoint.model.results import Embeddings, SparseEmbeddings
 from inferpoint.tasks import Tasks
 from inferpoint.telemetry.counters import BatchCounters
 
@@ -122,8 +123,8 @@ class Batcher:
         if known is None:
             return
         places = {given: wanted.pop(given) for given in known}
-        journey = Journey(known=sum(map(len, places.values())), asked=len(waiter.inputs))
-        waiter.request.journey.add(journey)
+        stats = RequestStats(known=sum(map(len, places.values())), asked=len(waiter.inputs))
+        waiter.request.stats.add(stats)
         for given, (vector, cut) in known.items():
             waiter.give(places[given], vector, cut=cut, tokens=0)
 

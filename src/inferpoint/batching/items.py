@@ -11,13 +11,14 @@ from inferpoint.calls.sizing import Bounds, Load
 from inferpoint.endpoints.caches import Given
 from inferpoint.errors import InferenceError
 from inferpoint.model.deadline import Deadline
-from inferpoint.model.inference import Embeddings, InferenceRequest, Journey, SparseEmbeddings, Tokens, Usage
+from inferpoint.model.requests import InferenceRequest, RequestStats, Tokens
+from inferpoint.model.results import Embeddings, SparseEmbeddings, Usage
 
 
 class Carrier(Protocol):
     """The call that an input is part of."""
 
-    stats: Journey
+    stats: RequestStats
 
     def cancel_if_unwanted(self) -> None:
         """End the call when nobody waits for any of its inputs."""
@@ -90,7 +91,7 @@ class Waiter:
 
     def begun(self) -> bool:
         """Whether anything of it is on its way, or was."""
-        return self.request.journey.begun() or any(item.batch is not None for item in self.items)
+        return self.request.stats.begun() or any(item.batch is not None for item in self.items)
 
     def give(self, indexes: Sequence[int], value: Any, *, cut: bool, tokens: int | None) -> None:
         """An input's embedding has come."""
@@ -112,7 +113,7 @@ class Waiter:
                 self.done.set_exception(error)
         self._came(indexes)
 
-    def count(self, stats: Journey, now: float) -> None:
+    def count(self, stats: RequestStats, now: float) -> None:
         """Count a call that is over. It may have waited, or been on its way, before this request came."""
         here = now - self._began
         upstream = min(stats.upstream, here)
@@ -122,12 +123,12 @@ class Waiter:
         """Count the calls that are not over as the request ends; None stands for those whose turn had not come."""
         here = now - self._began
         for batch in batches:
-            stats = Journey(queued=here) if batch is None else batch.stats
+            stats = RequestStats(queued=here) if batch is None else batch.stats
             queued = min(stats.queued, here)
             self._add(stats, queued, here - queued if stats.attempts else 0.0)
 
-    def _add(self, stats: Journey, queued: float, upstream: float) -> None:
-        self.request.journey.add(replace(stats, queued=queued, upstream=upstream))
+    def _add(self, stats: RequestStats, queued: float, upstream: float) -> None:
+        self.request.stats.add(replace(stats, queued=queued, upstream=upstream))
 
     def end(self, error: InferenceError) -> None:
         """Whatever is missing will not come."""

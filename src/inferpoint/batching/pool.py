@@ -13,7 +13,8 @@ from inferpoint.endpoints.caches import Given
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import Deadline
-from inferpoint.model.inference import Embeddings, InferenceRequest, InferenceResult, Journey, SparseEmbeddings, Tokens
+from inferpoint.model.requests import InferenceRequest, RequestStats, Tokens
+from inferpoint.model.results import Embeddings, InferenceResult, SparseEmbeddings
 
 
 class Pool:
@@ -35,7 +36,7 @@ class Pool:
         self.in_vain = 0  # inputs in a row that were refused on their own
         self.too_large = 0  # calls in a row
         self._tokens = isinstance(request.input, Tokens)
-        self.like = replace(request, input=Tokens(()) if self._tokens else (), journey=Journey())
+        self.like = replace(request, input=Tokens(()) if self._tokens else (), stats=RequestStats())
 
     def put(self, given: Given, load: Load) -> None:
         """Have one more input wait."""

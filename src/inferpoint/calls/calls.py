@@ -15,7 +15,8 @@ from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.http import Reply, address
-from inferpoint.model.inference import Delta, InferenceRequest, InferenceResult, Usage, Used
+from inferpoint.model.requests import InferenceRequest
+from inferpoint.model.results import Delta, InferenceResult, Usage, Used
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Job, Permit, Refusal
 from inferpoint.outbound.transport import Arriving

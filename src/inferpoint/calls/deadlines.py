@@ -13,7 +13,7 @@ from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import Deadline
-from inferpoint.model.inference import InferenceRequest
+from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.times import human
 
 GENERATING_SECONDS = 120.0

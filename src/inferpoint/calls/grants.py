@@ -14,8 +14,8 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Upstream, kind_of_status
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Caller, Journey
 from inferpoint.model.quota import Allowance, Lane, Rate
+from inferpoint.model.requests import Caller, RequestStats
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Refusal, Ticket
 from inferpoint.protocols.service import Grant
@@ -103,7 +103,7 @@ class TokenJob:
 
     def __init__(self, resolved: Resolved, call: Call, caller: Caller, now: float) -> None:
         self.resolved = resolved
-        self.stats = Journey()
+        self.stats = RequestStats()
         self.service = resolved.service.name
         self.group = f"{resolved.group}/grant"
         self._call = call

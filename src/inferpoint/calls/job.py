@@ -13,8 +13,9 @@ from inferpoint.calls.sizing import Load, Sizing, load_of
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Caller, InferenceRequest, InferenceResult, InputType, Journey
 from inferpoint.model.quota import Allowance, Lane
+from inferpoint.model.requests import Caller, InferenceRequest, InputType, RequestStats
+from inferpoint.model.results import InferenceResult
 from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.ticket import Ticket
 from inferpoint.protocols.service import Moment
@@ -28,7 +29,7 @@ class EndpointJob(ABC):
     `token` is that of the endpoint's grant, where it has one; `stats` counts what happens.
     """
 
-    def __init__(self, resolved: Resolved, origin: str, like: InferenceRequest, stats: Journey) -> None:
+    def __init__(self, resolved: Resolved, origin: str, like: InferenceRequest, stats: RequestStats) -> None:
         self.resolved = resolved
         self.origin = origin
         self.caller = like.caller
@@ -100,7 +101,7 @@ class SingleJob(EndpointJob):
     """The call of one request that shares it with no other."""
 
     def __init__(self, resolved: Resolved, origin: str, request: InferenceRequest, sizing: Sizing) -> None:
-        super().__init__(resolved, origin, request, request.journey)
+        super().__init__(resolved, origin, request, request.stats)
         self._request = request
         self._sizing = sizing
         self._load = _load(request)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from inferpoint.calls.job import EndpointJob
 from inferpoint.calls.provider_errors import interruption
 from inferpoint.errors import InferenceError
-from inferpoint.model.inference import Delta
+from inferpoint.model.results import Delta
 
 
 class Reading:

@@ -18,7 +18,8 @@ from rich.text import Text
 from inferpoint.chunking.settings import LARGEST
 from inferpoint.engine.chunked import preview, wanted
 from inferpoint.errors import invalid
-from inferpoint.model.inference import Cutting, Previewed
+from inferpoint.model.requests import Chunking
+from inferpoint.model.results import Previewed
 
 # A terminal obeys these and a text may hold any; their pictures are as long as they are.
 _PICTURES = {
@@ -65,7 +66,7 @@ def chunk(
         "separators": separators,
     }
     chosen = {name: value for name, value in options.items() if value is not None}
-    settings = wanted(Cutting({"strategy": strategy.value, **chosen}), None, largest=LARGEST)
+    settings = wanted(Chunking({"strategy": strategy.value, **chosen}), None, largest=LARGEST)
     for name in files:
         chunks = preview(_text(name), settings)
         if output is Form.JSON:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import Caller
+from inferpoint.model.requests import Caller
 
 MANAGE = "manage_inference"
 MONITOR = "monitor_inference"

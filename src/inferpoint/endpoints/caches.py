@@ -15,7 +15,7 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model import settings
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import Endpoint
-from inferpoint.model.inference import InferenceRequest, Tokens
+from inferpoint.model.requests import InferenceRequest, Tokens
 from inferpoint.storage.cache import Cache
 from inferpoint.storage.cache_file import CacheFile
 from inferpoint.telemetry.counters import CacheCounters

@@ -16,7 +16,8 @@ from inferpoint.endpoints.directory import Endpoints, being_changed
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.endpoint import TaskType, check_inference_id, resolved_type
-from inferpoint.model.inference import Caller, Embeddings, InferenceRequest, InferenceResult
+from inferpoint.model.requests import Caller, InferenceRequest
+from inferpoint.model.results import Embeddings, InferenceResult
 from inferpoint.protocols import vectors
 
 T = TypeVar("T")

@@ -14,8 +14,8 @@ from inferpoint.errors import invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation, said
 from inferpoint.model.endpoint import Endpoint, TaskType
-from inferpoint.model.inference import Documents, InferenceRequest, Texts
 from inferpoint.model.quota import Rate
+from inferpoint.model.requests import Documents, InferenceRequest, Texts
 from inferpoint.model.secrets import Secrets
 from inferpoint.protocols.service import RateLimit, Service, Task
 

@@ -13,15 +13,8 @@ import msgspec
 from inferpoint.chunking import chunk, count_words
 from inferpoint.chunking.settings import ChunkingSettings, read
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
-from inferpoint.model.inference import (
-    Chunk,
-    ChunkedEmbeddings,
-    Cutting,
-    Embeddings,
-    Previewed,
-    SparseEmbeddings,
-    Texts,
-)
+from inferpoint.model.requests import Chunking, Texts
+from inferpoint.model.results import Chunk, ChunkedEmbeddings, Embeddings, Previewed, SparseEmbeddings
 from inferpoint.protocols import vectors
 
 T = TypeVar("T")
@@ -32,12 +25,12 @@ LARGE = 64 * 1024  # characters; what takes longer than a millisecond leaves the
 _THREADS = ThreadPoolExecutor(thread_name_prefix="chunking")  # the loop's own look up the names of providers
 
 
-def wanted(cutting: Cutting, stored: ChunkingSettings | None, *, largest: int) -> ChunkingSettings:
+def wanted(chunking: Chunking, stored: ChunkingSettings | None, *, largest: int) -> ChunkingSettings:
     """The chunking settings of a request: its own, held to the same bounds as an endpoint's, or the *stored* ones."""
-    if cutting.settings is None and stored is not None:
+    if chunking.settings is None and stored is not None:
         return stored
     problems: list[str] = []
-    found = read(cutting.settings, largest=largest, problems=problems)
+    found = read(chunking.settings, largest=largest, problems=problems)
     if found is None:
         raise invalid(*problems, subject=Subject.SETTINGS)
     return found
@@ -72,7 +65,7 @@ def pieces(texts: Texts, spans: Sequence[Sequence[Span]]) -> Texts:
 
 
 def regrouped(
-    embedded: Embeddings | SparseEmbeddings, texts: Texts, spans: Sequence[Sequence[Span]], cutting: Cutting
+    embedded: Embeddings | SparseEmbeddings, texts: Texts, spans: Sequence[Sequence[Span]], chunking: Chunking
 ) -> ChunkedEmbeddings:
     """The vectors of one row of chunks, given back to the inputs that the chunks are of.
 
@@ -83,9 +76,9 @@ def regrouped(
     inputs = [[(span, next(row)) for span in own] for own in spans]
     errors = _of_inputs(embedded.errors, owners(spans), len(texts))
     inputs = [[] if index in errors else chunks for index, chunks in enumerate(inputs)]
-    if cutting.fold:
+    if chunking.fold:
         inputs = [_folded(chunks) for chunks in inputs]
-    found = [list(_chunks(text, chunks, cutting)) for text, chunks in zip(texts, inputs, strict=True)]
+    found = [list(_chunks(text, chunks, chunking)) for text, chunks in zip(texts, inputs, strict=True)]
     cut = len(embedded.cut) if dense else sum(shortened for _, shortened in embedded.weights)
     return ChunkedEmbeddings(found, embedded.usage, cut, errors)
 
@@ -105,9 +98,9 @@ def _of_inputs(errors: Mapping[int, InferenceError], owned: Sequence[int], count
     return found
 
 
-def _chunks(text: str, chunks: Sequence[tuple[Span, Any]], cutting: Cutting) -> Iterator[Chunk]:
+def _chunks(text: str, chunks: Sequence[tuple[Span, Any]], chunking: Chunking) -> Iterator[Chunk]:
     for (start, end), vector in chunks:
-        yield Chunk(start, end, vector, text[start:end] if cutting.return_text else None)
+        yield Chunk(start, end, vector, text[start:end] if chunking.return_text else None)
 
 
 def _folded(chunks: list[tuple[Span, Any]]) -> list[tuple[Span, Any]]:

@@ -18,21 +18,13 @@ from inferpoint.endpoints.directory import Endpoints
 from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine import chunked
-from inferpoint.engine.preflight import cannot_stream, fitted
+from inferpoint.engine.preflight import cannot_stream, prepared
 from inferpoint.engine.report import Quota, quotas
 from inferpoint.errors import InferenceError
 from inferpoint.local import tokens
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import (
-    Caller,
-    Cutting,
-    Delta,
-    InferenceRequest,
-    InferenceResult,
-    Previewed,
-    Texts,
-    Tokens,
-)
+from inferpoint.model.requests import Caller, Chunking, InferenceRequest, Texts, Tokens
+from inferpoint.model.results import Delta, InferenceResult, Previewed
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.telemetry.telemetry import Telemetry
 
@@ -88,34 +80,34 @@ class Engine:
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
     ) -> InferenceResult:
         """The whole result. *kind* is the task type that the caller takes the endpoint to have, if it says so."""
-        return await self._whole(fitted(resolved, request, kind), request)
+        return await self._whole(prepared(resolved, request, kind), request)
 
     async def stream(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
     ) -> AsyncGenerator[Sequence[Delta], None]:
         """The result in pieces, those together that came together; the timeout is for the first of them."""
-        resolved = fitted(resolved, request, kind)
+        resolved = prepared(resolved, request, kind)
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
         request = timed(resolved, replace(request, stream=True), self._clock)
         job = self._calls.single(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
-            async with InTime(resolved, request, request.journey, self._clock):
+            async with InTime(resolved, request, request.stats, self._clock):
                 first = await anext(pieces)
             yield first
             async for deltas in pieces:
                 yield deltas
 
-    async def preview(self, texts: Texts, cutting: Cutting) -> Sequence[Sequence[Previewed]]:
+    async def preview(self, texts: Texts, chunking: Chunking) -> Sequence[Sequence[Previewed]]:
         """The chunks of every text, without calling anybody."""
-        return await chunked.previewed(texts, chunked.wanted(cutting, None, largest=self._largest_chunk))
+        return await chunked.previewed(texts, chunked.wanted(chunking, None, largest=self._largest_chunk))
 
     async def preview_on(
-        self, resolved: Resolved, request: InferenceRequest, cutting: Cutting, kind: TaskType | None = None
+        self, resolved: Resolved, request: InferenceRequest, chunking: Chunking, kind: TaskType | None = None
     ) -> Sequence[Sequence[Previewed]]:
         """The chunks that an endpoint would make of every text, without calling its provider."""
-        resolved = fitted(resolved, replace(request, cutting=cutting), kind)
-        settings = chunked.wanted(cutting, resolved.endpoint.chunking, largest=self._largest_chunk)
+        resolved = prepared(resolved, replace(request, chunking=chunking), kind)
+        settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
         return await chunked.previewed(request.texts, settings)
 
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
@@ -131,18 +123,18 @@ class Engine:
         request = timed(resolved, request, self._clock)
         if not resolved.endpoint.task_type.embeds:
             job = self._calls.single(resolved, request)
-            async with InTime(resolved, request, request.journey, self._clock):
+            async with InTime(resolved, request, request.stats, self._clock):
                 return await self._calls.whole(job)
         try:
-            if request.cutting is None:
+            if request.chunking is None:
                 return await self._batcher.embedded(resolved, await _readable(resolved, request))
-            return await self._chunked(resolved, request, request.cutting)
+            return await self._chunked(resolved, request, request.chunking)
         except InferenceError as error:
             raise _naming_input(error, request) from error.__cause__
 
-    async def _chunked(self, resolved: Resolved, request: InferenceRequest, cutting: Cutting) -> InferenceResult:
+    async def _chunked(self, resolved: Resolved, request: InferenceRequest, chunking: Chunking) -> InferenceResult:
         """The chunks of all inputs share the provider's calls."""
-        settings = chunked.wanted(cutting, resolved.endpoint.chunking, largest=self._largest_chunk)
+        settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
         spans = await chunked.cut(request.texts, settings)
         try:
             result = await self._batcher.embedded(
@@ -152,7 +144,7 @@ class Engine:
             owner = None if error.index is None else chunked.owners(spans)[error.index]
             raise error.of_input(owner) from error.__cause__
         return await chunked.off_the_loop(
-            request.texts, partial(chunked.regrouped, result, request.texts, spans, cutting)
+            request.texts, partial(chunked.regrouped, result, request.texts, spans, chunking)
         )
 
 

@@ -13,13 +13,13 @@ from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Documents, InferenceRequest, InputType, Tokens
+from inferpoint.model.requests import Documents, InferenceRequest, InputType, Tokens
 
 _OF_TOKENS = (TaskType.TEXT_EMBEDDING, TaskType.EMBEDDING)
 _EVERYWHERE = frozenset({InputType.INGEST, InputType.SEARCH})
 
 
-def fitted(resolved: Resolved, request: InferenceRequest, kind: TaskType | None) -> Resolved:
+def prepared(resolved: Resolved, request: InferenceRequest, kind: TaskType | None) -> Resolved:
     """*resolved* with the model and the options of *request*; `INVALID` when it cannot do what is asked.
 
     *kind* is the task type that the caller takes the endpoint to have, if it says so.
@@ -27,7 +27,7 @@ def fitted(resolved: Resolved, request: InferenceRequest, kind: TaskType | None)
     stored = resolved.endpoint.task_type
     _refuse_other_type(kind, stored)
     _refuse_other_input(resolved, request)
-    if request.cutting is not None and not (stored.embeds and isinstance(request.input, tuple)):
+    if request.chunking is not None and not (stored.embeds and isinstance(request.input, tuple)):
         raise invalid(f"Inputs cannot be chunked for task type [{stored}]")
     if request.partial and not stored.embeds:
         raise invalid(f"Results cannot be partial for task type [{stored}]")

@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from inferpoint.errors import InferenceError, Kind, invalid
-from inferpoint.model.inference import Texts, Tokens
+from inferpoint.model.requests import Texts, Tokens
 
 NUMBERING = "cl100k_base"
 _STRINGS = "send strings instead (in LangChain: check_embedding_ctx_length=False)"

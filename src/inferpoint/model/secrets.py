@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 
-from inferpoint.model.settings import HIDDEN
+from inferpoint.model.wording import HIDDEN
 
 # A shorter value is a part of ordinary words, and nothing would be left of a text if it were hidden in all of them.
 SHORTEST = 4

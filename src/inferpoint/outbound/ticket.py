@@ -12,8 +12,8 @@ import msgspec
 
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Caller, Journey
 from inferpoint.model.quota import Allowance, GroupReport, Lane, Rate
+from inferpoint.model.requests import Caller, RequestStats
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -132,7 +132,7 @@ class Job(Cost, Protocol):
     `stats` counts what happens. Until its turn has come a job may grow, and its deadline move.
     """
 
-    stats: Journey
+    stats: RequestStats
 
     @property
     def service(self) -> str:

@@ -12,7 +12,8 @@ import msgspec
 
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.chat import Conversation, ImagePart, Message, Part, Role, TextPart, Tool, ToolMode, ToolUse
-from inferpoint.model.inference import InferenceRequest, ToolCall
+from inferpoint.model.requests import InferenceRequest
+from inferpoint.model.results import ToolCall
 
 # What says no more than leaving the field out.
 _SILENT: Mapping[str, Any] = {

@@ -10,8 +10,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply
-from inferpoint.model.inference import Delta, InferenceRequest, InferenceResult, InputType
 from inferpoint.model.quota import Allowance
+from inferpoint.model.requests import InferenceRequest, InputType
+from inferpoint.model.results import Delta, InferenceResult
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols.oversize import Oversize, by_status
 from inferpoint.protocols.sse import ServerSentEvents

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from inferpoint.model.inference import Texts, Tokens
+from inferpoint.model.requests import Texts, Tokens
 from inferpoint.model.settings import setting
 
 I = TypeVar("I", str, tuple[int, ...])  # noqa: E741 - an input, as text or as tokens

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply, json_call
-from inferpoint.model.inference import Completion, InferenceRequest
+from inferpoint.model.requests import InferenceRequest
+from inferpoint.model.results import Completion
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import rate_headers
 from inferpoint.protocols.anthropic import replies, requests

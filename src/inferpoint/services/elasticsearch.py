@@ -9,7 +9,8 @@ import msgspec
 from inferpoint.errors import Upstream
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply, json_call, parse
-from inferpoint.model.inference import Embeddings, InferenceRequest, Usage
+from inferpoint.model.requests import InferenceRequest
+from inferpoint.model.results import Embeddings, Usage
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols import vectors
 from inferpoint.protocols.auth import unsigned

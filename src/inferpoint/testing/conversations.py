@@ -14,7 +14,8 @@ from inferpoint.batching.pool import rows
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply
-from inferpoint.model.inference import Documents, Embeddings, InferenceRequest, InferenceResult, SparseEmbeddings
+from inferpoint.model.requests import Documents, InferenceRequest
+from inferpoint.model.results import Embeddings, InferenceResult, SparseEmbeddings
 from inferpoint.model.settings import read
 from inferpoint.protocols.openai import messages
 from inferpoint.protocols.service import Service, Task

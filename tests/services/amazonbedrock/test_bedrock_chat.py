@@ -19,7 +19,7 @@ from played import answered, endpoint, reply, streamed
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Choice, Completion, Finished, ToolCall, Usage
+from inferpoint.model.results import Choice, Completion, Finished, ToolCall, Usage
 
 HOST = "https://bedrock-runtime.us-east-1.amazonaws.com"
 OF = "for the Amazon Bedrock chat completion API"

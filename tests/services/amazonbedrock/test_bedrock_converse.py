@@ -17,7 +17,7 @@ from played import answered, asked, complained, endpoint, reply, streamed, told
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Choice, Completion, Finished, Started, Text, Usage, Used
+from inferpoint.model.results import Choice, Completion, Finished, Started, Text, Usage, Used
 
 HOST = "https://bedrock-runtime.us-east-1.amazonaws.com"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-x"

@@ -17,7 +17,8 @@ from played import answered, asked, complained, endpoint, reply, told
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Embeddings, InputType, Usage
+from inferpoint.model.requests import InputType
+from inferpoint.model.results import Embeddings, Usage
 from inferpoint.protocols.service import Limits
 
 HOST = "https://bedrock-runtime.us-east-1.amazonaws.com"

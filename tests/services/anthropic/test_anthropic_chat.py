@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Choice, Completion, Finished, Reasoning, Text, ToolCall, Usage
+from inferpoint.model.results import Choice, Completion, Finished, Reasoning, Text, ToolCall, Usage
 
 OF = "for the Anthropic chat completion API"
 HI = [{"role": "user", "content": "hi"}]

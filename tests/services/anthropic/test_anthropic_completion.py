@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Choice, Completion, Finished, Started, Text, Usage, Used
+from inferpoint.model.results import Choice, Completion, Finished, Started, Text, Usage, Used
 
 SETTINGS = {"api_key": "sk-ant-example", "model_id": "claude-sonnet-4-5"}
 OPTIONS = {"max_tokens": 1024}

@@ -10,7 +10,7 @@ from played import endpoint, streamed
 
 from inferpoint.errors import Kind
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Finished, Started, Text, Used
+from inferpoint.model.results import Finished, Started, Text, Used
 
 CHAT = endpoint(TaskType.CHAT_COMPLETION, "groq", {"api_key": "k", "model_id": "m"})
 CHUNK: dict[str, Any] = {"id": "c", "model": "m", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}

@@ -9,18 +9,8 @@ import msgspec
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply, json_call, parse
-from inferpoint.model.inference import (
-    Choice,
-    Completion,
-    Delta,
-    Embeddings,
-    Finished,
-    InferenceRequest,
-    Started,
-    Text,
-    Usage,
-    Used,
-)
+from inferpoint.model.requests import InferenceRequest
+from inferpoint.model.results import Choice, Completion, Delta, Embeddings, Finished, Started, Text, Usage, Used
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import vectors
 from inferpoint.protocols.auth import bearer

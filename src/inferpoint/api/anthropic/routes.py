@@ -13,7 +13,7 @@ from inferpoint.api.streams import streamed
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.inference import Completion
+from inferpoint.model.results import Completion
 
 _WORDS = {
     Kind.INVALID: Words(400, "invalid_request_error"),

@@ -9,7 +9,7 @@ import msgspec
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Event, parse
-from inferpoint.model.inference import Completion, Delta, Finished, Started, Text, ToolCall, Usage, Used
+from inferpoint.model.results import Completion, Delta, Finished, Started, Text, ToolCall, Usage, Used
 from inferpoint.protocols import sse
 
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}

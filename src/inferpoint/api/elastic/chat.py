@@ -21,7 +21,8 @@ from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.fields import Fields, read_object
 from inferpoint.model.http import Event
-from inferpoint.model.inference import Completion, InferenceRequest
+from inferpoint.model.requests import InferenceRequest
+from inferpoint.model.results import Completion
 from inferpoint.model.wording import as_java
 from inferpoint.protocols import sse
 from inferpoint.protocols.openai import completions, messages

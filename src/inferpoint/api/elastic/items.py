@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from inferpoint.errors import InferenceError, Subject, invalid
-from inferpoint.model.inference import Texts
+from inferpoint.model.requests import Texts
 from inferpoint.model.wording import as_java
 
 _FORMATS: Mapping[str, tuple[str, ...]] = {

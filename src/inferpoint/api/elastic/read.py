@@ -17,7 +17,7 @@ from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model import times
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.fields import Fields, Vocabulary, read_object
-from inferpoint.model.inference import Cutting, Documents, InferenceRequest, InputType, Texts, purpose
+from inferpoint.model.requests import Chunking, Documents, InferenceRequest, InputType, Texts, purpose
 
 PARTIAL = "partial"
 CHUNKED = "chunked"
@@ -110,7 +110,7 @@ def inference(request: Request, kind: TaskType | None, *, items_for: str | None 
         texts,
         input_type=input_type,
         options=options,
-        cutting=_cutting(body, request.query),
+        chunking=_asked_chunking(body, request.query),
         partial=_partial(request, body),
         timeout=_seconds(request, body),
     )
@@ -135,7 +135,7 @@ def rerank(request: Request) -> InferenceRequest:
     )
 
 
-def preview(request: Request) -> tuple[InferenceRequest, Cutting]:
+def preview(request: Request) -> tuple[InferenceRequest, Chunking]:
     """The texts whose chunks are to be shown, and how to cut them."""
     body = _fields(request, _PREVIEW_FIELDS)
     problems: list[str] = []
@@ -187,7 +187,7 @@ def _partial(request: Request, body: Fields) -> bool:
     return _boolean(body, PARTIAL, default=flag(request.query, PARTIAL))
 
 
-def _cutting(body: Fields, query: Mapping[str, str]) -> Cutting | None:
+def _asked_chunking(body: Fields, query: Mapping[str, str]) -> Chunking | None:
     """How a request asks its inputs to be cut; None when it does not ask."""
     if _boolean(body, CHUNKED, default=flag(query, CHUNKED)):
         return _chunking(body)
@@ -197,13 +197,13 @@ def _cutting(body: Fields, query: Mapping[str, str]) -> Cutting | None:
     return None
 
 
-def _chunking(body: Fields) -> Cutting:
+def _chunking(body: Fields) -> Chunking:
     """The fields of a request that is about chunks."""
     settings = body.any("chunking_settings")
     if settings is not None and not isinstance(settings, dict):
         raise invalid("Field [chunking_settings] must be an object", subject=Subject.REQUEST)
     typed = cast("dict[str, Any] | None", settings)
-    return Cutting(typed, _boolean(body, "return_text", default=False), _boolean(body, "fold", default=True))
+    return Chunking(typed, _boolean(body, "return_text", default=False), _boolean(body, "fold", default=True))
 
 
 def _boolean(body: Fields, name: str, *, default: bool) -> bool:

@@ -15,7 +15,7 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import ANY, TaskType, task_type
-from inferpoint.model.inference import InferenceRequest
+from inferpoint.model.requests import InferenceRequest
 
 VERSION = "9.5.0"
 _EVERY = ("_all", "*")
@@ -116,13 +116,13 @@ async def stream(engine: Engine, request: Request) -> Response:
 
 async def preview(engine: Engine, request: Request) -> Response:
     """The chunks that some texts would have, by an endpoint's settings or by the request's alone."""
-    inference, cutting = read.preview(request)
+    inference, chunking = read.preview(request)
     if "inference_id" in request.path_params:
         kind = _type(request)
-        chunks = await engine.preview_on(_finder(engine, request)(), inference, cutting, kind)
+        chunks = await engine.preview_on(_finder(engine, request)(), inference, chunking, kind)
     else:
-        chunks = await engine.preview(inference.texts, cutting)
-    return write.previews(chunks, with_text=cutting.return_text)
+        chunks = await engine.preview(inference.texts, chunking)
+    return write.previews(chunks, with_text=chunking.return_text)
 
 
 async def list_services(_engine: Engine, request: Request) -> Response:

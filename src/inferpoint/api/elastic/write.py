@@ -16,7 +16,8 @@ from inferpoint.errors import InferenceError
 from inferpoint.model import settings
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Event
-from inferpoint.model.inference import (
+from inferpoint.model.quota import Bucket
+from inferpoint.model.results import (
     Chunk,
     ChunkedEmbeddings,
     Completion,
@@ -29,7 +30,6 @@ from inferpoint.model.inference import (
     SparseEmbeddings,
     Text,
 )
-from inferpoint.model.quota import Bucket
 from inferpoint.protocols import sse
 from inferpoint.protocols.service import Service
 

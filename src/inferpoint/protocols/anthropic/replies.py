@@ -10,7 +10,7 @@ import msgspec
 
 from inferpoint.errors import InferenceError, Kind, Upstream, kind_of_status
 from inferpoint.model.http import Event, Reply, parse
-from inferpoint.model.inference import (
+from inferpoint.model.results import (
     Choice,
     Completion,
     Delta,

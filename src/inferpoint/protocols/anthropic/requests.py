@@ -18,7 +18,7 @@ from inferpoint.model.chat import (
     ToolChoice,
     ToolMode,
 )
-from inferpoint.model.inference import InferenceRequest
+from inferpoint.model.requests import InferenceRequest
 from inferpoint.protocols.chat import Dialect, parameters, turns
 
 DIALECT = Dialect("Anthropic chat completion API")

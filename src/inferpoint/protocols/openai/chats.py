@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar, cast
 
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Completion, InferenceRequest
+from inferpoint.model.requests import InferenceRequest
+from inferpoint.model.results import Completion
 from inferpoint.protocols.openai import completions, messages
 from inferpoint.protocols.openai.account import Options, post
 from inferpoint.protocols.openai.failures import FAILURES

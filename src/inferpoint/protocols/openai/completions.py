@@ -9,7 +9,7 @@ import msgspec
 
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.http import Event, Reply, parse
-from inferpoint.model.inference import (
+from inferpoint.model.results import (
     Choice,
     Completion,
     Delta,

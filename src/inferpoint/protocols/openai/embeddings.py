@@ -8,7 +8,8 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from inferpoint.model.http import Call, Reply, parse
-from inferpoint.model.inference import Embeddings, InferenceRequest, Texts, Tokens
+from inferpoint.model.requests import InferenceRequest, Texts, Tokens
+from inferpoint.model.results import Embeddings
 from inferpoint.protocols import truncation, vectors
 from inferpoint.protocols.openai import completions
 from inferpoint.protocols.openai.account import Options, post

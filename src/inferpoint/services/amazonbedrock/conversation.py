@@ -17,7 +17,7 @@ from inferpoint.model.chat import (
     Role,
     TextPart,
 )
-from inferpoint.model.inference import InferenceRequest
+from inferpoint.model.requests import InferenceRequest
 from inferpoint.protocols.chat import turns
 from inferpoint.services.amazonbedrock import words_only
 from inferpoint.services.amazonbedrock.tools import CLAUDE, DIALECT, tools

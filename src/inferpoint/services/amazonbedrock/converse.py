@@ -11,7 +11,7 @@ from dataclasses import replace
 from inferpoint.errors import invalid
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, json_call
-from inferpoint.model.inference import InferenceRequest
+from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols.eventstream import AmazonEventStream
 from inferpoint.protocols.service import Limits, Task

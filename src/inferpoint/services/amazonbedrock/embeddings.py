@@ -16,7 +16,8 @@ import msgspec
 from inferpoint.errors import Subject, invalid
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply, json_call, parse
-from inferpoint.model.inference import Embeddings, InferenceRequest, InputType, Usage
+from inferpoint.model.requests import InferenceRequest, InputType
+from inferpoint.model.results import Embeddings, Usage
 from inferpoint.model.settings import settings
 from inferpoint.protocols import truncation, vectors
 from inferpoint.protocols.service import Limits, NoOptions, Task

@@ -11,7 +11,8 @@ import msgspec
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Reply, parse
-from inferpoint.model.inference import Choice, Completion, InferenceRequest, ToolCall, Usage
+from inferpoint.model.requests import InferenceRequest
+from inferpoint.model.results import Choice, Completion, ToolCall, Usage
 from inferpoint.protocols.chat import compact
 from inferpoint.services.amazonbedrock.account import Account
 

@@ -12,7 +12,7 @@ import msgspec
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Event, parse
-from inferpoint.model.inference import Delta, Finished, Reasoning, Started, Text, Used
+from inferpoint.model.results import Delta, Finished, Reasoning, Started, Text, Used
 from inferpoint.protocols.chat import Calls
 from inferpoint.services.amazonbedrock import account
 from inferpoint.services.amazonbedrock.account import Account

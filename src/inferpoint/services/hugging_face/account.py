@@ -10,7 +10,7 @@ import msgspec
 
 from inferpoint.errors import Upstream
 from inferpoint.model.http import Reply, parse
-from inferpoint.model.inference import Usage
+from inferpoint.model.results import Usage
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols.oversize import told_by
 from inferpoint.protocols.service import Failures, Limits, RateLimit, Rates, rate_limit

@@ -8,7 +8,8 @@ import msgspec
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply, json_call, parse
-from inferpoint.model.inference import Embeddings, InferenceRequest, SparseEmbeddings
+from inferpoint.model.requests import InferenceRequest
+from inferpoint.model.results import Embeddings, SparseEmbeddings
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols import truncation, vectors
 from inferpoint.protocols.service import SIMILARITIES, NoOptions, Task

@@ -9,7 +9,8 @@ import msgspec
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply, json_call, parse
-from inferpoint.model.inference import Documents, InferenceRequest, Ranked, Ranking
+from inferpoint.model.requests import Documents, InferenceRequest
+from inferpoint.model.results import Ranked, Ranking
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols.service import Task
 from inferpoint.services.hugging_face.account import FAILURES, RATES, Settings, usage

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import Completion, Embeddings, Ranking, SparseEmbeddings
+from inferpoint.model.results import Completion, Embeddings, Ranking, SparseEmbeddings
 from inferpoint.testing.conversations import Exchange
 from inferpoint.testing.promises.checks import must, nothing_but_our_error, numbers, same, whole_usage
 from inferpoint.testing.strange import NOT_ANSWERS, STRANGE_HEADERS, strange_versions

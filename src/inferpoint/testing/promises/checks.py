@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from inferpoint.errors import InferenceError
-from inferpoint.model.inference import Embeddings, Usage
+from inferpoint.model.results import Embeddings, Usage
 from inferpoint.protocols.service import Moment
 
 NOON = Moment(datetime(2026, 11, 20, 12, tzinfo=UTC))

@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.inference import Delta, Finished
+from inferpoint.model.results import Delta, Finished
 from inferpoint.testing.conversations import Exchange
 from inferpoint.testing.promises.checks import must, nothing_but_our_error, same, whole_usage
 from inferpoint.testing.strange import NOT_ANSWERS, STRANGE, shape, strange_events

@@ -11,7 +11,8 @@ import msgspec
 from inferpoint.batching.pool import rows
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.inference import Embeddings, InferenceRequest, InferenceResult, SparseEmbeddings
+from inferpoint.model.requests import InferenceRequest
+from inferpoint.model.results import Embeddings, InferenceResult, SparseEmbeddings
 from inferpoint.testing.conversations import Exchange, RecordedTask
 from inferpoint.testing.files import Many
 from inferpoint.testing.promises.checks import NOON, must, numbers, same

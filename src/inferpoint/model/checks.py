@@ -1,0 +1,129 @@
+"""What is wrong with a value of a setting, in Elasticsearch's words."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from inferpoint.model.setting import Setting
+from inferpoint.model.wording import HIDDEN, JAVA_NAMES, as_java, not_of_type
+
+_CREDENTIAL_HEADER = re.compile(r"^((proxy-)?authorization|cookie|(x-)?api-?key)$", re.IGNORECASE)
+# Who sets these could end a call early and have the rest of its body taken for the next call, with another's key.
+_FRAMING_HEADER = re.compile(
+    r"^(host|content-(length|encoding)|transfer-encoding|connection|keep-alive|expect|upgrade|te|trailer|proxy-.*)$",
+    re.IGNORECASE,
+)
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_USER_INFORMATION = re.compile(r"//[^/?#]*@")
+_INTEGER_LIMIT = 2**31
+_LONG_LIMIT = 2**63
+_DOUBLE_LIMIT = 2**1023
+
+
+def problem(setting: Setting, value: Any, scope: str) -> str | None:
+    """What is wrong with *value* for *setting* of the section *scope*; None where nothing is."""
+    return _wrong_type(setting, value) or _wrong_value(setting, value, scope)
+
+
+def _wrong_type(setting: Setting, value: Any) -> str | None:
+    accepted: Any = (int, float) if setting.kind is float else setting.kind
+    if not isinstance(value, accepted) or (isinstance(value, bool) and setting.kind is not bool):
+        return not_a(setting, value, _java_name(setting))
+    if setting.kind is int and abs(value) >= (_LONG_LIMIT if setting.wide else _INTEGER_LIMIT):
+        return not_a(setting, value, _java_name(setting))
+    if setting.kind is float and abs(value) >= _DOUBLE_LIMIT:
+        return not_a(setting, value, _java_name(setting))
+    return _wrong_entry(setting, value)
+
+
+def _wrong_entry(setting: Setting, value: Any) -> str | None:
+    """What is wrong with the first wrong entry of a list or a map."""
+    if setting.kind is list:
+        strange = [entry for entry in value if not isinstance(entry, str)]
+        return not_a(setting, strange[0], "String") if strange else None
+    if setting.kind is dict:
+        return next(filter(None, (_wrong_header(setting, name, entry) for name, entry in value.items())), None)
+    return None
+
+
+def _wrong_header(setting: Setting, name: str, entry: Any) -> str | None:
+    """Every map is of headers so far."""
+    if _CREDENTIAL_HEADER.search(name):
+        return (
+            f"Map field [{setting.name}] must not hold [{name}], which would be shown; keys belong in secret settings"
+        )
+    if _FRAMING_HEADER.search(name):
+        return f"Map field [{setting.name}] must not hold [{name}], which belongs to the connection"
+    wrong = f"Map field [{setting.name}] has an entry that is not valid, [{name} => {as_java(entry)}]."
+    if not isinstance(entry, str):
+        return f"{wrong} Value type of [{as_java(entry)}] is not one of [String]."
+    if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(entry)):
+        return f"{wrong} It cannot be written as a header."
+    return None
+
+
+def _wrong_value(setting: Setting, value: Any, scope: str) -> str | None:
+    where = f"[{'secret_settings' if setting.secret else scope}]"
+    if value in ("", {}, []):
+        noun = {str: "string", dict: "map", list: "list"}[setting.kind]
+        return f"{where} Invalid value empty {noun}. [{setting.name}] must be a non-empty {noun}"
+    if setting.url and (reason := _wrong_url(value)):
+        shown = _USER_INFORMATION.sub(f"//{HIDDEN}@", value)
+        return (
+            f"{where} Invalid url [{shown}] received for field [{setting.name}]."
+            f" Error: unable to parse url [{shown}]. Reason: {reason}"
+        )
+    if setting.pattern and not re.fullmatch(setting.pattern, value):
+        return f"{where} Invalid value [{value}] received. [{setting.name}] must match the pattern {setting.pattern}"
+    return _out_of_bounds(setting, value, where) or _not_a_choice(setting, value, where)
+
+
+def _not_a_choice(setting: Setting, value: Any, where: str) -> str | None:
+    if not setting.choices or (value.lower() if setting.any_case else value) in setting.choices:
+        return None
+    allowed = ", ".join(map(str, sorted(setting.choices)))  # type: ignore[type-var]
+    return f"{where} Invalid value [{value}] received. [{setting.name}] must be one of [{allowed}]"
+
+
+def _out_of_bounds(setting: Setting, value: Any, where: str) -> str | None:
+    if setting.kind is int and setting.at_least is not None and setting.at_least >= 1 and value <= 0:
+        noun = "long" if setting.wide else "integer"
+        return f"{where} Invalid value [{value}]. [{setting.name}] must be a positive {noun}"
+    if setting.at_least is not None and not value >= setting.at_least:
+        return f"{where} Invalid value [{float(value)}]. [{setting.name}] must be {_bound('greater', setting.at_least)}"
+    if setting.above is not None and not value > setting.above:
+        return f"{where} Invalid value [{float(value)}]. [{setting.name}] must be greater than [{float(setting.above)}]"
+    if setting.at_most is not None and not value <= setting.at_most:
+        return f"{where} Invalid value [{float(value)}]. [{setting.name}] must be {_bound('less', setting.at_most)}"
+    return None
+
+
+def _bound(word: str, bound: float) -> str:
+    return f"{word} than or equal to [{float(bound)}]"
+
+
+def _wrong_url(value: str) -> str | None:
+    if re.search(r"[\s\x00-\x1f<>\"{}|\\^`]", value):
+        return "Illegal character"
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError as error:
+        return str(error)
+    if parts.scheme not in ("http", "https"):
+        return "the scheme must be http or https"
+    if parts.username is not None or parts.password is not None:
+        return "user information is not allowed"
+    return None if parts.hostname else "the host is missing"
+
+
+def not_a(setting: Setting, value: Any, wanted: str) -> str:
+    """That *value* is not of the type *wanted*, without a secret's value."""
+    return not_of_type(setting.name, HIDDEN if setting.secret else value, wanted)
+
+
+def _java_name(setting: Setting) -> str:
+    return "Long" if setting.wide else JAVA_NAMES[setting.kind]

@@ -1,0 +1,163 @@
+"""What is asked, the same for every face and every service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from inferpoint.errors import Subject, invalid
+from inferpoint.model.chat import Conversation, said
+from inferpoint.model.deadline import NEVER, Deadline
+
+
+class InputType(StrEnum):
+    """What an embedding is for. `SEARCH` and `INGEST` also choose the lane."""
+
+    INGEST = "ingest"
+    SEARCH = "search"
+    CLASSIFICATION = "classification"
+    CLUSTERING = "clustering"
+
+
+def purpose(name: str) -> InputType | None:
+    """The input type called *name*, whatever its case; `unspecified` is none."""
+    word = name.strip().lower()
+    if word == "unspecified":
+        return None
+    try:
+        return InputType(word)
+    except ValueError:
+        raise invalid(f"Unrecognized input_type [{name}]", subject=Subject.ARGUMENT) from None
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: a name, what they may do, and their share when a queue is long."""
+
+    name: str
+    privileges: frozenset[str] = frozenset({"manage_inference", "monitor_inference"})
+    share: float = 1.0
+
+
+ANONYMOUS = Caller("anonymous")
+
+Texts = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Inputs that the caller has cut into tokens itself, in the numbering of OpenAI's embedding models."""
+
+    inputs: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Documents:
+    """The input of a rerank: documents to put in order by how well they answer a query."""
+
+    query: str
+    texts: Texts
+    return_documents: bool | None = None
+    top_n: int | None = None
+
+
+Input = Texts | Tokens | Documents | Conversation
+
+
+@dataclass(frozen=True)
+class Chunking:
+    """That the inputs are to be cut into chunks, and how.
+
+    `settings` are chunking settings not yet checked; None are the endpoint's. With `fold` no input has more than 512
+    chunks.
+    """
+
+    settings: Mapping[str, Any] | None = None
+    return_text: bool = False
+    fold: bool = True
+
+
+@dataclass
+class RequestStats:
+    """What became of a request on its way to the provider and back, counted while it goes.
+
+    `calls` were made in `attempts`. `queued` and `upstream` are the longest times of any call, in seconds: waiting, for
+    its turns and between its attempts; and at the provider. `known` of the `asked` inputs were in the cache, None where
+    there is none.
+    """
+
+    calls: int = 0
+    attempts: int = 0
+    queued: float = 0.0
+    upstream: float = 0.0
+    known: int | None = None
+    asked: int = 0
+
+    def begun(self) -> bool:
+        """Whether a provider was asked."""
+        return self.attempts > 0
+
+    def add(self, other: RequestStats) -> None:
+        """Take in what happened to a part of the request."""
+        self.calls += other.calls
+        self.attempts += other.attempts
+        self.queued = max(self.queued, other.queued)
+        self.upstream = max(self.upstream, other.upstream)
+        if other.known is not None:
+            self.known = (self.known or 0) + other.known
+        self.asked += other.asked
+
+
+@dataclass(frozen=True)
+class InferenceRequest:
+    """What any face wants done.
+
+    `options` are task settings for this request only, not yet checked. With `chunking` each input is cut into chunks.
+    `params` are fields of a face with no place elsewhere. `timeout` is in seconds; None is what is usual for the task.
+    `deadline` follows from it when the walk begins. With `partial` an input
+    that cannot be embedded has an error of its own, and the others their embeddings. In `stats` the walk counts what
+    happened.
+    """
+
+    input: Input
+    input_type: InputType | None = None
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    chunking: Chunking | None = None
+    stream: bool = False
+    partial: bool = False
+    timeout: float | None = None
+    deadline: Deadline = NEVER
+    caller: Caller = ANONYMOUS
+    request_id: str = ""
+    stats: RequestStats = field(default_factory=RequestStats, compare=False)
+
+    @property
+    def texts(self) -> Texts:
+        """The texts of an embedding or completion request."""
+        assert isinstance(self.input, tuple)
+        return self.input
+
+    @property
+    def documents(self) -> Documents:
+        """The query and documents of a rerank request."""
+        assert isinstance(self.input, Documents)
+        return self.input
+
+    @property
+    def conversation(self) -> Conversation:
+        """What a chat is about; a completion's text is one user's turn."""
+        return self.input if isinstance(self.input, Conversation) else said(self.texts[0])
+
+    @property
+    def count(self) -> int:
+        """How many results there must be, where each input has its own."""
+        match self.input:
+            case tuple():
+                return len(self.input)
+            case Tokens(inputs):
+                return len(inputs)
+            case _:
+                return 1

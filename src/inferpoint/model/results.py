@@ -1,0 +1,182 @@
+"""What is answered, whole and in pieces, the same for every face and every service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from inferpoint.errors import InferenceError
+from inferpoint.model.http import parse
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens, as the provider counted them."""
+
+    input: int = 0
+    output: int = 0
+    cached: int = 0
+    reasoning: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input + other.input,
+            self.output + other.output,
+            self.cached + other.cached,
+            self.reasoning + other.reasoning,
+        )
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """Dense vectors in the order of the inputs.
+
+    Each is JSON text as it came (`msgspec.Raw` of an array of numbers): between provider and caller nobody reads the
+    numbers. `cut` are the places of inputs that were shortened to fit the model, `errors` those of a partial request
+    that have no embedding (their vectors are None), and why.
+    """
+
+    vectors: Sequence[Any]
+    usage: Usage | None = None
+    cut: frozenset[int] = frozenset()
+    errors: Mapping[int, InferenceError] = field(default_factory=dict[int, InferenceError])
+
+    def numbers(self) -> list[list[float]]:
+        """The vectors as numbers, for callers that compute with them; `UNREADABLE` when one has no place in a float.
+
+        Where `errors` has some, the first of them is raised: numbers have no place for it.
+        """
+        for _, error in sorted(self.errors.items()):
+            raise error
+        return [parse(vector, list[float], of="embeddings") for vector in self.vectors]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of an input, with its offsets in code points and its vector as JSON text."""
+
+    start_offset: int
+    end_offset: int
+    vector: Any
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class ChunkedEmbeddings:
+    """For each input its chunks, in order. `cut` counts chunks that were shortened; `errors` as in `Embeddings`."""
+
+    inputs: Sequence[Sequence[Chunk]]
+    usage: Usage | None = None
+    cut: int = 0
+    errors: Mapping[int, InferenceError] = field(default_factory=dict[int, InferenceError])
+
+
+@dataclass(frozen=True)
+class Previewed:
+    """What would be a chunk: its offsets, the words in it, how many of them the chunk before has too."""
+
+    start_offset: int
+    end_offset: int
+    words: int
+    overlap: int
+    text: str
+
+
+@dataclass(frozen=True)
+class SparseEmbeddings:
+    """For each input the weights of its tokens, and whether it was cut; `errors` as in `Embeddings`."""
+
+    weights: Sequence[tuple[Mapping[str, float], bool]]
+    usage: Usage | None = None
+    errors: Mapping[int, InferenceError] = field(default_factory=dict[int, InferenceError])
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One document: its place in the input, its score, its text where asked for."""
+
+    index: int
+    score: float
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Documents, best first."""
+
+    ranked: Sequence[Ranked]
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A piece of a tool call: the n-th of this answer (`ordinal`), and a fragment of its arguments' JSON."""
+
+    ordinal: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer of a model. `reason` is why it ended, in OpenAI's words."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    reason: str | None = None
+    reasoning: str = ""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote, whole."""
+
+    choices: Sequence[Choice]
+    usage: Usage | None = None
+    id: str = ""
+    model: str = ""
+
+
+InferenceResult = Embeddings | ChunkedEmbeddings | SparseEmbeddings | Ranking | Completion
+
+
+@dataclass(frozen=True)
+class Started:
+    """A stream has begun."""
+
+    id: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """A piece of what the model writes."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Reasoning:
+    """A piece of what the model thinks."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A choice has ended, and why, in OpenAI's words."""
+
+    choice: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Used:
+    """What the stream cost, counted so far; a later one replaces an earlier one."""
+
+    usage: Usage
+
+
+Delta = Started | Text | Reasoning | ToolCall | Finished | Used
