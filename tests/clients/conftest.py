@@ -11,7 +11,7 @@ import pytest
 from emulated_provider import Provider
 from raw_http import ask
 from real_clients import Client
-from real_processes import ROOT, Aimock, Inferpoint, environ, run
+from real_processes import ROOT, Aimock, Inferpoint, environ, moved_to, run
 from stand_ins import StandIn
 
 TABLES = "lib/python*/site-packages/litellm/litellm_core_utils/tokenizers"  # what LangChain cuts texts into tokens by
@@ -29,8 +29,8 @@ AMAZON = {
 def server(tmp_path_factory: pytest.TempPathFactory, aimock: Aimock, ministack: StandIn) -> Iterator[Inferpoint]:
     """The server that all clients ask."""
     env = {
+        **moved_to(aimock.url),
         "OPENAI_BASE_URL": f"{aimock.url}/v1",
-        "ANTHROPIC_BASE_URL": aimock.url,
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": ministack.url,
     }
     with Inferpoint(tmp_path_factory.mktemp("server") / "data", env=env) as running:
