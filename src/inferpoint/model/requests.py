@@ -85,7 +85,7 @@ class RequestStats:
 
     `calls` were made in `attempts`. `queued` and `upstream` are the longest times of any call, in seconds: waiting, for
     its turns and between its attempts; and at the provider. `known` of the `asked` inputs were in the cache, None where
-    there is none.
+    there is none. `dropped` are the hints that the provider has no place for.
     """
 
     calls: int = 0
@@ -94,6 +94,7 @@ class RequestStats:
     upstream: float = 0.0
     known: int | None = None
     asked: int = 0
+    dropped: frozenset[str] = frozenset()
 
     def begun(self) -> bool:
         """Whether a provider was asked."""
@@ -108,6 +109,7 @@ class RequestStats:
         if other.known is not None:
             self.known = (self.known or 0) + other.known
         self.asked += other.asked
+        self.dropped |= other.dropped
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class InferenceRequest:
     """What any face wants done.
 
     `options` are task settings for this request only, not yet checked. With `chunking` each input is cut into chunks.
-    `params` are fields of a face with no place elsewhere. `timeout` is in seconds; None is what is usual for the task.
+    `params` are fields of a face with no place elsewhere, `hints` those of them that a provider may leave aside. `timeout` is in seconds; None is what is usual for the task.
     `deadline` follows from it when the walk begins. With `partial` an input
     that cannot be embedded has an error of its own, and the others their embeddings. In `stats` the walk counts what
     happened.
@@ -125,6 +127,7 @@ class InferenceRequest:
     input_type: InputType | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    hints: Mapping[str, Any] = field(default_factory=dict[str, Any])
     chunking: Chunking | None = None
     stream: bool = False
     partial: bool = False

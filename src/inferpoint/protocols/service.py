@@ -200,6 +200,7 @@ class Task(Generic[S, O]):
     with_model: Callable[[S, str], S] | None = None
     takes_tokens: bool = False
     input_types: frozenset[InputType] = frozenset()
+    hints: frozenset[str] = frozenset()
     similarity: Callable[[S], str] | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     rates: Rates[S]
