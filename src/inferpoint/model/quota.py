@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
@@ -19,7 +19,7 @@ class Cost(NamedTuple):
 
 
 UNITS = Cost._fields  # a unit is named here and in `PerUnit`, its setting is `{unit}_per_minute`: all else loops
-_values = attrgetter(*UNITS)
+_values: Callable[[Any], tuple[Any, ...]] = attrgetter(*UNITS)
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,7 @@ class PerUnit(Generic[T]):
 
     def values(self) -> tuple[T | None, ...]:
         """The value of every unit, in the order of `UNITS` and `Cost`."""
-        values: Any = _values(self)
-        return values
+        return _values(self)
 
     def present(self) -> Iterator[tuple[str, T]]:
         """The units that have a value, each with it."""

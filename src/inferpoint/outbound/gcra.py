@@ -22,9 +22,10 @@ _SLOWLY = 1 / 50
 
 
 class Taken(NamedTuple):
-    """What one call has taken: its number among all, and what it was charged."""
+    """What one call has taken: its number among all, and what it was charged at which rate."""
 
     number: int
+    rate: Rate
     cost: Cost
 
 
@@ -108,18 +109,18 @@ class Pacer:
             limit.take(seconds, since, self._number)
             longest = max(longest, seconds)
         self.typical += (longest - self.typical) * _SLOWLY
-        return Taken(self._number, cost)
+        return Taken(self._number, rate, cost)
 
-    def settle(self, rate: Rate, taken: Taken, cost: Cost, now: float) -> Taken:
+    def settle(self, taken: Taken, cost: Cost, now: float) -> Taken:
         """Charge *cost* for a call instead of what it was charged before."""
-        for limit, units, before, per_minute in zip(self._limits, cost, taken.cost, rate.values(), strict=True):
+        for limit, units, before, per_minute in zip(self._limits, cost, taken.cost, taken.rate.values(), strict=True):
             if units != before:
                 limit.correct(limit.seconds(units - before, per_minute, now), taken.number)
-        return Taken(taken.number, cost)
+        return Taken(taken.number, taken.rate, cost)
 
-    def give_back(self, rate: Rate, taken: Taken, now: float) -> None:
+    def give_back(self, taken: Taken, now: float) -> None:
         """A call did not go. Its place in time is given on only while nobody has gone since."""
-        self.settle(rate, taken, Cost(requests=int(taken.number != self._number)), now)
+        self.settle(taken, Cost(requests=int(taken.number != self._number)), now)
 
     def pause(self, seconds: float, now: float) -> None:
         """Nobody goes for so many seconds."""

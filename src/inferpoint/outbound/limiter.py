@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from inferpoint.clock import Clock, Timer
-from inferpoint.model.quota import Allowance, Cost, GroupReport, Rate
+from inferpoint.model.quota import Allowance, Cost, GroupReport
 from inferpoint.outbound.fair_queue import FairQueue
 from inferpoint.outbound.gcra import Pacer, Taken
 from inferpoint.outbound.ticket import Permit, Reason, Refusal, Ticket
@@ -18,23 +18,22 @@ FORGOTTEN = 3600.0  # seconds; who has not called for so long may have other key
 class QueuePermit(Permit):
     """A permit of a `Limiter` in this process."""
 
-    __slots__ = ("_group", "_limiter", "_rate", "_taken")
+    __slots__ = ("_group", "_limiter", "_taken")
 
-    def __init__(self, limiter: Limiter, group: _Group, rate: Rate, taken: Taken, waited: float) -> None:
+    def __init__(self, limiter: Limiter, group: _Group, taken: Taken, waited: float) -> None:
         super().__init__(waited)
         self._limiter = limiter
         self._group = group
-        self._rate = rate
         self._taken = taken
 
     def settle(self, cost: Cost) -> None:
         """Say what the call costs, as far as is known now; the last word holds."""
         if cost != self._taken.cost:
-            self._taken = self._limiter.settle(self._group, self._rate, self._taken, cost)
+            self._taken = self._limiter.settle(self._group, self._taken, cost)
 
     def _end(self, *, sent: bool) -> None:
         if not sent:
-            self._limiter.give_back(self._group, self._rate, self._taken)
+            self._limiter.give_back(self._group, self._taken)
 
 
 class _Entry:
@@ -89,7 +88,7 @@ class Limiter:
         group.used_at = now
         if not group.queue and group.free_at() <= now:
             taken = group.pacer.take(ticket.rate, cost(), now, due=now)
-            return QueuePermit(self, group, ticket.rate, taken, 0.0)
+            return QueuePermit(self, group, taken, 0.0)
         if not ticket.ahead and (refusal := self._refusal(ticket, group, 1, now)):
             return refusal
         return await self._wait(group, _Entry(ticket, cost, asyncio.get_running_loop().create_future(), now))
@@ -111,15 +110,15 @@ class Limiter:
             known.pacer.learn(allowance, self._clock.monotonic())
             self._arm(known)
 
-    def settle(self, group: _Group, rate: Rate, taken: Taken, cost: Cost) -> Taken:
+    def settle(self, group: _Group, taken: Taken, cost: Cost) -> Taken:
         """Charge another *cost* than before; for `QueuePermit`."""
-        settled = group.pacer.settle(rate, taken, cost, self._clock.monotonic())
+        settled = group.pacer.settle(taken, cost, self._clock.monotonic())
         self._arm(group)
         return settled
 
-    def give_back(self, group: _Group, rate: Rate, taken: Taken) -> None:
+    def give_back(self, group: _Group, taken: Taken) -> None:
         """Charge nothing; for `QueuePermit`."""
-        group.pacer.give_back(rate, taken, self._clock.monotonic())
+        group.pacer.give_back(taken, self._clock.monotonic())
         self._arm(group)
 
     def waiting(self) -> int:
@@ -172,7 +171,7 @@ class Limiter:
             rate, cost = entry.ticket.rate, entry.cost()
             seconds = group.pacer.seconds(rate, cost, now)
             taken = group.pacer.take(rate, cost, now, group.free_at())
-            entry.permit.set_result(QueuePermit(self, group, rate, taken, now - entry.joined))
+            entry.permit.set_result(QueuePermit(self, group, taken, now - entry.joined))
             return seconds or 1.0  # where there is no limit each call counts the same
 
         while group.queue and group.free_at() <= now:
