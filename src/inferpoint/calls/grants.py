@@ -14,7 +14,7 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Upstream, kind_of_status
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.quota import Allowance, Lane, Rate
+from inferpoint.model.quota import Allowance, Cost, Lane, Rate
 from inferpoint.model.requests import Caller, RequestStats
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Refusal, Ticket
@@ -114,9 +114,9 @@ class TokenJob:
         """A place in the queue, which has no limit."""
         return Ticket(self.group, Rate(), self._caller, self.lane, self.service, self._deadline, ahead)
 
-    def tokens(self) -> int:
-        """None that a limit would count."""
-        return 0
+    def cost(self) -> Cost:
+        """Nothing that a limit would count but the request itself."""
+        return Cost()
 
     def deadline(self) -> Deadline:
         """By when an attempt must begin."""

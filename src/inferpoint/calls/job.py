@@ -13,9 +13,9 @@ from inferpoint.calls.sizing import Load, Sizing, load_of
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.quota import Allowance, Lane
+from inferpoint.model.quota import Allowance, Cost, Lane
 from inferpoint.model.requests import Caller, InferenceRequest, InputType, RequestStats
-from inferpoint.model.results import InferenceResult
+from inferpoint.model.results import InferenceResult, Usage
 from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.ticket import Ticket
 from inferpoint.protocols.service import Moment
@@ -43,7 +43,11 @@ class EndpointJob(ABC):
 
     @abstractmethod
     def tokens(self) -> int:
-        """The tokens of the call as far as is known; asked when its turn comes."""
+        """The tokens of the call as far as is known."""
+
+    def cost(self) -> Cost:
+        """What the call takes of each limit, as far as is known; asked when its turn comes."""
+        return Cost(tokens=self.tokens())
 
     @abstractmethod
     def deadline(self) -> Deadline:
@@ -122,6 +126,11 @@ class SingleJob(EndpointJob):
     def deadline(self) -> Deadline:
         """By when an attempt must begin, so that its answer still comes in time."""
         return self._sizing.begin_by(self._request.deadline)
+
+
+def cost_of(usage: Usage) -> Cost:
+    """What a call took of each limit in the end, as its provider counted."""
+    return Cost(tokens=usage.input + usage.output)
 
 
 def lane(request: InferenceRequest) -> Lane:

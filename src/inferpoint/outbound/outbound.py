@@ -10,7 +10,7 @@ from typing import Self
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply, address
-from inferpoint.model.quota import Allowance, GroupReport, Lane
+from inferpoint.model.quota import Allowance, Cost, GroupReport, Lane
 from inferpoint.outbound.breaker import FAILURES, Breaker, BreakerPermit, Breakers, State
 from inferpoint.outbound.retries import Budget, Throttles, Verdict, asked_to_wait, pause, verdict
 from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal, Ticket
@@ -61,10 +61,10 @@ class Attempts:
         stats.queued = max(stats.queued, now - self._began - self.upstream)
         stats.upstream = max(stats.upstream, self.upstream)
 
-    def settle(self, tokens: int) -> None:
+    def settle(self, cost: Cost) -> None:
         """Say what the last attempt costs."""
         assert self.permit is not None
-        self.permit.settle(tokens)
+        self.permit.settle(cost)
 
     def hand_on(self) -> Permit:
         """The permit of the last attempt, for the caller to settle and release."""
@@ -174,7 +174,7 @@ class Outbound:
                 if isinstance(entered, Refusal):
                     return entered
                 attempts.breaker = entered
-            permit = await self._limiter.permit(job.ticket(ahead=attempts.ahead), job)
+            permit = await self._limiter.permit(job.ticket(ahead=attempts.ahead), job.cost)
             if isinstance(permit, Refusal):
                 return permit
             attempts.permit = permit
@@ -185,7 +185,7 @@ class Outbound:
                 attempts.call = job.call()
                 if attempts.call is None:
                     return Refusal(Reason.UNWANTED)
-                permit.settle(job.tokens())  # others may have joined the call while its turn came
+                permit.settle(job.cost())  # others may have joined the call while its turn came
                 attempts.breaker = self._breaker(attempts.call).at_once()
             if attempts.breaker is not None and attempts.breaker.holds:
                 return attempts.call
@@ -237,7 +237,7 @@ class Outbound:
         """Whether to try again, said once the pause before is over."""
         job = attempts.job
         if reason is Retry.THROTTLED:
-            attempts.settle(0)  # the provider does not count what it refuses
+            attempts.settle(Cost())  # the provider does not count what it refuses
         else:
             attempts.failures += 1
         if reply is not None and _is_final(job, reply):

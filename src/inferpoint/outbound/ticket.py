@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, Self
@@ -12,7 +12,7 @@ import msgspec
 
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.quota import Allowance, GroupReport, Lane, Rate
+from inferpoint.model.quota import Allowance, Cost, GroupReport, Lane, Rate
 from inferpoint.model.requests import Caller, RequestStats
 
 
@@ -74,8 +74,8 @@ class Permit(ABC):
         self._is_sent = True
 
     @abstractmethod
-    def settle(self, tokens: int) -> None:
-        """Say how many tokens the call costs, as far as is known now; the last word holds."""
+    def settle(self, cost: Cost) -> None:
+        """Say what the call costs, as far as is known now; the last word holds."""
 
     @abstractmethod
     def _end(self, *, sent: bool) -> None:
@@ -94,19 +94,11 @@ class Permit(ABC):
         self.release()
 
 
-class Cost(Protocol):
-    """What knows how much a call will cost."""
-
-    def tokens(self) -> int:
-        """The tokens of the call as far as is known; asked when its turn comes."""
-        ...
-
-
 class RateLimiter(Protocol):
     """Where calls wait for their turn, in this process or in another that it asks."""
 
-    async def permit(self, ticket: Ticket, cost: Cost) -> Permit | Refusal:
-        """The permit of *ticket*, waited for; or, at once, why there is none in time."""
+    async def permit(self, ticket: Ticket, cost: Callable[[], Cost]) -> Permit | Refusal:
+        """The permit of *ticket*, waited for; or, at once, why there is none in time. *cost* is asked at its turn."""
         ...
 
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
@@ -126,7 +118,7 @@ class RateLimiter(Protocol):
         ...
 
 
-class Job(Cost, Protocol):
+class Job(Protocol):
     """One call to a provider, from its place in the queue to its reply: all that its way out asks of it.
 
     `stats` counts what happens. Until its turn has come a job may grow, and its deadline move.
@@ -155,6 +147,10 @@ class Job(Cost, Protocol):
 
     def deadline(self) -> Deadline:
         """By when an attempt must begin, so that its answer still comes in time."""
+        ...
+
+    def cost(self) -> Cost:
+        """What the call takes of each limit, as far as is known; asked when its turn comes."""
         ...
 
     def call(self) -> Call | None:

@@ -7,8 +7,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from inferpoint.model.quota import Allowance, GroupReport
-from inferpoint.outbound.ticket import Cost, Permit, Reason, Refusal, Ticket
+from inferpoint.model.quota import Allowance, Cost, GroupReport
+from inferpoint.outbound.ticket import Permit, Reason, Refusal, Ticket
 from inferpoint.workers.messages import (
     Checked,
     Done,
@@ -39,9 +39,9 @@ class RemotePermit(Permit):
         self._number = number
         self._send = send
 
-    def settle(self, tokens: int) -> None:
-        """Say how many tokens the call costs, as far as is known now; the last word holds."""
-        self._send(Settled(self._number, tokens))
+    def settle(self, cost: Cost) -> None:
+        """Say what the call costs, as far as is known now; the last word holds."""
+        self._send(Settled(self._number, cost))
 
     def _end(self, *, sent: bool) -> None:
         self._send(Done(self._number) if sent else Left(self._number))
@@ -56,18 +56,18 @@ class LimiterClient:
         self._asked: dict[int, asyncio.Future[FromLimiter]] = {}
         self._lost = False
 
-    async def permit(self, ticket: Ticket, cost: Cost) -> Permit | Refusal:
+    async def permit(self, ticket: Ticket, cost: Callable[[], Cost]) -> Permit | Refusal:
         """Wait for the turn of *ticket*; what *cost* says when it comes is charged, what it says before an estimate.
 
         Refused as by the limiter itself, and when the supervisor is gone.
         """
-        estimate, number = cost.tokens(), next(self._numbers)
+        estimate, number = cost(), next(self._numbers)
         answer = await self._answer(number, Wanted(number, ticket, estimate), Granted)
         if isinstance(answer, Refusal):
             return answer
         permit = RemotePermit(number, answer.waited, self._send)
-        if (tokens := cost.tokens()) != estimate:
-            permit.settle(tokens)
+        if (known := cost()) != estimate:
+            permit.settle(known)
         return permit
 
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from inferpoint.model.quota import Allowance, GroupReport
+from inferpoint.model.quota import Allowance, Cost, GroupReport
 from inferpoint.outbound.ticket import Refusal, Ticket
 
 
@@ -19,11 +19,11 @@ class Ready(Message, frozen=True):
 
 
 class Wanted(Message, frozen=True):
-    """The worker waits for a permit; *tokens* is the estimate so far."""
+    """The worker waits for a permit; *cost* is the estimate so far."""
 
     number: int
     ticket: Ticket
-    tokens: int
+    cost: Cost
 
 
 class Left(Message, frozen=True):
@@ -33,10 +33,10 @@ class Left(Message, frozen=True):
 
 
 class Settled(Message, frozen=True):
-    """The call of a permit costs so many tokens, as far as is known now."""
+    """What the call of a permit costs, as far as is known now."""
 
     number: int
-    tokens: int
+    cost: Cost
 
 
 class Done(Message, frozen=True):

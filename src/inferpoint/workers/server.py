@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 
+from inferpoint.model.quota import Cost
 from inferpoint.outbound.ticket import Permit, RateLimiter, Refusal
 from inferpoint.workers.messages import (
     Checked,
@@ -23,17 +23,6 @@ from inferpoint.workers.messages import (
     Wanted,
     Watched,
 )
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The cost of a worker's call as the worker told it last."""
-
-    estimated: int
-
-    def tokens(self) -> int:
-        """The tokens of the call; what it really takes along is settled once it has its turn."""
-        return self.estimated
 
 
 class LimiterServer:
@@ -56,8 +45,8 @@ class LimiterServer:
                 self._begin(number, partial(self._watch, number))
             case Left(number):
                 self._leave(number)
-            case Settled(number, tokens):
-                self._settle(number, tokens)
+            case Settled(number, cost):
+                self._settle(number, cost)
             case Done(number):
                 self._permits.pop(number, None)
             case Paused(group, seconds):
@@ -79,7 +68,8 @@ class LimiterServer:
         self._send(await answer())
 
     async def _permit(self, wanted: Wanted) -> Granted | Refused:
-        permit = await self._limiter.permit(wanted.ticket, Estimate(wanted.tokens))
+        # What the call really takes along is settled by the worker once it has its turn.
+        permit = await self._limiter.permit(wanted.ticket, lambda: wanted.cost)
         if isinstance(permit, Refusal):
             return Refused(wanted.number, permit)
         self._permits[wanted.number] = permit
@@ -92,9 +82,9 @@ class LimiterServer:
     async def _watch(self, number: int) -> Reported:
         return Reported(number, await self._limiter.groups())
 
-    def _settle(self, number: int, tokens: int) -> None:
+    def _settle(self, number: int, cost: Cost) -> None:
         if permit := self._permits.get(number):
-            permit.settle(tokens)
+            permit.settle(cost)
 
     def _leave(self, number: int) -> None:
         if permit := self._permits.pop(number, None):
