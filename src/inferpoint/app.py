@@ -173,7 +173,7 @@ async def _server(config: Config, environ: Mapping[str, str], shared: Shared | N
     """All faces on one engine, ready to serve."""
     folder = Path(config.data_dir)
     home = Home(folder, folder / MODELS)
-    policy = Policy(dict(environ), not config.skip_validation, config.max_chunk_size)
+    policy = Policy(dict(environ), not config.skip_validation, config.max_chunk_size, config.refuse_hints)
     log = access_log(config.log_format, sys.stderr)
     async with assembled(home, policy, environ, log, config.cache, shared) as parts:
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)

@@ -39,6 +39,10 @@ class Config:
     )
     max_chunk_size: int = setting("The largest chunk that an endpoint may ask for, in words.", default=300, at_least=20)
     shutdown_seconds: int = setting("How long to let requests finish after being told to stop.", default=30, at_least=1)
+    refuse_hints: bool = setting(
+        "Refuse hints that a provider has no place for, such as cache_control, instead of dropping them.",
+        default=False,
+    )
     skip_validation: bool = setting("Keep endpoints without calling their provider once.", default=False)
     cache: CacheSettings | None = setting(
         "The cache of embeddings for all endpoints without one of their own; off when nothing is said of it.",

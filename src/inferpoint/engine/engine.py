@@ -20,8 +20,9 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine import chunked
 from inferpoint.engine.preflight import cannot_stream, prepared
 from inferpoint.engine.report import Quota, quotas
-from inferpoint.errors import InferenceError
+from inferpoint.errors import InferenceError, invalid
 from inferpoint.local import tokens
+from inferpoint.model import hints
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.requests import Caller, Chunking, InferenceRequest, Texts, Tokens
 from inferpoint.model.results import Delta, InferenceResult, Previewed
@@ -34,12 +35,13 @@ class Policy:
     """What the server's owner decided.
 
     `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
-    words.
+    words, `refuse_hints` whether a request with a hint that its provider cannot take is refused.
     """
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
     validate: bool = True
     largest_chunk: int = 300
+    refuse_hints: bool = False
 
 
 class Engine:
@@ -61,6 +63,7 @@ class Engine:
         self._batcher = Batcher(self._calls, caches, telemetry.batches, clock)
         self._clock = clock
         self._largest_chunk = policy.largest_chunk
+        self._refuse_hints = policy.refuse_hints
         self.lifecycle = Lifecycle(
             endpoints, caches, self._whole, validate=policy.validate, largest_chunk=policy.largest_chunk
         )
@@ -80,12 +83,14 @@ class Engine:
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
     ) -> InferenceResult:
         """The whole result. *kind* is the task type that the caller takes the endpoint to have, if it says so."""
+        request = self._heeded(resolved, request)
         return await self._whole(prepared(resolved, request, kind), request)
 
     async def stream(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
     ) -> AsyncGenerator[Sequence[Delta], None]:
         """The result in pieces, those together that came together; the timeout is for the first of them."""
+        request = self._heeded(resolved, request)
         resolved = prepared(resolved, request, kind)
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
@@ -118,6 +123,16 @@ class Engine:
         """See the endpoints as other processes wrote them; for faces, once they have read a request."""
         if await self._endpoints.refresh():
             await self._caches.sweep()
+
+    def _heeded(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
+        """*request* with the hints that its endpoint's provider takes; the others are told, or refused by name."""
+        dropped = hints.carried(request) - resolved.task.hints
+        if not dropped:
+            return request
+        if self._refuse_hints:
+            raise invalid(*(f"Field [{name}] is not supported by [{resolved.task.label}]" for name in sorted(dropped)))
+        request.stats.dropped |= dropped
+        return hints.without(request, dropped)
 
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         request = timed(resolved, request, self._clock)

@@ -5,7 +5,7 @@ Their names are those that `x-inferpoint-dropped` tells. What changes the meanin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
@@ -29,7 +29,7 @@ def carried(request: InferenceRequest) -> frozenset[str]:
     return names | set(_in(request.input)) if isinstance(request.input, Conversation) else names
 
 
-def without(request: InferenceRequest, dropped: Set[str]) -> InferenceRequest:
+def without(request: InferenceRequest, dropped: frozenset[str]) -> InferenceRequest:
     """*request* without the hints called *dropped*."""
     left = {name: value for name, value in request.hints.items() if name not in dropped}
     if isinstance(request.input, Conversation):
@@ -54,7 +54,7 @@ def _in(conversation: Conversation) -> Iterator[str]:
                 yield Hint.CACHE
 
 
-def _stripped(conversation: Conversation, dropped: Set[str]) -> Conversation:
+def _stripped(conversation: Conversation, dropped: frozenset[str]) -> Conversation:
     if Hint.EFFORT in dropped:
         conversation = replace(conversation, reasoning_effort=None)
     if Hint.THINKING in dropped:

@@ -117,10 +117,10 @@ class InferenceRequest:
     """What any face wants done.
 
     `options` are task settings for this request only, not yet checked. With `chunking` each input is cut into chunks.
-    `params` are fields of a face with no place elsewhere, `hints` those of them that a provider may leave aside. `timeout` is in seconds; None is what is usual for the task.
-    `deadline` follows from it when the walk begins. With `partial` an input
-    that cannot be embedded has an error of its own, and the others their embeddings. In `stats` the walk counts what
-    happened.
+    `params` are fields of a face with no place elsewhere, `hints` those of them that a provider may leave aside.
+    `timeout` is in seconds; None is what is usual for the task. `deadline` follows from it when the walk begins. With
+    `partial` an input that cannot be embedded has an error of its own, and the others their embeddings. In `stats` the
+    walk counts what happened.
     """
 
     input: Input

@@ -147,7 +147,7 @@ def turns(conversation: Conversation) -> Sequence[tuple[Role, Sequence[Message]]
 
 def _unblank(message: Message) -> Message | None:
     parts = tuple(part for part in message.parts if not _blank(part))
-    if not (parts or message.tool_uses or message.tool_call_id is not None):
+    if not (parts or message.tool_call_id is not None):
         return None
     return replace(message, parts=parts)
 

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call, Reply, json_call
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Completion
@@ -92,6 +93,7 @@ COMPLETE = Task(
     encode=encode,
     decode=completion,
     reader=lambda _: replies.Messages(COMPLETIONS),
+    hints=frozenset({Hint.EFFORT, "user"}),
     with_model=lambda account, model: replace(account, model_id=model),
     rates=Rates(default=50, group=group, limits=lambda _: Limits(inputs=1)),
     failures=Failures(

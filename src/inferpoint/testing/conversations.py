@@ -21,6 +21,7 @@ from inferpoint.protocols.openai import messages
 from inferpoint.protocols.service import Service, Task
 from inferpoint.testing.files import File, Recording, load
 
+_HINTS = ("user",)
 _OURS = ("model", "temperature", "top_p", "reasoning_effort")
 _READ = ("messages", "tools", "tool_choice", "stop", "max_completion_tokens")
 
@@ -186,8 +187,9 @@ def asking(body: Mapping[str, Any], *, stream: bool = False) -> InferenceRequest
         max_tokens=body.get("max_completion_tokens"),
         **{name: body[name] for name in _OURS if name in body},
     )
-    params = {name: value for name, value in body.items() if name not in _OURS + _READ}
-    return InferenceRequest(conversation, params=params, stream=stream)
+    params = {name: value for name, value in body.items() if name not in _OURS + _READ + _HINTS}
+    hints = {name: body[name] for name in _HINTS if name in body}
+    return InferenceRequest(conversation, params=params, hints=hints, stream=stream)
 
 
 def _read(cls: type[Any], values: Mapping[str, Any]) -> Any:

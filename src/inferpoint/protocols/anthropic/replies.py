@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind, Upstream, kind_of_status
+from inferpoint.model.chat import Thought
 from inferpoint.model.http import Event, Reply, parse
 from inferpoint.model.results import (
     Choice,
@@ -115,7 +116,7 @@ def answer(reply: Reply, of: str) -> Completion:
         "".join(block.text_of("text", of) for block in blocks if block.type == "text"),
         tuple(ToolCall(ordinal, *call) for ordinal, call in enumerate(calls)),
         REASONS.get(message.stop_reason or "", "stop"),
-        "".join(block.text_of("thinking", of) for block in blocks if block.type == "thinking"),
+        tuple(Thought(block.text_of("thinking", of)) for block in blocks if block.type == "thinking"),
     )
     return message.completion([choice])
 

@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inferpoint.model.chat import (
+    Content,
     Conversation,
     FilePart,
     ImagePart,
     Message,
-    Part,
     Role,
     TextPart,
+    Thought,
     Tool,
     ToolChoice,
     ToolMode,
+    ToolUse,
 )
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.protocols.chat import Dialect, parameters, turns
@@ -24,7 +26,7 @@ from inferpoint.protocols.chat import Dialect, parameters, turns
 DIALECT = Dialect("Anthropic chat completion API")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 DOCUMENTS = ("application/pdf", "text/plain")
-_PARAMS = ("parallel_tool_calls", "response_format", "user")
+_PARAMS = ("parallel_tool_calls", "response_format")
 _MODES = {ToolMode.AUTO: "auto", ToolMode.NONE: "none", ToolMode.REQUIRED: "any", ToolMode.NAMED: "tool"}
 
 
@@ -40,7 +42,7 @@ def request_body(request: InferenceRequest) -> dict[str, Any]:
         "tools": [_tool(tool) for tool in DIALECT.tools(conversation)] or None,
         "tool_choice": _choice(conversation, sequential=DIALECT.sequential(params)),
         "output_config": _output(conversation, params) or None,
-        "metadata": {"user_id": params["user"]} if "user" in params else None,
+        "metadata": {"user_id": request.hints["user"]} if "user" in request.hints else None,
         "stream": True if request.stream else None,
     }
     return {name: value for name, value in body.items() if value is not None}
@@ -57,32 +59,30 @@ def _message(role: Role, messages: Sequence[Message]) -> dict[str, Any]:
 
 
 def _blocks(message: Message) -> list[dict[str, Any]]:
-    blocks = [_block(part) for part in message.parts]
+    if message.role is Role.ASSISTANT and not all(isinstance(part, TextPart) for part in message.content):
+        raise DIALECT.cannot("content", "of a message of the role [assistant] can only be text")
+    blocks = [_block(part) for part in message.parts if not isinstance(part, Thought)]
     if message.tool_call_id is not None:
         result: dict[str, Any] = {"type": "tool_result", "tool_use_id": message.tool_call_id}
         if message.failed:
             result["is_error"] = True
         return [result | {"content": blocks} if blocks else result]
-    if message.role is Role.ASSISTANT and not all(isinstance(part, TextPart) for part in message.parts):
-        raise DIALECT.cannot("content", "of a message of the role [assistant] can only be text")
-    uses = [
-        {"type": "tool_use", "id": use.id, "name": use.name, "input": DIALECT.arguments(use)}
-        for use in message.tool_uses
-    ]
-    return [*blocks, *uses]
+    return blocks
 
 
-def _block(part: Part) -> dict[str, Any]:
+def _block(part: Content | ToolUse) -> dict[str, Any]:
     match part:
-        case TextPart(text):
+        case TextPart(text=text):
             return {"type": "text", "text": text}
         case ImagePart():
             data = DIALECT.image(part)
             source = {"type": "url", "url": part.url} if data is None else _base64(*data)
             return {"type": "image", "source": source}
-        case FilePart(_, filename):
+        case FilePart(filename=filename):
             block = {"type": "document", "source": _document(part)}
             return block if filename is None else block | {"title": filename}
+        case ToolUse(called, name):
+            return {"type": "tool_use", "id": called, "name": name, "input": DIALECT.arguments(part)}
 
 
 def _base64(kind: str, data: str) -> dict[str, Any]:

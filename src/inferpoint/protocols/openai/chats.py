@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar, cast
 
+from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Completion
@@ -70,6 +71,7 @@ def chat(
         encode=encode,
         decode=decode,
         reader=lambda _: completions.Chunks(label, extension),
+        hints=frozenset({Hint.EFFORT}),
         with_model=lambda account, model: replace(cast("Any", account), model_id=model),
         rates=rates,
         failures=FAILURES,

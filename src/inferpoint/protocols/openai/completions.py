@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind, Upstream
+from inferpoint.model.chat import Thought
 from inferpoint.model.http import Event, Reply, parse
 from inferpoint.model.results import (
     Choice,
@@ -99,7 +100,8 @@ def _choice(choice: _Choice, of: str) -> Choice:
     if message.text is None and not calls:
         raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of} response: a message has no content")
     thought = message.reasoning or message.reasoning_content or ""
-    return Choice(message.text or "", calls, choice.finish_reason, thought)
+    thoughts = (Thought(thought),) if thought else ()
+    return Choice(message.text or "", calls, choice.finish_reason, thoughts)
 
 
 class _StreamedChoice(msgspec.Struct):
@@ -235,11 +237,11 @@ class Writer:
                 return self._of({"role": "assistant", "content": ""})
             case Text(text):
                 return self._of({"content": text})
-            case Reasoning(text):
-                return self._of({"reasoning": text})
+            case Reasoning(text):  # a seal has no place in OpenAI's chunks
+                return self._of({"reasoning": text}) if text else None
             case ToolCall(ordinal, called, name, arguments):
                 return self._of({"tool_calls": [_piece(ordinal, called, name, arguments)]})
-            case Finished(choice, reason):
+            case Finished(choice, reason, _):
                 return self._made([{"delta": {}, "finish_reason": reason, "index": choice}])
             case Used(used):
                 self._used = used

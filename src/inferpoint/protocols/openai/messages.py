@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.chat import (
+    Content,
     Conversation,
     FilePart,
     ImagePart,
@@ -119,7 +120,7 @@ def _message(value: Any) -> Message:
     if (role is Role.TOOL) != (call_id is not None):
         problem = "is required in a message" if role is Role.TOOL else "is only for messages"
         raise invalid(f"Field [tool_call_id] {problem} of the role [tool]")
-    return Message(role, _parts(message.any("content")), uses, call_id)
+    return Message(role, (*_parts(message.any("content")), *uses), call_id)
 
 
 def _parts(content: Any) -> tuple[Part, ...]:
@@ -198,11 +199,12 @@ def _choice(value: Any) -> ToolChoice:
 
 def _written_message(message: Message) -> dict[str, Any]:
     body: dict[str, Any] = {"role": message.role.value}
-    texts = [part for part in message.parts if isinstance(part, TextPart)]
-    if len(texts) == len(message.parts) == 1:
+    content = message.content
+    texts = [part for part in content if isinstance(part, TextPart)]
+    if len(texts) == len(content) == 1:
         body["content"] = texts[0].text
-    elif message.parts or not message.tool_uses:
-        body["content"] = [_written_part(part) for part in message.parts] if message.parts else ""
+    elif content or not message.tool_uses:
+        body["content"] = [_written_part(part) for part in content] if content else ""
     if message.failed:  # OpenAI has no place for it but the words
         body["content"] = f"Error: {message.text}"
     if message.tool_uses:
@@ -215,7 +217,7 @@ def _written_message(message: Message) -> dict[str, Any]:
     return body
 
 
-def _written_part(part: Part) -> dict[str, Any]:
+def _written_part(part: Content) -> dict[str, Any]:
     match part:
         case TextPart(text):
             return {"type": "text", "text": text}

@@ -9,13 +9,15 @@ from typing import Any
 import msgspec
 
 from inferpoint.model.chat import (
+    Content,
     Conversation,
     FilePart,
     ImagePart,
     Message,
-    Part,
     Role,
     TextPart,
+    Thought,
+    ToolUse,
 )
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.protocols.chat import turns
@@ -81,21 +83,17 @@ class _Messages:
         return [*blocks, {"text": names[0]}] if names and not any("text" in block for block in blocks) else blocks
 
     def _blocks(self, message: Message) -> list[dict[str, Any]]:
-        blocks = [self._block(part) for part in message.parts]
+        if message.role is Role.ASSISTANT and not all(isinstance(part, TextPart) for part in message.content):
+            raise DIALECT.cannot("content", "of a message of the role [assistant] can only be text")
+        blocks = [self._block(part) for part in message.parts if not isinstance(part, Thought)]
         if message.tool_call_id is not None:
             status = {"status": "error"} if message.failed else {}
             return [{"toolResult": {"toolUseId": message.tool_call_id, "content": blocks, **status}}]
-        if message.role is Role.ASSISTANT and not all(isinstance(part, TextPart) for part in message.parts):
-            raise DIALECT.cannot("content", "of a message of the role [assistant] can only be text")
-        uses = [
-            {"toolUse": {"toolUseId": use.id, "name": use.name, "input": DIALECT.arguments(use)}}
-            for use in message.tool_uses
-        ]
-        return [*blocks, *uses]
+        return blocks
 
-    def _block(self, part: Part) -> dict[str, Any]:
+    def _block(self, part: Content | ToolUse) -> dict[str, Any]:
         match part:
-            case TextPart(text):
+            case TextPart(text=text):
                 return {"text": text}
             case ImagePart():
                 if (image := DIALECT.image(part)) is None:
@@ -108,6 +106,8 @@ class _Messages:
                     raise DIALECT.unread(kind, tuple(DOCUMENTS))
                 document = {"format": DOCUMENTS[kind], "name": self._named(part.filename), "source": {"bytes": data}}
                 return {"document": document}
+            case ToolUse(called, name):
+                return {"toolUse": {"toolUseId": called, "name": name, "input": DIALECT.arguments(part)}}
 
     def _named(self, filename: str | None) -> str:
         """A name in the characters that Bedrock takes, which no document before has."""

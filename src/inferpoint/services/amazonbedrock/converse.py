@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from inferpoint.errors import invalid
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call, json_call
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.settings import setting, settings
@@ -100,6 +101,7 @@ COMPLETE = Task(
     decode=replies.completion,
     reader=Events,
     framing=AmazonEventStream,
+    hints=frozenset({Hint.EFFORT}),
     with_model=lambda account, model: replace(account, model=model),
     rates=account.rates(lambda _: Limits(inputs=1)),
     failures=account.FAILURES,
