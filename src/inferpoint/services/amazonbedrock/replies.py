@@ -103,7 +103,11 @@ def chat(reply: Reply, request: InferenceRequest, model: Account, _options: obje
             for ordinal, use in enumerate(uses)
         ),
         reason_of(answer.stop_reason),
-        tuple(Thought(block.reasoning_content.reasoning_text.text) for block in blocks if block.reasoning_content),
+        tuple(
+            Thought(block.reasoning_content.reasoning_text.text)
+            for block in blocks
+            if block.reasoning_content and block.reasoning_content.reasoning_text.text
+        ),
     )
     return _completion([choice], answer, reply, request, model)
 
