@@ -52,12 +52,15 @@ def advice(_account: Account, options: Options) -> Sequence[str]:
 
 def encode(request: InferenceRequest, model: Account, options: Options, origin: str) -> Call:
     """A conversation, with what is set and nothing else: newer models refuse what they were not asked to take."""
-    talk = request.conversation
     body = requests.request_body(request)
-    body["model"] = talk.model or model.model_id
-    body["max_tokens"] = options.max_tokens if talk.max_tokens is None else talk.max_tokens
-    defaults = {"temperature": options.temperature, "top_p": options.top_p, "top_k": options.top_k}
-    body |= {name: value for name, value in defaults.items() if value is not None and name not in body}
+    defaults = {
+        "model": model.model_id,
+        "max_tokens": options.max_tokens,
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "top_k": options.top_k,
+    }
+    body |= {name: value for name, value in defaults.items() if name not in body}
     return json_call(model.url or f"{origin}/v1/messages", body).with_headers({"anthropic-version": VERSION})
 
 

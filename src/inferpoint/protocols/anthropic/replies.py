@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 from inferpoint.errors import InferenceError, Kind, Upstream, kind_of_status
 from inferpoint.model.http import Event, Reply, parse
@@ -22,7 +23,7 @@ from inferpoint.model.results import (
     Usage,
     Used,
 )
-from inferpoint.protocols.chat import Calls, compact
+from inferpoint.protocols.readers import Calls, StreamReader, compact
 
 REASONS = {
     "end_turn": "stop",
@@ -143,18 +144,18 @@ class _End(msgspec.Struct):
     usage: _Usage | None = None
 
 
-class Messages:
+class Messages(StreamReader):
     """The reader of one stream of a message; the JSON of an event says its kind, and unknown kinds say nothing."""
 
-    def __init__(self, of: str) -> None:
-        self._of = of
+    def __init__(self, label: str) -> None:
+        super().__init__(label)
+        self._label = label
         self._usage = _Usage()
         self._calls = Calls()
-        self._finished = False
 
+    @override
     def feed(self, event: Event) -> Sequence[Delta]:
-        """The deltas of one event: a beginning, text, thoughts, pieces of tool calls, an end and a cost."""
-        match parse(event.data, _Kind, of=f"{self._of} stream").type:
+        match self._parsed(event, _Kind).type:
             case "message_start":
                 message = self._parsed(event, _Start).message
                 return [Started(message.id, message.model), *self._used(message.usage)]
@@ -174,22 +175,16 @@ class Messages:
                 pass
         return ()
 
-    def end(self) -> Sequence[Delta]:
-        """No delta; `CUT_OFF` when no end was seen."""
-        if not self._finished:
-            raise InferenceError(Kind.CUT_OFF, f"The {self._of} stream ended before its end")
-        return ()
-
     def _begun(self, content: _Content) -> Sequence[Delta]:
         block = content.content_block
         match block.type:
             case "text":
-                return [Text(text)] if (text := block.text_of("text", self._of)) else ()
+                return [Text(text)] if (text := block.text_of("text", self._label)) else ()
             case "thinking":
-                return [Reasoning(text)] if (text := block.text_of("thinking", self._of)) else ()
+                return [Reasoning(text)] if (text := block.text_of("thinking", self._label)) else ()
             case "tool_use":
-                named = block.text_of("id", self._of), block.text_of("name", self._of)
-                return [self._calls.begin(content.index, *named, compact(block.input, f"{self._of} stream"))]
+                named = block.text_of("id", self._label), block.text_of("name", self._label)
+                return [self._calls.begin(content.index, *named, compact(block.input, self._of))]
             case _:
                 return ()
 
@@ -197,11 +192,11 @@ class Messages:
         piece = content.delta
         match piece.type:
             case "text_delta":
-                return [Text(text)] if (text := piece.text_of("text", self._of)) else ()
+                return [Text(text)] if (text := piece.text_of("text", self._label)) else ()
             case "thinking_delta":
-                return [Reasoning(text)] if (text := piece.text_of("thinking", self._of)) else ()
+                return [Reasoning(text)] if (text := piece.text_of("thinking", self._label)) else ()
             case "input_json_delta":
-                return self._calls.more(content.index, piece.text_of("partial_json", self._of))
+                return self._calls.more(content.index, piece.text_of("partial_json", self._label))
             case _:
                 return ()
 
@@ -217,9 +212,6 @@ class Messages:
             return ()
         self._usage = self._usage.then(usage)
         return [Used(self._usage.read())]
-
-    def _parsed(self, event: Event, shape: type[Any]) -> Any:
-        return parse(event.data, shape, of=f"{self._of} stream")
 
 
 class _Complaint(msgspec.Struct):
