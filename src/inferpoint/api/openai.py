@@ -86,7 +86,7 @@ async def chat(engine: Engine, request: Request) -> Response:
     chunks = _Chunks(f"chatcmpl-{request.request_id}", request.time, name, tell_usage=tell_usage)
     if stream:
         pieces = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION)
-        return await streamed(pieces, chunks.feed, chunks.end, _failed)
+        return await streamed(pieces, chunks.feed, chunks.end, lambda error: sse.json_event(_described(error)))
     result = await engine.infer(resolved, inference, TaskType.CHAT_COMPLETION)
     assert isinstance(result, Completion)
     return json_response(chunks.completed(completions.written(result)))
@@ -180,10 +180,6 @@ class _Chunks:
     def end(self) -> bytes:
         last = self._writer.end()
         return _DONE if last is None or not self._usage else sse.json_event(self.completed(last)) + _DONE
-
-
-def _failed(error: InferenceError) -> bytes:
-    return sse.json_event(_described(error))
 
 
 def _described(error: InferenceError) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from typing_extensions import override
@@ -96,13 +96,10 @@ def _event(message: bytes) -> Event:
         case "exception":
             return Event(message[payload:-4], EXCEPTION + headers.get(":exception-type", ""))
         case "error":
-            return Event(_message(headers), EXCEPTION + headers.get(":error-code", ""))
+            told = msgspec.json.encode({"message": headers.get(":error-message", "")})
+            return Event(told, EXCEPTION + headers.get(":error-code", ""))
         case _:
             return Event(message[payload:-4], headers.get(":event-type", ""))
-
-
-def _message(headers: Mapping[str, str]) -> bytes:
-    return msgspec.json.encode({"message": headers.get(":error-message", "")})
 
 
 def _headers(data: bytes) -> dict[str, str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.http import Call, Reply, json_call
+from inferpoint.model.http import Call, json_call
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import Completion
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import rate_headers
 from inferpoint.protocols.anthropic import replies, requests
@@ -64,16 +64,6 @@ def encode(request: InferenceRequest, model: Account, options: Options, origin: 
     return json_call(model.url or f"{origin}/v1/messages", body).with_headers({"anthropic-version": VERSION})
 
 
-def completion(reply: Reply, _request: InferenceRequest, _model: Account, _options: Options) -> Completion:
-    """Each block of text as a result of its own, as in Elasticsearch."""
-    return replies.completion(reply, COMPLETIONS)
-
-
-def answer(reply: Reply, _request: InferenceRequest, _model: Account, _options: Options) -> Completion:
-    """A whole answer as one choice."""
-    return replies.answer(reply, COMPLETIONS)
-
-
 def group(account: Account) -> Hashable:
     """One queue for a model, a key and an address, as in Elasticsearch; Anthropic limits by model."""
     return account.model_id, account.api_key, account.url
@@ -93,7 +83,7 @@ COMPLETE = Task(
     options=Options,
     check=advice,
     encode=encode,
-    decode=completion,
+    decode=partial(replies.completion, COMPLETIONS),
     reader=lambda _: replies.Messages(COMPLETIONS),
     with_model=lambda account, model: replace(account, model_id=model),
     rates=Rates(default=50, group=group, limits=lambda _: Limits(inputs=1)),
@@ -108,7 +98,7 @@ COMPLETE = Task(
         exhausted=replies.exhausted,
     ),
 )
-CHAT = replace(COMPLETE, decode=answer)
+CHAT = replace(COMPLETE, decode=partial(replies.answer, COMPLETIONS))
 
 SERVICE = Service(
     name="anthropic",

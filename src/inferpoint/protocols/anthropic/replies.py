@@ -90,33 +90,35 @@ class _Message(_Begun, kw_only=True):
     content: list[_Block]
     stop_reason: str | None = None
 
+    @property
+    def reason(self) -> str:
+        return REASONS.get(self.stop_reason or "", "stop")
+
     def completion(self, choices: Sequence[Choice]) -> Completion:
         return Completion(choices, self.usage.read() if self.usage else None, self.id, self.model)
 
 
-def completion(reply: Reply, of: str) -> Completion:
-    """Each block of text as a result of its own, as in Elasticsearch."""
-    message = parse(reply.body, _Message, of=f"{of} response")
-    reason = REASONS.get(message.stop_reason or "", "stop")
-    return message.completion(
-        [Choice(block.text_of("text", of), reason=reason) for block in message.content if block.type == "text"]
-    )
+def completion(label: str, reply: Reply, *_context: object) -> Completion:
+    """Each block of text as a result of its own, as in Elasticsearch; *label* names the task in errors."""
+    message = parse(reply.body, _Message, of=f"{label} response")
+    texts = [block.text_of("text", label) for block in message.content if block.type == "text"]
+    return message.completion([Choice(text, reason=message.reason) for text in texts])
 
 
-def answer(reply: Reply, of: str) -> Completion:
+def answer(label: str, reply: Reply, *_context: object) -> Completion:
     """All blocks as one choice: its texts joined, its thoughts joined, its tool calls in their order."""
-    message = parse(reply.body, _Message, of=f"{of} response")
+    message = parse(reply.body, _Message, of=f"{label} response")
     blocks = message.content
     calls = [
-        (block.text_of("id", of), block.text_of("name", of), compact(block.input, f"{of} response"))
+        (block.text_of("id", label), block.text_of("name", label), compact(block.input, f"{label} response"))
         for block in blocks
         if block.type == "tool_use"
     ]
     choice = Choice(
-        "".join(block.text_of("text", of) for block in blocks if block.type == "text"),
+        "".join(block.text_of("text", label) for block in blocks if block.type == "text"),
         tuple(ToolCall(ordinal, *call) for ordinal, call in enumerate(calls)),
-        REASONS.get(message.stop_reason or "", "stop"),
-        "".join(block.text_of("thinking", of) for block in blocks if block.type == "thinking"),
+        message.reason,
+        "".join(block.text_of("thinking", label) for block in blocks if block.type == "thinking"),
     )
     return message.completion([choice])
 
