@@ -8,12 +8,17 @@ from typing import TypeVar
 import msgspec
 from typing_extensions import override
 
-from inferpoint.errors import InferenceError, Kind
+from inferpoint.errors import InferenceError, Kind, Upstream, kind_of_status
 from inferpoint.model.http import Event, parse, unreadable
 from inferpoint.model.results import Delta, ToolCall
 from inferpoint.protocols.service import Reader
 
 T = TypeVar("T")
+
+
+def broken(upstream: Upstream) -> InferenceError:
+    """The error in which a stream ends after headers that said 200; *upstream* has the status that it stands for."""
+    return InferenceError(kind_of_status(upstream.status), "Received an error response", upstream=upstream)
 
 
 class StreamReader(Reader):

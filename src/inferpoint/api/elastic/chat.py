@@ -21,7 +21,7 @@ from inferpoint.model.fields import Fields, read_object
 from inferpoint.model.http import present
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Completion
-from inferpoint.model.wording import as_java
+from inferpoint.model.wording import as_java, nothing_in
 from inferpoint.protocols import sse
 from inferpoint.protocols.openai import completions, messages
 
@@ -102,9 +102,8 @@ def _inference(request: Request, kind: TaskType | None, find: Callable[[], Resol
     fields = read.known(body, _FIELDS, words)
     if "messages" not in body:
         raise invalid("Required [messages]", subject=Subject.ARGUMENT)
-    if body["messages"] in (None, []):
-        problem = "cannot be null" if body["messages"] is None else "cannot be an empty array"
-        raise invalid(f"Field [messages] {problem}", subject=Subject.REQUEST)
+    if problem := nothing_in("messages", body["messages"]):
+        raise invalid(problem, subject=Subject.REQUEST)
     return request.inference(
         _conversation(fields, words),
         partial=flag(request.query, read.PARTIAL),

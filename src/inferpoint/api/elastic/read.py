@@ -19,6 +19,7 @@ from inferpoint.model import times
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.fields import Fields, Vocabulary, read_object
 from inferpoint.model.requests import Chunking, Documents, InferenceRequest, InputType, Texts, purpose
+from inferpoint.model.wording import nothing_in
 
 PARTIAL = "partial"
 CHUNKED = "chunked"
@@ -165,8 +166,8 @@ def _fields(request: Request, names: Sequence[str]) -> Fields:
 
 def _texts(body: Fields, problems: list[str]) -> Texts:
     texts = body.text_or_texts("input")
-    if not texts:
-        problems.append(f"Field [input] cannot be {'null' if texts is None else 'an empty array'}")
+    if problem := nothing_in("input", texts):
+        problems.append(problem)
     return texts or ()
 
 

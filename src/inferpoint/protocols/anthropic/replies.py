@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from typing_extensions import override
 
-from inferpoint.errors import InferenceError, Kind, Upstream, kind_of_status
+from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.http import Event, Reply, parse
 from inferpoint.model.results import (
     Choice,
@@ -23,7 +23,7 @@ from inferpoint.model.results import (
     Usage,
     Used,
 )
-from inferpoint.protocols.readers import Calls, StreamReader, compact
+from inferpoint.protocols.readers import Calls, StreamReader, broken, compact
 
 REASONS = {
     "end_turn": "stop",
@@ -172,7 +172,7 @@ class Messages(StreamReader):
             case "message_stop":
                 self._finished = True
             case "error":
-                raise _broken(event)
+                raise broken(_refusal(event))
             case _:
                 pass
         return ()
@@ -254,9 +254,7 @@ STATUSES = {
 }
 
 
-def _broken(event: Event) -> InferenceError:
-    """An error after headers that said 200: its type stands for the status that it would have had."""
+def _refusal(event: Event) -> Upstream:
+    """The refusal that an event of a stream is: its type stands for the status that it would have had."""
     refusal = complaint(Reply(500, event.data))
-    status = STATUSES.get(refusal.type or "", 500)
-    upstream = replace(refusal, status=status)
-    return InferenceError(kind_of_status(status), "Received an error response", upstream=upstream)
+    return replace(refusal, status=STATUSES.get(refusal.type or "", 500))

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from typing_extensions import override
 
-from inferpoint.errors import InferenceError, Kind, Upstream
+from inferpoint.errors import Upstream
 from inferpoint.model.http import Event, Reply, parse, present, unreadable
 from inferpoint.model.results import (
     Choice,
@@ -23,7 +23,7 @@ from inferpoint.model.results import (
     Used,
 )
 from inferpoint.protocols.openai.failures import complaint
-from inferpoint.protocols.readers import StreamReader
+from inferpoint.protocols.readers import StreamReader, broken
 
 
 class _Details(msgspec.Struct):
@@ -137,7 +137,7 @@ class Chunks(StreamReader):
             return ()
         chunk = self._parsed(event, _Chunk)
         if upstream := self._refusal(event, chunk):
-            raise InferenceError(Kind.INTERNAL, "Received an error response", upstream=upstream)
+            raise broken(upstream)
         deltas: list[Delta] = []
         if not self._started:
             self._started = True

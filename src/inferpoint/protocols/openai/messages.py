@@ -27,7 +27,7 @@ from inferpoint.model.chat import (
 )
 from inferpoint.model.fields import Fields, Vocabulary
 from inferpoint.model.http import present
-from inferpoint.model.wording import JAVA_NAMES, as_java
+from inferpoint.model.wording import JAVA_NAMES, as_java, nothing_in
 
 _ROLES = {"developer": Role.SYSTEM} | {role.value: role for role in Role}
 _DETAILS = ("auto", "low", "high")
@@ -237,12 +237,9 @@ def _written_choice(choice: ToolChoice | None) -> Any:
 
 
 def _filled(value: Any, name: str) -> Sequence[Any]:
-    if value is None:
-        raise invalid(f"Field [{name}] cannot be null")
-    entries = _list(value, name)
-    if not entries:
-        raise invalid(f"Field [{name}] cannot be an empty array")
-    return entries
+    if problem := nothing_in(name, value):
+        raise invalid(problem)
+    return _list(value, name)
 
 
 def _list(value: Any, name: str) -> Sequence[Any]:
