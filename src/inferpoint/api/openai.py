@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-import msgspec
-
 from inferpoint.api.face import Face, Request, Response, Route, Words, error_response, json_response
 from inferpoint.api.headers import TRUNCATED
 from inferpoint.api.requests import USER, fields, for_user
@@ -88,7 +86,7 @@ async def chat(engine: Engine, request: Request) -> Response:
     chunks = _Chunks(f"chatcmpl-{request.request_id}", request.time, name, tell_usage=tell_usage)
     if stream:
         pieces = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION)
-        return await streamed(pieces, chunks.feed, chunks.end, _failed)
+        return await streamed(pieces, chunks.feed, chunks.end, lambda error: sse.json_event(_described(error)))
     result = await engine.infer(resolved, inference, TaskType.CHAT_COMPLETION)
     assert isinstance(result, Completion)
     return json_response(chunks.completed(completions.written(result)))
@@ -176,19 +174,12 @@ class _Chunks:
         return {**chunk, **defaults, **self._more}
 
     def feed(self, deltas: Sequence[Delta]) -> bytes:
-        return b"".join(_event({**self._usage, **self.completed(chunk)}) for chunk in self._writer.chunks(deltas))
+        chunks = [{**self._usage, **self.completed(chunk)} for chunk in self._writer.chunks(deltas)]
+        return b"".join(map(sse.json_event, chunks))
 
     def end(self) -> bytes:
         last = self._writer.end()
-        return _DONE if last is None or not self._usage else _event(self.completed(last)) + _DONE
-
-
-def _event(body: Any) -> bytes:
-    return sse.written(Event(msgspec.json.encode(body)))
-
-
-def _failed(error: InferenceError) -> bytes:
-    return _event(_described(error))
+        return _DONE if last is None or not self._usage else sse.json_event(self.completed(last)) + _DONE
 
 
 def _described(error: InferenceError) -> dict[str, Any]:

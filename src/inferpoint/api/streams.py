@@ -22,23 +22,16 @@ async def streamed(
     *feed* writes deltas, *end* what ends a whole answer and no other, *fail* the error in which a broken one ends.
     """
     first = await anext(pieces)
-    events = _events(first, pieces, feed, end, fail)
-    return Response(content_type=EVENT_STREAM, headers={"cache-control": "no-cache"}, pieces=events)
 
+    async def events() -> AsyncGenerator[bytes, None]:
+        try:
+            yield feed(first)
+            async for deltas in pieces:
+                yield feed(deltas)
+            yield end()
+        except InferenceError as error:
+            yield fail(error)
+        finally:
+            await pieces.aclose()
 
-async def _events(
-    first: Deltas,
-    pieces: AsyncGenerator[Deltas, None],
-    feed: Callable[[Deltas], bytes],
-    end: Callable[[], bytes],
-    fail: Callable[[InferenceError], bytes],
-) -> AsyncGenerator[bytes, None]:
-    try:
-        yield feed(first)
-        async for deltas in pieces:
-            yield feed(deltas)
-        yield end()
-    except InferenceError as error:
-        yield fail(error)
-    finally:
-        await pieces.aclose()
+    return Response(content_type=EVENT_STREAM, headers={"cache-control": "no-cache"}, pieces=events())

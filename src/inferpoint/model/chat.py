@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Role(StrEnum):
-    """Who speaks."""
+    """The speaker of a message."""
 
     SYSTEM = "system"
     USER = "user"
@@ -158,7 +158,7 @@ class Thinking:
 
 @dataclass(frozen=True)
 class Conversation:
-    """The input of a chat: what was said, the tools, and how to go on.
+    """The input of a chat: messages, tools, and how to go on.
 
     `model` is called in place of the endpoint's. `reasoning_effort` is in OpenAI's words, with `none` for a model that
     is not to think; `thinking` is in Anthropic's terms. What is None or empty was not said, and is left to the endpoint
@@ -178,5 +178,5 @@ class Conversation:
 
 
 def said(text: str) -> Conversation:
-    """A conversation of one user's turn: what a completion asks."""
+    """The conversation of a completion: *text* as one user's turn."""
     return Conversation((Message(Role.USER, (TextPart(text),)),))

@@ -91,7 +91,7 @@ class Fields:
     def take(self, name: str, kind: type[T]) -> T | None:
         """The member called *name*, of the type *kind*."""
         value = self._left.pop(name, None)
-        if value is None or _is(value, kind):
+        if value is None or is_kind(value, kind):
             return value
         raise self._words.wrong_type(self._of, name, kind, value)
 
@@ -158,7 +158,7 @@ class Fields:
         return self._words.called(self._of, name)
 
 
-def _is(value: Any, kind: type[Any]) -> bool:
+def is_kind(value: Any, kind: type[Any]) -> bool:
     """Whether *value* is a *kind* in JSON, where true is no number and every integer is one."""
     if isinstance(value, bool):
         return kind is bool

@@ -63,7 +63,7 @@ class Allowance(PerUnit[Bucket]):
 
 
 class Lane(StrEnum):
-    """What a call is for, the most urgent first: people wait for searches, nobody for what is ingested."""
+    """The purpose of a call, the most urgent first: people wait for searches, and for ingestion nobody does."""
 
     SEARCH = "search"
     OTHER = "other"

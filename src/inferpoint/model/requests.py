@@ -1,4 +1,4 @@
-"""What is asked, the same for every face and every service."""
+"""Requests for an inference, the same for every face and every service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from inferpoint.model.deadline import NEVER, Deadline
 
 
 class InputType(StrEnum):
-    """What an embedding is for. `SEARCH` and `INGEST` also choose the lane."""
+    """The purpose of an embedding. `SEARCH` and `INGEST` also choose the lane."""
 
     INGEST = "ingest"
     SEARCH = "search"
@@ -34,7 +34,7 @@ def purpose(name: str) -> InputType | None:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a name, what they may do, and their share when a queue is long."""
+    """The sender of a request: a name, its privileges, and its share when a queue is long."""
 
     name: str
     privileges: frozenset[str] = frozenset({"manage_inference", "monitor_inference"})
@@ -68,7 +68,7 @@ Input = Texts | Tokens | Documents | Conversation
 
 @dataclass(frozen=True)
 class Chunking:
-    """That the inputs are to be cut into chunks, and how.
+    """How the inputs are to be cut into chunks.
 
     `settings` are chunking settings not yet checked; None are the endpoint's. With `fold` no input has more than 512
     chunks.
@@ -81,7 +81,7 @@ class Chunking:
 
 @dataclass
 class RequestStats:
-    """What became of a request on its way to the provider and back, counted while it goes.
+    """The cost of a request on its way to the provider and back, counted while it goes.
 
     `calls` were made in `attempts`. `queued` and `upstream` are the longest times of any call, in seconds: waiting, for
     its turns and between its attempts; and at the provider. `known` of the `asked` inputs were in the cache, None where
@@ -114,7 +114,7 @@ class RequestStats:
 
 @dataclass(frozen=True)
 class InferenceRequest:
-    """What any face wants done.
+    """One inference, whichever face asks for it.
 
     `options` are task settings for this request only, not yet checked. With `chunking` each input is cut into chunks.
     `params` are fields of a face with no place elsewhere, `hints` those of them that a provider may leave aside.
@@ -151,7 +151,7 @@ class InferenceRequest:
 
     @property
     def conversation(self) -> Conversation:
-        """What a chat is about; a completion's text is one user's turn."""
+        """The conversation of a chat; a completion's text is one user's turn."""
         return self.input if isinstance(self.input, Conversation) else said(self.texts[0])
 
     @property

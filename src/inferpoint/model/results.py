@@ -1,4 +1,4 @@
-"""What is answered, whole and in pieces, the same for every face and every service."""
+"""Results of an inference, whole and in pieces, the same for every face and every service."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class ChunkedEmbeddings:
 
 @dataclass(frozen=True)
 class Previewed:
-    """What would be a chunk: its offsets, the words in it, how many of them the chunk before has too."""
+    """A chunk that an input would have: its offsets, its words, and how many of them the chunk before has too."""
 
     start_offset: int
     end_offset: int
@@ -143,7 +143,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model wrote, whole."""
+    """A model's whole answer."""
 
     choices: Sequence[Choice]
     usage: Usage | None = None
@@ -192,7 +192,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Used:
-    """What the stream cost, counted so far; a later one replaces an earlier one."""
+    """The cost of the stream, counted so far; a later one replaces an earlier one."""
 
     usage: Usage
 

@@ -130,7 +130,9 @@ def load(path: Path) -> File:
     try:
         return msgspec.convert(_members(path), File)
     except FileNotFoundError as error:
-        raise AssertionError(f"The task has no conversations: there is no file {_named(error)}") from None
+        missing = Path(error.filename)
+        problem = f"The task has no conversations: there is no file {missing.parent.name}/{missing.name}"
+        raise AssertionError(problem) from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise AssertionError(f"{path.name} is not a file of conversations: {error}") from None
 
@@ -171,8 +173,3 @@ def merged(value: Any, patch: Any) -> Any:
         else:
             members[name] = merged(members.get(name), change)
     return members
-
-
-def _named(error: FileNotFoundError) -> str:
-    path = Path(error.filename)
-    return f"{path.parent.name}/{path.name}"

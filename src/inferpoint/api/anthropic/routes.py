@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from inferpoint.api.anthropic import read, write
@@ -47,7 +46,9 @@ async def messages(engine: Engine, request: Request) -> Response:
     name = f"msg_{request.request_id}"
     if stream:
         pieces, events = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION), write.Events(name, model)
-        return await streamed(pieces, events.feed, events.end, partial(_failed, request))
+        return await streamed(
+            pieces, events.feed, events.end, lambda error: write.event("error", **_described(error, request))
+        )
     result = await engine.infer(resolved, inference, TaskType.CHAT_COMPLETION)
     assert isinstance(result, Completion)
     return json_response(write.message(result, name, model))
@@ -56,10 +57,6 @@ async def messages(engine: Engine, request: Request) -> Response:
 def fail(error: InferenceError, request: Request) -> Response:
     """An error in Anthropic's form."""
     return error_response(error, _WORDS[error.kind].status, {"type": "error", **_described(error, request)})
-
-
-def _failed(request: Request, error: InferenceError) -> bytes:
-    return write.event("error", **_described(error, request))
 
 
 def _described(error: InferenceError, request: Request) -> dict[str, Any]:

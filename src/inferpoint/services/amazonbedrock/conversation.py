@@ -19,6 +19,7 @@ from inferpoint.model.chat import (
     Thought,
     ToolUse,
 )
+from inferpoint.model.http import present
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.protocols.chat import turns
 from inferpoint.services.amazonbedrock import words_only
@@ -57,7 +58,7 @@ def request_body(request: InferenceRequest, provider: str) -> dict[str, Any]:
     body: dict[str, Any] = {
         "messages": _Messages().written(conversation),
         "system": [{"text": text} for text in DIALECT.system(conversation)],
-        "inferenceConfig": {name: value for name, value in limits.items() if value is not None},
+        "inferenceConfig": present(limits),
         "toolConfig": config,
         "additionalModelRequestFields": native,
         "outputConfig": _output(conversation, params),
@@ -83,8 +84,8 @@ class _Messages:
         return [*blocks, {"text": names[0]}] if names and not any("text" in block for block in blocks) else blocks
 
     def _blocks(self, message: Message) -> list[dict[str, Any]]:
-        if message.role is Role.ASSISTANT and not all(isinstance(part, TextPart) for part in message.content):
-            raise DIALECT.cannot("content", "of a message of the role [assistant] can only be text")
+        if message.role is Role.ASSISTANT:
+            DIALECT.only_text(message)
         blocks = [self._block(part) for part in message.parts if not isinstance(part, Thought)]
         if message.tool_call_id is not None:
             status = {"status": "error"} if message.failed else {}
@@ -101,9 +102,7 @@ class _Messages:
                 kind, data = image
                 return {"image": {"format": kind.removeprefix("image/"), "source": {"bytes": data}}}
             case FilePart():
-                kind, data = DIALECT.data("file_data", "file", part.data)
-                if kind not in DOCUMENTS:
-                    raise DIALECT.unread(kind, tuple(DOCUMENTS))
+                kind, data = DIALECT.file(part, tuple(DOCUMENTS))
                 document = {"format": DOCUMENTS[kind], "name": self._named(part.filename), "source": {"bytes": data}}
                 return {"document": document}
             case ToolUse(called, name):
@@ -125,7 +124,7 @@ def _output(conversation: Conversation, params: Mapping[str, Any]) -> dict[str, 
     if conversation.reasoning_effort is not None:
         config["effort"] = conversation.reasoning_effort
     if (asked := DIALECT.schema(params)) is not None:
-        schema = {"schema": msgspec.json.encode(asked["schema"]).decode()}
-        schema |= {name: asked[name] for name in ("name", "description") if asked.get(name) is not None}
+        text = msgspec.json.encode(asked["schema"]).decode()
+        schema = present({"schema": text, "name": asked.get("name"), "description": asked.get("description")})
         config["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}
     return config

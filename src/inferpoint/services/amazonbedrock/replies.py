@@ -14,7 +14,7 @@ from inferpoint.model.chat import Thought
 from inferpoint.model.http import Reply, parse
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Choice, Completion, ToolCall, Usage
-from inferpoint.protocols.chat import compact
+from inferpoint.protocols.readers import compact
 from inferpoint.services.amazonbedrock.account import Account
 
 COMPLETIONS = "Amazon Bedrock chat completions"
