@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from _pytest.mark import ParameterSet
 from asgi import Application
 from field_documents import Answer, document, problems
 from field_provider import ScriptedProvider
@@ -35,9 +34,7 @@ class Place(Protocol):
     provider: ScriptedProvider
     address: str
 
-    def ask(self, request: Mapping[str, Any]) -> Answer: ...
-
-    def together(self, requests: Sequence[Mapping[str, Any]]) -> Sequence[Answer]: ...
+    def ask(self, *requests: Mapping[str, Any]) -> Sequence[Answer]: ...
 
 
 class InProcess:
@@ -49,10 +46,8 @@ class InProcess:
         environ = {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": ADDRESS}
         self._application = Application(make_world(self.provider.on_call, environ=environ), 10**6)
 
-    def ask(self, request: Mapping[str, Any]) -> Answer:
-        return self.together([request])[0]
-
-    def together(self, requests: Sequence[Mapping[str, Any]]) -> Sequence[Answer]:
+    def ask(self, *requests: Mapping[str, Any]) -> Sequence[Answer]:
+        """The answers to *requests* that are sent together."""
         return self._application.world.run(self._asked(requests))
 
     async def _asked(self, requests: Sequence[Mapping[str, Any]]) -> Sequence[Answer]:
@@ -72,15 +67,16 @@ class OverHttp:
         self.address = address
         self._url = url
 
-    def ask(self, request: Mapping[str, Any]) -> Answer:
+    def ask(self, *requests: Mapping[str, Any]) -> Sequence[Answer]:
+        """The answers to *requests*, one after the other."""
+        return [self._one(request) for request in requests]
+
+    def _one(self, request: Mapping[str, Any]) -> Answer:
         if "raw" in request:
             return self._raw(request["raw"].encode())
         if request["method"] == "PUT":  # another case may have left an endpoint of that name
             ask(self._url, "DELETE", request["path"])
         return ask(self._url, request["method"], request["path"], _body(request), request.get("headers"))
-
-    def together(self, requests: Sequence[Mapping[str, Any]]) -> Sequence[Answer]:
-        raise NotImplementedError("only time that stands still brings requests together")
 
     def _raw(self, request: bytes) -> Answer:
         with closing(plugged(self._url)) as line:
@@ -89,7 +85,7 @@ class OverHttp:
         return Answered(int(head.split()[1]), {}, body)
 
 
-def cases(file: str) -> list[ParameterSet]:
+def cases(file: str) -> list[Any]:
     """The cases of *file* as parameters, with what each is asked of."""
     content = json.loads((FOLDER / file).read_text())
     named = [{**case, "endpoint": content["endpoints"].get(case.get("endpoint"))} for case in content["cases"]]
@@ -109,17 +105,17 @@ def _tried(case: Mapping[str, Any], place: Place) -> list[str]:
     """What is wrong in *case*."""
     place.provider.begin({})
     if endpoint := case["endpoint"]:
-        made = place.ask({"method": "PUT", **endpoint})
+        (made,) = place.ask({"method": "PUT", **endpoint})
         assert made.status == 200, made.body
     place.provider.begin(case.get("reply"))
     request, checks = case["request"], case["expected"]["checks"]
     if "together" in request:
-        return problems({"statuses": [answer.status for answer in place.together(request["together"])]}, checks)
+        return problems({"statuses": [answer.status for answer in place.ask(*request["together"])]}, checks)
     *before, last = request.get("steps", [request])
     for step in before:
         place.ask(step)
     seen = len(place.provider.calls)
-    answer = place.ask(last)
+    (answer,) = place.ask(last)
     return problems(document(answer, place.provider.calls[seen:]), checks)
 
 

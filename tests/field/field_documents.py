@@ -98,7 +98,7 @@ def _strings(value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for each in inside for text in _strings(each)]
+    return [text for part in inside for text in _strings(part)]
 
 
 def _read_whole(made: Document, body: Mapping[str, Any]) -> None:

@@ -35,27 +35,27 @@ class ScriptedProvider:
         where = urlsplit(call.url)
         return self._reply(where.path + (f"?{where.query}" if where.query else ""), call.headers, call.body)
 
-    def on_http(self, asked: Asked) -> None:
+    def on_http(self, request: Asked) -> None:
         """Answer a call that came over HTTP."""
-        reply = self._reply(asked.path, asked.headers, asked.body)
-        asked.answer(reply.body, reply.status, reply.headers)
+        reply = self._reply(request.path, request.headers, request.body)
+        request.answer(reply.body, reply.status, reply.headers)
 
     def _reply(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        said = json.loads(body or b"{}")
-        self.calls.append({"path": path, "headers": dict(headers), "body": said})
+        asked = json.loads(body or b"{}")
+        self.calls.append({"path": path, "headers": dict(headers), "body": asked})
         reply = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        if "when" in reply and not _holds(reply["when"], said):
+        if "when" in reply and not _holds(reply["when"], asked):
             reply = {}
-        return _written(reply, path, said)
+        return _written(reply, path, asked)
 
 
-def _written(reply: Mapping[str, Any], path: str, said: Mapping[str, Any]) -> Reply:
+def _written(reply: Mapping[str, Any], path: str, asked: Mapping[str, Any]) -> Reply:
     kind = "application/json"
     if "events" in reply:
         kind, body = "text/event-stream", "".join(_event(event) for event in reply["events"]).encode()
     else:
-        value = reply["json"] if "json" in reply else _good(reply, path, said)
-        body = json.dumps(value, ensure_ascii=False).replace("{n}", str(len(_texts(said)))).encode()
+        value = reply["json"] if "json" in reply else _good(reply, path, asked)
+        body = json.dumps(value, ensure_ascii=False).replace("{n}", str(len(_texts(asked)))).encode()
     headers = {"content-type": kind, **reply.get("headers", {})}
     if reply.get("gzip"):
         headers["content-encoding"], body = "gzip", gzip.compress(body)
@@ -73,29 +73,29 @@ def _event(event: Any) -> str:
             return f"data: {json.dumps(event)}\n\n"
 
 
-def _holds(when: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
+def _holds(when: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
     match when:
         case {"text": text}:
-            return any(text in each for each in _texts(said))
+            return any(text in one for one in _texts(asked))
         case {"blank": True}:
-            return not all(text.strip() for text in _texts(said))
+            return not all(text.strip() for text in _texts(asked))
         case {"member": name}:
-            return name in said
+            return name in asked
         case {"more_than": most}:
-            return len(_texts(said)) > most
+            return len(_texts(asked)) > most
         case _:
             raise ValueError(when)
 
 
-def _texts(said: Mapping[str, Any]) -> Sequence[str]:
-    texts = next((said[name] for name in ("input", "inputs", "texts") if name in said), [])
+def _texts(asked: Mapping[str, Any]) -> Sequence[str]:
+    texts = next((asked[name] for name in ("input", "inputs", "texts") if name in asked), [])
     return [texts] if isinstance(texts, str) else texts
 
 
-def _good(reply: Mapping[str, Any], path: str, said: Mapping[str, Any]) -> Any:
+def _good(reply: Mapping[str, Any], path: str, asked: Mapping[str, Any]) -> Any:
     """Scores, weights or vectors, in OpenAI's form or that of a container of Hugging Face's."""
-    texts = _texts(said)
-    if "texts" in said:
+    texts = _texts(asked)
+    if "texts" in asked:
         return [{"index": place, "score": sum(map(ord, text)) * 7919 % 1000 / 1000} for place, text in enumerate(texts)]
     if path.endswith("/embed_sparse"):
         return [[] if text == reply.get("nothing_for") else [{"index": 7, "value": 0.5}] for text in texts]
@@ -104,7 +104,7 @@ def _good(reply: Mapping[str, Any], path: str, said: Mapping[str, Any]) -> Any:
         [None] * 4 if spoiled is not None and spoiled in text else [round(0.1 * (place + 1), 3)] * 4
         for place, text in enumerate(texts)
     ]
-    if "inputs" in said:
+    if "inputs" in asked:
         return vectors
     rows = [{"object": "embedding", "index": place, "embedding": vector} for place, vector in enumerate(vectors)]
     return {"object": "list", "data": rows, "model": "m", "usage": {"prompt_tokens": 3, "total_tokens": 3}}
