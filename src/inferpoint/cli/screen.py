@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 from rich.console import Console
@@ -16,20 +15,13 @@ from rich.text import Text
 
 from inferpoint.errors import invalid
 
-
-class Output(StrEnum):
-    """How results are printed."""
-
-    TABLE = "table"
-    JSON = "json"
+Form = Literal["table", "json"]
+Output = Annotated[Form, typer.Option("--output", "-o", help="A table for people or JSON for programs.")]
 
 
-Form = Annotated[Output, typer.Option("--output", "-o", help="A table for people or JSON for programs.")]
-
-
-def show(results: Any, output: Output, columns: Sequence[str]) -> None:
+def show(results: Any, output: Form, columns: Sequence[str]) -> None:
     """Print *results*, as a table of *columns* or whole."""
-    if output is Output.JSON:
+    if output == "json":
         print(json.dumps(results, indent=2, ensure_ascii=False))
         return
     table = Table(*columns)
