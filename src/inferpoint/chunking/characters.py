@@ -88,9 +88,9 @@ def characters(text: str) -> Characters:
 def blocks(text: str, seam: re.Pattern[str]) -> Iterator[tuple[int, str]]:
     """*text* in blocks that end at a *seam*, and where each begins: small ones keep arrays small, and in the cache."""
     start = 0
-    while len(text) - start > _BLOCK and (found := seam.search(text, start + _BLOCK)):
-        yield start, text[start : found.end()]
-        start = found.end()
+    while len(text) - start > _BLOCK and (boundary := seam.search(text, start + _BLOCK)):
+        yield start, text[start : boundary.end()]
+        start = boundary.end()
     yield start, text[start:]
 
 

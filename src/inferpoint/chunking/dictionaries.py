@@ -61,9 +61,9 @@ def divisions(text: str, boundaries: Positions, dictionary: Codes, *, short: boo
     run = np.repeat(np.arange(len(chosen)), lengths + 1)  # of each character of the runs and the line end after it
     placed = np.cumsum(lengths + 1) - (lengths + 1)
 
-    found = _as_java(runs, short=short)[:-1]
-    owner = run.take(found)
-    within = found - placed.take(owner)
+    ends = _as_java(runs, short=short)[:-1]
+    owner = run.take(ends)
+    within = ends - placed.take(owner)
     inner = within > 0
     return (within + starts.take(owner))[inner], chosen.take(owner)[inner]
 
@@ -82,12 +82,12 @@ def _undivided(marks: re.Match[str]) -> str:
 def _in_short(short: list[re.Match[str]]) -> Positions:
     """The boundaries inside short runs, each of them read after a long word of its script."""
     fillers = [_SHORT_RUNS[(run.lastindex or 1) - 1][-1] for run in short]
-    found = _boundaries("\n".join(filler + run.group() for filler, run in zip(fillers, short, strict=True)))
+    ends = _boundaries("\n".join(filler + run.group() for filler, run in zip(fillers, short, strict=True)))
     inside: list[int] = []
     line = 0
     for filler, run in zip(fillers, short, strict=True):
         start, end = line + len(filler), line + len(filler) + len(run.group())
-        between = found[(start < found) & (found < end)]
+        between = ends[(start < ends) & (ends < end)]
         inside.extend((between - start + run.start()).tolist())
         line = end + 1
     return np.array(inside, np.int64)

@@ -49,23 +49,23 @@ class Separators:
         """Where the separator of this level begins inside *piece*, of which it sees nothing beyond the ends."""
         expression = self._expressions[level]
         if linear := _LINEAR.get(expression):
-            found = _starts(linear.finditer(piece))
+            starts = _starts(linear.finditer(piece))
         else:
-            found = self._search(expression, piece)
-        return np.unique(found[(found > 0) & (found < len(piece))])
+            starts = self._search(expression, piece)
+        return np.unique(starts[(starts > 0) & (starts < len(piece))])
 
     def _search(self, expression: str, piece: str) -> Positions:
         from inferpoint.chunking.java_regex import compiled  # noqa: PLC0415 - few texts need it
 
         began = self._clock()
         try:
-            found = _starts(compiled(expression).finditer(piece, timeout=self._seconds))
+            starts = _starts(compiled(expression).finditer(piece, timeout=self._seconds))
         except TimeoutError:
             raise self._too_slow(expression) from None
         self._seconds -= self._clock() - began
         if self._seconds <= 0:
             raise self._too_slow(expression)
-        return found
+        return starts
 
     def _too_slow(self, expression: str) -> InferenceError:
         return invalid(f"The separator [{expression}] takes too long to search for", subject=Subject.ARGUMENT)

@@ -16,7 +16,7 @@ def texts(tokens: Tokens) -> Texts:
     """What *tokens* say. It may read a table from a disk or a network, so it is for a thread."""
     encoding = _encoding()
     try:
-        return tuple(encoding.decode(each, errors="strict") for each in tokens.inputs)
+        return tuple(encoding.decode(numbers, errors="strict") for numbers in tokens.inputs)
     except (KeyError, UnicodeDecodeError, OverflowError):
         raise invalid(f"The input is not of tokens of [{NUMBERING}]: {_STRINGS}") from None
 

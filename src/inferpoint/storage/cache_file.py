@@ -60,11 +60,11 @@ class CacheFile:
         with self._lock:
             if self._off:
                 return {}
-            found = {key: self._waiting[key] for key in keys if key in self._waiting}
-        if missing := [key for key in keys if key not in found]:
+            values = {key: self._waiting[key] for key in keys if key in self._waiting}
+        if missing := [key for key in keys if key not in values]:
             reading = self._reader.executor.submit(self._read, missing)
-            found |= await asyncio.wrap_future(reading)
-        return found
+            values |= await asyncio.wrap_future(reading)
+        return values
 
     def touch(self, keys: Iterable[bytes]) -> None:
         """Note that *keys* were used, in memory or here; the file is told with the next write."""
@@ -109,7 +109,7 @@ class CacheFile:
             self._waiting_bytes -= len(key) + len(value)
 
     def _read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = {}
+        values: dict[bytes, bytes] = {}
         try:
             connection = self._reader.connection()
             for key in keys:
@@ -118,11 +118,11 @@ class CacheFile:
                     value, checksum = row
                     if not isinstance(value, bytes) or checksum != _checksum(key, value):
                         raise sqlite3.DatabaseError("a value is damaged")
-                    found[key] = value
+                    values[key] = value
         except sqlite3.Error as error:
             self._failed(error)
-        self.touch(found)
-        return found
+        self.touch(values)
+        return values
 
     def _write_behind(self) -> None:
         """Write until nothing waits."""
