@@ -32,7 +32,7 @@ Settings = Mapping[str, Any]
 
 
 class InferenceOptions(TypedDict, total=False):
-    """How an inference may differ from the endpoint's own ways: the keyword arguments of `infer`."""
+    """The ways in which an inference may differ from the endpoint's own: the keyword arguments of `infer`."""
 
     input_type: str | None
     chunked: bool

@@ -1,4 +1,4 @@
-"""What each character is to the rules that find words and sentences: one byte a code point.
+"""The classes of characters that the rules of words and sentences tell apart: one byte a code point.
 
 The table joins Unicode's properties in classes, each known to both sets of rules by a letter.
 
@@ -47,7 +47,7 @@ Positions = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Reading:
-    """One byte for each class: what some rule wants to know of a character."""
+    """One byte for each class of characters: the facts about it that some rule goes by."""
 
     of_class: bytes
     of_latin: bytes
@@ -61,11 +61,11 @@ class Characters:
     latin: bool
 
     def read(self, reading: Reading) -> bytes:
-        """What *reading* says of each character."""
+        """The byte that *reading* has for each character."""
         return self.raw.translate(reading.of_latin if self.latin else reading.of_class)
 
     def codes(self, reading: Reading) -> Codes:
-        """What *reading* says of each character, as an array."""
+        """The bytes that *reading* has for the characters, as an array."""
         return np.frombuffer(self.read(reading), np.uint8)
 
     def at(self, positions: Positions) -> Characters:

@@ -65,7 +65,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class _Mode:
-    """What the inline flags say, where they hold."""
+    """The inline flags that hold at one place of an expression."""
 
     multiline: bool = True
     dot_all: bool = False

@@ -1,10 +1,9 @@
-"""What a text is cut before: regular expressions, with a limit to the time that they may take."""
+"""The separators that a text is cut before: regular expressions, with a limit to the time that they may take."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 import numpy as np
 
@@ -26,14 +25,6 @@ _SECONDS = 2.0
 _SECONDS_FOR_A_CHARACTER = 2e-6
 
 
-class Match(Protocol):
-    """What `re` and `regex` find."""
-
-    def start(self) -> int:
-        """Where it begins."""
-        ...
-
-
 class Separators:
     """The separators of one text, and the time that is left for them."""
 
@@ -49,7 +40,7 @@ class Separators:
         """Where the separator of this level begins inside *piece*, of which it sees nothing beyond the ends."""
         expression = self._expressions[level]
         if linear := _LINEAR.get(expression):
-            starts = _starts(linear.finditer(piece))
+            starts = _positions(match.start() for match in linear.finditer(piece))
         else:
             starts = self._search(expression, piece)
         return np.unique(starts[(starts > 0) & (starts < len(piece))])
@@ -59,7 +50,8 @@ class Separators:
 
         began = self._clock()
         try:
-            starts = _starts(compiled(expression).finditer(piece, timeout=self._seconds))
+            matches = compiled(expression).finditer(piece, timeout=self._seconds)
+            starts = _positions(match.start() for match in matches)
         except TimeoutError:
             raise self._too_slow(expression) from None
         self._seconds -= self._clock() - began
@@ -71,5 +63,5 @@ class Separators:
         return invalid(f"The separator [{expression}] takes too long to search for", subject=Subject.ARGUMENT)
 
 
-def _starts(matches: Iterable[Match]) -> Positions:
-    return np.fromiter((match.start() for match in matches), np.int64)
+def _positions(numbers: Iterable[int]) -> Positions:
+    return np.fromiter(numbers, np.int64)

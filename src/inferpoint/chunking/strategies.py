@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from inferpoint.chunking.characters import Positions
+from inferpoint.chunking.chunker import Span
 from inferpoint.chunking.sentences import sentence_ends
 from inferpoint.chunking.separators import Separators
 from inferpoint.chunking.words import Words, word_ends, words
 
-Span = tuple[int, int]
 Counted = tuple[int, int, int]  # a span and its words
 
 _LONGEST_TAIL = 20  # words that are repeated of a sentence too long to be repeated whole, or to be left whole
@@ -112,7 +112,7 @@ def _cut(text: str, start: int, end: int, size: int) -> list[Counted]:
 
 
 def _repeated(text_words: Words, start: int, count: int, size: int, *, room: int) -> tuple[int, int]:
-    """What a chunk repeats of the sentence before: where it begins, and its words. All of it where there is room."""
+    """The beginning and the words of what a chunk repeats of the sentence before: all of it where there is room."""
     if count <= room:
         return start, count
     skipped = max(0, count - min(size // 2, _LONGEST_TAIL))

@@ -70,7 +70,7 @@ class Words:
         return self.boundaries.compress(self.end_words)
 
     def moved(self, distance: int) -> Words:
-        """The same words *distance* further on."""
+        """These words, *distance* further on."""
         return Words(self.boundaries + distance, self.end_words) if distance else self
 
     def counts(self, starts: Positions, ends: Positions) -> Positions:

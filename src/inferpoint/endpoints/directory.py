@@ -38,10 +38,7 @@ class Endpoints:
             await self._load()
 
     async def refresh(self) -> bool:
-        """Have in memory what other processes were answered for, too, and say whether there was anything.
-
-        As long as none wrote, a look is enough.
-        """
+        """Read what other processes wrote since the last look, if anything, and say whether there was any."""
         if self._changes is None or self._changes.mark() == self._seen:
             return False
         async with self._writing:

@@ -149,7 +149,7 @@ def not_updatable(fields: Mapping[str, Any]) -> InferenceError:
 
 
 def _strange(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What is in a configuration that is neither its head nor a section."""
+    """The members of a configuration that are neither its head nor a section."""
     known = {*_HEAD, *(section.name for section in sections.SECTIONS)}
     return {name: value for name, value in config.items() if name not in known}
 

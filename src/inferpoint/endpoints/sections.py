@@ -28,7 +28,7 @@ class _OptionalSections(TypedDict, total=False):
 
 
 class EndpointConfig(_OptionalSections):
-    """What an endpoint is made of, as the library's `put` takes it: every section, and what comes before them."""
+    """The configuration of a new endpoint, as the library's `put` takes it."""
 
     task_type: str
     service: str
@@ -36,14 +36,14 @@ class EndpointConfig(_OptionalSections):
 
 
 class EndpointChanges(_OptionalSections, total=False):
-    """What may be changed of an endpoint, as the library's `update` takes it: every section."""
+    """The sections that an update changes, as the library's `update` takes them."""
 
     service_settings: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
 class Context:
-    """What the value of a section may depend on beside its own JSON."""
+    """The facts that the value of a section may depend on beside its own JSON."""
 
     inference_id: str
     task_type: TaskType

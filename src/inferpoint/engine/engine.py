@@ -31,10 +31,10 @@ from inferpoint.telemetry.telemetry import Telemetry
 
 @dataclass(frozen=True)
 class Policy:
-    """What the server's owner decided.
+    """The decisions of the server's owner.
 
-    `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
-    words.
+    `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` is
+    in words.
     """
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
@@ -43,7 +43,7 @@ class Policy:
 
 
 class Engine:
-    """Infers, whole and in pieces. `lifecycle` is where endpoints come from."""
+    """Inference on endpoints, whole and in pieces. `lifecycle` is where endpoints come from."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Engine:
         return await chunked.previewed(request.texts, settings)
 
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
-        """How every rate group stands."""
+        """Every rate group, with its limits and the calls that wait."""
         return await quotas(self.lifecycle.all(caller), self._calls, self._outbound)
 
     async def refresh(self) -> None:

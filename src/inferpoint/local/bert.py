@@ -22,7 +22,7 @@ _INPUTS = ("input_ids", "attention_mask")
 
 @dataclass(frozen=True)
 class Architecture:
-    """What `config.json` says, as far as it shapes the graph."""
+    """The members of `config.json` that shape the graph."""
 
     model_type: str = ""
     hidden_act: str = "gelu"
@@ -37,7 +37,7 @@ class Architecture:
     vocab_size: int = 0
 
     def check(self) -> None:
-        """Refuse what this file cannot draw."""
+        """`INVALID` for a model that this file cannot draw."""
         if self.model_type != "bert":
             raise invalid(f"Only models of type [bert] are supported, and this one is [{self.model_type}]")
         if self.hidden_act != "gelu":

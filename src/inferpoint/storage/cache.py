@@ -11,7 +11,7 @@ ENTRY_BYTES = 200  # what Python takes for an entry beside the bytes of its key 
 
 
 class Cache:
-    """What was kept and may be forgotten; every value that is found is whole and as it was kept.
+    """Values by keys that may be forgotten; every value that is found is whole and as it was kept.
 
     `memory_bytes` and the file's own limit may each be 0. `hits` and `misses` count the keys that were asked for,
     `entries` and `bytes` are what is in memory now. What must not be found again, as errors, must not be kept: any

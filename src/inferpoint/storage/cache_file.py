@@ -168,7 +168,7 @@ class CacheFile:
         self._writer.close()
 
     def _failed(self, error: sqlite3.Error) -> None:
-        """What cannot be written because others write is not kept; after anything else nothing is read or written."""
+        """Switch all of it off; but what only others' writing kept from being written is passed over."""
         if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _BUSY:
             return
         with self._lock:
