@@ -70,13 +70,12 @@ def divisions(text: str, boundaries: Positions, dictionary: Codes, *, short: boo
 
 def _as_java(runs: str, *, short: bool) -> Positions:
     """The boundaries in *runs* that ICU for Java finds."""
-    ends = _boundaries(_LEADING_PROLONGED.sub(_undivided, runs) if any(map(runs.__contains__, _PROLONGED)) else runs)
+    marked = runs
+    if any(mark in runs for mark in _PROLONGED):
+        marked = _LEADING_PROLONGED.sub(lambda marks: _UNDIVIDED * len(marks.group()), runs)
+    ends = _boundaries(marked)
     short_runs = list(_SHORT_RUN.finditer(runs)) if short else []
     return np.union1d(ends, _in_short(short_runs)) if short_runs else ends
-
-
-def _undivided(marks: re.Match[str]) -> str:
-    return _UNDIVIDED * len(marks.group())
 
 
 def _in_short(short: list[re.Match[str]]) -> Positions:

@@ -11,6 +11,7 @@ from functools import partial
 from inferpoint.batching.batcher import Batcher
 from inferpoint.calls.calls import Calls
 from inferpoint.calls.deadlines import InTime, timed
+from inferpoint.chunking.settings import LARGEST
 from inferpoint.clock import Clock
 from inferpoint.endpoints.access import MONITOR, allow
 from inferpoint.endpoints.caches import Caches
@@ -39,7 +40,7 @@ class Policy:
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
     validate: bool = True
-    largest_chunk: int = 300
+    largest_chunk: int = LARGEST
 
 
 class Engine:

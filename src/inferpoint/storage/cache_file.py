@@ -93,9 +93,9 @@ class CacheFile:
         """Write what waits, then let the file go."""
         with self._lock:
             self._off = True
-        await asyncio.wrap_future(self._reader.executor.submit(self._reader.close))
-        await asyncio.wrap_future(self._writer.executor.submit(self._finish))  # the last to close removes the log
-        for thread in (self._reader, self._writer):
+        self._writer.executor.submit(self._write_behind)
+        for thread in (self._reader, self._writer):  # the last to close removes the log
+            await asyncio.wrap_future(thread.executor.submit(thread.close))
             thread.executor.shutdown()  # it has nothing to do any more, so that this takes no time
 
     def _schedule(self) -> None:
@@ -162,10 +162,6 @@ class CacheFile:
             connection.executemany("REPLACE INTO items (key, used, checksum, value) VALUES (?, ?, ?, ?)", rows)
             while (surplus := _used_bytes(connection) - self._limit) > 0 and _evicted(connection, surplus):
                 pass
-
-    def _finish(self) -> None:
-        self._write_behind()
-        self._writer.close()
 
     def _failed(self, error: sqlite3.Error) -> None:
         """Switch all of it off; but what only others' writing kept from being written is passed over."""
