@@ -101,18 +101,11 @@ class InferenceError(Exception):
         self.whose_limit = whose_limit
         self.index = index
 
-    def of_input(self, index: int | None) -> InferenceError:
-        """This error, about the input at *index*, or about none."""
-        return self._like(self.problems, index)
-
-    def said(self, *problems: str) -> InferenceError:
-        """This error in other words."""
-        return self._like(problems, self.index)
-
-    def _like(self, problems: tuple[str, ...], index: int | None) -> InferenceError:
+    def of_input(self, index: int | None, *problems: str) -> InferenceError:
+        """This error, about the input at *index* or about none, and in other words where *problems* are told."""
         return InferenceError(
             self.kind,
-            *problems,
+            *(problems or self.problems),
             subject=self.subject,
             upstream=self.upstream,
             retry_after=self.retry_after,

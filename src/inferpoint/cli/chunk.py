@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -15,8 +13,8 @@ from rich.markup import escape
 from rich.text import Text
 
 from inferpoint.chunking.settings import LARGEST
+from inferpoint.cli.screen import read_text
 from inferpoint.engine.chunked import preview, wanted
-from inferpoint.errors import invalid
 from inferpoint.model.requests import Chunking
 from inferpoint.model.results import Previewed
 
@@ -55,20 +53,11 @@ def chunk(
     chosen = {name: value for name, value in options.items() if value is not None}
     settings = wanted(Chunking({"strategy": strategy, **chosen}), None, largest=LARGEST)
     for name in files:
-        chunks = preview(_text(name), settings)
+        chunks = preview(read_text(name), settings)
         if output == "json":
             print(json.dumps({"file": name, "chunks": [asdict(piece) for piece in chunks]}, ensure_ascii=False))
         else:
             _draw(name, chunks)
-
-
-def _text(name: str) -> str:
-    try:
-        return (sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()).decode("utf-8")
-    except OSError as error:
-        raise invalid(f"The file {name} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise invalid(f"The file {name} is not UTF-8") from None
 
 
 def _draw(name: str, chunks: Sequence[Previewed]) -> None:

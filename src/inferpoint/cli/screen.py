@@ -40,14 +40,19 @@ def _cell(value: Any) -> str:
 
 def read_config(text: str) -> Mapping[str, Any]:
     """The configuration that *text* is or names: JSON, a file that holds it, or - for standard input."""
-    if text == "-":
-        return read_json(sys.stdin.read(), "standard input")
     if text.lstrip().startswith("{"):
         return read_json(text, "the argument")
+    return read_json(read_text(text), "standard input" if text == "-" else text)
+
+
+def read_text(name: str) -> str:
+    """The text of the file called *name*, or of standard input for -; `INVALID` when it is none."""
     try:
-        return read_json(Path(text).read_text("utf-8"), text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise invalid(f"The file {text} cannot be read: {error}") from None
+        return (sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()).decode("utf-8")
+    except OSError as error:
+        raise invalid(f"The file {name} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise invalid(f"The file {name} is not UTF-8") from None
 
 
 def read_json(text: str, source: str) -> Any:

@@ -155,7 +155,7 @@ def _naming_input(error: InferenceError, request: InferenceRequest) -> Inference
         return error
     if request.count < 2:  # of several chunks of one input
         return error.of_input(None)
-    return error.said(f"Input [{error.index}]: {error.problems[0]}", *error.problems[1:])
+    return error.of_input(error.index, f"Input [{error.index}]: {error.problems[0]}", *error.problems[1:])
 
 
 async def _readable(resolved: Resolved, request: InferenceRequest) -> InferenceRequest:

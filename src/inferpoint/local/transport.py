@@ -71,10 +71,10 @@ class LocalModels:
         order = await _run(self._desk, _read, call)
         encoder = await self._encoder(order.model, order.num_threads)
         slices = await _run(self._desk, plan, [len(text) for text in order.inputs], _SLICE_CHARACTERS)
-        pieces = await _each(self._desk, 1, encoder.pieces, order.inputs, slices)
+        pieces = await _batch_by_batch(self._desk, 1, encoder.pieces, order.inputs, slices)
         batches = await _run(self._desk, _batches, order, pieces, encoder.max_tokens)
         workers = self._pool(order)
-        vectors = await _each(workers, order.num_allocations, encoder.vectors, pieces, batches)
+        vectors = await _batch_by_batch(workers, order.num_allocations, encoder.vectors, pieces, batches)
         return await _run(self._desk, _written, vectors, pieces)
 
     async def _encoder(self, model: str, num_threads: int) -> Encoder:
@@ -150,7 +150,7 @@ async def _run(pool: ThreadPoolExecutor, work: Callable[..., R], *arguments: obj
     return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
 
 
-async def _each(
+async def _batch_by_batch(
     pool: ThreadPoolExecutor,
     at_once: int,
     work: Callable[[Sequence[T]], list[R]],
