@@ -20,8 +20,8 @@ def chunk(
 ) -> list[Span]:
     """Where each chunk of *text* begins and ends, in code points.
 
-    *settings* are as in the API, but of any size and any overlap below it, or a record of them; none are the default.
-    Separators of the caller's own may take a few seconds, each search of each piece or, by a *clock*, all together.
+    *settings* are those of the API, with any size and any overlap below it, or a record of them; None are the defaults.
+    Separators of the caller's own may take a few seconds: by a *clock* all searches together, without one each of them.
     """
     wanted = settings if isinstance(settings, ChunkingSettings) else accept(settings)
     if isinstance(wanted, Whole) or len(text) * _MOST_COUNTED <= wanted.size:

@@ -37,7 +37,7 @@ class Separators:
         return len(self._expressions)
 
     def cuts(self, level: int, piece: str) -> Positions:
-        """Where the separator of this level begins inside *piece*, of which it sees nothing beyond the ends."""
+        """The places inside *piece* where the separator of *level* begins; it sees nothing beyond the piece's ends."""
         expression = self._expressions[level]
         if linear := _LINEAR.get(expression):
             starts = _positions(match.start() for match in linear.finditer(piece))

@@ -8,7 +8,7 @@ by then. What is missing is filled in, so that a record says everything there is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.settings import public, setting, settings, unknown
@@ -28,6 +28,8 @@ SEPARATOR_GROUPS = {
     "plaintext": (r"(?<!\n)\n\n(?!\n)", r"(?<!\n)\n(?!\n)"),
 }
 
+Strategy = Literal["sentence", "word", "recursive", "none"]
+
 _DEFAULT_SIZE = 250
 _DEFAULT_OVERLAP = 100
 _INTEGER_LIMIT = 2**31
@@ -37,7 +39,7 @@ _INTEGER_LIMIT = 2**31
 class Whole:
     """`none`: every text is one chunk."""
 
-    strategy: ClassVar[str] = "none"
+    strategy: ClassVar[Strategy] = "none"
     refusal: ClassVar[str] = "When chunking is disabled (none), settings can not have the following"
 
 
@@ -60,7 +62,7 @@ class _Sized:
 class Words(_Sized):
     """`word`: so many words a chunk, some of them shared with the chunk before."""
 
-    strategy: ClassVar[str] = "word"
+    strategy: ClassVar[Strategy] = "word"
     refusal: ClassVar[str] = "Word based chunking settings can not have the following settings"
 
     overlap: int = setting("The words a chunk shares with the one before.", default=_DEFAULT_OVERLAP, at_least=0)
@@ -70,7 +72,7 @@ class Words(_Sized):
 class Sentences(_Sized):
     """`sentence`: as many whole sentences as fit, the last of them perhaps repeated in the next chunk."""
 
-    strategy: ClassVar[str] = "sentence"
+    strategy: ClassVar[Strategy] = "sentence"
     refusal: ClassVar[str] = "Sentence based chunking settings can not have the following settings"
     smallest: ClassVar[int] = 20
 
@@ -81,7 +83,7 @@ class Sentences(_Sized):
 class Recursive(_Sized):
     """`recursive`: cut at the first separator, and what is still too long at the next."""
 
-    strategy: ClassVar[str] = "recursive"
+    strategy: ClassVar[Strategy] = "recursive"
     refusal: ClassVar[str] = "Recursive chunking settings can not have the following settings"
 
     separators: tuple[str, ...] | None = setting("Regular expressions to cut before, in order.", default=None)

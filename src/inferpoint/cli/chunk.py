@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from inferpoint.chunking.settings import LARGEST
+from inferpoint.chunking.settings import LARGEST, Strategy
 from inferpoint.cli.screen import read_text
 from inferpoint.engine.chunked import preview, wanted
 from inferpoint.model.requests import Chunking
@@ -27,7 +27,6 @@ _PICTURES = {
 
 
 Form = Literal["text", "json"]
-Strategy = Literal["sentence", "word", "recursive", "none"]
 
 
 def chunk(

@@ -93,11 +93,9 @@ class _Graph:
         return self._constant(name, "FLOAT", shape, data, raw=True)
 
     def number(self, value: float) -> str:
-        """A constant number."""
         return self._constant(str(float(value)), "FLOAT", (), [value])
 
     def integer(self, value: int) -> str:
-        """A constant index."""
         return self._constant(str(value), "INT64", (), [value])
 
     def integers(self, *values: int) -> str:
