@@ -37,14 +37,14 @@ class Resolved:
 
     @cached_property
     def rate(self) -> Rate:
-        """What its group of calls may use, as the user set it or by the service's default."""
+        """The limits of the endpoint's rate group, as the user set them or by the service's default."""
         limit: RateLimit = getattr(self.endpoint.settings, "rate_limit", None) or RateLimit()
         rate = Rate(**{unit: getattr(limit, f"{unit}_per_minute") for unit in UNITS}, burst=limit.burst)
         return rate if rate.requests is not None else replace(rate, requests=self.task.rates.default)
 
     @cached_property
     def group(self) -> str:
-        """The queue its calls wait in, as a digest: what makes a group holds keys."""
+        """The queue that the endpoint's calls wait in, as a digest: what makes a group holds keys."""
         rate = None if self.task.rates.mixed else self.rate
         parts: Hashable = (self.service.name, self.task.rates.group(self.endpoint.settings), rate)
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
@@ -56,12 +56,12 @@ class Resolved:
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What its owner should know about its settings."""
+        """Sentences about the settings that the endpoint's owner should read."""
         return self.task.check(self.endpoint.settings, self.endpoint.options)
 
     @property
     def probe(self) -> InferenceRequest:
-        """What Elasticsearch asks of an endpoint of its task type to see that it works."""
+        """The request that Elasticsearch makes of an endpoint of this task type to see that it works."""
         return InferenceRequest(_PROBES[self.endpoint.task_type])
 
     def shown(self) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class Resolved:
         }
 
     def _facts(self) -> dict[str, Any]:
-        """What Elasticsearch shows among the service settings though nobody has to set it."""
+        """The members of the service settings that Elasticsearch shows though nobody has to set them."""
         facts = dict(self.task.fixed)
         if self.endpoint.dimensions is not None:
             facts["dimensions"] = self.endpoint.dimensions

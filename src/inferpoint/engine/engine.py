@@ -11,6 +11,7 @@ from functools import partial
 from inferpoint.batching.batcher import Batcher
 from inferpoint.calls.calls import Calls
 from inferpoint.calls.deadlines import InTime, timed
+from inferpoint.chunking.settings import LARGEST
 from inferpoint.clock import Clock
 from inferpoint.endpoints.access import MONITOR, allow
 from inferpoint.endpoints.caches import Caches
@@ -32,7 +33,7 @@ from inferpoint.telemetry.telemetry import Telemetry
 
 @dataclass(frozen=True)
 class Policy:
-    """What the server's owner decided.
+    """The decisions of the server's owner.
 
     `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
     words, `refuse_hints` whether a request with a hint that its provider cannot take is refused.
@@ -40,12 +41,12 @@ class Policy:
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
     validate: bool = True
-    largest_chunk: int = 300
+    largest_chunk: int = LARGEST
     refuse_hints: bool = False
 
 
 class Engine:
-    """Infers, whole and in pieces. `lifecycle` is where endpoints come from."""
+    """Inference on endpoints, whole and in pieces. `lifecycle` is where endpoints come from."""
 
     def __init__(
         self,
@@ -116,7 +117,7 @@ class Engine:
         return await chunked.previewed(request.texts, settings)
 
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
-        """How every rate group stands."""
+        """Every rate group, with its limits and the calls that wait."""
         return await quotas(self.lifecycle.all(caller), self._calls, self._outbound)
 
     async def refresh(self) -> None:
@@ -169,7 +170,7 @@ def _naming_input(error: InferenceError, request: InferenceRequest) -> Inference
         return error
     if request.count < 2:  # of several chunks of one input
         return error.of_input(None)
-    return error.said(f"Input [{error.index}]: {error.problems[0]}", *error.problems[1:])
+    return error.of_input(error.index, f"Input [{error.index}]: {error.problems[0]}", *error.problems[1:])
 
 
 async def _readable(resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
