@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -29,15 +28,8 @@ def passed_on(message: Any, types: Any) -> Any:
     return msgspec.msgpack.decode(msgspec.msgpack.encode(message), type=types)
 
 
-@dataclass(frozen=True)
-class Costs:
-    """A call that costs what is told when it is asked."""
-
-    tokens: Callable[[], int]
-
-
 async def permitted(limiter: Limiter | LimiterClient, wanted: Ticket, tokens: Callable[[], int]) -> Permit:
-    permit = await limiter.permit(wanted, Costs(tokens))
+    permit = await limiter.permit(wanted, tokens)
     if isinstance(permit, Refusal):
         raise worded(permit, wanted, "e")
     return permit

@@ -56,7 +56,7 @@ class Batcher:
         begin_by = self._calls.sizing(resolved).begin_by(request.deadline)
         waiter = Waiter(request, self._clock.monotonic(), begin_by)
         try:
-            async with InTime(resolved, request, waiter, self._clock):
+            async with InTime(resolved, request, waiter.begun, self._clock):
                 await self._join(resolved, waiter)
                 await waiter.done
         except InferenceError as error:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
+from inferpoint.calls import provider_errors
 from inferpoint.calls.grants import Grants
 from inferpoint.calls.job import EndpointJob, SingleJob, encoded, lane, ticket
-from inferpoint.calls.provider_errors import failure, refusal
 from inferpoint.calls.refusals import refused
 from inferpoint.calls.sizing import Sizing
-from inferpoint.calls.stream import Reading
+from inferpoint.calls.stream import StreamReader
 from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, invalid
@@ -69,7 +69,7 @@ class Calls:
                 result = job.decode(reply)
                 _settle(permit, result.usage)
         except InferenceError as error:
-            raise failure(job.resolved, error, job.secrets) from error.__cause__
+            raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
         self.sizing(job.resolved).took(job.stats.upstream)
         self._count(job, result.usage)
         return result
@@ -80,21 +80,21 @@ class Calls:
             arriving, permit = await self._sent(job, self._outbound.open)
             with permit:
                 try:
-                    reading, usage = Reading(job), None
+                    reader, usage = StreamReader(job), None
                     async for piece in arriving.pieces():
-                        if deltas := reading.feed(piece):
+                        if deltas := reader.feed(piece):
                             usage = _used(deltas) or usage
                             _settle(permit, _used(deltas))
                             yield deltas
-                        reading.check()
-                    last = reading.end()
+                        reader.check()
+                    last = reader.end()
                     _settle(permit, _used(last))
                     self._count(job, _used(last) or usage)
                     yield last
                 finally:
                     arriving.close()
         except InferenceError as error:
-            raise failure(job.resolved, error, job.secrets) from error.__cause__
+            raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
 
     async def check_deadline(
         self, resolved: Resolved, request: InferenceRequest, calls: int
@@ -107,7 +107,7 @@ class Calls:
         place = ticket(resolved, request.caller, lane(request), begin_by)
         possible, most, tried, error = -1, calls, calls, None
         while True:
-            refusal = await self._outbound.check_deadline(place, tried)
+            refusal = await self._outbound.limiter.check_deadline(place, tried)
             if refusal is None:
                 possible = tried
             else:
@@ -143,7 +143,7 @@ class Calls:
         with permit:
             permit.settle(0)  # what is refused is not counted
             whole = reply if isinstance(reply, Reply) else await reply.read()
-            raise refusal(job.resolved, job.secrets, job.call(), whole, self._clock.now())
+            raise provider_errors.from_reply(job.resolved, job.secrets, job.call(), whole, self._clock.now())
 
     def _count(self, job: EndpointJob, usage: Usage | None) -> None:
         """Count what a call cost in the end beside what it was taken to cost, and learn from it."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import Protocol
 
 from inferpoint.calls.job import lane, ticket
 from inferpoint.calls.refusals import too_late
@@ -21,14 +21,6 @@ OTHER_SECONDS = 30.0
 _INSTANT = 0.1  # seconds; what is over sooner was not begun for want of time, not because of a queue
 
 
-class Progress(Protocol):
-    """What knows whether a provider was asked for a request."""
-
-    def begun(self) -> bool:
-        """Whether anything of the request is on its way, or was."""
-        ...
-
-
 def timed(resolved: Resolved, request: InferenceRequest, clock: Clock) -> InferenceRequest:
     """*request* with its deadline: after Elasticsearch's timeout for the task where it names none."""
     usual = GENERATING_SECONDS if resolved.endpoint.task_type.generates else OTHER_SECONDS
@@ -39,13 +31,13 @@ def timed(resolved: Resolved, request: InferenceRequest, clock: Clock) -> Infere
 class InTime:
     """A context that ends at the deadline of a request.
 
-    `TIMED_OUT` then, or what is told of a queue where nothing has begun according to *progress*.
+    `TIMED_OUT` then, or what is told of a queue where nothing of the request has *begun*.
     """
 
-    def __init__(self, resolved: Resolved, request: InferenceRequest, progress: Progress, clock: Clock) -> None:
+    def __init__(self, resolved: Resolved, request: InferenceRequest, begun: Callable[[], bool], clock: Clock) -> None:
         self._resolved = resolved
         self._request = request
-        self._progress = progress
+        self._begun = begun
         left = request.deadline.left(clock.monotonic())
         self._timeout = asyncio.timeout(left) if left > 0 else None
 
@@ -67,7 +59,7 @@ class InTime:
 
     def _error(self) -> InferenceError:
         timeout, inference_id = self._request.deadline.timeout, self._resolved.endpoint.inference_id
-        if timeout >= _INSTANT and not self._progress.begun():
+        if timeout >= _INSTANT and not self._begun():
             return too_late(ticket(self._resolved, self._request.caller, lane(self._request)), inference_id, timeout)
         problem = f"Request timed out after [{human(timeout)}] for inference id [{inference_id}]"
         return InferenceError(Kind.TIMED_OUT, problem)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from inferpoint.calls import provider_errors
 from inferpoint.calls.job import EndpointJob
-from inferpoint.calls.provider_errors import interruption
 from inferpoint.errors import InferenceError
 from inferpoint.model.results import Delta
 
 
-class Reading:
-    """A reader of the stream that answers *job*: what came before a fault is handed on before the fault."""
+class StreamReader:
+    """The reader of the stream that answers *job*: what came before a fault is handed on before the fault."""
 
     def __init__(self, job: EndpointJob) -> None:
         resolved = job.resolved
@@ -28,9 +28,9 @@ class Reading:
             for event in self._framing.feed(piece):
                 deltas.extend(self._reader.feed(event))
         except InferenceError as error:
-            self._fault = (
-                error if error.upstream is None else interruption(self._job.resolved, error.upstream, self._job.secrets)
-            )
+            if error.upstream is not None:
+                error = provider_errors.from_stream(self._job.resolved, error.upstream, self._job.secrets)
+            self._fault = error
         return deltas
 
     def check(self) -> None:

@@ -92,7 +92,7 @@ class Engine:
         request = timed(resolved, replace(request, stream=True), self._clock)
         job = self._calls.single(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
-            async with InTime(resolved, request, request.stats, self._clock):
+            async with InTime(resolved, request, request.stats.begun, self._clock):
                 first = await anext(pieces)
             yield first
             async for deltas in pieces:
@@ -123,7 +123,7 @@ class Engine:
         request = timed(resolved, request, self._clock)
         if not resolved.endpoint.task_type.embeds:
             job = self._calls.single(resolved, request)
-            async with InTime(resolved, request, request.stats, self._clock):
+            async with InTime(resolved, request, request.stats.begun, self._clock):
                 return await self._calls.whole(job)
         try:
             if request.chunking is None:

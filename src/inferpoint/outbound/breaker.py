@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Protocol
 
 from inferpoint.clock import Clock, Timer
 from inferpoint.model.deadline import Deadline
@@ -65,14 +64,6 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
 }
 
 
-class Waiter(Protocol):
-    """A call that waits for its address."""
-
-    def deadline(self) -> Deadline:
-        """By when the call must begin; it may move."""
-        ...
-
-
 class BreakerPermit:
     """The permission to call an address once. Its holder says how the call `ended`, and releases it on every path.
 
@@ -112,7 +103,7 @@ class Breaker:
         self._probe: BreakerPermit | None = None
         self._answered = 0  # probes since it opened
         self._answered_at = -math.inf
-        self._waiting: dict[asyncio.Future[BreakerPermit | None], Waiter] = {}
+        self._waiting: dict[asyncio.Future[BreakerPermit | None], Callable[[], Deadline]] = {}
         self._timer: Timer | None = None
         self._heard = clock.monotonic()
 
@@ -140,14 +131,17 @@ class Breaker:
             case _:
                 return None
 
-    async def enter(self, waiter: Waiter) -> BreakerPermit | Refusal:
-        """A permit to call, waited for; a refusal at once when it would come too late, or too many wait."""
+    async def enter(self, deadline: Callable[[], Deadline]) -> BreakerPermit | Refusal:
+        """A permit to call, waited for; a refusal at once when it would come too late, or too many wait.
+
+        *deadline* tells by when the call must begin; it may move.
+        """
         while True:
             permit = self.at_once()
             if permit is None:
-                if refusal := self._refusal(waiter.deadline()):
+                if refusal := self._refusal(deadline()):
                     return refusal
-                permit = await self._wait(waiter)
+                permit = await self._wait(deadline)
             if permit is not None:
                 return permit
 
@@ -219,16 +213,16 @@ class Breaker:
         """When it is time, let the call with the least time left be the probe."""
         if self.state is State.READY:
             while self._waiting and self._probe is None:
-                woken = min(self._waiting, key=lambda waiting: self._waiting[waiting].deadline().at)
+                woken = min(self._waiting, key=lambda waiting: self._waiting[waiting]().at)
                 del self._waiting[woken]
                 if not woken.done():  # else its caller has left but does not know it yet
                     woken.set_result(self._probing())
         self._arm()
 
-    async def _wait(self, waiter: Waiter) -> BreakerPermit | None:
+    async def _wait(self, deadline: Callable[[], Deadline]) -> BreakerPermit | None:
         """The probe, or None when it is time to look again."""
         woken: asyncio.Future[BreakerPermit | None] = asyncio.get_running_loop().create_future()
-        self._waiting[woken] = waiter
+        self._waiting[woken] = deadline
         self._arm()
         try:
             return await woken

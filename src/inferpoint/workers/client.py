@@ -7,8 +7,10 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from typing_extensions import override
+
 from inferpoint.model.quota import Allowance, GroupReport
-from inferpoint.outbound.ticket import Cost, Permit, Reason, Refusal, Ticket
+from inferpoint.outbound.ticket import Permit, RateLimiter, Reason, Refusal, Ticket
 from inferpoint.workers.messages import (
     Checked,
     Done,
@@ -39,16 +41,20 @@ class RemotePermit(Permit):
         self._number = number
         self._send = send
 
+    @override
     def settle(self, tokens: int) -> None:
-        """Say how many tokens the call costs, as far as is known now; the last word holds."""
         self._send(Settled(self._number, tokens))
 
+    @override
     def _end(self, *, sent: bool) -> None:
         self._send(Done(self._number) if sent else Left(self._number))
 
 
-class LimiterClient:
-    """The rate limiter of one of several processes. *send* is how it asks, `receive` how it is answered."""
+class LimiterClient(RateLimiter):
+    """The rate limiter of one of several processes. *send* is how it asks, `receive` how it is answered.
+
+    Every permit is refused, and no group is known, once the supervisor is gone.
+    """
 
     def __init__(self, send: Callable[[ToLimiter], None]) -> None:
         self._send = send
@@ -56,36 +62,33 @@ class LimiterClient:
         self._asked: dict[int, asyncio.Future[FromLimiter]] = {}
         self._lost = False
 
-    async def permit(self, ticket: Ticket, cost: Cost) -> Permit | Refusal:
-        """Wait for the turn of *ticket*; what *cost* says when it comes is charged, what it says before an estimate.
-
-        Refused as by the limiter itself, and when the supervisor is gone.
-        """
-        estimate, number = cost.tokens(), next(self._numbers)
+    @override
+    async def permit(self, ticket: Ticket, tokens: Callable[[], int]) -> Permit | Refusal:
+        estimate, number = tokens(), next(self._numbers)  # what is told when the turn comes is charged instead
         answer = await self._answer(number, Wanted(number, ticket, estimate), Granted)
         if isinstance(answer, Refusal):
             return answer
         permit = RemotePermit(number, answer.waited, self._send)
-        if (tokens := cost.tokens()) != estimate:
-            permit.settle(tokens)
+        if (charged := tokens()) != estimate:
+            permit.settle(charged)
         return permit
 
+    @override
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
-        """Why `permit` would refuse the last of so many calls, if it would, so that none of them is made in vain."""
         number = next(self._numbers)
         answer = await self._answer(number, Checked(number, ticket, calls), Granted)
         return answer if isinstance(answer, Refusal) else None
 
+    @override
     def pause(self, group: str, seconds: float) -> None:
-        """Let no call of *group* go for so many seconds, as its provider asked."""
         self._send(Paused(group, seconds))
 
+    @override
     def learn(self, group: str, allowance: Allowance) -> None:
-        """Note what the provider of *group* tells of its limits."""
         self._send(Learnt(group, allowance))
 
+    @override
     async def groups(self) -> Sequence[GroupReport]:
-        """The state of every group, over all workers; none when the supervisor is gone."""
         number = next(self._numbers)
         answer = await self._answer(number, Watched(number), Reported)
         return () if isinstance(answer, Refusal) else answer.groups

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 
 from inferpoint.outbound.ticket import Permit, RateLimiter, Refusal
@@ -23,17 +22,6 @@ from inferpoint.workers.messages import (
     Wanted,
     Watched,
 )
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The cost of a worker's call as the worker told it last."""
-
-    estimated: int
-
-    def tokens(self) -> int:
-        """The tokens of the call; what it really takes along is settled once it has its turn."""
-        return self.estimated
 
 
 class LimiterServer:
@@ -79,7 +67,7 @@ class LimiterServer:
         self._send(await answer())
 
     async def _permit(self, wanted: Wanted) -> Granted | Refused:
-        permit = await self._limiter.permit(wanted.ticket, Estimate(wanted.tokens))
+        permit = await self._limiter.permit(wanted.ticket, lambda: wanted.tokens)
         if isinstance(permit, Refusal):
             return Refused(wanted.number, permit)
         self._permits[wanted.number] = permit
