@@ -15,7 +15,7 @@ from inferpoint.batching.batch import Batch, BatchSender, refuse
 from inferpoint.batching.items import Carrier, Item, Waiter
 from inferpoint.batching.pool import Pool
 from inferpoint.calls.calls import Calls, too_long
-from inferpoint.calls.deadlines import InTime
+from inferpoint.calls.deadlines import in_time
 from inferpoint.calls.job import ticket
 from inferpoint.calls.refusals import too_late
 from inferpoint.calls.sizing import Load, load_of
@@ -56,7 +56,7 @@ class Batcher:
         begin_by = self._calls.sizing(resolved).begin_by(request.deadline)
         waiter = Waiter(request, self._clock.monotonic(), begin_by)
         try:
-            async with InTime(resolved, request, waiter.begun, self._clock):
+            async with in_time(resolved, request, waiter.begun, self._clock):
                 await self._join(resolved, waiter)
                 await waiter.done
         except InferenceError as error:
@@ -66,17 +66,6 @@ class Batcher:
         finally:
             self._leave(waiter)
         return waiter.result(sparse=resolved.endpoint.task_type is TaskType.SPARSE_EMBEDDING)
-
-    def fill(self, batch: Batch) -> Sequence[Item]:
-        """The inputs that *batch* takes along, as its turn has come. Others go for what it leaves."""
-        pool, now = batch.pool, self._clock.monotonic()
-        if late := pool.late(now):
-            place = ticket(pool.resolved, batch.caller, batch.lane)
-            refuse(pool, late, too_late(place, pool.resolved.endpoint.inference_id, now - batch.since))
-        taken = pool.take()
-        pool.batches.remove(batch)
-        self._dispatch(pool)
-        return taken
 
     async def _join(self, resolved: Resolved, waiter: Waiter) -> None:
         """Have what *waiter* wants wait, but for what is on its way already, and what is refused as it is."""
@@ -159,11 +148,22 @@ class Batcher:
         """Have as many calls in the queue as what waits in *pool* needs, and no more than *most*."""
         needed = min(most, pool.sizing.calls(pool.load))
         while len(pool.batches) < needed:
-            batch = Batch(pool, self._calls.origin(pool.resolved), self, self._clock.monotonic())
+            batch = Batch(pool, self._calls.origin(pool.resolved), self._fill, self._clock.monotonic())
             batch.task = self._tasks.start(self._send(batch))
             pool.batches.append(batch)
         while len(pool.batches) > needed:
             pool.batches.pop().cancel()
+
+    def _fill(self, batch: Batch) -> Sequence[Item]:
+        """The inputs that *batch* takes along, as its turn has come; other batches go for what it leaves."""
+        pool, now = batch.pool, self._clock.monotonic()
+        if late := pool.late(now):
+            place = ticket(pool.resolved, batch.caller, batch.lane)
+            refuse(pool, late, too_late(place, pool.resolved.endpoint.inference_id, now - batch.since))
+        taken = pool.take()
+        pool.batches.remove(batch)
+        self._dispatch(pool)
+        return taken
 
     async def _send(self, batch: Batch) -> None:
         pool = batch.pool

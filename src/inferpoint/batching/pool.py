@@ -45,11 +45,11 @@ class Pool:
         self.load.add(load)
 
     def late(self, now: float) -> list[Item]:
-        """Those of which nobody would have the answer in time any more, up to the first that is not so."""
+        """The items first in line whose answer would be too late for all their waiters."""
         return list(itertools.takewhile(lambda item: item.is_late(now), self.waiting))
 
     def take(self) -> list[Item]:
-        """As many of those that wait longest as one call may hold."""
+        """The items that wait longest, as many as one call may hold; they wait no more."""
         if self.sizing.fits(self.load):
             everything = list(self.waiting)
             self.waiting, self.load = {}, Load()
@@ -73,7 +73,7 @@ class Pool:
             self.load.add(item.load)
 
     def forget(self, item: Item) -> None:
-        """*item* has come, or nobody asks for it any more."""
+        """Drop *item*, which has come, or which nobody asks for any more."""
         if self.items.get(item.given) is item:
             del self.items[item.given]
         if item in self.waiting:
@@ -84,7 +84,7 @@ class Pool:
         self.deadline = self.deadline.later_of(deadline)
 
     def request(self, items: Sequence[Item]) -> InferenceRequest:
-        """What to ask of the provider for *items*."""
+        """The request to the provider for *items*."""
         inputs: Any = tuple(item.given for item in items)
         return replace(self.like, input=Tokens(inputs) if self._tokens else inputs, deadline=self.deadline)
 
@@ -96,17 +96,18 @@ class Pool:
 def rows(result: InferenceResult, count: int) -> list[tuple[Any, bool]]:
     """Each embedding of *result* and whether its input was cut; `UNREADABLE` unless there are *count*."""
     if isinstance(result, SparseEmbeddings):
-        found = list(result.weights)
+        embeddings = list(result.weights)
     else:
         assert isinstance(result, Embeddings)
-        found = [(vector, index in result.cut) for index, vector in enumerate(result.vectors)]
-    if len(found) != count:
-        raise InferenceError(Kind.UNREADABLE, f"The provider answered [{len(found)}] embeddings for [{count}] inputs")
-    return found
+        embeddings = [(vector, index in result.cut) for index, vector in enumerate(result.vectors)]
+    if len(embeddings) != count:
+        problem = f"The provider answered [{len(embeddings)}] embeddings for [{count}] inputs"
+        raise InferenceError(Kind.UNREADABLE, problem)
+    return embeddings
 
 
 def loaded(items: Iterable[Item]) -> Load:
-    """What *items* are together."""
+    """The load of *items* together."""
     total = Load()
     for item in items:
         total.add(item.load)
@@ -119,9 +120,9 @@ def divided(total: int, weights: Sequence[int]) -> list[int]:
     if not whole:
         return [total, *[0] * (len(weights) - 1)] if weights else []
     parts: list[int] = []
-    seen = given = 0
+    seen = 0
     for weight in weights:
+        before = total * seen // whole
         seen += weight
-        parts.append(total * seen // whole - given)
-        given += parts[-1]
+        parts.append(total * seen // whole - before)
     return parts

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from inferpoint.chunking.settings import LARGEST
+from inferpoint.clock import SystemClock
 from inferpoint.engine.chunked import preview, wanted
 from inferpoint.errors import invalid
 from inferpoint.model.requests import Chunking
@@ -68,7 +69,7 @@ def chunk(
     chosen = {name: value for name, value in options.items() if value is not None}
     settings = wanted(Chunking({"strategy": strategy.value, **chosen}), None, largest=LARGEST)
     for name in files:
-        chunks = preview(_text(name), settings)
+        chunks = preview(_text(name), settings, SystemClock())
         if output is Form.JSON:
             print(json.dumps({"file": name, "chunks": [asdict(piece) for piece in chunks]}, ensure_ascii=False))
         else:
