@@ -21,7 +21,7 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """What time it is, and a way to wait."""
+    """The time of day, a time that never goes back, and ways to wait."""
 
     @abstractmethod
     def now(self) -> datetime:

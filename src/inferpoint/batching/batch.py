@@ -127,7 +127,7 @@ class BatchSender:
         self._counters.packed(pool.resolved.service.name, len(items), len(waiters), pool.sizing.fill(batch.load))
         pool.in_vain = pool.too_large = 0
         parts = _learnt_and_divided(batch, result)
-        kept = ((item.given, value, cut) for item, (value, cut) in zip(items, embeddings, strict=True))
+        kept = ((item.input, value, cut) for item, (value, cut) in zip(items, embeddings, strict=True))
         self._caches.keep(pool.resolved, pool.like, kept)
         for item, (value, cut), tokens in zip(items, embeddings, parts, strict=True):
             pool.forget(item)

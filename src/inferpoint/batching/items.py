@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from inferpoint.calls.sizing import Bounds, Load
-from inferpoint.endpoints.caches import Given
+from inferpoint.endpoints.caches import Input
 from inferpoint.errors import InferenceError
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.requests import InferenceRequest, RequestStats, Tokens
@@ -36,10 +36,10 @@ class Item:
     `batch` is the call that it is part of, `before` what was known of calls' sizes before one with it was too large.
     """
 
-    __slots__ = ("batch", "before", "given", "load", "waiters")
+    __slots__ = ("batch", "before", "input", "load", "waiters")
 
-    def __init__(self, given: Given, load: Load) -> None:
-        self.given = given
+    def __init__(self, content: Input, load: Load) -> None:
+        self.input = content
         self.load = load
         self.waiters: dict[Waiter, Sequence[int]] = {}
         self.batch: Carrier | None = None
@@ -76,7 +76,7 @@ class Waiter:
         self.request = request
         self.begin_by = begin_by
         self._began = began
-        self.inputs: Sequence[Given] = request.input.inputs if isinstance(request.input, Tokens) else request.texts
+        self.inputs: Sequence[Input] = request.input.inputs if isinstance(request.input, Tokens) else request.texts
         self.items: list[Item] = []
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._values: list[Any] = [None] * len(self.inputs)

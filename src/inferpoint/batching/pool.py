@@ -9,7 +9,7 @@ from typing import Any
 
 from inferpoint.batching.items import Carrier, Item
 from inferpoint.calls.sizing import Load, Sizing
-from inferpoint.endpoints.caches import Given
+from inferpoint.endpoints.caches import Input
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import Deadline
@@ -28,7 +28,7 @@ class Pool:
         self.key = key
         self.resolved = resolved
         self.sizing = sizing
-        self.items: dict[Given, Item] = {}
+        self.items: dict[Input, Item] = {}
         self.waiting: dict[Item, None] = {}
         self.load = Load()
         self.batches: list[Carrier] = []
@@ -38,9 +38,9 @@ class Pool:
         self._tokens = isinstance(request.input, Tokens)
         self.like = replace(request, input=Tokens(()) if self._tokens else (), stats=RequestStats())
 
-    def put(self, given: Given, load: Load) -> None:
+    def put(self, content: Input, load: Load) -> None:
         """Have one more input wait."""
-        item = self.items[given] = Item(given, load)
+        item = self.items[content] = Item(content, load)
         self.waiting[item] = None
         self.load.add(load)
 
@@ -74,8 +74,8 @@ class Pool:
 
     def forget(self, item: Item) -> None:
         """Drop *item*, which has come, or which nobody asks for any more."""
-        if self.items.get(item.given) is item:
-            del self.items[item.given]
+        if self.items.get(item.input) is item:
+            del self.items[item.input]
         if item in self.waiting:
             self._waits_no_more(item)
 
@@ -85,7 +85,7 @@ class Pool:
 
     def request(self, items: Sequence[Item]) -> InferenceRequest:
         """The request to the provider for *items*."""
-        inputs: Any = tuple(item.given for item in items)
+        inputs: Any = tuple(item.input for item in items)
         return replace(self.like, input=Tokens(inputs) if self._tokens else inputs, deadline=self.deadline)
 
     def _waits_no_more(self, item: Item) -> None:

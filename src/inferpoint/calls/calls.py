@@ -44,7 +44,7 @@ class Calls:
         await self._grants.close()
 
     def sizing(self, resolved: Resolved) -> Sizing:
-        """What is known of calls of this version of an endpoint."""
+        """The sizing of the calls of this version of an endpoint."""
         version = resolved.endpoint.version
         sizing = self._sizings.get(version)
         if sizing is None:
@@ -165,7 +165,7 @@ def too_long(resolved: Resolved, tokens: int) -> InferenceError | None:
 
 
 async def _permitted(job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
-    """What *send* brings; the words of its refusal as an error."""
+    """The reply that *send* brings; its refusal as an error."""
     answer = await send(job)
     if isinstance(answer, Refusal):
         raise refused(answer, job.ticket(ahead=True), job.resolved.endpoint.inference_id)
@@ -178,5 +178,5 @@ def _settle(permit: Permit, usage: Usage | None) -> None:
 
 
 def _used(deltas: Sequence[Delta]) -> Usage | None:
-    """The last count of what a stream cost, if there is one among *deltas*."""
+    """The last count among *deltas* of what a stream cost, if one is there."""
     return next((delta.usage for delta in reversed(deltas) if isinstance(delta, Used)), None)

@@ -1,4 +1,4 @@
-"""A call of an endpoint as a job for its way out; what it asks is said by whoever makes it."""
+"""The call of an endpoint as a job for its way out."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class EndpointJob(Job):
 
     @abstractmethod
     def request(self) -> InferenceRequest | None:
-        """What to ask, which does not change any more; None when nobody wants it."""
+        """The request of the call, which does not change any more; None when nobody wants it."""
 
     @property
     def secrets(self) -> Secrets:
-        """What must not be seen of the call: the endpoint's secrets and its token."""
+        """The secrets of the call: those of its endpoint, and its token."""
         known = self.resolved.secrets
         return Secrets((*known.values, self.token)) if self.token else known
 
@@ -110,7 +110,7 @@ class SingleJob(EndpointJob):
 
 
 def lane(request: InferenceRequest) -> Lane:
-    """What a request is for, as its input type tells."""
+    """The lane of a request, as its input type tells."""
     return Lane.OTHER if request.input_type is None else _LANES.get(request.input_type, Lane.OTHER)
 
 

@@ -1,4 +1,4 @@
-"""What a provider's refusal means: its status and its words as one error, in Elasticsearch's phrases."""
+"""The errors of providers: status and words of a refusal as one error, in Elasticsearch's phrases."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def public(resolved: Resolved, error: InferenceError, secrets: Secrets) -> Infer
 
 
 def parsed(resolved: Resolved, reply: Reply, secrets: Secrets) -> Upstream:
-    """What the body of a refusal says, without secrets; its first words where it is not what the provider documents."""
+    """The provider's error in a refusal, without secrets; the first words of a body that is not as it documents."""
     try:
         complaint = resolved.task.failures.complaint(reply)
     except InferenceError:

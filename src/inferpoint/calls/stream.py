@@ -1,4 +1,4 @@
-"""One stream on its way from bytes to deltas."""
+"""A stream of a provider, from bytes to deltas."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class StreamReader:
         self._fault: InferenceError | None = None
 
     def feed(self, piece: bytes) -> Sequence[Delta]:
-        """What *piece* says, as far as it can be read."""
+        """The deltas in *piece*, as far as it can be read."""
         deltas: list[Delta] = []
         try:
             for event in self._framing.feed(piece):
@@ -39,6 +39,6 @@ class StreamReader:
             raise self._fault
 
     def end(self) -> Sequence[Delta]:
-        """What is left when the body ends."""
+        """The deltas that are left when the body ends."""
         deltas = [delta for event in self._framing.end() for delta in self._reader.feed(event)]
         return [*deltas, *self._reader.end()]

@@ -70,7 +70,7 @@ class ChunkingThreads:
         return await self.run(texts, lambda: [preview(text, settings, self._clock) for text in texts])
 
     async def run(self, texts: Texts, work: Callable[[], T]) -> T:
-        """What *work* on *texts* returns; it is done in a thread when they are long."""
+        """The result of *work* on *texts*, done in a thread when they are long."""
         if sum(map(len, texts)) <= LARGE:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

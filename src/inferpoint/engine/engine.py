@@ -31,7 +31,7 @@ from inferpoint.telemetry.telemetry import Telemetry
 
 @dataclass(frozen=True)
 class Policy:
-    """What the server's owner decided.
+    """The decisions of the server's owner.
 
     `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
     words.

@@ -40,7 +40,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What changes the state of a breaker."""
+    """A change of the state of a breaker."""
 
     TRIPPED = "too many calls failed"
     WAITED = "the time to leave it alone is over"
@@ -109,7 +109,7 @@ class Breaker:
 
     @property
     def state(self) -> State:
-        """What the breaker lets through now."""
+        """The state as of now."""
         if self._state is State.OPEN and self._clock.monotonic() >= self._until:
             self._turn(Event.WAITED)
         return self._state
@@ -176,7 +176,7 @@ class Breaker:
         return self._probe
 
     def _tried(self, *, failed: bool) -> None:
-        """The probe has come back."""
+        """Judge the address by its probe, which has come back."""
         now = self._clock.monotonic()
         if failed:
             lately = now - self._answered_at < ANSWERED_LATELY

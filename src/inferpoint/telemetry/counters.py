@@ -1,4 +1,4 @@
-"""What is counted: requests, calls to providers, how full batches are and who shares them, what caches know."""
+"""The counters: of requests, of calls to providers, of batches and of caches."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Settled(Numbered, frozen=True):
 
 
 class Done(Numbered, frozen=True):
-    """Nothing more will be said of a permit, whose call was sent."""
+    """The worker is done with a permit, whose call was sent."""
 
 
 class Checked(Numbered, frozen=True):
@@ -53,7 +53,7 @@ class Checked(Numbered, frozen=True):
 
 
 class Paused(Message, frozen=True):
-    """A provider said to wait."""
+    """A provider asked to wait."""
 
     group: str
     seconds: float
@@ -77,7 +77,7 @@ class Granted(Numbered, frozen=True):
 
 
 class Refused(Numbered, frozen=True):
-    """There is no permit, and why."""
+    """The answer that no permit is given, and why."""
 
     refusal: Refusal
 

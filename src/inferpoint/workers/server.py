@@ -34,7 +34,7 @@ class LimiterServer:
         self._permits: dict[int, Permit] = {}
 
     def receive(self, message: ToLimiter) -> None:
-        """Do what *message* says."""
+        """Do what *message* asks of the limiter."""
         match message:
             case Wanted(number):
                 self._begin(number, partial(self._permit, message))
