@@ -11,23 +11,10 @@ from typing_extensions import override
 
 from inferpoint.model.quota import Allowance, GroupReport
 from inferpoint.outbound.ticket import Permit, RateLimiter, Reason, Refusal, Ticket
-from inferpoint.workers.messages import (
-    Checked,
-    Done,
-    FromLimiter,
-    Granted,
-    Learnt,
-    Left,
-    Paused,
-    Refused,
-    Reported,
-    Settled,
-    ToLimiter,
-    Wanted,
-    Watched,
-)
+from inferpoint.workers import messages
+from inferpoint.workers.messages import FromLimiter, ToLimiter
 
-A = TypeVar("A", Granted, Reported)
+A = TypeVar("A", messages.Granted, messages.Reported)
 _STOPPING = Refusal(Reason.STOPPING)
 
 
@@ -43,11 +30,11 @@ class RemotePermit(Permit):
 
     @override
     def settle(self, tokens: int) -> None:
-        self._send(Settled(self._number, tokens))
+        self._send(messages.Settled(self._number, tokens))
 
     @override
     def _end(self, *, sent: bool) -> None:
-        self._send(Done(self._number) if sent else Left(self._number))
+        self._send(messages.Done(self._number) if sent else messages.Left(self._number))
 
 
 class LimiterClient(RateLimiter):
@@ -65,7 +52,7 @@ class LimiterClient(RateLimiter):
     @override
     async def permit(self, ticket: Ticket, tokens: Callable[[], int]) -> Permit | Refusal:
         estimate, number = tokens(), next(self._numbers)  # what is told when the turn comes is charged instead
-        answer = await self._answer(number, Wanted(number, ticket, estimate), Granted)
+        answer = await self._answer(number, messages.Wanted(number, ticket, estimate), messages.Granted)
         if isinstance(answer, Refusal):
             return answer
         permit = RemotePermit(number, answer.waited, self._send)
@@ -76,21 +63,21 @@ class LimiterClient(RateLimiter):
     @override
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
         number = next(self._numbers)
-        answer = await self._answer(number, Checked(number, ticket, calls), Granted)
+        answer = await self._answer(number, messages.Checked(number, ticket, calls), messages.Granted)
         return answer if isinstance(answer, Refusal) else None
 
     @override
     def pause(self, group: str, seconds: float) -> None:
-        self._send(Paused(group, seconds))
+        self._send(messages.Paused(group, seconds))
 
     @override
     def learn(self, group: str, allowance: Allowance) -> None:
-        self._send(Learnt(group, allowance))
+        self._send(messages.Learnt(group, allowance))
 
     @override
     async def groups(self) -> Sequence[GroupReport]:
         number = next(self._numbers)
-        answer = await self._answer(number, Watched(number), Reported)
+        answer = await self._answer(number, messages.Watched(number), messages.Reported)
         return () if isinstance(answer, Refusal) else answer.groups
 
     def receive(self, answer: FromLimiter) -> None:
@@ -104,7 +91,7 @@ class LimiterClient(RateLimiter):
         self._lost = True
         for number, asked in self._asked.items():
             if not asked.done():
-                asked.set_result(Refused(number, _STOPPING))
+                asked.set_result(messages.Refused(number, _STOPPING))
 
     async def _answer(self, number: int, question: ToLimiter, kind: type[A]) -> A | Refusal:
         if self._lost:
@@ -114,11 +101,11 @@ class LimiterClient(RateLimiter):
         try:
             answer = await asked
         except asyncio.CancelledError:
-            self._send(Left(number))
+            self._send(messages.Left(number))
             raise
         finally:
             del self._asked[number]
-        if isinstance(answer, Refused):
+        if isinstance(answer, messages.Refused):
             return answer.refusal
         assert isinstance(answer, kind)
         return answer
