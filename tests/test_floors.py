@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,28 +16,15 @@ import inferpoint
 from inferpoint import services
 
 SOURCE = Path(inferpoint.__file__).parent
+ROOT = Path(__file__).parent.parent
 FILES = sorted(SOURCE.rglob("*.py"))
 
-# What is on a floor, from the ground up. Within a row nobody sees the others.
-FLOORS = (
-    ("errors", "clock", "tasks", "version"),
-    ("model",),
-    ("protocols", "chunking"),
-    ("services", "storage", "telemetry"),
-    ("outbound",),
-    ("local",),
-    ("endpoints",),
-    ("calls",),
-    ("batching",),
-    ("engine",),
-    ("api", "config"),
-    ("workers",),
-    ("app", "portal"),
-    ("library",),
-    ("", "cli", "testing"),
-    ("__main__",),
-)
-FLOOR = {name: number for number, row in enumerate(FLOORS) for name in row}
+ROW = re.compile(r"^\| (\d+) \| (`[^|]+`) \|", re.MULTILINE)  # of the table in docs/architecture.md
+FLOOR = {
+    room.removesuffix("/").removesuffix(".py"): int(number)
+    for number, rooms in ROW.findall((ROOT / "docs/architecture.md").read_text("utf-8"))
+    for room in re.findall(r"`([^`]+)`", rooms)
+} | {"": 14}  # the package's own names
 # What waits never learns what a provider is, and the other way round, wherever the floors would allow it.
 WAITS = ("storage", "telemetry", "outbound", "local")
 NOT_SEEN = {(waits, knows) for waits in WAITS for knows in ("protocols", "chunking", "services")}
@@ -93,7 +81,7 @@ def ours(path: Path) -> set[str]:
 def test_imports_go_down(path: Path) -> None:
     """A file imports from its own part and from lower ones: never from a higher one, never from one beside it."""
     part = place(path)
-    assert part in FLOOR, f"{part} has no floor: say in this file where it belongs"
+    assert part in FLOOR, f"{part} has no floor: say in docs/architecture.md where it belongs"
     for imported in ours(path) - {part}:
         if part == "" and imported == "library":
             continue

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from inferpoint.calls.refusals import refused
 from inferpoint.model.deadline import NEVER, Deadline
-from inferpoint.model.quota import Lane, Rate
+from inferpoint.model.quota import Cost, Lane, Rate
 from inferpoint.model.requests import ANONYMOUS, Caller
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.ticket import Permit, Refusal, Ticket
@@ -49,7 +49,7 @@ class Queue:
 
     async def go(self, wanted: Ticket, tokens: int = 0, *, first: bool = False) -> Permit:
         joined = self.clock.passed
-        turn = await self.limiter.permit(structs.replace(wanted, ahead=first), lambda: tokens)
+        turn = await self.limiter.permit(structs.replace(wanted, ahead=first), lambda: Cost(tokens=tokens))
         if isinstance(turn, Refusal):
             raise refused(turn, wanted, "e")
         assert turn.waited >= 0

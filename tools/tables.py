@@ -1,4 +1,4 @@
-"""Write the generated parts of the README and of docs/ anew: `make docs`. With --check only say whether the README is.
+"""Write the generated parts of the README and of docs/ anew: `make docs`. With --check only say whether they are new.
 
 The table of clients is written from what the tests found when they ran last, and left as it is where they did not.
 """
@@ -12,10 +12,11 @@ from pathlib import Path
 
 from inferpoint import services
 from inferpoint.model.endpoint import TaskType
+from inferpoint.outbound.breaker import TRANSITIONS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-BEGIN, END = "<!-- services: written by `make docs` -->\n", "<!-- /services -->"
+ARCHITECTURE = ROOT / "docs/architecture.md"
 
 
 def service_table() -> str:
@@ -30,20 +31,35 @@ def service_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def written(text: str) -> str:
-    """The README with its tables as they are now."""
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    return before + BEGIN + service_table() + END + after
+def breaker_table() -> str:
+    """States by events, with the state that follows."""
+    lines = ["| state | what happens | then |", "|---|---|---|"]
+    for state, transitions in TRANSITIONS.items():
+        lines += [f"| {state.value} | {event.value} | {after.value} |" for event, after in transitions.items()]
+    return "\n".join(lines) + "\n"
+
+
+TABLES = ((README, "services", service_table), (ARCHITECTURE, "breaker", breaker_table))
+
+
+def written(text: str, name: str, table: str) -> str:
+    """*text* with the *table* called *name* as it is now."""
+    begin, end = f"<!-- {name}: written by `make docs` -->\n", f"<!-- /{name} -->"
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    return before + begin + table + end + after
 
 
 def main() -> None:
     """Write, or check."""
-    text = README.read_text("utf-8")
-    if "--check" in sys.argv:
-        sys.exit(None if written(text) == text else "README.md is behind: run `make docs`")
-    README.write_text(written(text), "utf-8")
-    _write_clients()
+    for path, name, table in TABLES:
+        text = path.read_text("utf-8")
+        now = written(text, name, table())
+        if "--check" in sys.argv and now != text:
+            sys.exit(f"{path.name} is behind: run `make docs`")
+        path.write_text(now, "utf-8")
+    if "--check" not in sys.argv:
+        _write_clients()
 
 
 def _write_clients() -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from inferpoint.calls import provider_errors
 from inferpoint.calls.grants import Grants
-from inferpoint.calls.job import EndpointJob, SingleJob, encoded, lane, ticket
+from inferpoint.calls.job import EndpointJob, SingleJob, cost_of, encoded, lane, ticket
 from inferpoint.calls.refusals import refused
 from inferpoint.calls.sizing import Sizing
 from inferpoint.calls.stream import StreamReader
@@ -15,6 +15,7 @@ from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.http import Reply, address
+from inferpoint.model.quota import Cost
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Delta, InferenceResult, Usage, Used
 from inferpoint.outbound.outbound import Outbound
@@ -141,7 +142,7 @@ class Calls:
         if 200 <= reply.status < 300:
             return reply, permit
         with permit:
-            permit.settle(0)  # what is refused is not counted
+            permit.settle(Cost())  # what is refused is not counted
             whole = reply if isinstance(reply, Reply) else await reply.read()
             raise provider_errors.from_reply(job.resolved, job.secrets, job.call(), whole, self._clock.now())
 
@@ -149,7 +150,7 @@ class Calls:
         """Count what a call cost in the end beside what it was taken to cost, and learn from it."""
         if usage is None:
             return
-        self._counters.cost(job.service, job.tokens(), usage.input + usage.output)
+        self._counters.cost(job.service, job.tokens(), cost_of(usage).tokens)
         if job.resolved.endpoint.task_type.generates:
             self.sizing(job.resolved).wrote(usage.output)
 
@@ -174,7 +175,7 @@ async def _permitted(job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
 
 def _settle(permit: Permit, usage: Usage | None) -> None:
     if usage is not None:
-        permit.settle(usage.input + usage.output)
+        permit.settle(cost_of(usage))
 
 
 def _used(deltas: Sequence[Delta]) -> Usage | None:

@@ -14,7 +14,7 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Upstream, kind_of_status
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.quota import Lane, Rate
+from inferpoint.model.quota import Cost, Lane, Rate
 from inferpoint.model.requests import Caller, RequestStats
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Job, Refusal, Ticket
@@ -114,8 +114,8 @@ class TokenJob(Job):
         return Ticket(self.group, Rate(), self._caller, self.lane, self.service, self._deadline, ahead)
 
     @override
-    def tokens(self) -> int:
-        return 0
+    def cost(self) -> Cost:
+        return Cost()
 
     @override
     def deadline(self) -> Deadline:

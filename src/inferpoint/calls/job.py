@@ -14,9 +14,9 @@ from inferpoint.calls.sizing import Load, Sizing, load_of
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.quota import Allowance, Lane
+from inferpoint.model.quota import Allowance, Cost, Lane
 from inferpoint.model.requests import Caller, InferenceRequest, InputType, RequestStats
-from inferpoint.model.results import InferenceResult
+from inferpoint.model.results import InferenceResult, Usage
 from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.ticket import Job, Ticket
 from inferpoint.protocols.service import Moment
@@ -43,6 +43,14 @@ class EndpointJob(Job):
     @abstractmethod
     def request(self) -> InferenceRequest | None:
         """The request of the call, which does not change any more; None when nobody wants it."""
+
+    @abstractmethod
+    def tokens(self) -> int:
+        """The tokens of the call as far as is known."""
+
+    @override
+    def cost(self) -> Cost:
+        return Cost(tokens=self.tokens())
 
     @property
     def secrets(self) -> Secrets:
@@ -107,6 +115,11 @@ class SingleJob(EndpointJob):
     @override
     def deadline(self) -> Deadline:
         return self._sizing.begin_by(self._request.deadline)
+
+
+def cost_of(usage: Usage) -> Cost:
+    """What a call took of each limit in the end, as its provider counted."""
+    return Cost(tokens=usage.input + usage.output)
 
 
 def lane(request: InferenceRequest) -> Lane:

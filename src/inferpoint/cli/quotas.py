@@ -20,7 +20,7 @@ def quotas(url: Url = URL, output: Form = Output.TABLE) -> None:
 def _row(quota: Mapping[str, Any]) -> dict[str, Any]:
     """A rate group in the words of a table."""
     configured, paused = quota["configured"], quota["paused_seconds"]
-    limits = {"requests": configured["requests_per_minute"], "tokens": configured["tokens_per_minute"]}
+    limits = {name.removesuffix("_per_minute"): limit for name, limit in configured.items() if name != "burst"}
     buckets = {of: bucket for of, bucket in quota["provider"].items() if bucket is not None}
     lanes = {lane: queue for lane, queue in quota["waiting"].items() if queue["calls"]}
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ from inferpoint.errors import invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation, said
 from inferpoint.model.endpoint import Endpoint, TaskType
-from inferpoint.model.quota import Rate
+from inferpoint.model.quota import UNITS, Rate
 from inferpoint.model.requests import Documents, InferenceRequest, Texts
 from inferpoint.model.secrets import Secrets
 from inferpoint.protocols.service import RateLimit, Service, Task
@@ -39,10 +39,8 @@ class Resolved:
     def rate(self) -> Rate:
         """What its group of calls may use, as the user set it or by the service's default."""
         limit: RateLimit = getattr(self.endpoint.settings, "rate_limit", None) or RateLimit()
-        requests = limit.requests_per_minute
-        if requests is None:
-            requests = self.task.rates.default
-        return Rate(requests, limit.tokens_per_minute, limit.burst)
+        rate = Rate(**{unit: getattr(limit, f"{unit}_per_minute") for unit in UNITS}, burst=limit.burst)
+        return rate if rate.requests is not None else replace(rate, requests=self.task.rates.default)
 
     @cached_property
     def group(self) -> str:
@@ -101,6 +99,5 @@ def task_of(name: Any, task_type: TaskType) -> tuple[Service, Task[Any, Any]]:
 
 def _shown(rate: Rate) -> dict[str, int]:
     """A rate as Elasticsearch shows it, with what Elasticsearch does not know only where that was set."""
-    limits = {"requests_per_minute": rate.requests, "tokens_per_minute": rate.tokens}
-    shown = {name: limit for name, limit in limits.items() if limit is not None}
+    shown = {f"{unit}_per_minute": limit for unit, limit in rate.present()}
     return shown if rate.burst == Rate.burst else {**shown, "burst": rate.burst}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing_extensions import override
 
 from inferpoint.clock import Clock, Timer
-from inferpoint.model.quota import Allowance, GroupReport, Rate
+from inferpoint.model.quota import Allowance, Cost, GroupReport
 from inferpoint.outbound.fair_queue import FairQueue
 from inferpoint.outbound.gcra import Pacer, Taken
 from inferpoint.outbound.ticket import Permit, RateLimiter, Reason, Refusal, Ticket
@@ -20,34 +20,33 @@ FORGOTTEN = 3600.0  # seconds; who has not called for so long may have other key
 class QueuePermit(Permit):
     """A permit of a `Limiter` in this process."""
 
-    __slots__ = ("_group", "_limiter", "_rate", "_taken")
+    __slots__ = ("_group", "_limiter", "_taken")
 
-    def __init__(self, limiter: Limiter, group: _Group, rate: Rate, taken: Taken, waited: float) -> None:
+    def __init__(self, limiter: Limiter, group: _Group, taken: Taken, waited: float) -> None:
         super().__init__(waited)
         self._limiter = limiter
         self._group = group
-        self._rate = rate
         self._taken = taken
 
     @override
-    def settle(self, tokens: int) -> None:
-        if tokens != self._taken.tokens:
-            self._taken = self._limiter.settle(self._group, self._rate, self._taken, tokens)
+    def settle(self, cost: Cost) -> None:
+        if cost != self._taken.cost:
+            self._taken = self._limiter.settle(self._group, self._taken, cost)
 
     @override
     def _end(self, *, sent: bool) -> None:
         if not sent:
-            self._limiter.give_back(self._group, self._rate, self._taken)
+            self._limiter.give_back(self._group, self._taken)
 
 
 class _Entry:
     """A ticket that waits for its permit."""
 
-    __slots__ = ("joined", "permit", "ticket", "tokens")
+    __slots__ = ("cost", "joined", "permit", "ticket")
 
-    def __init__(self, ticket: Ticket, tokens: Callable[[], int], joined: float) -> None:
+    def __init__(self, ticket: Ticket, cost: Callable[[], Cost], joined: float) -> None:
         self.ticket = ticket
-        self.tokens = tokens
+        self.cost = cost
         self.permit: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self.joined = joined
 
@@ -81,17 +80,17 @@ class Limiter(RateLimiter):
         self._groups: dict[str, _Group] = {}
 
     @override
-    async def permit(self, ticket: Ticket, tokens: Callable[[], int]) -> Permit | Refusal:
+    async def permit(self, ticket: Ticket, cost: Callable[[], Cost]) -> Permit | Refusal:
         now = self._clock.monotonic()
         group = self._groups.get(ticket.group) or self._begun(ticket, now)
         group.rate = ticket.rate
         group.used_at = now
         if not group.queue and group.free_at() <= now:
-            taken = group.pacer.take(ticket.rate, tokens(), now, due=now)
-            return QueuePermit(self, group, ticket.rate, taken, 0.0)
+            taken = group.pacer.take(ticket.rate, cost(), now, due=now)
+            return QueuePermit(self, group, taken, 0.0)
         if not ticket.ahead and (refusal := self._refusal(ticket, group, 1, now)):
             return refusal
-        return await self._wait(group, _Entry(ticket, tokens, now))
+        return await self._wait(group, _Entry(ticket, cost, now))
 
     @override
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
@@ -110,15 +109,15 @@ class Limiter(RateLimiter):
             known.pacer.learn(allowance, self._clock.monotonic())
             self._arm(known)
 
-    def settle(self, group: _Group, rate: Rate, taken: Taken, tokens: int) -> Taken:
-        """Charge other *tokens* than before; for `QueuePermit`."""
-        settled = group.pacer.settle(rate, taken, tokens, self._clock.monotonic())
+    def settle(self, group: _Group, taken: Taken, cost: Cost) -> Taken:
+        """Charge another *cost* than before; for `QueuePermit`."""
+        settled = group.pacer.settle(taken, cost, self._clock.monotonic())
         self._arm(group)
         return settled
 
-    def give_back(self, group: _Group, rate: Rate, taken: Taken) -> None:
+    def give_back(self, group: _Group, taken: Taken) -> None:
         """Charge nothing; for `QueuePermit`."""
-        group.pacer.give_back(rate, taken, self._clock.monotonic())
+        group.pacer.give_back(taken, self._clock.monotonic())
         self._arm(group)
 
     def waiting(self) -> int:
@@ -168,10 +167,10 @@ class Limiter(RateLimiter):
             """What the turn of *entry* costs; nothing when its caller has left and does not know it yet."""
             if entry.permit.done():
                 return 0.0
-            rate, tokens = entry.ticket.rate, entry.tokens()
-            seconds = group.pacer.seconds(rate, tokens, now)
-            taken = group.pacer.take(rate, tokens, now, group.free_at())
-            entry.permit.set_result(QueuePermit(self, group, rate, taken, now - entry.joined))
+            rate, cost = entry.ticket.rate, entry.cost()
+            seconds = group.pacer.seconds(rate, cost, now)
+            taken = group.pacer.take(rate, cost, now, group.free_at())
+            entry.permit.set_result(QueuePermit(self, group, taken, now - entry.joined))
             return seconds or 1.0  # where there is no limit each call counts the same
 
         while group.queue and group.free_at() <= now:
@@ -186,7 +185,7 @@ class Limiter(RateLimiter):
         if paused > ticket.deadline.at:
             return Refusal(Reason.PAUSED, paused - now, paused - now)
         ahead = group.queue.ahead(ticket.lane, ticket.caller.name, ticket.caller.share) + calls - 1
-        spacing = max(group.pacer.seconds(ticket.rate, 0, now), group.pacer.typical)
+        spacing = max(group.pacer.seconds(ticket.rate, Cost(), now), group.pacer.typical)
         wait = max(0.0, group.free_at() - now) + ahead * spacing
         if now + wait > ticket.deadline.at:
             return Refusal(Reason.LATE, wait, now + wait - ticket.deadline.at)

@@ -10,7 +10,7 @@ from typing import Self
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply, address
-from inferpoint.model.quota import Allowance, Lane
+from inferpoint.model.quota import Allowance, Cost, Lane
 from inferpoint.outbound.breaker import FAILURES, Breaker, BreakerPermit, Breakers, State
 from inferpoint.outbound.retries import Budget, Throttles, Verdict, asked_to_wait, pause, verdict
 from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal
@@ -157,7 +157,7 @@ class Outbound:
                 if isinstance(entered, Refusal):
                     return entered
                 attempts.breaker = entered
-            permit = await self.limiter.permit(job.ticket(ahead=attempts.ahead), job.tokens)
+            permit = await self.limiter.permit(job.ticket(ahead=attempts.ahead), job.cost)
             if isinstance(permit, Refusal):
                 return permit
             attempts.permit = permit
@@ -168,7 +168,7 @@ class Outbound:
                 attempts.call = job.call()
                 if attempts.call is None:
                     return Refusal(Reason.UNWANTED)
-                permit.settle(job.tokens())  # others may have joined the call while its turn came
+                permit.settle(job.cost())  # others may have joined the call while its turn came
                 attempts.breaker = self._breaker(attempts.call).at_once()
             if attempts.breaker is not None and attempts.breaker.holds:
                 return attempts.call
@@ -218,7 +218,7 @@ class Outbound:
         job = attempts.job
         if reason is Retry.THROTTLED:
             assert attempts.permit is not None
-            attempts.permit.settle(0)  # the provider does not count what it refuses
+            attempts.permit.settle(Cost())  # the provider does not count what it refuses
         else:
             attempts.failures += 1
         if reply is not None and _is_final(job, reply):

@@ -12,7 +12,7 @@ import msgspec
 
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.quota import Allowance, GroupReport, Lane, Rate
+from inferpoint.model.quota import Allowance, Cost, GroupReport, Lane, Rate
 from inferpoint.model.requests import Caller, RequestStats
 
 
@@ -74,8 +74,8 @@ class Permit(ABC):
         self._is_sent = True
 
     @abstractmethod
-    def settle(self, tokens: int) -> None:
-        """Say how many tokens the call costs, as far as is known now; the last word holds."""
+    def settle(self, cost: Cost) -> None:
+        """Say what the call costs, as far as is known now; the last word holds."""
 
     @abstractmethod
     def _end(self, *, sent: bool) -> None:
@@ -98,8 +98,8 @@ class RateLimiter(Protocol):
     """Where calls wait for their turn, in this process or in another that it asks."""
 
     @abstractmethod
-    async def permit(self, ticket: Ticket, tokens: Callable[[], int]) -> Permit | Refusal:
-        """The permit of *ticket*, waited for; *tokens* tells the cost of the call, as far as known when its turn comes.
+    async def permit(self, ticket: Ticket, cost: Callable[[], Cost]) -> Permit | Refusal:
+        """The permit of *ticket*, waited for; *cost* is asked when its turn comes.
 
         Refused at once when the queue is full, or the turn would come after the ticket's deadline; but not a ticket
         that goes ahead, as its call had a turn before.
@@ -140,8 +140,8 @@ class Job(Protocol):
         """The place to wait at; *ahead* of its caller's others once it had a turn."""
 
     @abstractmethod
-    def tokens(self) -> int:
-        """The tokens of the call as far as is known; asked when its turn comes."""
+    def cost(self) -> Cost:
+        """The cost of the call in each limit, as far as is known; asked when its turn comes."""
 
     @abstractmethod
     def deadline(self) -> Deadline:

@@ -6,13 +6,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from prometheus_client import ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from inferpoint.model.quota import Allowance, GroupReport, Rate
+from inferpoint.model.quota import GroupReport
 
 _GROUP = ("group", "service")
 
@@ -76,17 +75,12 @@ def _limits(groups: Sequence[GroupReport]) -> Iterator[Metric]:
     for group in groups:
         labels = group.group, group.service
         paused.add_metric(labels, group.paused)
-        for of, limit in _limited(group.rate):
+        for of, limit in group.rate.present():
             configured.add_metric((*labels, of), limit)
-        for of, bucket in _limited(group.told):
+        for of, bucket in group.told.present():
             told.add_metric((*labels, of), bucket.limit)
             remaining.add_metric((*labels, of), bucket.remaining)
     yield from (configured, told, remaining, paused)
-
-
-def _limited(limits: Rate | Allowance) -> Iterator[tuple[str, Any]]:
-    pairs = ("requests", limits.requests), ("tokens", limits.tokens)
-    return ((of, value) for of, value in pairs if value is not None)
 
 
 def _family(name: str, words: str, *more: str) -> GaugeMetricFamily:

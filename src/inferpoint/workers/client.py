@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from inferpoint.model.quota import Allowance, GroupReport
+from inferpoint.model.quota import Allowance, Cost, GroupReport
 from inferpoint.outbound.ticket import Permit, RateLimiter, Reason, Refusal, Ticket
 from inferpoint.workers import messages
 from inferpoint.workers.messages import FromLimiter, ToLimiter
@@ -29,8 +29,8 @@ class RemotePermit(Permit):
         self._send = send
 
     @override
-    def settle(self, tokens: int) -> None:
-        self._send(messages.Settled(self._number, tokens))
+    def settle(self, cost: Cost) -> None:
+        self._send(messages.Settled(self._number, cost))
 
     @override
     def _end(self, *, sent: bool) -> None:
@@ -50,14 +50,14 @@ class LimiterClient(RateLimiter):
         self._lost = False
 
     @override
-    async def permit(self, ticket: Ticket, tokens: Callable[[], int]) -> Permit | Refusal:
-        estimate, number = tokens(), next(self._numbers)  # what is told when the turn comes is charged instead
+    async def permit(self, ticket: Ticket, cost: Callable[[], Cost]) -> Permit | Refusal:
+        estimate, number = cost(), next(self._numbers)  # what is told when the turn comes is charged instead
         answer = await self._answer(number, messages.Wanted(number, ticket, estimate), messages.Granted)
         if isinstance(answer, Refusal):
             return answer
         permit = RemotePermit(number, answer.waited, self._send)
-        if (charged := tokens()) != estimate:
-            permit.settle(charged)
+        if (known := cost()) != estimate:
+            permit.settle(known)
         return permit
 
     @override

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from inferpoint.model.quota import Allowance, GroupReport
+from inferpoint.model.quota import Allowance, Cost, GroupReport
 from inferpoint.outbound.ticket import Refusal, Ticket
 
 
@@ -25,10 +25,10 @@ class Ready(Message, frozen=True):
 
 
 class Wanted(Numbered, frozen=True):
-    """The worker waits for a permit; *tokens* is the estimate so far."""
+    """The worker waits for a permit; *cost* is the estimate so far."""
 
     ticket: Ticket
-    tokens: int
+    cost: Cost
 
 
 class Left(Numbered, frozen=True):
@@ -36,9 +36,9 @@ class Left(Numbered, frozen=True):
 
 
 class Settled(Numbered, frozen=True):
-    """The call of a permit costs so many tokens, as far as is known now."""
+    """The *cost* of the call of a permit, as far as is known now."""
 
-    tokens: int
+    cost: Cost
 
 
 class Done(Numbered, frozen=True):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from inferpoint.model.quota import Cost
 from inferpoint.outbound.ticket import Permit, RateLimiter, Refusal
 from inferpoint.workers import messages
 from inferpoint.workers.messages import FromLimiter, ToLimiter
@@ -31,8 +32,8 @@ class LimiterServer:
                 self._begin(number, partial(self._watch, number))
             case messages.Left(number):
                 self._leave(number)
-            case messages.Settled(number, tokens):
-                self._settle(number, tokens)
+            case messages.Settled(number, cost):
+                self._settle(number, cost)
             case messages.Done(number):
                 self._permits.pop(number, None)
             case messages.Paused(group, seconds):
@@ -54,7 +55,8 @@ class LimiterServer:
         self._send(await answer())
 
     async def _permit(self, wanted: messages.Wanted) -> FromLimiter:
-        permit = await self._limiter.permit(wanted.ticket, lambda: wanted.tokens)
+        # What the call really takes along is settled by the worker once it has its turn.
+        permit = await self._limiter.permit(wanted.ticket, lambda: wanted.cost)
         if isinstance(permit, Refusal):
             return messages.Refused(wanted.number, permit)
         self._permits[wanted.number] = permit
@@ -67,9 +69,9 @@ class LimiterServer:
     async def _watch(self, number: int) -> FromLimiter:
         return messages.Reported(number, await self._limiter.groups())
 
-    def _settle(self, number: int, tokens: int) -> None:
+    def _settle(self, number: int, cost: Cost) -> None:
         if permit := self._permits.get(number):
-            permit.settle(tokens)
+            permit.settle(cost)
 
     def _leave(self, number: int) -> None:
         if permit := self._permits.pop(number, None):

@@ -16,7 +16,7 @@ from inferpoint.errors import InferenceError
 from inferpoint.model import settings
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Event
-from inferpoint.model.quota import Bucket
+from inferpoint.model.quota import UNITS, Bucket
 from inferpoint.model.results import (
     Chunk,
     ChunkedEmbeddings,
@@ -147,16 +147,13 @@ def quotas(several: Iterable[Quota]) -> Response:
 
 def _quota(quota: Quota) -> dict[str, Any]:
     standing = quota.standing
+    configured = {f"{unit}_per_minute": getattr(standing.rate, unit) for unit in UNITS}
     return {
         "group": standing.group,
         "service": standing.service,
         "inference_ids": quota.inference_ids,
-        "configured": {
-            "requests_per_minute": standing.rate.requests,
-            "tokens_per_minute": standing.rate.tokens,
-            "burst": standing.rate.burst,
-        },
-        "provider": {"requests": _bucket(standing.told.requests), "tokens": _bucket(standing.told.tokens)},
+        "configured": {**configured, "burst": standing.rate.burst},
+        "provider": {unit: _bucket(getattr(standing.told, unit)) for unit in UNITS},
         "paused_seconds": round(standing.paused, 3),
         "waiting": {
             lane: {"calls": count, "oldest_seconds": round(standing.oldest[lane], 3)}

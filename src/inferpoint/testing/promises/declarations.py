@@ -34,7 +34,7 @@ def headers_tell_of_limits_that_make_sense_or_of_none(service: Service) -> None:
             allowance = service.quota(headers, NOON.time)
         except Exception as error:
             raise AssertionError(f"{headers!r} raised {error!r}, where nothing may be raised") from error
-        for bucket in filter(None, (allowance.requests, allowance.tokens)):
+        for bucket in filter(None, allowance.values()):
             sense = bucket.limit > 0 and 0 <= bucket.remaining <= bucket.limit and 0 <= bucket.full_in < math.inf
             must(sense, f"{headers!r} tells of {bucket!r}")
 
