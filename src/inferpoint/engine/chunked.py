@@ -38,7 +38,8 @@ def wanted(chunking: Chunking, stored: ChunkingSettings | None, *, largest: int)
 def preview(text: str, settings: ChunkingSettings, clock: Clock) -> Sequence[Previewed]:
     """The chunks of *text*, with the words in each and those it shares with the one before."""
     spans = chunk(text, settings, clock=clock.monotonic)
-    shared = [(start, max(start, before)) for (start, _), before in zip(spans, _ends_before(spans), strict=True)]
+    ends_before = [0, *(end for _, end in spans[:-1])]  # of the chunk before each
+    shared = [(start, max(start, before)) for (start, _), before in zip(spans, ends_before, strict=True)]
     words, overlaps = count_words(text, spans), count_words(text, shared)
     return [
         Previewed(start, end, count, overlap, text[start:end])
@@ -141,8 +142,3 @@ def _mean(embeddings: Sequence[Any]) -> Any:
     if len({len(row) for row in rows}) != 1:
         raise InferenceError(Kind.UNREADABLE, "The provider answered embeddings of different lengths")
     return vectors.written(sum(column) / len(rows) for column in zip(*rows, strict=True))
-
-
-def _ends_before(spans: Sequence[Span]) -> Sequence[int]:
-    """For each span the end of the one before it; before the first there is nothing."""
-    return [0, *(end for _, end in spans[:-1])]

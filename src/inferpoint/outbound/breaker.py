@@ -72,16 +72,16 @@ class BreakerPermit:
 
     def __init__(self, breaker: Breaker, period: int) -> None:
         self._breaker = breaker
-        self._period = period
+        self.period = period
 
     @property
     def holds(self) -> bool:
         """Whether the address may still be called; it may have failed for others since."""
-        return self._breaker.holds(self, self._period)
+        return self._breaker.holds(self)
 
     def ended(self, *, failed: bool) -> None:
         """Say that the call is over. One sent before the breaker last opened or closed tells nothing new."""
-        self._breaker.ended(self, self._period, failed=failed)
+        self._breaker.ended(self, failed=failed)
 
     def release(self) -> None:
         """End the permit: another call may try the address."""
@@ -145,17 +145,17 @@ class Breaker:
             if permit is not None:
                 return permit
 
-    def holds(self, permit: BreakerPermit, period: int) -> bool:
-        """Whether *permit*, given in *period*, still stands; for `BreakerPermit`."""
-        return permit is self._probe or (self._state is State.CLOSED and period == self._period)
+    def holds(self, permit: BreakerPermit) -> bool:
+        """Whether *permit* still stands; for `BreakerPermit`."""
+        return permit is self._probe or self._is_of_now(permit)
 
-    def ended(self, permit: BreakerPermit, period: int, *, failed: bool) -> None:
+    def ended(self, permit: BreakerPermit, *, failed: bool) -> None:
         """Count the outcome of a call; for `BreakerPermit`."""
         self._heard = self._clock.monotonic()
         if permit is self._probe:
             self._probe = None
             self._tried(failed=failed)
-        elif self._state is State.CLOSED and period == self._period:
+        elif self._is_of_now(permit):
             self._failed.append(failed)
             if failed and self._too_many():
                 self._begin(Event.TRIPPED, FIRST_OPEN)
@@ -166,6 +166,9 @@ class Breaker:
             self._probe = None
             self._turn(Event.ABANDONED)
             self._try()
+
+    def _is_of_now(self, permit: BreakerPermit) -> bool:
+        return self._state is State.CLOSED and permit.period == self._period
 
     def _turn(self, event: Event) -> None:
         self._state = TRANSITIONS[self._state][event]
