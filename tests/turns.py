@@ -48,11 +48,12 @@ class Queue:
         return [each.at for each in self.went]
 
     async def go(self, wanted: Ticket, tokens: int = 0, *, first: bool = False) -> Permit:
+        joined = self.clock.passed
         turn = await self.limiter.permit(structs.replace(wanted, ahead=first), lambda: Cost(tokens=tokens))
         if isinstance(turn, Refusal):
             raise refused(turn, wanted, "e")
         assert turn.waited >= 0
-        self.went.append(Went(self.clock.passed, tokens, wanted))
+        self.went.append(Went(joined + turn.waited, tokens, wanted))  # the clock may have jumped since
         return turn
 
     async def check(self, wanted: Ticket, calls: int) -> None:

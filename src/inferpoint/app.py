@@ -1,4 +1,4 @@
-"""The composition root: the only file that joins storage, runtime, engine and faces."""
+"""The composition root: the only file that joins storage, the ways out, the engine and the faces."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ KEEP_ALIVE_SECONDS = 3600  # a client that reuses a connection as it closes send
 
 @dataclass(frozen=True)
 class Parts:
-    """What a running engine is made of."""
+    """The parts of a running engine that faces and the library use."""
 
     engine: Engine
     telemetry: Telemetry
@@ -74,7 +74,7 @@ class Home:
 
 @dataclass(frozen=True)
 class Shared:
-    """What an engine has in common with those of other workers: the limiter, and where all count."""
+    """The limiter and the counters that an engine has in common with those of other workers."""
 
     limiter: LimiterClient
     counters: SharedCounters
@@ -120,7 +120,7 @@ async def assembled(
 
 
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
-    """What seals the secrets: with a key that lasts as long as they do."""
+    """The vault that seals the secrets, with a key that lasts as long as they do."""
     if folder is None:
         return vault.Vault(os.urandom(vault.KEY_BYTES))
     sealed = any(row.secrets for row in await kept.all())
@@ -130,8 +130,8 @@ async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.St
 def serve(config: Config, environ: Mapping[str, str]) -> None:
     """Run the server until it is told to stop: all of it, or one of several workers where there is a supervisor."""
     services.check_brought()
-    given = inherited(environ)
-    uvloop.run(_alone(config, environ) if given is None else _among_others(config, environ, given))
+    inheritance = inherited(environ)
+    uvloop.run(_alone(config, environ) if inheritance is None else _among_others(config, environ, inheritance))
 
 
 async def _alone(config: Config, environ: Mapping[str, str]) -> None:
@@ -143,10 +143,11 @@ async def _alone(config: Config, environ: Mapping[str, str]) -> None:
         await server.serve(sockets=[listener])
 
 
-async def _among_others(config: Config, environ: Mapping[str, str], given: Inheritance) -> None:
+async def _among_others(config: Config, environ: Mapping[str, str], inheritance: Inheritance) -> None:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
     limiter = LimiterClient(channel.send)
-    async with _server(config, environ, Shared(limiter, SharedCounters(given.counters, given.number))) as server:
+    counters = SharedCounters(inheritance.counters, inheritance.number)
+    async with _server(config, environ, Shared(limiter, counters)) as server:
 
         def received(message: FromLimiter | Stop) -> None:
             if isinstance(message, Stop):
@@ -160,10 +161,10 @@ async def _among_others(config: Config, environ: Mapping[str, str], given: Inher
 
         for name in STOPPING:
             asyncio.get_running_loop().add_signal_handler(name, partial(server.stop, forced=False))
-        await channel.open(socket.socket(fileno=given.channel), received, orphaned)
+        await channel.open(socket.socket(fileno=inheritance.channel), received, orphaned)
         channel.send(Ready())
         try:
-            await server.serve(sockets=[socket.socket(fileno=given.listener)])
+            await server.serve(sockets=[socket.socket(fileno=inheritance.listener)])
         finally:
             channel.close()
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from inferpoint.chunking.settings import LARGEST, Strategy
 from inferpoint.cli.screen import read_text
+from inferpoint.clock import SystemClock
 from inferpoint.engine.chunked import preview, wanted
 from inferpoint.model.requests import Chunking
 from inferpoint.model.results import Previewed
@@ -52,7 +53,7 @@ def chunk(
     chosen = {name: value for name, value in options.items() if value is not None}
     settings = wanted(Chunking({"strategy": strategy, **chosen}), None, largest=LARGEST)
     for name in files:
-        chunks = preview(read_text(name), settings)
+        chunks = preview(read_text(name), settings, SystemClock())
         if output == "json":
             print(json.dumps({"file": name, "chunks": [asdict(piece) for piece in chunks]}, ensure_ascii=False))
         else:

@@ -10,7 +10,7 @@ from functools import partial
 
 from inferpoint.batching.batcher import Batcher
 from inferpoint.calls.calls import Calls
-from inferpoint.calls.deadlines import InTime, timed
+from inferpoint.calls.deadlines import in_time, timed
 from inferpoint.chunking.settings import LARGEST
 from inferpoint.clock import Clock
 from inferpoint.endpoints.access import MONITOR, allow
@@ -63,6 +63,7 @@ class Engine:
         self._caches = caches
         self._batcher = Batcher(self._calls, caches, telemetry.batches, clock)
         self._clock = clock
+        self._chunking_threads = chunked.ChunkingThreads(clock)
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints
         self.lifecycle = Lifecycle(
@@ -74,6 +75,7 @@ class Engine:
         await self.lifecycle.close()
         await self._batcher.close()
         await self._calls.close()
+        self._chunking_threads.close()
 
     def find(self, caller: Caller, inference_id: str) -> Resolved:
         """The endpoint that *caller* asks for by its id or an alias, to infer on; `FORBIDDEN` to who may not ask."""
@@ -98,7 +100,7 @@ class Engine:
         request = timed(resolved, replace(request, stream=True), self._clock)
         job = self._calls.single(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
-            async with InTime(resolved, request, request.stats, self._clock):
+            async with in_time(resolved, request, request.stats.begun, self._clock):
                 first = await anext(pieces)
             yield first
             async for deltas in pieces:
@@ -106,7 +108,7 @@ class Engine:
 
     async def preview(self, texts: Texts, chunking: Chunking) -> Sequence[Sequence[Previewed]]:
         """The chunks of every text, without calling anybody."""
-        return await chunked.previewed(texts, chunked.wanted(chunking, None, largest=self._largest_chunk))
+        return await self._chunking_threads.preview(texts, chunked.wanted(chunking, None, largest=self._largest_chunk))
 
     async def preview_on(
         self, resolved: Resolved, request: InferenceRequest, chunking: Chunking, kind: TaskType | None = None
@@ -114,7 +116,7 @@ class Engine:
         """The chunks that an endpoint would make of every text, without calling its provider."""
         resolved = prepared(resolved, replace(request, chunking=chunking), kind)
         settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
-        return await chunked.previewed(request.texts, settings)
+        return await self._chunking_threads.preview(request.texts, settings)
 
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
         """Every rate group, with its limits and the calls that wait."""
@@ -139,7 +141,7 @@ class Engine:
         request = timed(resolved, request, self._clock)
         if not resolved.endpoint.task_type.embeds:
             job = self._calls.single(resolved, request)
-            async with InTime(resolved, request, request.stats, self._clock):
+            async with in_time(resolved, request, request.stats.begun, self._clock):
                 return await self._calls.whole(job)
         try:
             if request.chunking is None:
@@ -151,7 +153,7 @@ class Engine:
     async def _chunked(self, resolved: Resolved, request: InferenceRequest, chunking: Chunking) -> InferenceResult:
         """The chunks of all inputs share the provider's calls."""
         settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
-        spans = await chunked.cut(request.texts, settings)
+        spans = await self._chunking_threads.cut(request.texts, settings)
         try:
             result = await self._batcher.embedded(
                 resolved, replace(request, input=chunked.pieces(request.texts, spans))
@@ -159,7 +161,7 @@ class Engine:
         except InferenceError as error:
             owner = None if error.index is None else chunked.owners(spans)[error.index]
             raise error.of_input(owner) from error.__cause__
-        return await chunked.off_the_loop(
+        return await self._chunking_threads.run(
             request.texts, partial(chunked.regrouped, result, request.texts, spans, chunking)
         )
 

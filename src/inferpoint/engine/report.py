@@ -27,8 +27,8 @@ class Quota:
 
 async def quotas(endpoints: Sequence[Resolved], calls: Calls, outbound: Outbound) -> Sequence[Quota]:
     """The group of every endpoint, and those that are not forgotten though their endpoints are gone."""
-    known = {report.group: report for report in await outbound.groups()}
-    states = outbound.breakers()
+    known = {report.group: report for report in await outbound.limiter.groups()}
+    states = outbound.breakers.states()
     users: dict[str, list[Resolved]] = {}
     for resolved in endpoints:
         users.setdefault(resolved.group, []).append(resolved)

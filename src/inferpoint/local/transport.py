@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
+from typing_extensions import override
 
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.local import models
 from inferpoint.local.encoder import Encoder, Pieces, load
 from inferpoint.model.http import Call, Reply
-from inferpoint.outbound.transport import Arriving, Whole
+from inferpoint.outbound.transport import Arriving, Transport, Whole
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,8 +45,11 @@ class _Order:
     num_allocations: _Count = 1
 
 
-class LocalModels:
-    """The installed models, each loaded when it is first asked for and kept."""
+class LocalModels(Transport):
+    """The installed models, each loaded when it is first asked for and kept.
+
+    A reply holds vectors, or the words of an `error`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -54,8 +58,8 @@ class LocalModels:
         self._encoders: dict[tuple[str, int], Future[Encoder]] = {}
         self._workers: dict[tuple[str, int, int], ThreadPoolExecutor] = {}
 
+    @override
     async def send(self, call: Call) -> Arriving:
-        """The vectors, or what is wrong in the words of an `error`."""
         try:
             return Whole(Reply(200, await self._embed(call), _JSON))
         except InferenceError as error:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+from typing_extensions import override
+
 from inferpoint.clock import Clock, Timer
 from inferpoint.model.quota import Allowance, Cost, GroupReport
 from inferpoint.outbound.fair_queue import FairQueue
 from inferpoint.outbound.gcra import Pacer, Taken
-from inferpoint.outbound.ticket import Permit, Reason, Refusal, Ticket
+from inferpoint.outbound.ticket import Permit, RateLimiter, Reason, Refusal, Ticket
 
 CAPACITY = 2000
 FORGOTTEN = 3600.0  # seconds; who has not called for so long may have other keys by now
@@ -26,11 +28,12 @@ class QueuePermit(Permit):
         self._group = group
         self._taken = taken
 
+    @override
     def settle(self, cost: Cost) -> None:
-        """Say what the call costs, as far as is known now; the last word holds."""
         if cost != self._taken.cost:
             self._taken = self._limiter.settle(self._group, self._taken, cost)
 
+    @override
     def _end(self, *, sent: bool) -> None:
         if not sent:
             self._limiter.give_back(self._group, self._taken)
@@ -41,10 +44,10 @@ class _Entry:
 
     __slots__ = ("cost", "joined", "permit", "ticket")
 
-    def __init__(self, ticket: Ticket, cost: Callable[[], Cost], permit: asyncio.Future[Permit], joined: float) -> None:
+    def __init__(self, ticket: Ticket, cost: Callable[[], Cost], joined: float) -> None:
         self.ticket = ticket
         self.cost = cost
-        self.permit = permit
+        self.permit: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self.joined = joined
 
 
@@ -64,7 +67,7 @@ class _Group:
         return self.pacer.free_at(self.rate)
 
 
-class Limiter:
+class Limiter(RateLimiter):
     """Lets calls go, each group by itself.
 
     Nothing holds a slot before its turn: whoever gives up leaves no gap and pays nothing, and whoever is more urgent
@@ -76,12 +79,8 @@ class Limiter:
         self._capacity = capacity
         self._groups: dict[str, _Group] = {}
 
+    @override
     async def permit(self, ticket: Ticket, cost: Callable[[], Cost]) -> Permit | Refusal:
-        """Wait for the turn of *ticket*; *cost* is asked when it comes.
-
-        Refused at once when the queue is full, or the turn would come after the ticket's deadline; but not a ticket
-        that goes ahead, as its call had a turn before.
-        """
         now = self._clock.monotonic()
         group = self._groups.get(ticket.group) or self._begun(ticket, now)
         group.rate = ticket.rate
@@ -91,21 +90,21 @@ class Limiter:
             return QueuePermit(self, group, taken, 0.0)
         if not ticket.ahead and (refusal := self._refusal(ticket, group, 1, now)):
             return refusal
-        return await self._wait(group, _Entry(ticket, cost, asyncio.get_running_loop().create_future(), now))
+        return await self._wait(group, _Entry(ticket, cost, now))
 
+    @override
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
-        """Why `permit` would refuse the last of so many calls, if it would, so that none of them is made in vain."""
         now = self._clock.monotonic()
         return self._refusal(ticket, self._groups.get(ticket.group) or _Group(ticket, now), calls, now)
 
+    @override
     def pause(self, group: str, seconds: float) -> None:
-        """Let no call of *group* go for so many seconds, as its provider asked."""
         if known := self._groups.get(group):
             known.pacer.pause(seconds, self._clock.monotonic())
             self._arm(known)
 
+    @override
     def learn(self, group: str, allowance: Allowance) -> None:
-        """Note what the provider of *group* tells of its limits, and slow down where little is left."""
         if known := self._groups.get(group):
             known.pacer.learn(allowance, self._clock.monotonic())
             self._arm(known)
@@ -125,8 +124,8 @@ class Limiter:
         """How many calls wait, over all groups."""
         return sum(len(group.queue) for group in self._groups.values())
 
+    @override
     async def groups(self) -> Sequence[GroupReport]:
-        """The state of every group."""
         return [_report(group, self._clock.monotonic()) for group in self._groups.values()]
 
     def _begun(self, ticket: Ticket, now: float) -> _Group:

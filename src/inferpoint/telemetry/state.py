@@ -17,7 +17,7 @@ _GROUP = ("group", "service")
 
 
 class StateCollector(Collector):
-    """Who waits, what may be used, what may be called, what may be called again. `groups` is set before each time."""
+    """The waiting calls, limits, breakers and retry budget as gauges; `groups` is set before each collection."""
 
     groups: Sequence[GroupReport] = ()
 
@@ -39,7 +39,7 @@ class StateCollector(Collector):
 
 
 class ProcessesCollector(Collector):
-    """What `ProcessCollector` tells of one process, as a sum of the supervisor and all its workers."""
+    """The metrics of `ProcessCollector`, as sums over the supervisor and all its workers."""
 
     def collect(self) -> Iterable[Metric]:
         """One family after the other; for the registry."""
@@ -67,7 +67,7 @@ def _lanes(groups: Sequence[GroupReport]) -> Iterator[Metric]:
 
 
 def _limits(groups: Sequence[GroupReport]) -> Iterator[Metric]:
-    """What was learnt of each group beside what was configured."""
+    """The limits of each group, as they were configured and as they were learnt."""
     configured = _family("inferpoint_limit_per_minute", "What was configured for a rate group.", "of")
     told = _family("inferpoint_provider_limit", "The limit that the provider told last.", "of")
     remaining = _family("inferpoint_provider_remaining", "What is left of it, as the provider told last.", "of")

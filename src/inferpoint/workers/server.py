@@ -8,21 +8,8 @@ from functools import partial
 
 from inferpoint.model.quota import Cost
 from inferpoint.outbound.ticket import Permit, RateLimiter, Refusal
-from inferpoint.workers.messages import (
-    Checked,
-    Done,
-    FromLimiter,
-    Granted,
-    Learnt,
-    Left,
-    Paused,
-    Refused,
-    Reported,
-    Settled,
-    ToLimiter,
-    Wanted,
-    Watched,
-)
+from inferpoint.workers import messages
+from inferpoint.workers.messages import FromLimiter, ToLimiter
 
 
 class LimiterServer:
@@ -35,23 +22,23 @@ class LimiterServer:
         self._permits: dict[int, Permit] = {}
 
     def receive(self, message: ToLimiter) -> None:
-        """Do what *message* says."""
+        """Do what *message* asks of the limiter."""
         match message:
-            case Wanted(number):
+            case messages.Wanted(number):
                 self._begin(number, partial(self._permit, message))
-            case Checked(number):
+            case messages.Checked(number):
                 self._begin(number, partial(self._check, message))
-            case Watched(number):
+            case messages.Watched(number):
                 self._begin(number, partial(self._watch, number))
-            case Left(number):
+            case messages.Left(number):
                 self._leave(number)
-            case Settled(number, cost):
+            case messages.Settled(number, cost):
                 self._settle(number, cost)
-            case Done(number):
+            case messages.Done(number):
                 self._permits.pop(number, None)
-            case Paused(group, seconds):
+            case messages.Paused(group, seconds):
                 self._limiter.pause(group, seconds)
-            case Learnt(group, allowance):
+            case messages.Learnt(group, allowance):
                 self._limiter.learn(group, allowance)
 
     def close(self) -> None:
@@ -67,20 +54,20 @@ class LimiterServer:
     async def _answer(self, answer: Callable[[], Awaitable[FromLimiter]]) -> None:
         self._send(await answer())
 
-    async def _permit(self, wanted: Wanted) -> Granted | Refused:
+    async def _permit(self, wanted: messages.Wanted) -> FromLimiter:
         # What the call really takes along is settled by the worker once it has its turn.
         permit = await self._limiter.permit(wanted.ticket, lambda: wanted.cost)
         if isinstance(permit, Refusal):
-            return Refused(wanted.number, permit)
+            return messages.Refused(wanted.number, permit)
         self._permits[wanted.number] = permit
-        return Granted(wanted.number, permit.waited)
+        return messages.Granted(wanted.number, permit.waited)
 
-    async def _check(self, checked: Checked) -> Granted | Refused:
+    async def _check(self, checked: messages.Checked) -> FromLimiter:
         refusal = await self._limiter.check_deadline(checked.ticket, checked.calls)
-        return Granted(checked.number) if refusal is None else Refused(checked.number, refusal)
+        return messages.Granted(checked.number) if refusal is None else messages.Refused(checked.number, refusal)
 
-    async def _watch(self, number: int) -> Reported:
-        return Reported(number, await self._limiter.groups())
+    async def _watch(self, number: int) -> FromLimiter:
+        return messages.Reported(number, await self._limiter.groups())
 
     def _settle(self, number: int, cost: Cost) -> None:
         if permit := self._permits.get(number):
