@@ -9,7 +9,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True)
 class Rate:
-    """The limits of a group of calls: requests and tokens a minute, None for no limit.
+    """What a group of calls may use: requests and tokens a minute, None for no limit.
 
     `burst` is how many requests may go at once after a rest; 1 spaces them evenly.
     """
@@ -30,14 +30,14 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Allowance:
-    """A provider's limits as its reply tells them; None for one that it does not tell."""
+    """What a provider's reply tells of its limits; None for what it does not tell."""
 
     requests: Bucket | None = None
     tokens: Bucket | None = None
 
 
 class Lane(StrEnum):
-    """The purpose of a call, the most urgent first: people wait for searches, and for ingestion nobody does."""
+    """What a call is for, the most urgent first: people wait for searches, nobody for what is ingested."""
 
     SEARCH = "search"
     OTHER = "other"
