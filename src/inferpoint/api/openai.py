@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from inferpoint.api.face import Face, Request, Response, Route, Words, error_response, json_response
+from inferpoint.api.face import Face, Request, Response, Route, Words, error_response, json_response, streamed
 from inferpoint.api.headers import TRUNCATED
 from inferpoint.api.requests import USER, fields, for_user
-from inferpoint.api.streams import streamed
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.chat import Conversation
@@ -26,15 +25,14 @@ from inferpoint.protocols.openai import completions, messages
 
 _REQUEST = "invalid_request_error"
 _SERVER = "server_error"
+_NOT_ALLOWED = "Not allowed to {method} on {path}, only to {allowed}"
 _WORDS = {
     Kind.INVALID: Words(400, _REQUEST),
     Kind.UNAUTHENTICATED: Words(401, _REQUEST, "invalid_api_key"),
     Kind.FORBIDDEN: Words(403, _REQUEST),
     Kind.NOT_FOUND: Words(404, _REQUEST, "model_not_found"),
     Kind.NO_ROUTE: Words(404, _REQUEST, "unknown_url", "Invalid URL ({method} {path})"),
-    Kind.WRONG_METHOD: Words(
-        405, _REQUEST, "method_not_supported", "Not allowed to {method} on {path}, only to {allowed}"
-    ),
+    Kind.WRONG_METHOD: Words(405, _REQUEST, "method_not_supported", _NOT_ALLOWED),
     Kind.CONFLICT: Words(409, _REQUEST),
     Kind.TOO_LARGE: Words(413, _REQUEST),
     Kind.UNSUPPORTED: Words(400, _REQUEST, "unsupported"),

@@ -48,7 +48,7 @@ def public(resolved: Resolved, error: InferenceError, secrets: Secrets) -> Infer
     problems = [secrets.hide(problem) for problem in error.problems]
     if error.upstream is None and error.kind in (Kind.CUT_OFF, Kind.UNREADABLE):
         problems[0] = f"Failed to send {resolved.task.label} request. Cause: {problems[0]}"
-    told = error.said(*problems)
+    told = error.of_input(error.index, *problems)
     told.upstream = error.upstream and hidden(error.upstream, secrets)
     return told
 

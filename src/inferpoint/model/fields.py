@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from inferpoint.errors import InferenceError, Subject, invalid
+from inferpoint.model.http import NOT_JSON
 
 T = TypeVar("T")
 _NAMES: Mapping[type[Any], str] = {
@@ -70,7 +71,7 @@ def read_object(body: bytes, words: Vocabulary = PLAIN) -> dict[str, Any]:
         raise words.not_json("")
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise words.not_json(str(error)) from None
     if not isinstance(value, dict):
         raise words.not_object("", value)

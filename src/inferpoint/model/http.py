@@ -12,6 +12,8 @@ import msgspec
 from inferpoint.errors import InferenceError, Kind
 
 T = TypeVar("T")
+# Errors of what decodes bytes that are not JSON, or JSON that is deeper than the stack.
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -66,7 +68,7 @@ def parse(data: bytes, shape: type[T], *, of: str) -> T:
     """Read *data* as *shape*; anything else is `UNREADABLE`, said of *of* (such as "OpenAI embeddings response")."""
     try:
         return msgspec.json.decode(data, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         reason = "the body is empty" if not data.strip() else str(error)
         raise unreadable(of, reason) from None
 

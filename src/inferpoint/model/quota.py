@@ -63,7 +63,7 @@ class Allowance(PerUnit[Bucket]):
 
 
 class Lane(StrEnum):
-    """The purpose of a call, the most urgent first: people wait for searches, and for ingestion nobody does."""
+    """What a call is for, the most urgent first: people wait for searches, nobody for what is ingested."""
 
     SEARCH = "search"
     OTHER = "other"

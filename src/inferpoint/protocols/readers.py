@@ -9,7 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from inferpoint.errors import InferenceError, Kind, Upstream, kind_of_status
-from inferpoint.model.http import Event, parse, unreadable
+from inferpoint.model.http import NOT_JSON, Event, parse, unreadable
 from inferpoint.model.results import Delta, ToolCall
 from inferpoint.protocols.service import Reader
 
@@ -42,7 +42,7 @@ def compact(arguments: msgspec.Raw, of: str) -> str:
     """The arguments of a tool call in a reply as a model writes them: JSON without white space."""
     try:
         return msgspec.json.format(bytes(arguments), indent=-1).decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise unreadable(of, error) from None
 
 

@@ -6,23 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 from inferpoint.api.anthropic import read, write
-from inferpoint.api.face import Face, Request, Response, Route, Words, error_response, json_response
+from inferpoint.api.face import Face, Request, Response, Route, Words, error_response, json_response, streamed
 from inferpoint.api.requests import fields, for_user
-from inferpoint.api.streams import streamed
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.results import Completion
 
+_NOT_ALLOWED = "Not allowed to {method} on {path}, only to {allowed}"
 _WORDS = {
     Kind.INVALID: Words(400, "invalid_request_error"),
     Kind.UNAUTHENTICATED: Words(401, "authentication_error"),
     Kind.FORBIDDEN: Words(403, "permission_error"),
     Kind.NOT_FOUND: Words(404, "not_found_error"),
     Kind.NO_ROUTE: Words(404, "not_found_error", phrase="No such path: {path}"),
-    Kind.WRONG_METHOD: Words(
-        405, "invalid_request_error", phrase="Not allowed to {method} on {path}, only to {allowed}"
-    ),
+    Kind.WRONG_METHOD: Words(405, "invalid_request_error", phrase=_NOT_ALLOWED),
     Kind.CONFLICT: Words(409, "conflict_error"),
     Kind.TOO_LARGE: Words(413, "request_too_large"),
     Kind.UNSUPPORTED: Words(400, "invalid_request_error"),

@@ -8,9 +8,8 @@ from typing import Any
 
 from inferpoint.api.elastic import errors, read, write
 from inferpoint.api.elastic.form import flag
-from inferpoint.api.face import EVENT_STREAM, Request, Response, json_response
+from inferpoint.api.face import EVENT_STREAM, Request, Response, json_response, streamed
 from inferpoint.api.headers import retry_after
-from inferpoint.api.streams import streamed
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine
 from inferpoint.engine.preflight import chat_only
