@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import importlib
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
@@ -50,7 +50,7 @@ def test_a_limit_that_is_set_is_shown_everywhere(
     metrics = world.run(world.telemetry.exposition()).decode()
     assert f"inferpoint_limit_per_minute{{{labels}}} 77.0" in metrics
     assert f"inferpoint_provider_limit{{{labels}}} 88.0" in metrics
-    command: Any = sys.modules["inferpoint.cli.quotas"]
+    command: Any = importlib.import_module("inferpoint.cli.quotas")
     monkeypatch.setattr(command, "ask_object", lambda *_: quotas)
     monkeypatch.setenv("COLUMNS", "300")
     command.quotas(output="table")
