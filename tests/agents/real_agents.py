@@ -1,0 +1,160 @@
+"""Real agents, unmodified: what runs the script of each, what it must show, and the table of what was seen."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from counterparts import Exchange
+from real_processes import ROOT
+from script import CACHED, SIGNATURE, THINKING, Turn
+
+SCRIPTS = Path(__file__).parent / "scripts"
+DOCUMENT = ROOT / "docs/compatibility.md"
+FOUND = ROOT / ".agents.json"
+BEGIN, END = "<!-- agents: written by `make docs` after `make agents` -->\n", "<!-- /agents -->"
+SERVICES = ("amazonbedrock", "anthropic", "openai")
+SECOND_RESULT = "3 degrees"  # what the agent's tool returns when it is called for the second time
+PERSON = {"name": "Ada", "age": 36}
+
+Found = dict[str, dict[str, dict[str, bool]]]
+
+
+@dataclass(frozen=True)
+class Agent:
+    """One agent: its package, its script, and the environment it is in, which has a lock file.
+
+    `provider` is which of its providers it takes us for, where it has several; `has_signatures` is one whose dialect
+    has a place for the signatures of thinking; `is_sampled` one that runs in `make test` too.
+    """
+
+    package: str
+    script: str
+    place: str
+    provider: str = ""
+    has_signatures: bool = True
+    is_sampled: bool = False
+
+    @property
+    def name(self) -> str:
+        """Package and version, and which of its providers."""
+        return f"{self.package} {self._version()}" + (f" ({self.provider})" if self.provider else "")
+
+    def command(self, given: Mapping[str, Any]) -> list[str]:
+        """What runs the script; *given* is where the server is, and what to ask of it."""
+        python = ROOT / f".venvs/{self.place}/bin/python"
+        program = "node" if self.script.endswith(".mjs") else str(python if python.exists() else sys.executable)
+        more = {"provider": self.provider or self.package, "programs": str(ROOT / self.place / "node_modules/.bin")}
+        return [program, str(SCRIPTS / self.script), json.dumps({**given, **more})]
+
+    def _version(self) -> str:
+        packages = ROOT / self.place / "package.json"
+        if packages.exists():
+            return json.loads(packages.read_text("utf-8"))["devDependencies"][self.package]
+        locked = (ROOT / f"requirements/{self.place}.txt").read_text("utf-8")
+        match = re.search(rf"^{re.escape(self.package)}==(\S+)", locked, re.MULTILINE)
+        assert match
+        return match[1]
+
+
+AGENTS = (
+    Agent("@anthropic-ai/claude-code", "claude_code.py", "tests/agents"),
+    Agent("@ai-sdk/openai", "ai_sdk.mjs", "."),
+    Agent("@ai-sdk/openai-compatible", "ai_sdk.mjs", ".", has_signatures=False),
+    Agent("@ai-sdk/anthropic", "ai_sdk.mjs", "."),
+    Agent("langgraph", "langgraph_agent.py", "clients-sdk", is_sampled=True),
+    Agent("openai-agents", "openai_agents.py", "agents"),
+    Agent("pydantic-ai-slim", "pydantic_ai_agent.py", "agents", "openai", has_signatures=False),
+    Agent("pydantic-ai-slim", "pydantic_ai_agent.py", "agents", "anthropic"),
+    Agent("instructor", "instructor_client.py", "agents"),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What an agent said by abilities, what the provider was asked meanwhile, and what the server told the agent.
+
+    `elsewhere` are the addresses of other machines that it asked for; `record` is a file of all it asked the server.
+    """
+
+    agent: Agent
+    service: str
+    told: Mapping[str, Any]
+    turns: Sequence[Turn]
+    exchanges: Sequence[Exchange]
+    elsewhere: Sequence[str]
+    record: Path
+
+    @property
+    def complaints(self) -> dict[str, str]:
+        """What is wrong, by abilities."""
+        judged = {ability: _check(ability)(self, value) for ability, value in self.told.items()}
+        return {ability: complaint for ability, complaint in judged.items() if complaint}
+
+    @property
+    def report(self) -> str:
+        """What is wrong, every error that the server answered, each one time, and what was asked of other machines."""
+        wrong = [f"{ability}: {complaint}" for ability, complaint in self.complaints.items()]
+        refused = dict.fromkeys(str(exchange) for exchange in self.exchanges if exchange.is_refused)
+        told = [*wrong, *refused, *(f"asked for {address}" for address in self.elsewhere)]
+        return "\n".join([*told, f"All that was asked and answered: {self.record}"]) if told else ""
+
+
+def table(found: Found) -> str:
+    """Agents by services."""
+    lines = ["| agent | asked for | " + " | ".join(f"`{service}`" for service in SERVICES) + " |"]
+    lines.append("|---" * (len(SERVICES) + 2) + "|")
+    for agent in AGENTS:
+        results = found[agent.name]
+        asked = ", ".join(ability.replace("_", " ") for ability in results[SERVICES[0]])
+        cells = (_cell(results[service]) for service in SERVICES)
+        lines.append(f"| {agent.name} | {asked} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def written(text: str, found: Found) -> str:
+    """The document with the table as it is now; as it was, unless every agent was seen with every service."""
+    if not all(service in found.get(agent.name, {}) for agent in AGENTS for service in SERVICES):
+        return text
+    before, rest = text.split(BEGIN)
+    return before + BEGIN + table(found) + END + rest.split(END)[1]
+
+
+def _cell(results: Mapping[str, bool]) -> str:
+    failed = [ability.replace("_", " ") for ability, is_right in results.items() if not is_right]
+    return "not " + ", ".join(failed) if failed else "yes"
+
+
+def _check(ability: str) -> Callable[[Run, Any], str]:
+    checks = {"structure": _structured, "thinking": _thinking, "cache": _cache, "tools": _tools}
+    return next(check for part, check in checks.items() if part in ability)
+
+
+def _tools(_: Run, value: Any) -> str:
+    return "" if SECOND_RESULT in value else f"{value}"
+
+
+def _structured(_: Run, value: Any) -> str:
+    return "" if value == PERSON else f"{value}"
+
+
+def _thinking(run: Run, value: Any) -> str:
+    if value != THINKING:
+        return f"the agent saw [{value}]"
+    signature = None if run.service == "openai" else SIGNATURE
+    if signature and not run.agent.has_signatures:
+        return ""  # to send it back without its signature would be refused
+    back = [thought for turn in run.turns for thought in turn.returned]
+    return "" if (THINKING, signature) in back else f"the provider was sent back {back}"
+
+
+def _cache(run: Run, value: Any) -> str:
+    hinted = [turn.cached for turn in run.turns]
+    if run.service != "openai" and not any(cached >= {"system", "messages"} for cached in hinted):
+        return f"the provider had hints in {sorted({part for cached in hinted for part in cached})}"
+    return "" if isinstance(value, int) and value >= CACHED else f"the agent saw {value} tokens read from a cache"
