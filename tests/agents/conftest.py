@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from counterparts import Elsewhere, Relay, ScriptedProvider
 from raw_http import ask
-from real_agents import FOUND, SERVICES, Agent, Found, Run
+from real_agents import SERVICES, Agent, Run
 from real_processes import Inferpoint, environ, moved_to, run
 
 SETTINGS = {
@@ -49,33 +49,24 @@ def server(tmp_path_factory: pytest.TempPathFactory, scripted: ScriptedProvider)
 
 
 @pytest.fixture
-def work(server: Inferpoint, scripted: ScriptedProvider, tmp_path: Path) -> Iterator[Callable[[Agent, str], Run]]:
-    """A function that says what came of an agent at a service, and notes it for the table."""
+def work(scripted: ScriptedProvider, tmp_path: Path) -> Iterator[Callable[[Agent, str, str], Run]]:
+    """A function that says what came of an agent that asks for a service's endpoint at an address."""
     with ExitStack() as stack:
-        relay, elsewhere = stack.enter_context(Relay(server.url)), stack.enter_context(Elsewhere())
+        elsewhere = stack.enter_context(Elsewhere())
         proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), elsewhere.url)
         env = environ(tmp_path, {**proxies, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"})
-        files = [tmp_path / "first.txt", tmp_path / "second.txt"]
+        files, record = [tmp_path / "first.txt", tmp_path / "second.txt"], tmp_path / "exchanges.txt"
         for file, text in zip(files, ("21 degrees\n", "3 degrees\n"), strict=True):
             file.write_text(text, "utf-8")
 
-        def of(agent: Agent, service: str) -> Run:
+        def of(agent: Agent, service: str, url: str) -> Run:
             scripted.turns.clear()
+            relay = stack.enter_context(Relay(url))
             given = {"url": relay.url, "model": service, "files": [str(file) for file in files]}
             done = run(agent.command(given), env)
             assert done.returncode == 0, done.stderr
             told = json.loads(done.stdout.splitlines()[-1])
-            record = tmp_path / "exchanges.txt"
             record.write_text("\n\n".join(f"{each.body}\n{each}" for each in relay.exchanges), "utf-8")
-            came = Run(agent, service, told, list(scripted.turns), relay.exchanges, elsewhere.addresses, record)
-            _note(came)
-            return came
+            return Run(agent, service, told, list(scripted.turns), relay.exchanges, elsewhere.addresses, record)
 
         yield of
-
-
-def _note(came: Run) -> None:
-    found: Found = json.loads(FOUND.read_text("utf-8")) if FOUND.exists() else {}
-    right = {ability: ability not in came.complaints for ability in came.told}
-    found.setdefault(came.agent.name, {})[came.service] = right
-    FOUND.write_text(json.dumps(found, indent=1), "utf-8")

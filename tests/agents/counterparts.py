@@ -6,6 +6,7 @@ import re
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Self
+from urllib.parse import urlsplit
 
 import speaks_anthropic
 import speaks_bedrock
@@ -43,13 +44,17 @@ class ScriptedProvider(_Counterpart):
         self.turns: list[Turn] = []
 
     def _act(self, asked: Asked) -> None:
-        match asked.path.rpartition("/")[2]:
+        operation = urlsplit(asked.path).path.rpartition("/")[2]
+        match operation:
             case "completions":
                 dialect = speaks_openai
             case "messages":
                 dialect = speaks_anthropic
             case "converse" | "converse-stream":
                 dialect = speaks_bedrock
+            case "" if asked.method == "HEAD":
+                asked.begin(200, {"Content-Length": "0"})
+                return
             case _:
                 asked.answer({"error": {"message": f"There is no {asked.method} {asked.path}."}}, 404)
                 return
@@ -57,7 +62,7 @@ class ScriptedProvider(_Counterpart):
         self.turns.append(turn)
         if turn.fault:
             asked.answer(dialect.refused(turn.fault), 400)
-        elif not (turn.streams or asked.path.endswith("/converse-stream")):
+        elif not (turn.streams or operation == "converse-stream"):
             asked.answer(dialect.whole(answer(turn)))
         else:
             asked.begin(200, {"Content-Type": dialect.STREAM, "Connection": "close"})

@@ -27,17 +27,17 @@ Found = dict[str, dict[str, dict[str, bool]]]
 
 @dataclass(frozen=True)
 class Agent:
-    """One agent: its package, its script, and the environment it is in, which has a lock file.
+    """One agent: its package, its script, the environment it is in, which has a lock file, and the path that it asks.
 
-    `provider` is which of its providers it takes us for, where it has several; `has_signatures` is one whose dialect
-    has a place for the signatures of thinking; `is_sampled` one that runs in `make test` too.
+    `provider` is which of its providers it takes us for, where it has several; `is_sampled` is one that runs in
+    `make test` too.
     """
 
     package: str
     script: str
     place: str
+    speaks: str
     provider: str = ""
-    has_signatures: bool = True
     is_sampled: bool = False
 
     @property
@@ -62,17 +62,19 @@ class Agent:
         return match[1]
 
 
+COMPLETIONS, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 AGENTS = (
-    Agent("@anthropic-ai/claude-code", "claude_code.py", "tests/agents"),
-    Agent("@ai-sdk/openai", "ai_sdk.mjs", "."),
-    Agent("@ai-sdk/openai-compatible", "ai_sdk.mjs", ".", has_signatures=False),
-    Agent("@ai-sdk/anthropic", "ai_sdk.mjs", "."),
-    Agent("langgraph", "langgraph_agent.py", "clients-sdk", is_sampled=True),
-    Agent("openai-agents", "openai_agents.py", "agents"),
-    Agent("pydantic-ai-slim", "pydantic_ai_agent.py", "agents", "openai", has_signatures=False),
-    Agent("pydantic-ai-slim", "pydantic_ai_agent.py", "agents", "anthropic"),
-    Agent("instructor", "instructor_client.py", "agents"),
+    Agent("@anthropic-ai/claude-code", "claude_code.py", "tests/agents", MESSAGES),
+    Agent("@ai-sdk/openai", "ai_sdk.mjs", ".", RESPONSES),
+    Agent("@ai-sdk/openai-compatible", "ai_sdk.mjs", ".", COMPLETIONS),
+    Agent("@ai-sdk/anthropic", "ai_sdk.mjs", ".", MESSAGES),
+    Agent("langgraph", "langgraph_agent.py", "clients-sdk", COMPLETIONS, is_sampled=True),
+    Agent("openai-agents", "openai_agents.py", "agents", RESPONSES),
+    Agent("pydantic-ai-slim", "pydantic_ai_agent.py", "agents", COMPLETIONS, "openai"),
+    Agent("pydantic-ai-slim", "pydantic_ai_agent.py", "agents", MESSAGES, "anthropic"),
+    Agent("instructor", "instructor_client.py", "agents", COMPLETIONS),
 )
+NATIVE = {COMPLETIONS: "openai", MESSAGES: "anthropic"}  # the services whose own dialect an agent may speak
 
 
 @dataclass(frozen=True)
@@ -105,15 +107,22 @@ class Run:
         return "\n".join([*told, f"All that was asked and answered: {self.record}"]) if told else ""
 
 
+def noted(run: Run) -> Found:
+    """All that was found so far, by agents, services and abilities: what went right, and what did not."""
+    found: Found = json.loads(FOUND.read_text("utf-8")) if FOUND.exists() else {}
+    right = {ability: ability not in run.complaints for ability in run.told}
+    return {**found, run.agent.name: {**found.get(run.agent.name, {}), run.service: right}}
+
+
 def table(found: Found) -> str:
     """Agents by services."""
-    lines = ["| agent | asked for | " + " | ".join(f"`{service}`" for service in SERVICES) + " |"]
-    lines.append("|---" * (len(SERVICES) + 2) + "|")
+    lines = ["| agent | asks | for | " + " | ".join(f"`{service}`" for service in SERVICES) + " |"]
+    lines.append("|---" * (len(SERVICES) + 3) + "|")
     for agent in AGENTS:
         results = found[agent.name]
         asked = ", ".join(ability.replace("_", " ") for ability in results[SERVICES[0]])
         cells = (_cell(results[service]) for service in SERVICES)
-        lines.append(f"| {agent.name} | {asked} | " + " | ".join(cells) + " |")
+        lines.append(f"| {agent.name} | `{agent.speaks}` | {asked} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -147,8 +156,8 @@ def _thinking(run: Run, value: Any) -> str:
     if value != THINKING:
         return f"the agent saw [{value}]"
     signature = None if run.service == "openai" else SIGNATURE
-    if signature and not run.agent.has_signatures:
-        return ""  # to send it back without its signature would be refused
+    if signature and run.agent.speaks == COMPLETIONS:
+        return ""  # which has no place for signatures; to send it back without its signature would be refused
     back = [thought for turn in run.turns for thought in turn.returned]
     return "" if (THINKING, signature) in back else f"the provider was sent back {back}"
 

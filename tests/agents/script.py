@@ -21,6 +21,7 @@ class Turn:
     answers that came back, each with its signature; `fault` is why the provider refuses.
     """
 
+    model: str
     words: str
     tools: frozenset[str]
     results: tuple[str, ...]
@@ -48,8 +49,9 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Answer:
-    """Thinking where it was asked for, then a call of a tool or words."""
+    """Thinking where it was asked for, then a call of a tool or words, by the model that was asked."""
 
+    model: str
     thinking: str | None
     content: ToolCall | str
 
@@ -67,18 +69,19 @@ def fault(returned: Sequence[tuple[str, str | None]], is_unthought: bool) -> str
 
 
 def answer(turn: Turn) -> Answer:
-    """The prompt's next `Call NAME with {…}`, if the agent offers that tool; else what the prompt says to answer.
+    """Thinking where it is asked for, then what the prompt says."""
+    return Answer(turn.model, THINKING if turn.thinks else None, _content(turn))
 
-    That is its `Answer with {…}`, or else what the last tool returned.
-    """
-    thinking = THINKING if turn.thinks else None
+
+def _content(turn: Turn) -> ToolCall | str:
+    """The prompt's next `Call NAME with {…}`, if the agent offers that tool, its `Answer with {…}`, or the result."""
     done = len(turn.results)
     for name, arguments in list(_commands(turn.words, r"Call (\w+) with "))[done : done + 1]:
         if name in turn.tools:
-            return Answer(thinking, ToolCall(f"call_{done + 1}", name, arguments))
+            return ToolCall(f"call_{done + 1}", name, arguments)
     for _, value in _commands(turn.words, r"(Answer) with "):
-        return Answer(thinking, json.dumps(value))
-    return Answer(thinking, f"The tool returned: {turn.results[-1]}" if turn.results else "Nothing was to be done.")
+        return json.dumps(value)
+    return f"The tool returned: {turn.results[-1]}" if turn.results else "Nothing was to be done."
 
 
 def _commands(words: str, pattern: str) -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from script import CACHED, READ, SIGNATURE, WRITTEN, Answer, ToolCall, Turn, fau
 
 STREAM = "text/event-stream"
 USAGE = {"input_tokens": READ - CACHED, "cache_read_input_tokens": CACHED, "cache_creation_input_tokens": 0}
-MESSAGE = {"id": "msg_1", "type": "message", "role": "assistant", "model": "scripted", "stop_sequence": None}
+MESSAGE = {"id": "msg_1", "type": "message", "role": "assistant", "stop_sequence": None}
 
 
 def read(body: Mapping[str, Any]) -> Turn:
@@ -21,6 +21,7 @@ def read(body: Mapping[str, Any]) -> Turn:
     returned = tuple((b["thinking"], b.get("signature")) for b in parts["messages"] if b["type"] == "thinking")
     before = [_blocks(turn["content"])[0]["type"] for turn in body["messages"] if turn["role"] == "assistant"]
     return Turn(
+        model=body["model"],
         words="\n".join(block["text"] for role, block in blocks if role == "user" and block["type"] == "text"),
         tools=frozenset(tool["name"] for tool in parts["tools"]),
         results=tuple(_text(block["content"]) for _, block in blocks if block["type"] == "tool_result"),
@@ -48,13 +49,14 @@ def whole(answer: Answer) -> dict[str, Any]:
     else:
         blocks.append({"type": "text", "text": answer.content})
     usage = {**USAGE, "output_tokens": WRITTEN}
-    return {**MESSAGE, "content": blocks, "stop_reason": _reason(answer), "usage": usage}
+    return {**MESSAGE, "model": answer.model, "content": blocks, "stop_reason": _reason(answer), "usage": usage}
 
 
 def stream(answer: Answer) -> Iterator[bytes]:
     """The answer in pieces, with a ping among them."""
     usage = {**USAGE, "output_tokens": 1}
-    yield _event("message_start", message={**MESSAGE, "content": [], "stop_reason": None, "usage": usage})
+    message = {**MESSAGE, "model": answer.model, "content": [], "stop_reason": None, "usage": usage}
+    yield _event("message_start", message=message)
     yield _event("ping")
     at = 0
     if answer.thinking:

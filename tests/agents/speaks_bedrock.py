@@ -20,7 +20,7 @@ USAGE = {
 
 
 def read(body: Mapping[str, Any]) -> Turn:
-    """What is asked, but for whether to stream, which its path says."""
+    """What is asked, but for the model and whether to stream, which its path says."""
     blocks = [(turn["role"], block) for turn in body["messages"] for block in turn["content"]]
     tools = body.get("toolConfig", {}).get("tools", [])
     parts = {"system": body.get("system", []), "tools": tools, "messages": [block for _, block in blocks]}
@@ -29,6 +29,7 @@ def read(body: Mapping[str, Any]) -> Turn:
     returned = tuple((thought.get("text"), thought.get("signature")) for thought in thoughts)
     before = [turn["content"][0] for turn in body["messages"] if turn["role"] == "assistant"]
     return Turn(
+        model="",
         words="\n".join(block["text"] for role, block in blocks if role == "user" and "text" in block),
         tools=frozenset(tool["toolSpec"]["name"] for tool in tools if "toolSpec" in tool),
         results=tuple(_text(block["toolResult"]["content"]) for _, block in blocks if "toolResult" in block),

@@ -21,6 +21,7 @@ def read(body: Mapping[str, Any]) -> Turn:
     """What is asked."""
     turns = body["messages"]
     return Turn(
+        model=body["model"],
         words="\n".join(_text(turn["content"]) for turn in turns if turn["role"] == "user"),
         tools=frozenset(tool["function"]["name"] for tool in body.get("tools", [])),
         results=tuple(_text(turn["content"]) for turn in turns if turn["role"] == "tool"),
@@ -48,36 +49,34 @@ def whole(answer: Answer) -> dict[str, Any]:
     else:
         message["content"] = answer.content
     choice = {"index": 0, "message": message, "finish_reason": _reason(answer)}
-    return {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "scripted", "usage": USAGE} | {
-        "choices": [choice]
-    }
+    about = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": answer.model}
+    return {**about, "choices": [choice], "usage": USAGE}
 
 
 def stream(answer: Answer) -> Iterator[bytes]:
     """The answer in pieces."""
-    yield _chunk({"role": "assistant", "content": ""})
-    if answer.thinking:
-        for piece in (answer.thinking[:7], answer.thinking[7:]):
-            yield _chunk({"reasoning_content": piece})
-    if isinstance(answer.content, ToolCall):
-        first, second = answer.content.pieces
-        yield _chunk({"tool_calls": [{"index": 0, **_call(answer.content, first)}]})
-        yield _chunk({"tool_calls": [{"index": 0, "function": {"arguments": second}}]})
-    else:
-        for piece in (answer.content[:7], answer.content[7:]):
-            yield _chunk({"content": piece})
-    yield _chunk({}, _reason(answer))
-    yield _data({"choices": [], "usage": USAGE})
+    about = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": answer.model}
+    for delta in _deltas(answer):
+        yield _data({**about, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+    yield _data({**about, "choices": [{"index": 0, "delta": {}, "finish_reason": _reason(answer)}]})
+    yield _data({**about, "choices": [], "usage": USAGE})
     yield b"data: [DONE]\n\n"
 
 
-def _chunk(delta: Mapping[str, Any], reason: str | None = None) -> bytes:
-    return _data({"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]})
+def _deltas(answer: Answer) -> Iterator[dict[str, Any]]:
+    yield {"role": "assistant", "content": ""}
+    if answer.thinking:
+        yield from ({"reasoning_content": piece} for piece in (answer.thinking[:7], answer.thinking[7:]))
+    if isinstance(answer.content, ToolCall):
+        first, second = answer.content.pieces
+        yield {"tool_calls": [{"index": 0, **_call(answer.content, first)}]}
+        yield {"tool_calls": [{"index": 0, "function": {"arguments": second}}]}
+    else:
+        yield from ({"content": piece} for piece in (answer.content[:7], answer.content[7:]))
 
 
 def _data(chunk: Mapping[str, Any]) -> bytes:
-    about = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "scripted"}
-    return f"data: {json.dumps({**about, **chunk})}\n\n".encode()
+    return f"data: {json.dumps(chunk)}\n\n".encode()
 
 
 def _call(call: ToolCall, arguments: str) -> dict[str, Any]:
