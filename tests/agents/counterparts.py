@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import speaks_anthropic
 import speaks_bedrock
 import speaks_openai
+import speaks_responses
 from emulated_provider import Asked, Provider
 from raw_http import connection
 from script import Turn, answer
@@ -52,6 +53,8 @@ class ScriptedProvider(_Counterpart):
                 dialect = speaks_anthropic
             case "converse" | "converse-stream":
                 dialect = speaks_bedrock
+            case "responses":
+                dialect = speaks_responses
             case "" if asked.method == "HEAD":
                 asked.begin(200, {"Content-Length": "0"})
                 return

@@ -65,6 +65,7 @@ class Agent:
 COMPLETIONS, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 AGENTS = (
     Agent("@anthropic-ai/claude-code", "claude_code.py", "tests/agents", MESSAGES),
+    Agent("@openai/codex", "codex.py", "tests/agents", RESPONSES),
     Agent("@ai-sdk/openai", "ai_sdk.mjs", ".", RESPONSES),
     Agent("@ai-sdk/openai-compatible", "ai_sdk.mjs", ".", COMPLETIONS),
     Agent("@ai-sdk/anthropic", "ai_sdk.mjs", ".", MESSAGES),
@@ -74,7 +75,7 @@ AGENTS = (
     Agent("pydantic-ai-slim", "pydantic_ai_agent.py", "agents", MESSAGES, "anthropic"),
     Agent("instructor", "instructor_client.py", "agents", COMPLETIONS),
 )
-NATIVE = {COMPLETIONS: "openai", MESSAGES: "anthropic"}  # the services whose own dialect an agent may speak
+NATIVE = {COMPLETIONS: "openai", MESSAGES: "anthropic", RESPONSES: "responses"}  # whose own dialect an agent speaks
 
 
 @dataclass(frozen=True)
