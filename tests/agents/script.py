@@ -49,8 +49,12 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Answer:
-    """Thinking where it was asked for, then a call of a tool or words, by the model that was asked."""
+    """Thinking where it was asked for, then a call of a tool or words, by the model that was asked.
 
+    `number` counts the answers of a conversation, and is in their ids: who sees one id twice takes both for one answer.
+    """
+
+    number: int
     model: str
     thinking: str | None
     content: ToolCall | str
@@ -70,7 +74,7 @@ def fault(returned: Sequence[tuple[str, str | None]], is_unthought: bool) -> str
 
 def answer(turn: Turn) -> Answer:
     """Thinking where it is asked for, then what the prompt says."""
-    return Answer(turn.model, THINKING if turn.thinks else None, _content(turn))
+    return Answer(len(turn.results) + 1, turn.model, THINKING if turn.thinks else None, _content(turn))
 
 
 def _content(turn: Turn) -> ToolCall | str:

@@ -10,7 +10,6 @@ from script import CACHED, READ, SIGNATURE, WRITTEN, Answer, ToolCall, Turn, fau
 
 STREAM = "text/event-stream"
 USAGE = {"input_tokens": READ - CACHED, "cache_read_input_tokens": CACHED, "cache_creation_input_tokens": 0}
-MESSAGE = {"id": "msg_1", "type": "message", "role": "assistant", "stop_sequence": None}
 
 
 def read(body: Mapping[str, Any]) -> Turn:
@@ -49,13 +48,13 @@ def whole(answer: Answer) -> dict[str, Any]:
     else:
         blocks.append({"type": "text", "text": answer.content})
     usage = {**USAGE, "output_tokens": WRITTEN}
-    return {**MESSAGE, "model": answer.model, "content": blocks, "stop_reason": _reason(answer), "usage": usage}
+    return {**_about(answer), "content": blocks, "stop_reason": _reason(answer), "usage": usage}
 
 
 def stream(answer: Answer) -> Iterator[bytes]:
     """The answer in pieces, with a ping among them."""
     usage = {**USAGE, "output_tokens": 1}
-    message = {**MESSAGE, "model": answer.model, "content": [], "stop_reason": None, "usage": usage}
+    message = {**_about(answer), "content": [], "stop_reason": None, "usage": usage}
     yield _event("message_start", message=message)
     yield _event("ping")
     at = 0
@@ -91,6 +90,11 @@ def _block(at: int, begin: Mapping[str, Any], pieces: list[dict[str, str]]) -> I
 
 def _event(name: str, **members: Any) -> bytes:
     return f"event: {name}\ndata: {json.dumps({'type': name, **members})}\n\n".encode()
+
+
+def _about(answer: Answer) -> dict[str, Any]:
+    about = {"id": f"msg_{answer.number}", "type": "message", "role": "assistant"}
+    return {**about, "model": answer.model, "stop_sequence": None}
 
 
 def _reason(answer: Answer) -> str:

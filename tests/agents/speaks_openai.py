@@ -49,13 +49,13 @@ def whole(answer: Answer) -> dict[str, Any]:
     else:
         message["content"] = answer.content
     choice = {"index": 0, "message": message, "finish_reason": _reason(answer)}
-    about = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": answer.model}
+    about = {"id": f"chatcmpl-{answer.number}", "object": "chat.completion", "created": 1, "model": answer.model}
     return {**about, "choices": [choice], "usage": USAGE}
 
 
 def stream(answer: Answer) -> Iterator[bytes]:
     """The answer in pieces."""
-    about = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": answer.model}
+    about = {"id": f"chatcmpl-{answer.number}", "object": "chat.completion.chunk", "created": 1, "model": answer.model}
     for delta in _deltas(answer):
         yield _data({**about, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
     yield _data({**about, "choices": [{"index": 0, "delta": {}, "finish_reason": _reason(answer)}]})

@@ -90,30 +90,37 @@ def _items(answer: Answer) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
     if answer.thinking:
         summary = [{"type": "summary_text", "text": answer.thinking}]
-        items.append({"id": "rs_1", "type": "reasoning", "summary": summary, "encrypted_content": SIGNATURE})
+        thought = {"summary": summary, "encrypted_content": SIGNATURE}
+        items.append({"id": f"rs_{answer.number}", "type": "reasoning", **thought})
     if isinstance(answer.content, ToolCall):
         call = answer.content
         named = {"call_id": call.id, "name": call.name, "arguments": json.dumps(call.arguments)}
         return [*items, {"id": f"fc_{call.id}", "type": "function_call", "status": "completed", **named}]
     part = {"type": "output_text", "text": answer.content, "annotations": [], "logprobs": []}
-    return [*items, {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}]
+    said = {"role": "assistant", "status": "completed"}
+    return [*items, {"id": f"msg_{answer.number}", "type": "message", **said, "content": [part]}]
 
 
 def _response(answer: Answer, status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
-    about = {"id": "resp_1", "object": "response", "created_at": 1, "model": answer.model, "status": status}
-    rest = {"error": None, "incomplete_details": None, "instructions": None, "metadata": {}, "temperature": 1}
-    settings = {"parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "top_p": 1}
-    return {**about, **rest, **settings, "output": output, "usage": USAGE if status == "completed" else None}
+    about = {"id": f"resp_{answer.number}", "object": "response", "created_at": 1, "model": answer.model}
+    unset = dict.fromkeys(("error", "incomplete_details", "instructions", "temperature", "top_p"))
+    settings = {"metadata": {}, "parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+    usage = USAGE if status == "completed" else None
+    return {**about, **unset, **settings, "status": status, "output": output, "usage": usage}
 
 
 def _is_thought(item: Mapping[str, Any]) -> bool:
-    return item.get("type") == "reasoning" or (item.get("type") == "item_reference" and item["id"] == "rs_1")
+    return item.get("type") == "reasoning" or (item.get("type") == "item_reference" and _is_kept(item))
 
 
 def _thought(item: Mapping[str, Any]) -> tuple[str, str | None]:
     if item["type"] == "item_reference":
         return THINKING, SIGNATURE
-    return _text(item["summary"]), SIGNATURE if item.get("id") == "rs_1" else item.get("encrypted_content")
+    return _text(item["summary"]), SIGNATURE if _is_kept(item) else item.get("encrypted_content")
+
+
+def _is_kept(item: Mapping[str, Any]) -> bool:
+    return item.get("id", "").startswith("rs_")
 
 
 def _text(content: Any) -> str:
