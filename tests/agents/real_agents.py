@@ -47,15 +47,24 @@ class Agent:
 
     def command(self, given: Mapping[str, Any]) -> list[str]:
         """What runs the script; *given* is where the server is, and what to ask of it."""
-        python = ROOT / f".venvs/{self.place}/bin/python"
-        program = "node" if self.script.endswith(".mjs") else str(python if python.exists() else sys.executable)
-        more = {"provider": self.provider or self.package, "programs": str(ROOT / self.place / "node_modules/.bin")}
-        return [program, str(SCRIPTS / self.script), json.dumps({**given, **more})]
+        programs = ROOT / self.place / "node_modules/.bin"
+        more = {"provider": self.provider or self.package, "programs": str(programs)}
+        return [self._runner(), str(SCRIPTS / self.script), json.dumps({**given, **more})]
+
+    @property
+    def _packages(self) -> Path:
+        return ROOT / self.place / "package.json"
+
+    def _runner(self) -> str:
+        if self.script.endswith(".mjs"):
+            return "node"
+        if self._packages.exists():
+            return sys.executable  # the script runs a program that came from npm
+        return str(ROOT / f".venvs/{self.place}/bin/python")
 
     def _version(self) -> str:
-        packages = ROOT / self.place / "package.json"
-        if packages.exists():
-            return json.loads(packages.read_text("utf-8"))["devDependencies"][self.package]
+        if self._packages.exists():
+            return json.loads(self._packages.read_text("utf-8"))["devDependencies"][self.package]
         locked = (ROOT / f"requirements/{self.place}.txt").read_text("utf-8")
         match = re.search(rf"^{re.escape(self.package)}==(\S+)", locked, re.MULTILINE)
         assert match
