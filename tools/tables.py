@@ -1,6 +1,7 @@
 """Write the generated parts of the README and of docs/ anew: `make docs`. With --check only say whether they are new.
 
-The table of clients is written from what the tests found when they ran last, and left as it is where they did not.
+The tables of clients and agents are written from what the tests found when they ran last, and left as they are where
+they did not.
 """
 
 from __future__ import annotations
@@ -59,16 +60,17 @@ def main() -> None:
             sys.exit(f"{path.name} is behind: run `make docs`")
         path.write_text(now, "utf-8")
     if "--check" not in sys.argv:
-        _write_clients()
+        _write_observed()
 
 
-def _write_clients() -> None:
-    sys.path += [str(ROOT / "tests/clients"), str(ROOT / "tests/e2e")]
-    real_clients = importlib.import_module("real_clients")
-    if real_clients.FOUND.exists():
-        found = json.loads(real_clients.FOUND.read_text("utf-8"))
-        text = real_clients.written(real_clients.DOCUMENT.read_text("utf-8"), found)
-        real_clients.DOCUMENT.write_text(text, "utf-8")
+def _write_observed() -> None:
+    sys.path += [str(ROOT / "tests" / folder) for folder in ("", "agents", "clients", "e2e")]
+    for name in ("real_clients", "real_agents"):
+        module = importlib.import_module(name)
+        if module.FOUND.exists():
+            found = json.loads(module.FOUND.read_text("utf-8"))
+            text = module.written(module.DOCUMENT.read_text("utf-8"), found)
+            module.DOCUMENT.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ class Asked:
 
     def __init__(self, handler: _Handler) -> None:
         self._handler = handler
+        self.method = handler.command
         self.path = handler.path
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in handler.headers.items()}
         self.body = handler.rfile.read(int(self.headers.get("content-length", "0")))
@@ -31,12 +32,19 @@ class Asked:
     def answer(self, body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Answer with *body* as JSON, or as it is when it is bytes."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self._begin(status, {"content-type": "application/json", **(headers or {}), "content-length": str(len(data))})
+        self.begin(status, {"content-type": "application/json", **(headers or {}), "content-length": str(len(data))})
         self.send(data)
 
     def stream(self) -> None:
         """Begin an event stream; it ends when the connection does."""
-        self._begin(200, {"Content-Type": "text/event-stream", "Connection": "close"})
+        self.begin(200, {"Content-Type": "text/event-stream", "Connection": "close"})
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send what stands before a body."""
+        self._handler.send_response(status)
+        for name, value in headers.items():
+            self._handler.send_header(name, value)
+        self._handler.end_headers()
 
     def send(self, data: bytes) -> None:
         """Send some of the body."""
@@ -50,12 +58,6 @@ class Asked:
             left = True
         if left:
             self.left.set()
-
-    def _begin(self, status: int, headers: Mapping[str, str]) -> None:
-        self._handler.send_response(status)
-        for name, value in headers.items():
-            self._handler.send_header(name, value)
-        self._handler.end_headers()
 
 
 class Provider:
@@ -122,6 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
         asked = Asked(self)
         self.server.asked.put(asked)
         self.server.act(asked)
+
+    do_GET = do_HEAD = do_CONNECT = do_POST  # noqa: N815 - what http.server calls
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
