@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from asgi import post
 from world import CHAT, COMPLETION, EMBEDDING, World, json_reply, like_openai, openai, told, without
 
 from inferpoint.errors import InferenceError
@@ -176,6 +177,16 @@ def test_who_gives_no_token_is_quoted_without_the_secret(
     assert all(call.url == TOKENS for call in world.provider.calls)
     login.refusal = None
     world.infer("e", "x")  # a failure is not kept
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [("invalid_client", "invalid_client"), (SECRET, "***"), ("", "invalid_request_error")]
+)
+def test_the_code_of_who_gives_no_token_is_handed_on(world: World, login: Login, code: str, name: str) -> None:
+    """OpenAI's clients are told by its name what was refused, without the secret too."""
+    login.refusal = json_reply({"error": code, "error_description": "no"}, 401)
+    status, error = post(world, "/v1/embeddings", {"model": "e", "input": "x"}).error
+    assert (status, error["type"]) == (401, name)
 
 
 @pytest.mark.parametrize("said", [b"", b"{}", b'{"access_token":""}', b'{"access_token":"a\\nb"}', b"null"])
