@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import inferpoint
@@ -91,6 +91,9 @@ SIZES = st.integers(0, 1500)
 
 
 @given(st.integers(0, 5 * ENTRY_BYTES + 2000), st.lists(st.tuples(st.sampled_from(["keep", "find"]), KEYS, SIZES)))
+@example(
+    5 * ENTRY_BYTES, [("keep", b"key 1", 10), ("keep", b"key 2", 1), ("find", b"key 1", 0), ("keep", b"key 2", 20)]
+)
 def test_memory_is_never_above_its_limit_and_the_most_recently_used_survive(
     limit: int, steps: list[tuple[str, bytes, int]]
 ) -> None:
