@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -233,15 +234,18 @@ def test_caches_on_the_disk_outlive_the_server(make_world: Callable[..., World],
 
 
 def test_deleting_an_endpoint_removes_its_file(make_world: Callable[..., World], data: Path) -> None:
-    """With all that SQLite keeps beside it."""
+    """With all that SQLite keeps beside it, and with the threads that read and write it."""
     world = make_world(folder=data)
     world.create("e", EMBEDDING, openai(cache=ON_DISK))
+    before = set(threading.enumerate())
     found = used(world, "e")
     assert found is not None
     found.keep({b"k": b"v"})
     known(world, found)
+    assert set(threading.enumerate()) > before
     world.run(world.engine.lifecycle.delete(ANONYMOUS, "e"))
     assert list(data.glob("cache*")) == []
+    assert set(threading.enumerate()) <= before
 
 
 def test_without_a_folder_there_is_memory_alone(world: World) -> None:
