@@ -14,6 +14,7 @@ from world import CHAT, COMPLETION, EMBEDDING, World, json_reply, like_openai, o
 from inferpoint.errors import InferenceError
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import InferenceRequest
+from inferpoint.outbound.ticket import Cost, Permit, Refusal, Ticket
 
 MakeWorld = Callable[..., World]
 TOKENS = "https://login.test/token"
@@ -136,6 +137,35 @@ def test_a_token_that_is_refused_is_fetched_anew_once(world: World, login: Login
 
 def raise_last(found: list[Any]) -> None:
     raise found[-1]
+
+
+def test_every_permit_is_released(world: World, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However a call ends, that with a token which is not taken any more included: nothing of it is remembered."""
+    given: list[Permit] = []
+    released: list[Permit] = []
+    asked, release = world.limiter.permit, Permit.release
+
+    async def permit(ticket: Ticket, cost: Cost) -> Permit | Refusal:
+        answer = await asked(ticket, cost)
+        assert isinstance(answer, Permit)
+        given.append(answer)
+        return answer
+
+    def noted(permit: Permit) -> None:
+        released.append(permit)
+        release(permit)
+
+    monkeypatch.setattr(world.limiter, "permit", permit)
+    monkeypatch.setattr(Permit, "release", noted)
+    world.infer("e", "x")
+    login.revoked = {"token-1"}
+    world.infer("e", "x")
+    world.stream("c")
+    login.revoked = {f"token-{number}" for number in range(9)}
+    refused(lambda: world.infer("e", "x"))
+    world.stream("c")
+    assert len(given) > 9
+    assert set(given) == set(released)
 
 
 def test_new_credentials_are_a_new_token(world: World, login: Login) -> None:
