@@ -326,6 +326,22 @@ def test_a_call_takes_no_longer_than_its_timeout(opened: str, provider: Callable
     using(opened, work, validate=False)
 
 
+@OPEN
+def test_an_endpoint_is_tried_no_longer_than_its_timeout(opened: str, provider: Callable[..., Provider]) -> None:
+    """One whose provider does not answer in time is not kept, and the error has the reason as its cause."""
+    silent = provider(silence)
+
+    def work(ip: Any) -> None:
+        with pytest.raises(InferenceError) as raised:
+            ip.put("chat", **on(silent), timeout=0.2)
+        assert isinstance(raised.value.__cause__, InferenceError)
+        assert raised.value.__cause__.kind is Kind.TIMED_OUT
+        assert silent.next().left.wait(PATIENCE)
+        assert ip.all() == []
+
+    using(opened, work)
+
+
 def test_a_loop_that_runs_already_is_no_hindrance(provider: Callable[..., Provider]) -> None:
     """As in a notebook, code that waits works where a loop of somebody else's runs in the same thread."""
     playing = provider(chat)
