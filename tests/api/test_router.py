@@ -192,6 +192,8 @@ def test_every_request_is_told_of(ask: Application) -> None:
         }
         for name, told in zip("ex", answers, strict=True)
     ]
+    counted = ask.world.run(ask.world.telemetry.exposition()).decode().splitlines()
+    assert 'inferpoint_request_seconds_count{route="/_inference/{inference_id}"} 2.0' in counted
 
 
 def test_an_update_has_a_timeout(ask: Application) -> None:
