@@ -248,6 +248,19 @@ def test_deleting_an_endpoint_removes_its_file(make_world: Callable[..., World],
     assert set(threading.enumerate()) <= before
 
 
+def test_what_is_for_memory_alone_leaves_no_file(make_world: Callable[..., World], data: Path) -> None:
+    """Neither the server's cache nor an endpoint's own touches the disk unless it is given a part of it."""
+    world = make_world(cache=CacheSettings(), folder=data)
+    for name, cache in (("e", None), ("f", {})):
+        world.create(name, EMBEDDING, openai(cache=cache))
+        for known in (0, 1):
+            request = InferenceRequest(("a",))
+            world.run(world.inferring(name, request))
+            assert request.stats.known == known
+    world.run(world.caches.close())
+    assert list(data.glob("cache*")) == []
+
+
 def test_without_a_folder_there_is_memory_alone(world: World) -> None:
     """The library may keep nothing on the disk, and takes such an endpoint all the same."""
     world.create("e", EMBEDDING, openai(cache={"memory_bytes": MIB, "disk_bytes": MIB}))
