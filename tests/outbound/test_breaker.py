@@ -83,6 +83,8 @@ async def refused(waiting: asyncio.Task[BreakerPermit]) -> InferenceError:
         ([True] * 4 + [False, False] + [True] * 4, "open"),
         ([True, False] * 4, "closed"),
         ([True, False] * 4 + [False, True], "open"),
+        ([True, False] * 5, "closed"),
+        ([True, False] * 5 + [True], "open"),
         ([True, False, False] * 7, "closed"),
         ([False] * 100 + [True] * 4 + [False] + [True] * 4, "closed"),
         ([False] * 100 + [True, True, True, False] * 4, "open"),
@@ -90,7 +92,7 @@ async def refused(waiting: asyncio.Task[BreakerPermit]) -> InferenceError:
 )
 @on_a_loop
 async def test_it_opens_by_five_in_a_row_or_half_of_the_last_twenty(failed: list[bool], state: str) -> None:
-    """Five failures in a row open it, or half of the last twenty outcomes when there are ten."""
+    """A failure opens it that is the fifth in a row, or with which half of the last twenty have failed, or of ten."""
     door = Door()
     for each in failed:
         if door.state != "open":
