@@ -206,6 +206,7 @@ async def test_what_was_sent_before_it_opened_changes_nothing() -> None:
     assert not old[0].holds
     await door.clock.advance(1)
     door.outcomes([False] * 3)
+    assert not any(each.holds for each in old)
     for each in old:
         each.ended(failed=True)
     assert door.state == "closed"
