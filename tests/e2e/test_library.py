@@ -126,6 +126,23 @@ def test_an_endpoint_s_life(opened: str, provider: Callable[..., Provider]) -> N
 
 
 @OPEN
+def test_nothing_is_left_once_it_is_closed(opened: str, provider: Callable[..., Provider], tmp_path: Path) -> None:
+    """No thread, and of what was written only files that are whole: none that SQLite keeps beside an open one."""
+    embedding = provider(vectors)
+    before = set(threading.enumerate())
+
+    def work(ip: Any) -> None:
+        ip.put("vectors", **embedding_on(embedding, cache={"disk_bytes": 10**6}))
+        ip.infer("vectors", ["a"])
+
+    using(opened, work, tmp_path / "data")
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+    assert [name for name in left if "process_request" not in name] == []  # but for the provider's
+    assert [path.name for path in (tmp_path / "data").glob("*.db*") if path.suffix != ".db"] == []
+    assert len(list((tmp_path / "data").glob("cache*"))) == 1
+
+
+@OPEN
 def test_what_fails_of_a_list_is_told_when_asked(opened: str, provider: Callable[..., Provider]) -> None:
     """With `partial` an input has its vector or its error, chunked or not; without, the error says whose it is."""
 
@@ -374,6 +391,24 @@ def test_leaving_a_stream_early_closes_it(provider: Callable[..., Provider]) -> 
                     break
             asked = half.next()
             assert await asyncio.to_thread(asked.left.wait, PATIENCE)
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_is_closed_leaves_nothing_to_be_collected(provider: Callable[..., Provider]) -> None:
+    """Its connection is closed when `aclose` returns, by nobody else, as loops without asyncio's hooks need."""
+    half = provider(begun)
+    collected: list[Any] = []
+
+    async def main() -> None:
+        async with Inferpoint(validate=False) as ip:
+            await ip.put("chat", **on(half))
+            sys.set_asyncgen_hooks(finalizer=collected.append)
+            pieces = ip.stream("chat", "x")
+            await anext(pieces)
+            await pieces.aclose()
+            assert collected == []
+            assert await asyncio.to_thread(half.next().left.wait, PATIENCE)
 
     asyncio.run(main())
 

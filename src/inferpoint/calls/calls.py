@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import TypeVar
 
 from inferpoint.calls.grants import Grants
@@ -81,12 +82,13 @@ class Calls:
             with permit:
                 try:
                     reading, usage = Reading(job), None
-                    async for piece in arriving.pieces():
-                        if deltas := reading.feed(piece):
-                            usage = _used(deltas) or usage
-                            _settle(permit, _used(deltas))
-                            yield deltas
-                        reading.check()
+                    async with aclosing(arriving.pieces()) as body:
+                        async for piece in body:
+                            if deltas := reading.feed(piece):
+                                usage = _used(deltas) or usage
+                                _settle(permit, _used(deltas))
+                                yield deltas
+                            reading.check()
                     last = reading.end()
                     _settle(permit, _used(last))
                     self._count(job, _used(last) or usage)

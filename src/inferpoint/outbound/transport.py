@@ -7,7 +7,8 @@ the address check runs on the resolved address, before connecting; whoever stops
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from functools import lru_cache
 from typing import Protocol
 
@@ -42,8 +43,8 @@ class Arriving(Protocol):
         """The whole reply; `CUT_OFF` when the body ends early, `UNREADABLE` beyond 100 MiB."""
         ...
 
-    def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes."""
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The body as it comes; to be closed by whoever leaves it before its end."""
         ...
 
     def close(self) -> None:
@@ -71,7 +72,7 @@ class Whole:
         """The reply."""
         return self._reply
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """The body, in one piece."""
         yield self._reply.body
 
@@ -128,15 +129,16 @@ class _Arriving:
     async def read(self) -> Reply:
         pieces: list[bytes] = []
         size = 0
-        async for piece in self.pieces():
-            size += len(piece)
-            if size > LARGEST_REPLY:
-                self.close()
-                raise InferenceError(Kind.UNREADABLE, f"The provider's reply is larger than {LARGEST_REPLY} bytes")
-            pieces.append(piece)
+        async with aclosing(self.pieces()) as body:
+            async for piece in body:
+                size += len(piece)
+                if size > LARGEST_REPLY:
+                    self.close()
+                    raise InferenceError(Kind.UNREADABLE, f"The provider's reply is larger than {LARGEST_REPLY} bytes")
+                pieces.append(piece)
         return Reply(self.status, b"".join(pieces), self.headers)
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         connection = self._response.connection
         protocol = None if connection is None else connection.protocol
         closed = None if protocol is None else protocol.closed
