@@ -142,6 +142,15 @@ def test_nothing_is_left_once_it_is_closed(opened: str, provider: Callable[..., 
     assert len(list((tmp_path / "data").glob("cache*"))) == 1
 
 
+def test_what_a_killed_program_left_of_caches_goes(tmp_path: Path) -> None:
+    """The files of caches whose endpoints are gone are removed from a folder that is opened."""
+    left = [tmp_path / f"cache-{'0' * 32}.db{end}" for end in ("", "-wal", "-shm")]
+    for path in left:
+        path.touch()
+    with connect(tmp_path):
+        assert not any(path.exists() for path in left)
+
+
 @OPEN
 def test_what_fails_of_a_list_is_told_when_asked(opened: str, provider: Callable[..., Provider]) -> None:
     """With `partial` an input has its vector or its error, chunked or not; without, the error says whose it is."""

@@ -317,6 +317,11 @@ def test_told_twice_it_does_not_wait(tmp_path: Path, provider: Callable[..., Pro
 
 def test_workers_end_with_their_supervisor(pair: Inferpoint) -> None:
     """When it is killed they stop, and only then the folder is free for another server."""
+    with halted(children(pair)):
+        pair.tell(signal.SIGKILL)
+        os.waitid(os.P_PID, pair.pid, os.WEXITED | os.WNOWAIT)
+        done = run(serving(pair.data_dir), environ(pair.data_dir.parent))
+        assert done.stderr == f"inferpoint: The data folder {pair.data_dir} is in use by another process\n"
     pair.kill()
     with (pair.data_dir / "inferpoint.lock").open("w") as lock:
 
