@@ -9,7 +9,8 @@ from urllib.parse import parse_qs
 
 import pytest
 from asgi import post
-from world import CHAT, COMPLETION, EMBEDDING, World, json_reply, like_openai, openai, told, without
+from clock import settle
+from world import CHAT, COMPLETION, EMBEDDING, HANG, Arrived, World, json_reply, like_openai, openai, told, without
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.http import Call, Reply
@@ -31,9 +32,9 @@ class Login:
         self.given = 0
         self.asked: list[Call] = []
         self.revoked: set[str] = set()
-        self.refusal: Reply | None = None
+        self.refusal: Reply | Arrived | None = None
 
-    def __call__(self, call: Call) -> Reply:
+    def __call__(self, call: Call) -> Reply | Arrived:
         if call.url == TOKENS:
             self.asked.append(call)
             if self.refusal is not None:
@@ -137,6 +138,24 @@ def test_a_token_that_is_refused_is_fetched_anew_once(world: World, login: Login
 
 def raise_last(found: list[Any]) -> None:
     raise found[-1]
+
+
+def test_a_token_that_nobody_waits_for_is_given_up_at_the_end(world: World, login: Login) -> None:
+    """A fetch whose callers have left goes on for those who come, until the engine is closed."""
+    login.refusal = Arrived(200, [HANG])
+
+    async def left() -> None:
+        alone = asyncio.all_tasks()
+        asking = asyncio.ensure_future(world.inferring("e", InferenceRequest(("x",))))
+        await settle()
+        asking.cancel()
+        await settle()
+        assert asyncio.all_tasks() > alone
+        await world.engine.close()
+        assert asyncio.all_tasks() == alone
+
+    world.run(left())
+    assert world.provider.arrived[0].closed
 
 
 def test_every_permit_is_released(world: World, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -286,6 +286,19 @@ def test_an_input_with_a_bad_chunk_has_no_chunks(opened: Callable[..., World]) -
     assert {index: (error.index, str(error)) for index, error in found.errors.items()} == {1: (1, REFUSED)}
 
 
+@pytest.mark.parametrize(
+    ("answer", "texts"), [(picky(), ("bad " * 25,)), (lambda _: Reply(401), ("a " * 25, "b " * 25))], ids=["one", "all"]
+)
+def test_an_error_names_no_input_where_there_is_nothing_to_name(
+    opened: Callable[..., World], answer: Answer, texts: tuple[str, ...]
+) -> None:
+    """The only input is not named, and what all calls are refused for is about no input, however they were cut."""
+    chunking = Chunking({"strategy": "word", "max_chunk_size": 10, "overlap": 0})
+    found = opened(answer).infer("e", *texts, chunking=chunking, partial=True)
+    assert isinstance(found, ChunkedEmbeddings)
+    assert {index: error.index for index, error in found.errors.items()} == dict.fromkeys(range(len(texts)))
+
+
 def test_weights_are_partial_too(make_world: MakeWorld) -> None:
     """Sparse vectors have errors like dense ones."""
 
