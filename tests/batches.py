@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import zlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -54,7 +54,7 @@ class Late(Arrived):
         self._clock = clock
         self._seconds = seconds
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes]:
         await self._clock.sleep(self._seconds)
         async for piece in super().pieces():
             yield piece

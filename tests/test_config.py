@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_what_is_wrong_in_a_table_is_told(file: dict[str, Any], environ: dict[st
 
 
 def test_the_command_line_has_a_flag_for_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Those of a table have its name before their own, and the help shows them."""
+    """Those of a table have its name before their own, and the help shows and explains them."""
     file = tmp_path / "c.toml"
     file.write_text("[cache]\nmemory_bytes = 5\n")
     given = ["--config", str(file), "--cache-disk-bytes", "8", "--port", "1"]
@@ -66,4 +67,7 @@ def test_the_command_line_has_a_flag_for_each(tmp_path: Path, capsys: pytest.Cap
     assert config == Config(port=1, cache=CacheSettings(memory_bytes=5, disk_bytes=8))
     with pytest.raises(SystemExit):
         from_command_line(["--help"], {}, "serve")
-    assert "--cache-memory-bytes CACHE_MEMORY_BYTES" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "--cache-memory-bytes CACHE_MEMORY_BYTES" in shown
+    flags = re.findall(r"^  (--\S+)(?: [A-Z_]+)?\s+([A-Z][a-z ].*)$", shown, re.MULTILINE)
+    assert len(flags) == len(re.findall(r"^  --", shown, re.MULTILINE)) > 10

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
@@ -162,6 +163,37 @@ def test_a_wrong_path_is_told_before_a_missing_body(ask: Application) -> None:
     for path in ("/_inference/completion/UPPER", "/_inference/UPPER/_update"):
         assert ask("PUT", path).json["error"]["reason"] == "request body is required"
         assert "Invalid inference_id; 'UPPER'" in ask("PUT", path, b"{}").json["error"]["reason"]
+
+
+@pytest.mark.parametrize("end", ["", "/_stream", "/_chunk"])
+def test_the_task_type_of_a_path_is_the_endpoints(ask: Application, end: str) -> None:
+    """Whatever is asked of an endpoint, under another task type it is refused."""
+    told = ask("POST", f"/_inference/sparse_embedding/e{end}", {"input": "a"})
+    assert told.status == 400
+    assert (
+        "Incompatible task_type, the requested type [sparse_embedding] does not match the model type [text_embedding]"
+        in told.body.decode()
+    )
+
+
+def test_every_request_is_told_of(ask: Application) -> None:
+    """What the access log has: the request as it came, its route, its caller's name for it, and what came of it."""
+    answers = [ask("POST", f"/_inference/{name}", {"input": "a"}, headers={"x-opaque-id": "mine"}) for name in "ex"]
+    shared = {"caller": "anonymous", "method": "POST", "route": "/_inference/{inference_id}", "opaque_id": "mine"}
+    assert [asdict(answered) for answered in ask.world.log] == [
+        {
+            **shared,
+            "time": ask.world.clock.now(),
+            "request_id": told.headers["x-request-id"],
+            "path": f"/_inference/{name}",
+            "status": told.status,
+            "seconds": 0.0,
+            "size": len(told.body),
+        }
+        for name, told in zip("ex", answers, strict=True)
+    ]
+    counted = ask.world.run(ask.world.telemetry.exposition()).decode().splitlines()
+    assert 'inferpoint_request_seconds_count{route="/_inference/{inference_id}"} 2.0' in counted
 
 
 def test_an_update_has_a_timeout(ask: Application) -> None:

@@ -126,6 +126,32 @@ def test_an_endpoint_s_life(opened: str, provider: Callable[..., Provider]) -> N
 
 
 @OPEN
+def test_nothing_is_left_once_it_is_closed(opened: str, provider: Callable[..., Provider], tmp_path: Path) -> None:
+    """No thread, and of what was written only files that are whole: none that SQLite keeps beside an open one."""
+    embedding = provider(vectors)
+    before = set(threading.enumerate())
+
+    def work(ip: Any) -> None:
+        ip.put("vectors", **embedding_on(embedding, cache={"disk_bytes": 10**6}))
+        ip.infer("vectors", ["a"])
+
+    using(opened, work, tmp_path / "data")
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+    assert [name for name in left if "process_request" not in name] == []  # but for the provider's
+    assert [path.name for path in (tmp_path / "data").glob("*.db*") if path.suffix != ".db"] == []
+    assert len(list((tmp_path / "data").glob("cache*"))) == 1
+
+
+def test_what_a_killed_program_left_of_caches_goes(tmp_path: Path) -> None:
+    """The files of caches whose endpoints are gone are removed from a folder that is opened."""
+    left = [tmp_path / f"cache-{'0' * 32}.db{end}" for end in ("", "-wal", "-shm")]
+    for path in left:
+        path.touch()
+    with connect(tmp_path):
+        assert not any(path.exists() for path in left)
+
+
+@OPEN
 def test_what_fails_of_a_list_is_told_when_asked(opened: str, provider: Callable[..., Provider]) -> None:
     """With `partial` an input has its vector or its error, chunked or not; without, the error says whose it is."""
 
@@ -326,6 +352,22 @@ def test_a_call_takes_no_longer_than_its_timeout(opened: str, provider: Callable
     using(opened, work, validate=False)
 
 
+@OPEN
+def test_an_endpoint_is_tried_no_longer_than_its_timeout(opened: str, provider: Callable[..., Provider]) -> None:
+    """One whose provider does not answer in time is not kept, and the error has the reason as its cause."""
+    silent = provider(silence)
+
+    def work(ip: Any) -> None:
+        with pytest.raises(InferenceError) as raised:
+            ip.put("chat", **on(silent), timeout=0.2)
+        assert isinstance(raised.value.__cause__, InferenceError)
+        assert raised.value.__cause__.kind is Kind.TIMED_OUT
+        assert silent.next().left.wait(PATIENCE)
+        assert ip.all() == []
+
+    using(opened, work)
+
+
 def test_a_loop_that_runs_already_is_no_hindrance(provider: Callable[..., Provider]) -> None:
     """As in a notebook, code that waits works where a loop of somebody else's runs in the same thread."""
     playing = provider(chat)
@@ -358,6 +400,24 @@ def test_leaving_a_stream_early_closes_it(provider: Callable[..., Provider]) -> 
                     break
             asked = half.next()
             assert await asyncio.to_thread(asked.left.wait, PATIENCE)
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_is_closed_leaves_nothing_to_be_collected(provider: Callable[..., Provider]) -> None:
+    """Its connection is closed when `aclose` returns, by nobody else, as loops without asyncio's hooks need."""
+    half = provider(begun)
+    collected: list[Any] = []
+
+    async def main() -> None:
+        async with Inferpoint(validate=False) as ip:
+            await ip.put("chat", **on(half))
+            sys.set_asyncgen_hooks(finalizer=collected.append)
+            pieces = ip.stream("chat", "x")
+            await anext(pieces)
+            await pieces.aclose()
+            assert collected == []
+            assert await asyncio.to_thread(half.next().left.wait, PATIENCE)
 
     asyncio.run(main())
 

@@ -180,6 +180,12 @@ def test_services_and_version_are_printed(typed: Type, home: Path) -> None:
     assert printed(run([sys.executable, "-m", "inferpoint", "version"], environ(home))) == version
 
 
+def test_a_model_is_called_as_it_is_typed(typed: Type, wheel: Path, tmp_path: Path) -> None:
+    """The name of a flag goes before the model's own."""
+    done = typed("models", "import", str(wheel), "--name", "No Name", "--data-dir", str(tmp_path / "data"))
+    assert "[No Name] cannot name a model" in sentence(done)
+
+
 def test_chunks_are_shown_and_printed(typed: Type, tmp_path: Path) -> None:
     """Chunks of files and of standard input, with their borders and what they share, for people and for programs."""
     text = "One two three. Four five six! Seven eight nine? Ten eleven twelve."

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from emulated_provider import Asked, Provider, said, vectors
+from prometheus_client import ProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 from raw_http import Answered, ask, ask_on, connection
 from real_processes import Inferpoint, environ, eventually, run, serving
@@ -179,6 +180,12 @@ def counted(line: HTTPConnection, pattern: bytes) -> float:
     return float(found[1]) if found else 0.0
 
 
+def started_at(pid: int) -> float:
+    """When a process was started, as Prometheus tells it."""
+    (family,) = [each for each in ProcessCollector(pid=lambda: pid, registry=None).collect() if "start" in each.name]
+    return family.samples[0].value
+
+
 def test_who_waits_in_a_killed_worker_keeps_nobody(pair: Inferpoint, embedder: Provider) -> None:
     """Its places are free at once, its callers see their connections end, and those of the others are answered."""
 
@@ -216,7 +223,10 @@ def test_metrics_are_those_of_all_workers(pair: Inferpoint, tmp_path: Path) -> N
         for line in lines.values():
             assert ask_on(line, "GET", "/_inference").status == 200
         eventually(lambda: [counted(line, pattern) for line in lines.values()] == [5, 5])
-        assert counted(next(iter(lines.values())), rb"process_open_fds (\S+)") > 0
+        started = {counted(line, rb"process_start_time_seconds (\S+)") for line in lines.values()}
+        assert started == {started_at(pair.pid)}  # the oldest is the supervisor
+        files = [len(list(Path(f"/proc/{worker}/fd").iterdir())) for worker in lines]
+        assert counted(next(iter(lines.values())), rb"process_open_fds (\S+)") > max(files)
     (folder,) = tmp_path.glob("inferpoint-*")
     assert len(list(folder.iterdir())) == 6  # a replaced worker counts on where the other ended
     pair.tell(signal.SIGTERM)
@@ -307,6 +317,11 @@ def test_told_twice_it_does_not_wait(tmp_path: Path, provider: Callable[..., Pro
 
 def test_workers_end_with_their_supervisor(pair: Inferpoint) -> None:
     """When it is killed they stop, and only then the folder is free for another server."""
+    with halted(children(pair)):
+        pair.tell(signal.SIGKILL)
+        os.waitid(os.P_PID, pair.pid, os.WEXITED | os.WNOWAIT)
+        done = run(serving(pair.data_dir), environ(pair.data_dir.parent))
+        assert done.stderr == f"inferpoint: The data folder {pair.data_dir} is in use by another process\n"
     pair.kill()
     with (pair.data_dir / "inferpoint.lock").open("w") as lock:
 
@@ -321,6 +336,12 @@ def test_workers_end_with_their_supervisor(pair: Inferpoint) -> None:
     assert refuses(pair)
     with Inferpoint(pair.data_dir, "--workers=2") as again:
         assert ask(again.url, "GET", "/_inference").status == 200
+
+
+def test_an_interrupt_from_the_keyboard_reaches_the_supervisor_alone(pair: Inferpoint) -> None:
+    """A terminal interrupts a whole group of processes, in which the workers are not: they finish as they are told."""
+    with one_each(pair) as lines:
+        assert os.getpgid(pair.pid) not in set(map(os.getpgid, lines))
 
 
 def test_a_folder_has_one_supervisor(pair: Inferpoint) -> None:

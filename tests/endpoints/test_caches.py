@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -233,14 +234,30 @@ def test_caches_on_the_disk_outlive_the_server(make_world: Callable[..., World],
 
 
 def test_deleting_an_endpoint_removes_its_file(make_world: Callable[..., World], data: Path) -> None:
-    """With all that SQLite keeps beside it."""
+    """With all that SQLite keeps beside it, and with the threads that read and write it."""
     world = make_world(folder=data)
     world.create("e", EMBEDDING, openai(cache=ON_DISK))
+    before = set(threading.enumerate())
     found = used(world, "e")
     assert found is not None
     found.keep({b"k": b"v"})
     known(world, found)
+    assert set(threading.enumerate()) > before
     world.run(world.engine.lifecycle.delete(ANONYMOUS, "e"))
+    assert list(data.glob("cache*")) == []
+    assert set(threading.enumerate()) <= before
+
+
+def test_what_is_for_memory_alone_leaves_no_file(make_world: Callable[..., World], data: Path) -> None:
+    """Neither the server's cache nor an endpoint's own touches the disk unless it is given a part of it."""
+    world = make_world(cache=CacheSettings(), folder=data)
+    for name, cache in (("e", None), ("f", {})):
+        world.create(name, EMBEDDING, openai(cache=cache))
+        for known in (0, 1):
+            request = InferenceRequest(("a",))
+            world.run(world.inferring(name, request))
+            assert request.stats.known == known
+    world.run(world.caches.close())
     assert list(data.glob("cache*")) == []
 
 

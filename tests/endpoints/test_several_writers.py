@@ -98,6 +98,26 @@ def test_only_what_changed_is_read(worlds: tuple[World, World], monkeypatch: pyt
     assert [[row.inference_id for row in each.rows] for each in read] == [["e", "f"], ["e"]]
 
 
+def test_what_is_written_while_another_reads_is_seen_next(
+    worlds: tuple[World, World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that comes between a look at the store and its end is not taken for seen."""
+    one, two = worlds
+    changed = two.store.changed
+
+    async def overtaken(known: dict[str, str]) -> Changed:
+        read = await changed(known)
+        monkeypatch.undo()
+        await one.engine.lifecycle.create(ANONYMOUS, "f", openai(), kind=EMBEDDING, validate=False)
+        return read
+
+    monkeypatch.setattr(two.store, "changed", overtaken)
+    one.create("e", EMBEDDING, openai())
+    assert seen(two, "e") == one.get("e")
+    assert not two.endpoints.exists("f")
+    assert seen(two, "f") == one.get("f")
+
+
 def test_of_two_who_create_one_wins(worlds: tuple[World, World]) -> None:
     """Who does not know yet that an id or an alias was taken is told when it writes, in Elasticsearch's words."""
     one, two = worlds

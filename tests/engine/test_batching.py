@@ -68,6 +68,14 @@ def test_usage_adds_up_over_calls(world: World) -> None:
     assert len({text for call in sent(world) for text in call}) == sum(map(len, sent(world)))
 
 
+def test_who_shares_a_call_pays_for_its_own_part(world: World) -> None:
+    """What a call cost is told to each in proportion to what it asked, in bytes of text or in tokens."""
+    found = together(world, ask(world, "a" * 39), ask(world, "b" * 119))
+    assert [each.usage.input for each in found] == [10, 30]
+    tokens = [world.inferring("e", InferenceRequest(Tokens(((1,) * count,)))) for count in (3, 30)]
+    assert [each.usage.input for each in together(world, *tokens)] == [3, 30]
+
+
 def test_nobody_waits_in_order_to_share(make_world: MakeWorld) -> None:
     """Where there is room calls go at once: no time passes."""
     world = make_world(vectors, validate=False)

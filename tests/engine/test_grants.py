@@ -8,11 +8,14 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from world import CHAT, COMPLETION, EMBEDDING, World, json_reply, like_openai, openai, told, without
+from asgi import post
+from clock import settle
+from world import CHAT, COMPLETION, EMBEDDING, HANG, Arrived, World, json_reply, like_openai, openai, told, without
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import InferenceRequest
+from inferpoint.outbound.ticket import Cost, Permit, Refusal, Ticket
 
 MakeWorld = Callable[..., World]
 TOKENS = "https://login.test/token"
@@ -29,9 +32,9 @@ class Login:
         self.given = 0
         self.asked: list[Call] = []
         self.revoked: set[str] = set()
-        self.refusal: Reply | None = None
+        self.refusal: Reply | Arrived | None = None
 
-    def __call__(self, call: Call) -> Reply:
+    def __call__(self, call: Call) -> Reply | Arrived:
         if call.url == TOKENS:
             self.asked.append(call)
             if self.refusal is not None:
@@ -137,6 +140,53 @@ def raise_last(found: list[Any]) -> None:
     raise found[-1]
 
 
+def test_a_token_that_nobody_waits_for_is_given_up_at_the_end(world: World, login: Login) -> None:
+    """A fetch whose callers have left goes on for those who come, until the engine is closed."""
+    login.refusal = Arrived(200, [HANG])
+
+    async def left() -> None:
+        alone = asyncio.all_tasks()
+        asking = asyncio.ensure_future(world.inferring("e", InferenceRequest(("x",))))
+        await settle()
+        asking.cancel()
+        await settle()
+        assert asyncio.all_tasks() > alone
+        await world.engine.close()
+        assert asyncio.all_tasks() == alone
+
+    world.run(left())
+    assert world.provider.arrived[0].closed
+
+
+def test_every_permit_is_released(world: World, login: Login, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However a call ends, that with a token which is not taken any more included: nothing of it is remembered."""
+    given: list[Permit] = []
+    released: list[Permit] = []
+    asked, release = world.limiter.permit, Permit.release
+
+    async def permit(ticket: Ticket, cost: Cost) -> Permit | Refusal:
+        answer = await asked(ticket, cost)
+        assert isinstance(answer, Permit)
+        given.append(answer)
+        return answer
+
+    def noted(permit: Permit) -> None:
+        released.append(permit)
+        release(permit)
+
+    monkeypatch.setattr(world.limiter, "permit", permit)
+    monkeypatch.setattr(Permit, "release", noted)
+    world.infer("e", "x")
+    login.revoked = {"token-1"}
+    world.infer("e", "x")
+    world.stream("c")
+    login.revoked = {f"token-{number}" for number in range(9)}
+    refused(lambda: world.infer("e", "x"))
+    world.stream("c")
+    assert len(given) > 9
+    assert set(given) == set(released)
+
+
 def test_new_credentials_are_a_new_token(world: World, login: Login) -> None:
     """After an update the old token is used no more."""
     world.infer("e", "x")
@@ -176,6 +226,16 @@ def test_who_gives_no_token_is_quoted_without_the_secret(
     assert all(call.url == TOKENS for call in world.provider.calls)
     login.refusal = None
     world.infer("e", "x")  # a failure is not kept
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [("invalid_client", "invalid_client"), (SECRET, "***"), ("", "invalid_request_error")]
+)
+def test_the_code_of_who_gives_no_token_is_handed_on(world: World, login: Login, code: str, name: str) -> None:
+    """OpenAI's clients are told by its name what was refused, without the secret too."""
+    login.refusal = json_reply({"error": code, "error_description": "no"}, 401)
+    status, error = post(world, "/v1/embeddings", {"model": "e", "input": "x"}).error
+    assert (status, error["type"]) == (401, name)
 
 
 @pytest.mark.parametrize("said", [b"", b"{}", b'{"access_token":""}', b'{"access_token":"a\\nb"}', b"null"])

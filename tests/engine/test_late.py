@@ -111,7 +111,7 @@ def test_a_partial_request_keeps_what_it_has_when_its_turn_does_not_come(make_wo
 
 @pytest.mark.parametrize("kind", [EMBEDDING, COMPLETION])
 def test_what_could_be_begun_in_time_but_not_answered_is_refused(make_world: MakeWorld, kind: TaskType) -> None:
-    """How long a call takes is learnt from those before, and kept free before the deadline."""
+    """At once: how long a call takes is learnt from those before, and kept free before the deadline."""
 
     def answer(call: Call) -> Reply:
         return vectors(call) if kind is EMBEDDING else like_openai(call)
@@ -126,7 +126,10 @@ def test_what_could_be_begun_in_time_but_not_answered_is_refused(make_world: Mak
         await world.clock.advance(10)
         before = asking(world, "before")
         await settle()
-        return await world.clock.drive(all_of(ask(world, "after", timeout=10.5), before))
+        after = asking(world, "after", timeout=10.5)
+        await settle()
+        assert after.done()
+        return await world.clock.drive(all_of(after, before))
 
     after, _ = asyncio.run(behind_another())
     assert is_ours(after)

@@ -105,10 +105,11 @@ def test_an_input_given_twice_is_wrong_twice(opened: Callable[..., World]) -> No
 )
 @example([True] * 31 + [False], 40)
 @example([True] * 31 + [False], 3)
+@example([False] * 3 + [True] + [False] * 4, 2)
 def test_whatever_is_wrong_the_others_are_embedded_once(
     opened: Callable[..., World], wrong: list[bool], most: int
 ) -> None:
-    """Every good text is embedded once and sent no more often than halving takes; every bad one has its error."""
+    """Every good text is embedded once, and sent no more than halving and one try of more take; the bad have errors."""
     world = opened(picky(most))
     texts = [f"{'bad' if each else 'good'} {number}" for number, each in enumerate(wrong)]
     found = partial(world, *texts)
@@ -118,7 +119,8 @@ def test_whatever_is_wrong_the_others_are_embedded_once(
     taken = [text for call in calls if len(call) <= most and "bad" not in "".join(call) for text in call]
     assert sorted(taken) == sorted(text for text in texts if "bad" not in text)
     often = max(sum(text in call for call in calls) for text in texts)
-    assert often <= math.ceil(math.log2(len(texts))) + 1
+    halvings = math.ceil(math.log2(len(texts)))
+    assert often <= halvings + 2  # with the first call, and one that tries more than was taken before
 
 
 def test_the_first_that_is_found_is_named(opened: Callable[..., World]) -> None:
@@ -282,6 +284,19 @@ def test_an_input_with_a_bad_chunk_has_no_chunks(opened: Callable[..., World]) -
     assert isinstance(found, ChunkedEmbeddings)
     assert [len(chunks) for chunks in found.inputs] == [3, 0, 1]
     assert {index: (error.index, str(error)) for index, error in found.errors.items()} == {1: (1, REFUSED)}
+
+
+@pytest.mark.parametrize(
+    ("answer", "texts"), [(picky(), ("bad " * 25,)), (lambda _: Reply(401), ("a " * 25, "b " * 25))], ids=["one", "all"]
+)
+def test_an_error_names_no_input_where_there_is_nothing_to_name(
+    opened: Callable[..., World], answer: Answer, texts: tuple[str, ...]
+) -> None:
+    """The only input is not named, and what all calls are refused for is about no input, however they were cut."""
+    chunking = Chunking({"strategy": "word", "max_chunk_size": 10, "overlap": 0})
+    found = opened(answer).infer("e", *texts, chunking=chunking, partial=True)
+    assert isinstance(found, ChunkedEmbeddings)
+    assert {index: error.index for index, error in found.errors.items()} == dict.fromkeys(range(len(texts)))
 
 
 def test_weights_are_partial_too(make_world: MakeWorld) -> None:

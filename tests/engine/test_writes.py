@@ -7,11 +7,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from batches import ONE_A_SECOND, ask
 from clock import settle
-from world import EMBEDDING, World, openai, told
+from world import EMBEDDING, World, body, openai, told
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.requests import ANONYMOUS
+from inferpoint.model.requests import ANONYMOUS, Caller
 
 MakeWorld = Callable[..., World]
 Act = Callable[[World], Coroutine[Any, Any, Any]]
@@ -117,3 +118,24 @@ def test_an_endpoint_is_tried_no_longer_than_its_caller_waits(world: World, act:
     assert caught.value.__cause__.kind is Kind.TIMED_OUT
     assert world.provider.calls == []
     assert versions(world) == before
+
+
+def test_an_endpoint_is_tried_in_its_callers_own_turn(make_world: MakeWorld) -> None:
+    """The one inference waits behind what its caller waits for already, and overtakes nobody by being a try."""
+    world = make_world()
+    world.create("e", EMBEDDING, ONE_A_SECOND)
+    busy, other = Caller("busy"), Caller("other")
+
+    async def tried_among_others() -> None:
+        asked = [ask(world, f"{number}", caller=busy, params={"user": f"{number}"}) for number in range(4)]
+        waiting = [asyncio.ensure_future(each) for each in asked]
+        await settle()
+        tries = [
+            world.engine.lifecycle.create(caller, caller.name, ONE_A_SECOND, kind=EMBEDDING) for caller in (busy, other)
+        ]
+        await asyncio.gather(*waiting, *tries)
+
+    world.run(tried_among_others())
+    *_, first, second, third, fourth, fifth = [body(call)["input"][0] for call in world.provider.calls]
+    assert sorted((first, second)) == ["1", "how big"]
+    assert (third, fourth, fifth) == ("2", "3", "how big")

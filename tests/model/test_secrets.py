@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from quoted_secrets import FORMS
 
+from inferpoint.model.http import Call, Reply
 from inferpoint.model.secrets import Secrets
 
 KEYS = [
@@ -96,3 +97,12 @@ def test_what_is_all_escapes_is_looked_for_in_linear_time(character: str) -> Non
 def test_secrets_are_not_shown_themselves() -> None:
     """What hides them can be printed."""
     assert "canary" not in repr(Secrets(("canary",)))
+
+
+def test_a_call_and_its_reply_are_shown_without_what_is_in_them() -> None:
+    """Keys go in headers, in queries and in bodies, and replies quote them: none of these is in a log by accident."""
+    call = Call("https://a.test/x?key=canary", b"canary", {"authorization": "canary"})
+    assert (repr(call), repr(Reply(200, b"canary", {"x": "canary"}))) == (
+        "Call(POST https://a.test/x)",
+        "Reply(200, 6 bytes)",
+    )

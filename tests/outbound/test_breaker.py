@@ -73,6 +73,8 @@ async def refused(waiting: asyncio.Task[BreakerPermit]) -> InferenceError:
         ([True] * 4 + [False, False] + [True] * 4, "open"),
         ([True, False] * 4, "closed"),
         ([True, False] * 4 + [False, True], "open"),
+        ([True, False] * 5, "closed"),
+        ([True, False] * 5 + [True], "open"),
         ([True, False, False] * 7, "closed"),
         ([False] * 100 + [True] * 4 + [False] + [True] * 4, "closed"),
         ([False] * 100 + [True, True, True, False] * 4, "open"),
@@ -80,7 +82,7 @@ async def refused(waiting: asyncio.Task[BreakerPermit]) -> InferenceError:
 )
 @on_a_loop
 async def test_it_opens_by_five_in_a_row_or_half_of_the_last_twenty(failed: list[bool], state: str) -> None:
-    """Five failures in a row open it, or half of the last twenty outcomes when there are ten."""
+    """A failure opens it that is the fifth in a row, or with which half of the last twenty have failed, or of ten."""
     door = Door()
     for each in failed:
         if door.state != "open":
@@ -194,6 +196,7 @@ async def test_what_was_sent_before_it_opened_changes_nothing() -> None:
     assert not old[0].holds
     await door.clock.advance(1)
     door.outcomes([False] * 3)
+    assert not any(each.holds for each in old)
     for each in old:
         each.ended(failed=True)
     assert door.state == "closed"

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from batches import Late
 from clock import on_a_loop, settle
 from hypothesis import given
 from hypothesis import strategies as st
@@ -245,6 +246,16 @@ def test_every_call_is_counted() -> None:
         assert way.counted(retries(reason)) == 1
     assert way.counted('inferpoint_breaker{address="https://a.test",state="closed"}') == 1
     assert way.counted("inferpoint_retry_budget") == pytest.approx(7, abs=1)
+
+
+def test_how_long_calls_take_is_measured() -> None:
+    """Each call's time at the provider, to the end of its body."""
+    way = Way(OK)
+    for seconds in (2, 5):
+        way.provider.answer = lambda _, seconds=seconds: Late(way.clock, seconds, OK)
+        way.send()
+    measured = "inferpoint_provider_call_seconds_{}"
+    assert (way.counted(measured.format("count")), way.counted(measured.format("sum"))) == (2, pytest.approx(7))
 
 
 @on_a_loop

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import inferpoint
@@ -91,6 +91,9 @@ SIZES = st.integers(0, 1500)
 
 
 @given(st.integers(0, 5 * ENTRY_BYTES + 2000), st.lists(st.tuples(st.sampled_from(["keep", "find"]), KEYS, SIZES)))
+@example(
+    5 * ENTRY_BYTES, [("keep", b"key 1", 10), ("keep", b"key 2", 1), ("find", b"key 1", 0), ("keep", b"key 2", 20)]
+)
 def test_memory_is_never_above_its_limit_and_the_most_recently_used_survive(
     limit: int, steps: list[tuple[str, bytes, int]]
 ) -> None:
@@ -330,15 +333,15 @@ def test_a_file_damaged_in_the_middle_serves_no_wrong_value(
     assert len(caplog.records) == 1
 
 
-@pytest.mark.parametrize("value", ["'text'", "5", "x'00'"])
+@pytest.mark.parametrize("change", ["value = 'text'", "value = 5", "value = x'00'", "key = x'61' WHERE key = x'62'"])
 def test_a_value_that_is_not_what_was_kept_is_not_served(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, value: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, change: str
 ) -> None:
-    """Whatever stands in its place, of whatever type."""
+    """Whatever stands in its place, of whatever type, be it what was kept by another key."""
     path = tmp_path / "cache.db"
-    written(path, {b"a": b"1"})
+    written(path, {b"a": b"1", b"b": b"2"})
     with sqlite3.connect(path) as connection:
-        connection.execute(f"UPDATE items SET value = {value}")
+        connection.execute(f"UPDATE OR REPLACE items SET {change}")
     connection.close()
     assert found_in(path, [b"a"]) == {}
     assert "a value is damaged" in caplog.text

@@ -153,18 +153,36 @@ def test_much_that_waits_is_written_in_several_transactions(path: Path, watched:
     asyncio.run(main())
 
 
+def test_what_is_kept_again_takes_its_room_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While others write, the newest value of a key waits in place of those before it."""
+    monkeypatch.setattr(cache_file, "_QUEUE_BYTES", 1000)
+
+    async def main() -> None:
+        execute(path, "PRAGMA journal_mode=WAL")
+        held, file = Held(path), CacheFile(path, LARGE)
+        for number in range(9):
+            file.keep({b"a": b"%d" % number * 300})
+        held.let_go()
+        await file.close()
+        assert await found_in(path, [b"a"]) == {b"a": b"8" * 300}
+
+    asyncio.run(main())
+
+
 def test_what_was_only_read_counts_as_used_after_a_shutdown(path: Path) -> None:
-    """A value that is found in every life of the cache is not pushed out by what each of them keeps."""
+    """Values that are found in every life of the cache are not pushed out by what each of them keeps."""
 
     async def main() -> None:
         limit = 200_000
-        await written(path, {b"often": b"!" * 9000, b"never": b"?" * 9000}, limit)
+        await written(path, {b"often": b"!" * 9000, b"as often": b"!" * 9000, b"never": b"?" * 9000}, limit)
         for number in range(10):
             file = CacheFile(path, limit)
             assert await file.find([b"often"])
+            assert await file.find([b"as often"])
             await file.close()
             await written(path, {b"%d" % number: b"v" * 50_000}, limit)
-        assert set(await found_in(path, [b"often", b"never", b"0", b"9"])) == {b"often", b"9"}
+        known = await found_in(path, [b"often", b"as often", b"never", b"0", b"9"])
+        assert set(known) == {b"often", b"as often", b"9"}
 
     asyncio.run(main())
 

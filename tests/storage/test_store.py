@@ -205,6 +205,15 @@ def test_a_row_that_is_not_json_is_one_clear_error(data: Path, kept: Store) -> N
         run(kept.all())
 
 
+def test_a_closed_store_has_let_its_file_go(data: Path) -> None:
+    """All is in the one file, beside which nothing is left, also while the store is remembered."""
+    closed = store.opened(data)
+    run(closed.add(ROW))
+    assert len(list(data.iterdir())) > 1
+    closed.close()
+    assert [path.name for path in data.iterdir()] == ["inferpoint.db"]
+
+
 def test_a_folder_with_any_name_is_opened(tmp_path: Path) -> None:
     """Characters that mean something in an address mean nothing in a folder's name."""
     folder = tmp_path / "what? 100%25 #1 & more"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import TypeVar
 
 from inferpoint.calls import provider_errors
@@ -82,12 +83,13 @@ class Calls:
             with permit:
                 try:
                     reader, usage = StreamReader(job), None
-                    async for piece in arriving.pieces():
-                        if deltas := reader.feed(piece):
-                            usage = _used(deltas) or usage
-                            _settle(permit, _used(deltas))
-                            yield deltas
-                        reader.check()
+                    async with aclosing(arriving.pieces()) as body:
+                        async for piece in body:
+                            if deltas := reader.feed(piece):
+                                usage = _used(deltas) or usage
+                                _settle(permit, _used(deltas))
+                                yield deltas
+                            reader.check()
                     last = reader.end()
                     _settle(permit, _used(last))
                     self._count(job, _used(last) or usage)

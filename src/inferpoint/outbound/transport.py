@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from functools import lru_cache
 from typing import Protocol
 
@@ -38,8 +39,8 @@ class Arriving(ABC):
         """The whole reply; `CUT_OFF` when the body ends early, `UNREADABLE` beyond 100 MiB."""
 
     @abstractmethod
-    def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes; `CUT_OFF` when it ends early."""
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        """The body as it comes, to be closed when it is left early; `CUT_OFF` when it ends early."""
 
     @abstractmethod
     def close(self) -> None:
@@ -67,7 +68,7 @@ class Whole(Arriving):
         return self._reply
 
     @override
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         yield self._reply.body
 
     @override
@@ -125,16 +126,17 @@ class _Arriving(Arriving):
     async def read(self) -> Reply:
         pieces: list[bytes] = []
         size = 0
-        async for piece in self.pieces():
-            size += len(piece)
-            if size > LARGEST_REPLY:
-                self.close()
-                raise InferenceError(Kind.UNREADABLE, f"The provider's reply is larger than {LARGEST_REPLY} bytes")
-            pieces.append(piece)
+        async with aclosing(self.pieces()) as body:
+            async for piece in body:
+                size += len(piece)
+                if size > LARGEST_REPLY:
+                    self.close()
+                    raise InferenceError(Kind.UNREADABLE, f"The provider's reply is larger than {LARGEST_REPLY} bytes")
+                pieces.append(piece)
         return Reply(self.status, b"".join(pieces), self.headers)
 
     @override
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         connection = self._response.connection
         protocol = None if connection is None else connection.protocol
         closed = None if protocol is None else protocol.closed

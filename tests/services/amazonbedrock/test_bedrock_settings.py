@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -11,8 +11,10 @@ from played import asked, endpoint, refused
 
 from inferpoint.endpoints.document import merge
 from inferpoint.endpoints.resolved import Resolved
+from inferpoint.engine.preflight import prepared
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.requests import InferenceRequest
 
 SETTINGS = {
     "access_key": "AKIDEXAMPLE",
@@ -102,11 +104,19 @@ def test_top_k_is_for_three_providers(provider: str) -> None:
     assert refused(COMPLETION, config({"provider": provider}, {"top_k": 20})) == wrong
 
 
-def test_top_k_cannot_come_by_an_update() -> None:
-    """Settings are checked together whenever either changes."""
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda resolved: merge(resolved, {"task_settings": {"top_k": 5}}, largest_chunk=300),
+        lambda resolved: prepared(resolved, InferenceRequest(("hi",), options={"top_k": 5}), None),
+    ],
+    ids=["update", "request"],
+)
+def test_top_k_cannot_come_later(change: Callable[[Resolved], Resolved]) -> None:
+    """Settings are checked together whenever either changes, be it for one request."""
     resolved = model(settings={"provider": "meta"}, temperature=1)
     with pytest.raises(InferenceError, match=r"The \[top_k\] task parameter is not available for provider \[meta\]"):
-        merge(resolved, {"task_settings": {"top_k": 5}}, largest_chunk=300)
+        change(resolved)
 
 
 NOT_WITH = "[temperature] should not be used when [{}] is set"

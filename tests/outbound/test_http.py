@@ -1,0 +1,50 @@
+"""What the HTTP client does on its own, which is nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from emulated_provider import Asked, Provider
+
+from inferpoint.model.http import Call, Reply
+from inferpoint.outbound.transport import HttpTransport
+
+
+def sent(call: Call) -> Reply:
+    async def send() -> Reply:
+        transport = HttpTransport("1.2")
+        try:
+            return await (await transport.send(call)).read()
+        finally:
+            await transport.close()
+
+    return asyncio.run(send())
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirection_is_followed(provider: Callable[..., Provider], status: int) -> None:
+    """A key that was meant for one address is never sent to another."""
+    other = provider(lambda asked: asked.answer("stolen"))
+
+    def redirect(asked: Asked) -> None:
+        asked.begin(status, {"Location": f"{other.url}/x", "Content-Length": "0"})
+
+    reply = sent(Call(f"{provider(redirect).url}/x", b"{}", {"authorization": "Bearer key"}))
+    assert (reply.status, reply.headers["location"]) == (status, f"{other.url}/x")
+    assert other.asked.empty()
+
+
+def test_who_calls_is_said_and_nothing_else_is_added(provider: Callable[..., Provider]) -> None:
+    """Beside a call's own headers there are those that HTTP needs, our name, and that no encoding is wanted."""
+    answering = provider(lambda asked: asked.answer("ok"))
+    sent(Call(f"{answering.url}/x", b"{}", {"content-type": "application/json"}))
+    headers = {name.lower(): value for name, value in answering.next().headers.items()}
+    assert headers.pop("host") in answering.url
+    assert headers == {
+        "content-type": "application/json",
+        "content-length": "2",
+        "accept-encoding": "identity",
+        "user-agent": "inferpoint/1.2",
+    }
