@@ -8,7 +8,7 @@ import pytest
 from asgi import Application
 from world import body, json_reply
 
-from inferpoint.api.cohere import FACE
+from inferpoint.api.cohere.routes import FACE
 from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.requests import ANONYMOUS
