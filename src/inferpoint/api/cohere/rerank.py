@@ -31,7 +31,7 @@ async def rerank(engine: Engine, request: Request) -> Response:
 
 
 async def rerank_v1(engine: Engine, request: Request) -> Response:
-    """The same in the older form: documents may be objects with a `text`, and come back where they are asked for."""
+    """Documents ranked in the older form: they may be objects with a `text`, and come back where they are asked for."""
     body = fields(request)
     model, query, texts = body.need("model", str), body.need("query", str), _documents(body)
     top_n, return_documents = _top_n(body), body.take("return_documents", bool) or False

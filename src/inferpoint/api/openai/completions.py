@@ -49,7 +49,7 @@ async def complete(engine: Engine, request: Request) -> Response:
         pieces = engine.stream(resolved, inferences[0], TaskType.CHAT_COMPLETION)
         chunks = _Chunks(answer, tell_usage=tell_usage)
         return await streamed(pieces, chunks.feed, chunks.end, errors.failed)
-    results = await _together([engine.infer(resolved, each, TaskType.CHAT_COMPLETION) for each in inferences])
+    results = await _together([engine.infer(resolved, one, TaskType.CHAT_COMPLETION) for one in inferences])
     return json_response(answer.whole([result for result in results if isinstance(result, Completion)]))
 
 
@@ -84,7 +84,7 @@ def _prompts(value: Any) -> Texts:
 
 @dataclass(frozen=True)
 class _Answer:
-    """What is the same in all that is said of one answer."""
+    """The members that a body and every chunk of one answer share."""
 
     id: str
     created: int

@@ -22,7 +22,7 @@ class Growing(ABC):
 
     @property
     def text(self) -> str:
-        """What it holds so far."""
+        """The text that has come so far."""
         return "".join(self._pieces)
 
     @property
@@ -63,7 +63,7 @@ class Growing(ABC):
 
 
 class Message(Growing):
-    """What a model says."""
+    """A message that a model writes."""
 
     def shown(self) -> dict[str, Any]:
         """The message, without content before its first word."""
@@ -90,7 +90,7 @@ class Message(Growing):
 
 
 class Reasoning(Growing):
-    """What a model thinks."""
+    """The thoughts of a model, which come before what it says."""
 
     def shown(self) -> dict[str, Any]:
         """The item, with its text so far."""

@@ -1,4 +1,4 @@
-"""What a model answered, as the items of a response."""
+"""A model's answer as the items of a response."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def call(name: str, call_id: str, function: str, arguments: str, status: str) ->
 
 
 def usage(used: Usage | None) -> dict[str, Any]:
-    """What an answer cost; nothing, where the provider did not tell."""
+    """The tokens that an answer cost; zero, where the provider did not tell."""
     used = used or Usage()
     return {
         "input_tokens": used.input,

@@ -62,7 +62,7 @@ class Asked:
 
 
 def asked(body: bytes, kept: Kept) -> Asked:
-    """What *body* asks, with what it names of what is *kept*; `INVALID` names the member that is wrong."""
+    """The request in *body*, with what it names of what is *kept*; `INVALID` names the member that is wrong."""
     members = read_object(body)
     fields = Fields(members)
     model, stream, store = fields.need("model", str), fields.take("stream", bool), fields.take("store", bool)

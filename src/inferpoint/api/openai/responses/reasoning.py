@@ -1,4 +1,4 @@
-"""What a model thought, as an item of a response: its words as a summary, sealed or not.
+"""A model's thoughts as an item of a response: its words as a summary, sealed or not.
 
 The one place that knows how reasoning is written and read here. `encrypted_content` is where OpenAI has what only the
 model's maker can read, such as the signature that must come back with the words.

@@ -1,4 +1,4 @@
-"""What is remembered of responses: enough to go on from one, or to name a piece of it, for a while.
+"""The memory of responses: enough to go on from one, or to name a piece of it, for a while.
 
 Kept in memory, within bounds, for the caller that asked and for nobody else. What is used least recently goes first.
 Another process keeps its own: it does not know what this one does.
@@ -42,7 +42,7 @@ class Stored:
 
     @cached_property
     def size(self) -> int:
-        """Its bytes; items that it shares with those before are counted again, as they live as long as this."""
+        """Bytes it takes; items that it shares with those before are counted again, as they live as long as this."""
         return len(self.body) + sum(map(len, self.history))
 
 
@@ -58,7 +58,7 @@ class ResponseStore:
         self._bytes = 0
 
     def of(self, caller: str, now: int) -> Kept:
-        """What is kept for *caller* at the time *now*, in seconds."""
+        """The part that is kept for *caller* at the time *now*, in seconds."""
         return Kept(self, caller, now)
 
     def keep(self, caller: str, stored: Stored, now: int) -> None:
@@ -102,7 +102,7 @@ class ResponseStore:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a store keeps for one caller, or OpenAI's words for that it does not."""
+    """A store as one caller sees it, with OpenAI's words for what is not in it."""
 
     store: ResponseStore
     caller: str
