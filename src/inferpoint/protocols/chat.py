@@ -26,6 +26,13 @@ _SILENT: Mapping[str, Any] = {
     "response_format": {"type": "text"},
     "store": False,
 }
+# Hints to the caches of OpenAI's own servers, which change no answer.
+_HINTS = ("prompt_cache_key", "prompt_cache_retention")
+# What a format of any JSON object says, to models whose API has none: a schema would have to name the members, a tool
+# that must be called forbids all others, and newer models refuse an answer that is begun for them.
+_JSON_OBJECT = (
+    "Answer with one valid JSON object and nothing else: no words before or after it, and no code fence around it."
+)
 _IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _FORM = "a base64 data URI with the format [data:{MIME-type};base64,...]"
 
@@ -45,7 +52,7 @@ class Dialect:
         asked = {
             name: value
             for name, value in request.params.items()
-            if value is not None and (name not in _SILENT or value != _SILENT[name])
+            if value is not None and name not in _HINTS and (name not in _SILENT or value != _SILENT[name])
         }
         if unknown := [name for name in asked if name not in taken]:
             raise invalid(*(str(self.cannot(name)) for name in unknown))
@@ -65,14 +72,14 @@ class Dialect:
         return not value
 
     def schema(self, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """`json_schema` of `response_format`, with its `schema`; the other formats need OpenAI."""
+        """`json_schema` of `response_format`, with its `schema`; `json_object` is said in `system`."""
         match params.get("response_format"):
-            case None:
+            case None | {"type": "json_object"}:
                 return None
             case {"type": "json_schema", "json_schema": {"schema": dict()} as schema}:
                 return cast("Mapping[str, Any]", schema)
             case _:
-                raise self.cannot("response_format", "must be of the type [json_schema], with a [schema],")
+                raise self.cannot("response_format", "must be [json_object], or a [json_schema] with a [schema],")
 
     def tools(self, conversation: Conversation) -> Sequence[Tool]:
         """The tools; a choice among none is refused."""
@@ -81,15 +88,22 @@ class Dialect:
             raise self.cannot("tool_choice", "needs [tools]")
         return conversation.tools
 
-    def system(self, conversation: Conversation) -> Sequence[str]:
-        """The texts of the system's turns, wherever they stand; parts other than text are refused."""
+    def system(self, conversation: Conversation, params: Mapping[str, Any]) -> Sequence[str]:
+        """The texts of the system's turns, wherever they stand, and what *params* want of an answer's form.
+
+        Parts other than text are refused.
+        """
         texts: list[str] = []
         for message in conversation.messages:
             if message.role is Role.SYSTEM:
                 if not all(isinstance(part, TextPart) for part in message.parts):
                     raise self.cannot("content", "of a message of the role [system] can only be text")
                 texts += [part.text for part in message.parts if isinstance(part, TextPart) and part.text.strip()]
-        return texts
+        match params.get("response_format"):
+            case {"type": "json_object"}:
+                return [*texts, _JSON_OBJECT]
+            case _:
+                return texts
 
     def arguments(self, use: ToolUse) -> msgspec.Raw:
         """The arguments of a tool call as the JSON object that they are, its numbers as they were written."""

@@ -33,7 +33,7 @@ def request_body(request: InferenceRequest) -> dict[str, Any]:
     conversation, params = request.conversation, DIALECT.params(request, _PARAMS)
     body: dict[str, Any] = {
         "messages": [_message(role, messages) for role, messages in turns(conversation)],
-        "system": [{"type": "text", "text": text} for text in DIALECT.system(conversation)] or None,
+        "system": [{"type": "text", "text": text} for text in DIALECT.system(conversation, params)] or None,
         "stop_sequences": conversation.stop or None,
         "temperature": DIALECT.within_one("temperature", conversation.temperature),
         "top_p": conversation.top_p,

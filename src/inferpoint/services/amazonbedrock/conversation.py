@@ -54,7 +54,7 @@ def request_body(request: InferenceRequest, provider: str) -> dict[str, Any]:
     config, native = tools(conversation, provider, sequential=DIALECT.sequential(params))
     body: dict[str, Any] = {
         "messages": _Messages().written(conversation),
-        "system": [{"text": text} for text in DIALECT.system(conversation)],
+        "system": [{"text": text} for text in DIALECT.system(conversation, params)],
         "inferenceConfig": {name: value for name, value in limits.items() if value is not None},
         "toolConfig": config,
         "additionalModelRequestFields": native,

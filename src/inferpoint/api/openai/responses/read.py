@@ -151,7 +151,7 @@ def _params(fields: Fields, *, tools_declared: bool) -> dict[str, Any]:
         "parallel_tool_calls": parallel if tools_declared else None,
         "prompt_cache_key": fields.take("prompt_cache_key", str),
         "response_format": _format(text.object("format")),
-        "service_tier": None if tier == "auto" else tier,
+        "service_tier": None if tier in ("auto", "default") else tier,
         "verbosity": text.take("verbosity", str),
     }
     text.end()
