@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -34,6 +36,8 @@ _JSON_OBJECT = (
     "Answer with one valid JSON object and nothing else: no words before or after it, and no code fence around it."
 )
 _IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+# What a conversation that another provider began may hold, and these refuse.
+_CALL_ID, _FOREIGN = re.compile(r"[a-zA-Z0-9_-]{1,64}"), re.compile(r"[^a-zA-Z0-9_-]")
 _FORM = "a base64 data URI with the format [data:{MIME-type};base64,...]"
 
 
@@ -105,6 +109,10 @@ class Dialect:
             case _:
                 return texts
 
+    def stops(self, conversation: Conversation, *, blank: bool = False) -> Sequence[str] | None:
+        """The words at which to stop; those of white space alone only where the model takes *blank* ones."""
+        return [stop for stop in conversation.stop if (stop if blank else stop.strip())] or None
+
     def arguments(self, use: ToolUse) -> msgspec.Raw:
         """The arguments of a tool call as the JSON object that they are, its numbers as they were written."""
         if not use.arguments.strip():
@@ -150,13 +158,31 @@ def turns(conversation: Conversation) -> Sequence[tuple[Role, Sequence[Message]]
     """The turns of user and assistant, neighbours of one side together; a tool's result is the user's.
 
     Blank texts say nothing and go, and turns that only they made; unless there is nothing else to send.
+    An answer that is begun for the model ends without white space.
     """
     talk = [message for message in conversation.messages if message.role is not Role.SYSTEM]
     merged = _merged([kept for message in talk if (kept := _unblank(message)) is not None])
     merged = merged or _merged([message for message in talk if message.parts])
     if not merged:
         raise invalid("Field [messages] must hold a message with content beside those of the role [system]")
-    return merged
+    side, last = merged[-1]
+    return merged if side is Role.USER else [*merged[:-1], (side, [*last[:-1], _trimmed(last[-1])])]
+
+
+def call_id(name: str) -> str:
+    """The id of a tool call as these providers take it: *name* itself, or one that only *name* becomes."""
+    if _CALL_ID.fullmatch(name):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{_FOREIGN.sub('_', name)[:48]}_{digest}"
+
+
+def _trimmed(message: Message) -> Message:
+    match message.parts:
+        case [*before, TextPart(text)]:
+            return replace(message, parts=(*before, TextPart(text.rstrip())))
+        case _:
+            return message
 
 
 def _unblank(message: Message) -> Message | None:

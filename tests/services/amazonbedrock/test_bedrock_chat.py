@@ -211,7 +211,6 @@ CANNOT: list[tuple[str, dict[str, Any], str]] = [
     ("meta", {"tools": [TOOL], "parallel_tool_calls": False},
      f"Field [parallel_tool_calls] cannot be false with models of [meta] {OF}"),
     ("meta", {"tool_choice": "required"}, f"Field [tool_choice] needs [tools] {OF}"),
-    ("meta", {"messages": CALLED}, f"Field [tools] is required where [messages] hold tool calls {OF}"),
     ("meta", {"messages": CALLED, "tools": [TOOL], "tool_choice": "none"},
      f"Field [tool_choice] cannot be [none] where [messages] hold tool calls {OF}"),
     ("anthropic", content(image("https://a.test/x")),

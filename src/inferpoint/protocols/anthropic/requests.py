@@ -19,7 +19,7 @@ from inferpoint.model.chat import (
     ToolMode,
 )
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.protocols.chat import Dialect, parameters, turns
+from inferpoint.protocols.chat import Dialect, call_id, parameters, turns
 
 DIALECT = Dialect("Anthropic chat completion API")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
@@ -34,7 +34,7 @@ def request_body(request: InferenceRequest) -> dict[str, Any]:
     body: dict[str, Any] = {
         "messages": [_message(role, messages) for role, messages in turns(conversation)],
         "system": [{"type": "text", "text": text} for text in DIALECT.system(conversation, params)] or None,
-        "stop_sequences": conversation.stop or None,
+        "stop_sequences": DIALECT.stops(conversation),
         "temperature": DIALECT.within_one("temperature", conversation.temperature),
         "top_p": conversation.top_p,
         "tools": [_tool(tool) for tool in DIALECT.tools(conversation)] or None,
@@ -59,14 +59,14 @@ def _message(role: Role, messages: Sequence[Message]) -> dict[str, Any]:
 def _blocks(message: Message) -> list[dict[str, Any]]:
     blocks = [_block(part) for part in message.parts]
     if message.tool_call_id is not None:
-        result: dict[str, Any] = {"type": "tool_result", "tool_use_id": message.tool_call_id}
+        result: dict[str, Any] = {"type": "tool_result", "tool_use_id": call_id(message.tool_call_id)}
         if message.failed:
             result["is_error"] = True
         return [result | {"content": blocks} if blocks else result]
     if message.role is Role.ASSISTANT and not all(isinstance(part, TextPart) for part in message.parts):
         raise DIALECT.cannot("content", "of a message of the role [assistant] can only be text")
     uses = [
-        {"type": "tool_use", "id": use.id, "name": use.name, "input": DIALECT.arguments(use)}
+        {"type": "tool_use", "id": call_id(use.id), "name": use.name, "input": DIALECT.arguments(use)}
         for use in message.tool_uses
     ]
     return [*blocks, *uses]

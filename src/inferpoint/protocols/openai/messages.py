@@ -6,7 +6,8 @@ same messages. What is refused is refused in Elasticsearch's words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from inferpoint.errors import InferenceError, invalid
@@ -28,6 +29,7 @@ from inferpoint.model.wording import JAVA_NAMES, as_java
 
 _ROLES = {"developer": Role.SYSTEM} | {role.value: role for role in Role}
 _DETAILS = ("auto", "low", "high")
+_ELSEWHERE = "The result is in the next message of the user."
 # An assistant's turn comes back as a client keeps it, with members that say nothing.
 _SILENT = (
     "refusal",
@@ -85,7 +87,7 @@ def refuse_unasked(messages: Sequence[Message]) -> None:
 
 def written(conversation: Conversation) -> dict[str, Any]:
     """The members of a request that hold a conversation."""
-    body: dict[str, Any] = {"messages": [_written_message(message) for message in conversation.messages]}
+    body: dict[str, Any] = {"messages": [_written_message(message) for message in _shown_apart(conversation.messages)]}
     if conversation.tools:
         body["tools"] = [_written_tool(tool) for tool in conversation.tools]
     if conversation.tool_choice is not None:
@@ -98,12 +100,32 @@ def request_body(conversation: Conversation, *, most: str = "max_completion_toke
     body = written(conversation)
     members = {
         most: conversation.max_tokens,
-        "stop": conversation.stop or None,
+        "stop": [stop for stop in conversation.stop if stop] or None,
         "temperature": conversation.temperature,
         "top_p": conversation.top_p,
         "reasoning_effort": conversation.reasoning_effort,
     }
     return body | {name: value for name, value in members.items() if value is not None}
+
+
+def _shown_apart(messages: Sequence[Message]) -> Iterator[Message]:
+    """*messages* with what tools answered beside text as the user's, after the last of the answers it came with.
+
+    OpenAI takes only text from a tool.
+    """
+    shown: list[Part] = []
+    for message in messages:
+        if message.role is not Role.TOOL and shown:
+            yield Message(Role.USER, tuple(shown))
+            shown = []
+        others = [part for part in message.parts if not isinstance(part, TextPart)]
+        if message.role is Role.TOOL and others:
+            texts = tuple(part for part in message.parts if isinstance(part, TextPart))
+            message = replace(message, parts=texts or (TextPart(_ELSEWHERE),))  # noqa: PLW2901 - the rest of it
+            shown += [TextPart(f"The result of the tool call [{message.tool_call_id}]:"), *others]
+        yield message
+    if shown:
+        yield Message(Role.USER, tuple(shown))
 
 
 def _message(value: Any) -> Message:

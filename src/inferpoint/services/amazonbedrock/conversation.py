@@ -18,7 +18,7 @@ from inferpoint.model.chat import (
     TextPart,
 )
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.protocols.chat import turns
+from inferpoint.protocols.chat import call_id, turns
 from inferpoint.services.amazonbedrock import words_only
 from inferpoint.services.amazonbedrock.tools import CLAUDE, DIALECT, tools
 
@@ -49,7 +49,7 @@ def request_body(request: InferenceRequest, provider: str) -> dict[str, Any]:
         "maxTokens": conversation.max_tokens,
         "temperature": DIALECT.within_one("temperature", conversation.temperature),
         "topP": conversation.top_p,
-        "stopSequences": conversation.stop or None,
+        "stopSequences": DIALECT.stops(conversation, blank=provider != CLAUDE),
     }
     config, native = tools(conversation, provider, sequential=DIALECT.sequential(params))
     body: dict[str, Any] = {
@@ -84,11 +84,11 @@ class _Messages:
         blocks = [self._block(part) for part in message.parts]
         if message.tool_call_id is not None:
             status = {"status": "error"} if message.failed else {}
-            return [{"toolResult": {"toolUseId": message.tool_call_id, "content": blocks, **status}}]
+            return [{"toolResult": {"toolUseId": call_id(message.tool_call_id), "content": blocks, **status}}]
         if message.role is Role.ASSISTANT and not all(isinstance(part, TextPart) for part in message.parts):
             raise DIALECT.cannot("content", "of a message of the role [assistant] can only be text")
         uses = [
-            {"toolUse": {"toolUseId": use.id, "name": use.name, "input": DIALECT.arguments(use)}}
+            {"toolUse": {"toolUseId": call_id(use.id), "name": use.name, "input": DIALECT.arguments(use)}}
             for use in message.tool_uses
         ]
         return [*blocks, *uses]
