@@ -96,8 +96,8 @@ def _keep(kept: Kept, asked: read.Asked, response: dict[str, Any]) -> None:
 
 
 def _named(item: dict[str, Any], place: int, stored: Stored) -> dict[str, Any]:
-    """An item of an input as it is listed: with its type, and an id."""
-    listed = {"id": f"in_{stored.id.partition('_')[2]}{place:04x}", "type": "message", **item}
+    """An item of an input as it is listed: with its type, an id, and that it is whole."""
+    listed = {"id": f"in_{stored.id.partition('_')[2]}{place:04x}", "type": "message", "status": "completed", **item}
     if isinstance(content := listed.get("content"), str):
         kind = "output_text" if listed["role"] == "assistant" else "input_text"
         listed["content"] = [{"type": kind, "text": content}]

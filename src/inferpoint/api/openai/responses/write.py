@@ -42,5 +42,4 @@ class Answer:
             "incomplete_details": None,
             "model": model or self.told["model"],
             "output": items,
-            "usage": None,
         }
