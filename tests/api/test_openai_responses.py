@@ -165,6 +165,39 @@ def test_only_the_allowed_tools_are_told(ask: Application) -> None:
     assert found["tool_choice"] == "required"
 
 
+@pytest.mark.parametrize("choice", ["auto", "none"])
+def test_a_tool_that_openai_runs_is_not_told_where_it_is_only_offered(faces: Faces, choice: str) -> None:
+    """Agents offer a search to every model; the caller hears in a header that nobody was told of it."""
+    ask = faces(lambda call: Arrived(200, STREAM) if body(call)["stream"] else answering({"content": "a"})(call))
+    for stream in (False, True):
+        told = asked(ask, tools=[WEATHER, {"type": "web_search"}], tool_choice=choice, stream=stream)
+        assert told.headers["x-inferpoint-dropped"] == "tools[1]"
+        sent = body(ask.world.provider.calls[-1])
+        assert ([tool["function"]["name"] for tool in sent["tools"]], sent["tool_choice"]) == (["weather"], choice)
+    asked(ask, tools=[{"type": "web_search"}], tool_choice=choice)
+    assert not {"tools", "tool_choice"} & body(ask.world.provider.calls[-1]).keys()
+    assert "x-inferpoint-dropped" not in asked(ask).headers
+
+
+def test_functions_of_a_namespace_are_called_by_their_own_names(faces: Faces) -> None:
+    """A model knows no namespaces: it sees both names as one, and the caller the two that it gave, there and back."""
+    call = {"id": "c1", "function": {"name": "n__weather", "arguments": "{}"}}
+    stream = (chunk({"tool_calls": [{"index": 0, **call}]}, "tool_calls"), b"data: [DONE]\n\n")
+    whole = answering({"content": None, "tool_calls": [call]}, "tool_calls")
+    ask = faces(lambda call: Arrived(200, stream) if body(call)["stream"] else whole(call))
+    space = {"type": "namespace", "name": "n", "description": "Of n.", "tools": [WEATHER]}
+    told = asked(ask, tools=[WEATHER, space]).json
+    sent_tools = body(ask.world.provider.calls[-1])["tools"]
+    assert [tool["function"]["name"] for tool in sent_tools] == ["weather", "n__weather"]
+    assert told["tools"] == [WEATHER, space]
+    streamed = asked(ask, tools=[WEATHER, space], stream=True).events[-1][1]["response"]
+    for response in (told, streamed):
+        (item,) = judged("Response", {**response, "tools": []})["output"]
+        assert (item["namespace"], item["name"]) == ("n", "weather")
+    again = sent(ask, [user("w?"), *told["output"], RESULT])
+    assert again["messages"][1]["tool_calls"][0]["function"]["name"] == "n__weather"
+
+
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
@@ -197,7 +230,13 @@ def test_only_the_allowed_tools_are_told(ask: Application) -> None:
         ({"input": [{**CALL, "arguments": {}}]}, "[input[0].arguments] must be a string"),
         ({"input": [{"type": "item_reference"}]}, "[input[0].id] is required"),
         ({"tools": {}}, "[tools] must be an array"),
-        ({"tools": [{"type": "web_search"}]}, "[tools[0].type] must be [function], not [web_search]"),
+        ({"tools": [{"type": "code_interpreter"}]}, "[tools[0].type] must be [function], not [code_interpreter]"),
+        ({"tools": [{"type": "namespace", "tools": []}]}, "[tools[0].name] is required"),
+        (
+            {"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "custom"}]}]},
+            "[tools[0].tools[0].type] must",
+        ),
+        ({"tools": [{"type": "namespace", "name": "n", "flavour": 1}]}, "[tools[0].flavour] is not supported"),
         ({"tools": [{"type": "function"}]}, "[tools[0].name] is required"),
         ({"tools": [{**WEATHER, "flavour": 1}]}, "[tools[0].flavour] is not supported"),
         ({"tool_choice": {"type": "mcp"}}, "[tool_choice] must be one of"),

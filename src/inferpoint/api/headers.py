@@ -8,6 +8,7 @@ from inferpoint.model.requests import RequestStats
 REQUEST_ID = "x-request-id"
 OPAQUE_ID = "x-opaque-id"  # what a caller calls its request; it comes back as it came
 TRUNCATED = "x-inferpoint-truncated"  # how many inputs were shortened to fit the model
+DROPPED = "x-inferpoint-dropped"  # members that only hint or offer, and reached nobody
 FAILED = "x-inferpoint-failed"  # how many inputs of a partial request have an error
 TOKENS = "x-inferpoint-{}-tokens"
 _RETRY_AFTER = "retry-after"

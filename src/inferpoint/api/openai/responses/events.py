@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from inferpoint.api.openai import errors
-from inferpoint.api.openai.responses import output, reasoning
+from inferpoint.api.openai.responses import output, reasoning, tools
 from inferpoint.api.openai.responses.growing import Call, Growing, Message, Reasoning
 from inferpoint.api.openai.responses.write import Answer
 from inferpoint.errors import InferenceError, Kind
@@ -96,7 +96,8 @@ class Events:
         if delta.ordinal not in self._calls:
             yield from self._silence()
             name = self._names.next(output.CALL)
-            call = Call(len(self._items), name, delta.id or f"call_{name}", delta.name or "")
+            function = tools.called(delta.name or "", self._answer.namespaces)
+            call = Call(len(self._items), name, delta.id or f"call_{name}", function)
             self._calls[delta.ordinal] = call
             yield from self._begin(call)
         if delta.arguments:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inferpoint.api.openai.responses import output, reasoning
@@ -107,9 +107,9 @@ class Reasoning(Growing):
 
 
 class Call(Growing):
-    """A tool that a model calls, by its *function*'s name; its result will name *call_id*."""
+    """A tool that a model calls, by the members of its *function*; its result will name *call_id*."""
 
-    def __init__(self, index: int, name: str, call_id: str, function: str) -> None:
+    def __init__(self, index: int, name: str, call_id: str, function: Mapping[str, str]) -> None:
         super().__init__(index, name)
         self._call_id = call_id
         self._function = function
@@ -127,5 +127,5 @@ class Call(Growing):
         return {"type": "response.function_call_arguments.delta", **self.place, "delta": piece}
 
     def _ended(self) -> Sequence[Event]:
-        done = {"type": "response.function_call_arguments.done", **self.place, "name": self._function}
+        done = {"type": "response.function_call_arguments.done", **self.place, "name": self._function["name"]}
         return [{**done, "arguments": self._arguments}]

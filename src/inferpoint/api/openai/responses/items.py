@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from inferpoint.api.openai.responses import reasoning
+from inferpoint.api.openai.responses import reasoning, tools
 from inferpoint.errors import invalid
 from inferpoint.model.chat import FilePart, ImagePart, Message, Part, Role, TextPart, ToolUse
 from inferpoint.model.fields import Fields
@@ -56,11 +56,12 @@ def _read(fields: Fields, named: Any) -> Iterator[Message]:
                 raise invalid(f"{fields.name('role')} must be one of [{', '.join(_ROLES)}], not [{role}]")
             yield Message(_ROLES[role], _parts(fields.any("content"), fields.path("content")))
         case "function_call":
-            fields.only("id", "status", "call_id", "name", "arguments")
-            use = ToolUse(fields.need("call_id", str), fields.need("name", str), fields.need("arguments", str))
+            fields.only("id", "status", "call_id", "namespace", "name", "arguments")
+            name = tools.flat(fields.take("namespace", str), fields.need("name", str))
+            use = ToolUse(fields.need("call_id", str), name, fields.need("arguments", str))
             yield Message(Role.ASSISTANT, tool_uses=(use,))
         case "function_call_output":
-            fields.only("id", "status", "call_id", "name", "output")
+            fields.only("id", "status", "call_id", "namespace", "name", "output")
             call_id, output = fields.need("call_id", str), fields.any("output")
             yield Message(Role.TOOL, _parts(output, fields.path("output")), tool_call_id=call_id)
         case "reasoning":

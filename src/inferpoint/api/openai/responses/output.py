@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from inferpoint.api.openai.responses import reasoning
+from inferpoint.api.openai.responses import reasoning, tools
 from inferpoint.model.results import Choice, Completion, Usage
 
 COMPLETED = "completed"
@@ -34,21 +35,21 @@ class Names:
         return f"{prefix}_{self._of}{self._count:04x}"
 
 
-def items(result: Completion, names: Names) -> list[dict[str, Any]]:
+def items(result: Completion, names: Names, namespaces: Mapping[str, str]) -> list[dict[str, Any]]:
     """The items of a whole answer; what a provider answers beyond one choice follows it."""
-    return [item for choice in result.choices for item in _of_choice(choice, names)]
+    return [item for choice in result.choices for item in _of_choice(choice, names, namespaces)]
 
 
-def _of_choice(choice: Choice, names: Names) -> list[dict[str, Any]]:
+def _of_choice(choice: Choice, names: Names, namespaces: Mapping[str, str]) -> list[dict[str, Any]]:
     status = INCOMPLETE if cut_by(choice.reason) else COMPLETED
     written: list[dict[str, Any]] = []
     if choice.reasoning:
         written.append(reasoning.item(names.next(reasoning.PREFIX), choice.reasoning))
     if choice.text or not choice.tool_calls:
         written.append(message(names.next(MESSAGE), choice.text, status))
-    for called in choice.tool_calls:
-        name = names.next(CALL)
-        written.append(call(name, called.id or f"call_{name}", called.name or "", called.arguments or "{}", status))
+    for made in choice.tool_calls:
+        name, function = names.next(CALL), tools.called(made.name or "", namespaces)
+        written.append(call(name, made.id or f"call_{name}", function, made.arguments or "{}", status))
     return written
 
 
@@ -63,12 +64,10 @@ def text_part(text: str) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def call(name: str, call_id: str, function: str, arguments: str, status: str) -> dict[str, Any]:
-    """A call of a *function*, which its result names by *call_id*."""
-    return {
-        "id": name, "type": "function_call", "status": status, "call_id": call_id, "name": function,
-        "arguments": arguments,
-    }  # fmt: skip
+def call(name: str, call_id: str, function: Mapping[str, str], arguments: str, status: str) -> dict[str, Any]:
+    """A call of the *function* of these members, which its result names by *call_id*."""
+    made = {"id": name, "type": "function_call", "status": status, "call_id": call_id}
+    return {**made, **function, "arguments": arguments}
 
 
 def usage(used: Usage | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import msgspec
 
 from inferpoint.api.openai.responses import items, tools
 from inferpoint.api.openai.responses.store import Kept
+from inferpoint.api.openai.responses.tools import Tools
 from inferpoint.errors import invalid
 from inferpoint.model.chat import Conversation, Message, Role, TextPart
 from inferpoint.model.fields import Fields, read_object
@@ -47,7 +48,8 @@ _TOLD: Mapping[str, Any] = {
 class Asked:
     """A request: the conversation and how to go on; the items that are its own, and those before them, as JSON.
 
-    `told` are the members of the response that come from the request.
+    `told` are the members of the response that come from the request, `namespaces` those of functions, by the names
+    that the model knows, `dropped` the members that reached nobody.
     """
 
     model: str
@@ -59,6 +61,8 @@ class Asked:
     before: tuple[bytes, ...]
     items: tuple[bytes, ...]
     told: Mapping[str, Any]
+    namespaces: Mapping[str, str]
+    dropped: Sequence[str]
 
 
 def asked(body: bytes, kept: Kept) -> Asked:
@@ -69,12 +73,13 @@ def asked(body: bytes, kept: Kept) -> Asked:
     before, own = _before(fields, kept), _items(fields.any("input"), kept)
     if not before and not own:
         raise invalid("[input] is required, and must not be empty")
-    conversation = _conversation(fields, before, own)
-    params = _params(fields, tools_declared=bool(conversation.tools))
+    declared = tools.read(fields)
+    conversation = _conversation(fields, declared, before, own)
+    params = _params(fields, tools_declared=bool(declared.functions))
     hidden, user = fields.take("safety_identifier", str), fields.take("user", str)
     _check_rest(fields)
     told = {name: default if members.get(name) is None else members[name] for name, default in _TOLD.items()}
-    told["tools"] = [tools.written(tool) for tool in conversation.tools]
+    told["tools"] = declared.told
     return Asked(
         model=model,
         conversation=conversation,
@@ -85,6 +90,8 @@ def asked(body: bytes, kept: Kept) -> Asked:
         before=before,
         items=tuple(msgspec.json.encode(item) for item in own),
         told=told,
+        namespaces=declared.namespaces,
+        dropped=declared.dropped,
     )
 
 
@@ -117,15 +124,14 @@ def _referred(item: Any, place: int, kept: Kept) -> Any:
     return msgspec.json.decode(kept.item(name))
 
 
-def _conversation(fields: Fields, before: Sequence[bytes], own: Sequence[Any]) -> Conversation:
+def _conversation(fields: Fields, declared: Tools, before: Sequence[bytes], own: Sequence[Any]) -> Conversation:
     instructions = fields.take("instructions", str)
     system = (Message(Role.SYSTEM, (TextPart(instructions),)),) if instructions else ()
     history = [msgspec.json.decode(item) for item in before]
-    declared, choice = tools.read(fields)
     return Conversation(
         messages=system + items.messages([*history, *own], len(history)),
-        tools=declared,
-        tool_choice=choice,
+        tools=declared.functions,
+        tool_choice=declared.choice,
         max_tokens=fields.take("max_output_tokens", int),
         temperature=fields.take("temperature", float),
         top_p=fields.take("top_p", float),

@@ -6,12 +6,14 @@ https://platform.openai.com/docs/api-reference/responses.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from inferpoint.api.face import Request, Response, Route, json_response
+from inferpoint.api.headers import DROPPED
 from inferpoint.api.openai.responses import read
 from inferpoint.api.openai.responses.events import Events
 from inferpoint.api.openai.responses.store import Kept, ResponseStore, Stored
@@ -50,15 +52,17 @@ class Responses:
         resolved = chatting(engine.find(request.caller, asked.model))
         inference = request.inference(asked.conversation, params=asked.params)
         inference = for_user(resolved, inference, asked.user)
-        answer, keep = Answer(f"resp_{request.request_id}", request.time, asked.told), partial(_keep, kept, asked)
+        answer = Answer(f"resp_{request.request_id}", request.time, asked.told, asked.namespaces)
+        keep, headers = partial(_keep, kept, asked), {DROPPED: ", ".join(asked.dropped)} if asked.dropped else {}
         if asked.stream:
             pieces, events = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION), Events(answer, keep)
-            return await streamed(pieces, events.feed, events.end, events.fail)
+            response = await streamed(pieces, events.feed, events.end, events.fail)
+            return replace(response, headers={**response.headers, **headers})
         result = await engine.infer(resolved, inference, TaskType.CHAT_COMPLETION)
         assert isinstance(result, Completion)
-        response = answer.whole(result)
-        keep(response)
-        return json_response(response)
+        told = answer.whole(result)
+        keep(told)
+        return json_response(told, headers=headers)
 
     async def retrieve(self, _engine: Engine, request: Request) -> Response:
         """A response as it was answered."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from inferpoint.errors import InferenceError, invalid
@@ -9,35 +11,73 @@ from inferpoint.model.chat import Tool, ToolChoice, ToolMode
 from inferpoint.model.fields import Fields
 
 _MODES = ("auto", "none", "required")
+# Agents offer these to every model unasked. They run at OpenAI, and a model may do without.
+_OFFERED = ("web_search", "web_search_preview")
 
 
-def read(body: Fields) -> tuple[tuple[Tool, ...], ToolChoice | None]:
-    """The tools that the model is to know, and the choice among them; `allowed_tools` leaves the others out."""
-    tools = tuple(_tool(Fields(tool, f"tools[{place}]")) for place, tool in enumerate(body.array("tools") or ()))
-    match body.any("tool_choice"):
-        case None:
-            return tools, None
-        case str() as mode if mode in _MODES:
-            return tools, ToolChoice(ToolMode(mode))
-        case {"type": "function", "name": str() as name}:
-            return tools, ToolChoice(ToolMode.NAMED, name)
-        case {"type": "allowed_tools", "mode": ("auto" | "required") as mode, "tools": [*allowed]}:
-            names = {_allowed(entry) for entry in allowed}
-            return tuple(tool for tool in tools if tool.name in names), ToolChoice(ToolMode(mode))
-        case _:
-            raise _no_choice()
+@dataclass(frozen=True)
+class Tools:
+    """The functions that the model is told of, and the choice among them.
+
+    `namespaces` are those that functions are of, by the names that the model knows them under. `told` are the tools as
+    a response tells them back, `dropped` the places of those that nobody is told of.
+    """
+
+    functions: tuple[Tool, ...] = ()
+    choice: ToolChoice | None = None
+    namespaces: Mapping[str, str] = field(default_factory=dict[str, str])
+    told: Sequence[Any] = ()
+    dropped: Sequence[str] = ()
 
 
-def written(tool: Tool) -> dict[str, Any]:
-    """*tool* as a response tells it back."""
-    return {
-        "type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters,
-        "strict": tool.strict,
-    }  # fmt: skip
+def read(body: Fields) -> Tools:
+    """The tools of a request; a choice of `allowed_tools` leaves the others out."""
+    functions: list[Tool] = []
+    namespaces: dict[str, str] = {}
+    told: list[Any] = []
+    dropped: list[str] = []
+    for place, tool in enumerate(body.array("tools") or ()):
+        where = f"tools[{place}]"
+        fields = Fields(tool, where)
+        kind = fields.need("type", str)
+        if kind in _OFFERED:
+            dropped.append(where)
+            continue
+        if kind == "namespace":
+            namespace = fields.need("name", str)
+            several = list(_functions_of(namespace, fields))
+            namespaces |= {function.name: namespace for function in several}
+            functions += several
+        else:
+            functions.append(_function(kind, fields))
+        told.append(_told(tool))
+    tools = Tools(tuple(functions), None, namespaces, told, dropped)
+    return _chosen(tools, body.any("tool_choice"))
 
 
-def _tool(fields: Fields) -> Tool:
-    kind = fields.need("type", str)
+def flat(namespace: str | None, name: str) -> str:
+    """The name under which a model knows the function *name* of a *namespace*; models know no namespaces."""
+    return name if namespace is None else f"{namespace}__{name}"
+
+
+def called(name: str, namespaces: Mapping[str, str]) -> dict[str, str]:
+    """The members by which a call tells which function it is of, given the *name* that the model knows."""
+    namespace = namespaces.get(name)
+    if namespace is None:
+        return {"name": name}
+    return {"name": name.removeprefix(flat(namespace, "")), "namespace": namespace}
+
+
+def _functions_of(namespace: str, fields: Fields) -> Iterator[Tool]:
+    fields.take("description", str)
+    for place, entry in enumerate(fields.array("tools") or ()):
+        inner = Fields(entry, f"{fields.path('tools')}[{place}]")
+        function = _function(inner.need("type", str), inner)
+        yield replace(function, name=flat(namespace, function.name))
+    fields.end()
+
+
+def _function(kind: str, fields: Fields) -> Tool:
     if kind != "function":
         raise invalid(f"{fields.name('type')} must be [function], not [{kind}]: only the caller's own tools run here")
     tool = Tool(
@@ -49,6 +89,29 @@ def _tool(fields: Fields) -> Tool:
     fields.refuse("defer_loading", "output_schema", "allowed_callers")
     fields.end()
     return tool
+
+
+def _told(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    defaults = {"description": None, "parameters": None, "strict": None} if tool["type"] == "function" else {}
+    return defaults | dict(tool)
+
+
+def _chosen(tools: Tools, choice: Any) -> Tools:
+    match choice:
+        case None:
+            return tools
+        case "auto" | "none" if not tools.functions:  # providers refuse a choice among none
+            return tools
+        case str() as mode if mode in _MODES:
+            return replace(tools, choice=ToolChoice(ToolMode(mode)))
+        case {"type": "function", "name": str() as name}:
+            return replace(tools, choice=ToolChoice(ToolMode.NAMED, name))
+        case {"type": "allowed_tools", "mode": ("auto" | "required") as mode, "tools": [*allowed]}:
+            names = {_allowed(entry) for entry in allowed}
+            functions = tuple(function for function in tools.functions if function.name in names)
+            return replace(tools, functions=functions, choice=ToolChoice(ToolMode(mode)))
+        case _:
+            raise _no_choice()
 
 
 def _allowed(entry: Any) -> str:

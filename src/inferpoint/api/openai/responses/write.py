@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from inferpoint.api.openai.responses import output
@@ -12,16 +12,17 @@ from inferpoint.model.results import Completion
 
 @dataclass(frozen=True)
 class Answer:
-    """A response's id, when it was asked for, and what it tells of the request."""
+    """A response's id, when it was asked for, what it tells of the request, and the namespaces of its functions."""
 
     id: str
     created: int
     told: Mapping[str, Any]
+    namespaces: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def whole(self, result: Completion) -> dict[str, Any]:
         """The response that *result* makes."""
         reason = next((cut for choice in result.choices if (cut := output.cut_by(choice.reason))), None)
-        items = output.items(result, output.Names(self.id))
+        items = output.items(result, output.Names(self.id), self.namespaces)
         return self.ended(items, result.model, reason) | {"usage": output.usage(result.usage)}
 
     def ended(self, items: Sequence[Any], model: str, reason: str | None) -> dict[str, Any]:
