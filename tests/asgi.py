@@ -55,6 +55,12 @@ class Application:
     def __call__(
         self, method: str, path: str, given: Any = None, query: str = "", headers: Mapping[str, str] | None = None
     ) -> Told:
+        return self.world.run(self.ask(method, path, given, query, headers))
+
+    async def ask(
+        self, method: str, path: str, given: Any = None, query: str = "", headers: Mapping[str, str] | None = None
+    ) -> Told:
+        """What is answered to one request; *given* as JSON unless it is bytes."""
         body = given if isinstance(given, bytes) else b"" if given is None else json.dumps(given).encode()
         named = {"content-length": str(len(body)), **(headers or {})}
         sent: list[Mapping[str, Any]] = []
@@ -62,7 +68,7 @@ class Application:
         async def keep(message: Mapping[str, Any]) -> None:
             sent.append(message)
 
-        self.world.run(self.serve(scope(method, path, query, named), iter([arriving(body)]), keep))
+        await self.serve(scope(method, path, query, named), iter([arriving(body)]), keep)
         return Told(sent)
 
     async def serve(

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from inferpoint.model.chat import Thought
 from inferpoint.model.results import (
     Choice,
     Completion,
@@ -47,7 +48,8 @@ def whole(deltas: Sequence[Delta]) -> Completion:
             case Used(usage):
                 pass
     assert list(calls) == sorted(calls)
-    return Completion([Choice(text, tuple(calls.values()), reason, thought)], usage, begun.id, begun.model)
+    thoughts = (Thought(thought),) if thought else ()
+    return Completion([Choice(text, tuple(calls.values()), reason, thoughts)], usage, begun.id, begun.model)
 
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=20)

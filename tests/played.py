@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from inferpoint.api.elastic.errors import envelope
-from inferpoint.calls.provider_errors import refusal
+from inferpoint.calls import provider_errors
 from inferpoint.endpoints.document import parse
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError
@@ -88,4 +88,4 @@ def streamed(resolved: Resolved, pieces: Iterable[bytes]) -> tuple[list[Delta], 
 
 def complained(resolved: Resolved, refusing: Reply) -> InferenceError:
     """The error that a reply other than 2xx stands for."""
-    return refusal(resolved, resolved.secrets, asked(resolved, "hi"), refusing, EIGHT)
+    return provider_errors.from_reply(resolved, resolved.secrets, asked(resolved, "hi"), refusing, EIGHT)

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from inferpoint.calls.refusals import refused
 from inferpoint.model.deadline import NEVER, Deadline
-from inferpoint.model.quota import Lane, Rate
+from inferpoint.model.quota import Cost, Lane, Rate
 from inferpoint.model.requests import ANONYMOUS, Caller
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.ticket import Permit, Refusal, Ticket
@@ -24,16 +24,6 @@ def place(
     caller: Caller = ANONYMOUS,
 ) -> Ticket:
     return Ticket(group, rate, caller, lane, "s", NEVER if deadline is None else Deadline(deadline))
-
-
-@dataclass(frozen=True)
-class Costs:
-    """A call of so many tokens."""
-
-    many: int
-
-    def tokens(self) -> int:
-        return self.many
 
 
 @dataclass(frozen=True)
@@ -58,11 +48,12 @@ class Queue:
         return [each.at for each in self.went]
 
     async def go(self, wanted: Ticket, tokens: int = 0, *, first: bool = False) -> Permit:
-        turn = await self.limiter.permit(structs.replace(wanted, ahead=first), Costs(tokens))
+        joined = self.clock.passed
+        turn = await self.limiter.permit(structs.replace(wanted, ahead=first), lambda: Cost(tokens=tokens))
         if isinstance(turn, Refusal):
             raise refused(turn, wanted, "e")
         assert turn.waited >= 0
-        self.went.append(Went(self.clock.passed, tokens, wanted))
+        self.went.append(Went(joined + turn.waited, tokens, wanted))  # the clock may have jumped since
         return turn
 
     async def check(self, wanted: Ticket, calls: int) -> None:

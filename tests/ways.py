@@ -15,7 +15,7 @@ from inferpoint.calls.refusals import refused
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.quota import Allowance, Lane, Rate
+from inferpoint.model.quota import Allowance, Cost, Lane, Rate
 from inferpoint.model.requests import ANONYMOUS, RequestStats
 from inferpoint.outbound.breaker import Breakers
 from inferpoint.outbound.limiter import Limiter
@@ -36,7 +36,7 @@ class Outgoing:
     prepare: Callable[[], Call]
     rate: Rate
     until: Deadline
-    cost: int | Callable[[], int]
+    tokens: int | Callable[[], int]
     stats: RequestStats = field(default_factory=RequestStats)
     final: Callable[[Reply], bool] = lambda _: False
     quota: Callable[[Mapping[str, str], datetime], Allowance] = lambda _headers, _now: Allowance()
@@ -47,8 +47,8 @@ class Outgoing:
     def ticket(self, *, ahead: bool) -> Ticket:
         return Ticket(self.group, self.rate, ANONYMOUS, self.lane, self.service, self.until, ahead)
 
-    def tokens(self) -> int:
-        return self.cost() if callable(self.cost) else self.cost
+    def cost(self) -> Cost:
+        return Cost(tokens=self.tokens() if callable(self.tokens) else self.tokens)
 
     def deadline(self) -> Deadline:
         return self.until

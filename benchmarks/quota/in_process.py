@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 from quota.stage import Row
 
 from inferpoint.clock import SystemClock
-from inferpoint.model.quota import Lane, Rate
+from inferpoint.model.quota import Cost, Rate
 from inferpoint.model.requests import Caller
-from inferpoint.outbound import limiter
+from inferpoint.outbound.limiter import Limiter
+from inferpoint.outbound.ticket import Permit, Ticket
 
 ROUNDS = 7
 TURNS = 50_000
@@ -21,20 +22,16 @@ TURNS = 50_000
 
 async def cost(_seconds: float) -> list[Row]:
     """Turns one after the other at a rate that never makes anybody wait."""
-    if not hasattr(limiter, "Turn"):
-        return [Row("cost", "not measured, since the limiter has no", "Turn")]
-    queue = limiter.Limiter(SystemClock())
-    place = _place("cost", Rate(requests=10**9, tokens=10**12), Caller("one"))
-
-    def tokens() -> int:
-        return 10
-
+    queue = Limiter(SystemClock())
+    ticket = Ticket("cost", Rate(requests=10**9, tokens=10**12), Caller("one"))
     took: list[float] = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
         for _ in range(TURNS):
-            turn = await queue.turn(place, tokens)
-            turn.settle(10)
+            permit = await _permit(queue, ticket, 10)
+            permit.sent()
+            permit.settle(Cost(tokens=10))
+            permit.release()
         took.append((time.perf_counter() - began) / TURNS * 1e6)
     middle = statistics.median(took)
     return [Row("cost", "µs a request when there is room", f"{middle:.2f}", "≤ 3", middle <= 3)]
@@ -42,16 +39,13 @@ async def cost(_seconds: float) -> list[Row]:
 
 async def fair(seconds: float) -> list[Row]:
     """Two callers at 6,000 requests a minute, one of them with four times as many requests waiting."""
-    if not hasattr(limiter, "Turn"):
-        return [Row("fair", "not measured, since the limiter has no", "Turn")]
-    queue = limiter.Limiter(SystemClock())
+    queue = Limiter(SystemClock())
     seconds = min(seconds, 20)
     turns: Counter[str] = Counter()
 
     async def greedy(caller: Caller) -> None:
         while True:
-            turn = await queue.turn(_place("fair", Rate(requests=6000), caller), lambda: 1)
-            turn.settle(1)
+            (await _permit(queue, Ticket("fair", Rate(requests=6000), caller), 1)).sent()
             turns[caller.name] += 1
 
     callers = [Caller("few")] * 20 + [Caller("many")] * 80
@@ -72,5 +66,8 @@ async def fair(seconds: float) -> list[Row]:
 IN_PROCESS: dict[str, Callable[[float], Awaitable[list[Row]]]] = {"cost": cost, "fair": fair}
 
 
-def _place(group: str, rate: Rate, caller: Caller) -> limiter.Place:
-    return limiter.Place(group=group, rate=rate, caller=caller, inference_id=group, lane=Lane.OTHER)
+async def _permit(queue: Limiter, ticket: Ticket, tokens: int) -> Permit:
+    """A permit for a call of so many tokens."""
+    permit = await queue.permit(ticket, lambda: Cost(tokens=tokens))
+    assert isinstance(permit, Permit)
+    return permit

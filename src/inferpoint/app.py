@@ -1,4 +1,4 @@
-"""The composition root: the only file that joins storage, runtime, engine and faces."""
+"""The composition root: the only file that joins storage, the ways out, the engine and the faces."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def faces() -> tuple[Face, ...]:
 
 @dataclass(frozen=True)
 class Parts:
-    """What a running engine is made of."""
+    """The parts of a running engine that faces and the library use."""
 
     engine: Engine
     telemetry: Telemetry
@@ -82,7 +82,7 @@ class Home:
 
 @dataclass(frozen=True)
 class Shared:
-    """What an engine has in common with those of other workers: the limiter, and where all count."""
+    """The limiter and the counters that an engine has in common with those of other workers."""
 
     limiter: LimiterClient
     counters: SharedCounters
@@ -128,7 +128,7 @@ async def assembled(
 
 
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
-    """What seals the secrets: with a key that lasts as long as they do."""
+    """The vault that seals the secrets, with a key that lasts as long as they do."""
     if folder is None:
         return vault.Vault(os.urandom(vault.KEY_BYTES))
     sealed = any(row.secrets for row in await kept.all())
@@ -138,8 +138,8 @@ async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.St
 def serve(config: Config, environ: Mapping[str, str]) -> None:
     """Run the server until it is told to stop: all of it, or one of several workers where there is a supervisor."""
     services.check_brought()
-    given = inherited(environ)
-    uvloop.run(_alone(config, environ) if given is None else _among_others(config, environ, given))
+    inheritance = inherited(environ)
+    uvloop.run(_alone(config, environ) if inheritance is None else _among_others(config, environ, inheritance))
 
 
 async def _alone(config: Config, environ: Mapping[str, str]) -> None:
@@ -151,10 +151,11 @@ async def _alone(config: Config, environ: Mapping[str, str]) -> None:
         await server.serve(sockets=[listener])
 
 
-async def _among_others(config: Config, environ: Mapping[str, str], given: Inheritance) -> None:
+async def _among_others(config: Config, environ: Mapping[str, str], inheritance: Inheritance) -> None:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
     limiter = LimiterClient(channel.send)
-    async with _server(config, environ, Shared(limiter, SharedCounters(given.counters, given.number))) as server:
+    counters = SharedCounters(inheritance.counters, inheritance.number)
+    async with _server(config, environ, Shared(limiter, counters)) as server:
 
         def received(message: FromLimiter | Stop) -> None:
             if isinstance(message, Stop):
@@ -168,10 +169,10 @@ async def _among_others(config: Config, environ: Mapping[str, str], given: Inher
 
         for name in STOPPING:
             asyncio.get_running_loop().add_signal_handler(name, partial(server.stop, forced=False))
-        await channel.open(socket.socket(fileno=given.channel), received, orphaned)
+        await channel.open(socket.socket(fileno=inheritance.channel), received, orphaned)
         channel.send(Ready())
         try:
-            await server.serve(sockets=[socket.socket(fileno=given.listener)])
+            await server.serve(sockets=[socket.socket(fileno=inheritance.listener)])
         finally:
             channel.close()
 
@@ -181,7 +182,7 @@ async def _server(config: Config, environ: Mapping[str, str], shared: Shared | N
     """All faces on one engine, ready to serve."""
     folder = Path(config.data_dir)
     home = Home(folder, folder / MODELS)
-    policy = Policy(dict(environ), not config.skip_validation, config.max_chunk_size)
+    policy = Policy(dict(environ), not config.skip_validation, config.max_chunk_size, config.refuse_hints)
     log = access_log(config.log_format, sys.stderr)
     async with assembled(home, policy, environ, log, config.cache, shared) as parts:
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)

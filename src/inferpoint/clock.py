@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
+
+from typing_extensions import override
 
 
 class Timer(Protocol):
@@ -18,40 +21,40 @@ class Timer(Protocol):
 
 
 class Clock(Protocol):
-    """What time it is, and a way to wait."""
+    """The time of day, a time that never goes back, and ways to wait."""
 
+    @abstractmethod
     def now(self) -> datetime:
         """The time of day, in UTC."""
-        ...
 
+    @abstractmethod
     def monotonic(self) -> float:
         """Seconds that never go back; deadlines count in these."""
-        ...
 
+    @abstractmethod
     def at(self, moment: float, act: Callable[[], None], /) -> Timer:
         """Call *act* at *moment* of the monotonic time."""
-        ...
 
+    @abstractmethod
     async def sleep(self, seconds: float, /) -> None:
-        """Wait."""
-        ...
+        """Wait for so many seconds."""
 
 
-class SystemClock:
+class SystemClock(Clock):
     """The machine's clock and the running event loop's timers."""
 
+    @override
     def now(self) -> datetime:
-        """The time of day, in UTC."""
         return datetime.now(UTC)
 
+    @override
     def monotonic(self) -> float:
-        """Seconds since some point that does not move."""
         return time.monotonic()
 
+    @override
     def at(self, moment: float, act: Callable[[], None], /) -> Timer:
-        """Call *act* at *moment*."""
         return asyncio.get_running_loop().call_later(max(0.0, moment - time.monotonic()), act)
 
+    @override
     async def sleep(self, seconds: float, /) -> None:
-        """Wait."""
         await asyncio.sleep(seconds)

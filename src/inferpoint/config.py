@@ -39,6 +39,10 @@ class Config:
     )
     max_chunk_size: int = setting("The largest chunk that an endpoint may ask for, in words.", default=300, at_least=20)
     shutdown_seconds: int = setting("How long to let requests finish after being told to stop.", default=30, at_least=1)
+    refuse_hints: bool = setting(
+        "Refuse hints that a provider has no place for, such as cache_control, instead of dropping them.",
+        default=False,
+    )
     skip_validation: bool = setting("Keep endpoints without calling their provider once.", default=False)
     cache: CacheSettings | None = setting(
         "The cache of embeddings for all endpoints without one of their own; off when nothing is said of it.",
@@ -51,13 +55,13 @@ def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], prog
     """The configuration that *arguments* and *environ* ask for; a wrong flag ends the program with its usage."""
     parser = argparse.ArgumentParser(prog=program, description="Run the server.")
     parser.add_argument("--config", metavar="FILE", help="A TOML file of these settings, by their names.")
-    for _, each in _flat():
-        flag = "--" + each.name.replace("_", "-")
-        if each.kind is bool:
-            parser.add_argument(flag, action="store_true", default=None, help=each.help)
+    for _, option in _flat():
+        flag = "--" + option.name.replace("_", "-")
+        if option.kind is bool:
+            parser.add_argument(flag, action="store_true", default=None, help=option.help)
         else:
-            shown = f"{each.help} (default: {each.default})".replace("%", "%%")
-            parser.add_argument(flag, metavar=each.name.upper(), help=shown)
+            shown = f"{option.help} (default: {option.default})".replace("%", "%%")
+            parser.add_argument(flag, metavar=option.name.upper(), help=shown)
     flags = vars(parser.parse_args(arguments))
     file = flags.pop("config") or environ.get(PREFIX + "CONFIG")
     return combined(_file(file) if file else {}, environ, flags)
@@ -68,10 +72,10 @@ def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping
     if extra := unknown(Config, file):
         raise invalid(f"The configuration file has settings that do not exist: {', '.join(sorted(extra))}")
     values = _filled(file)
-    for path, each in _flat():
-        for text in (environ.get(PREFIX + each.name.upper()), flags.get(each.name)):
+    for path, option in _flat():
+        for text in (environ.get(PREFIX + option.name.upper()), flags.get(option.name)):
             if text is not None:
-                values = _with(values, path, _typed(each, text))
+                values = _with(values, path, _typed(option, text))
     problems: list[str] = []
     config = read(Config, values, scope=SCOPE, problems=problems)
     if config is None:
@@ -86,19 +90,23 @@ def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping
 
 def _flat() -> Iterator[tuple[Sequence[str], Setting]]:
     """Every setting and its path in the file; one of a table has the table's name before its own."""
-    for each in declared(Config):
-        if each.nested:
-            for inner in declared(each.kind):
-                flat = replace(inner, name=f"{each.name}_{inner.name}", help=f"{each.help} {inner.help}")
-                yield (each.name, inner.name), flat
+    for option in declared(Config):
+        if option.nested:
+            for inner in declared(option.kind):
+                flat = replace(inner, name=f"{option.name}_{inner.name}", help=f"{option.help} {inner.help}")
+                yield (option.name, inner.name), flat
         else:
-            yield (each.name,), each
+            yield (option.name,), option
 
 
 def _filled(file: Mapping[str, Any]) -> Mapping[str, Any]:
     """*file* with the defaults in tables that are there and empty, which `read` would take for not there."""
-    tables = [each for each in declared(Config) if each.nested and file.get(each.name) == {}]
-    return {**file, **{each.name: {inner.name: inner.default for inner in declared(each.kind)} for each in tables}}
+    tables = {
+        option.name: {inner.name: inner.default for inner in declared(option.kind)}
+        for option in declared(Config)
+        if option.nested and file.get(option.name) == {}
+    }
+    return {**file, **tables}
 
 
 def _with(values: Mapping[str, Any], path: Sequence[str], value: Any) -> Mapping[str, Any]:
@@ -112,13 +120,13 @@ def _with(values: Mapping[str, Any], path: Sequence[str], value: Any) -> Mapping
     return {**values, first: _with(cast("Mapping[str, Any]", inside), rest, value)}
 
 
-def _typed(each: Setting, text: Any) -> Any:
+def _typed(option: Setting, text: Any) -> Any:
     """A word of the command line or the environment as the setting's type; what it cannot be stays a word."""
     if not isinstance(text, str):
         return text
-    if each.kind is bool and text.lower() in _TRUE + _FALSE:
+    if option.kind is bool and text.lower() in _TRUE + _FALSE:
         return text.lower() in _TRUE
-    if each.kind is int and text.strip().lstrip("-").isdecimal():
+    if option.kind is int and text.strip().lstrip("-").isdecimal():
         return int(text)
     return text
 

@@ -30,7 +30,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What sort of thing went wrong; each face has one table from it to its own words."""
+    """The sort of thing that went wrong; each face has one table from it to its own words."""
 
     INVALID = "invalid"
     UNAUTHENTICATED = "unauthenticated"
@@ -54,7 +54,7 @@ class Subject(StrEnum):
 
     NONE = ""
     SETTINGS = "settings"  # values that were collected and checked together
-    REQUEST = "request"  # fields of a request, likewise
+    REQUEST = "request"  # fields of a request that were collected and checked together
     BODY = "body"  # bytes that are not the JSON that is expected
     MISSING_BODY = "missing_body"
     MEDIA_TYPE = "media_type"  # a content type that is not read
@@ -64,7 +64,7 @@ class Subject(StrEnum):
 
 @dataclass(frozen=True)
 class Upstream:
-    """What a provider said when it refused: its HTTP status and the members of its error body."""
+    """The refusal of a provider: its HTTP status and the members of its error body."""
 
     status: int
     message: str = ""
@@ -101,18 +101,11 @@ class InferenceError(Exception):
         self.whose_limit = whose_limit
         self.index = index
 
-    def of_input(self, index: int | None) -> InferenceError:
-        """The same, about the input at *index* if about one."""
-        return self._like(self.problems, index)
-
-    def said(self, *problems: str) -> InferenceError:
-        """The same in other words."""
-        return self._like(problems, self.index)
-
-    def _like(self, problems: tuple[str, ...], index: int | None) -> InferenceError:
+    def of_input(self, index: int | None, *problems: str) -> InferenceError:
+        """This error, about the input at *index* or about none, and in other words where *problems* are told."""
         return InferenceError(
             self.kind,
-            *problems,
+            *(problems or self.problems),
             subject=self.subject,
             upstream=self.upstream,
             retry_after=self.retry_after,

@@ -16,6 +16,7 @@ import platformdirs
 from inferpoint import services
 from inferpoint.app import MODELS, Home, Parts, assembled
 from inferpoint.endpoints.lifecycle import Lifecycle
+from inferpoint.endpoints.sections import EndpointChanges, EndpointConfig
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.errors import invalid
 from inferpoint.model.endpoint import task_type as type_of
@@ -30,29 +31,8 @@ T = TypeVar("T")
 Settings = Mapping[str, Any]
 
 
-class _Sections(TypedDict, total=False):
-    task_settings: Settings | None
-    chunking_settings: Settings | None
-    aliases: Sequence[str] | None
-    cache: Settings | None
-
-
-class EndpointConfig(_Sections):
-    """What an endpoint is made of: the keyword arguments of `put`."""
-
-    task_type: str
-    service: str
-    service_settings: Settings
-
-
-class EndpointChanges(_Sections, total=False):
-    """What may be changed of an endpoint: the keyword arguments of `update`."""
-
-    service_settings: Settings | None
-
-
 class InferenceOptions(TypedDict, total=False):
-    """How an inference may differ from the endpoint's own ways: the keyword arguments of `infer`."""
+    """The ways in which an inference may differ from the endpoint's own: the keyword arguments of `infer`."""
 
     input_type: str | None
     chunked: bool
@@ -107,7 +87,7 @@ class Inferpoint:
         found. With a `cache`, be it `{}`, no text is embedded twice. `timeout`, in seconds, is for trying the endpoint.
         An id that exists already is `CONFLICT`, and changes nothing.
         """
-        _check_names("put", config, EndpointConfig.__required_keys__, EndpointConfig.__optional_keys__)
+        _check_names("put", config, EndpointConfig)
         return (await self._lifecycle.create(ANONYMOUS, inference_id, _as_json(config), seconds=timeout)).shown()
 
     async def update(self, inference_id: str, **changes: Unpack[EndpointChanges]) -> dict[str, Any]:
@@ -116,7 +96,7 @@ class Inferpoint:
         `service_settings` and `task_settings` change what they name. `chunking_settings`, `aliases` and `cache` replace
         what is there; a cache of `{"memory_bytes": 0}` is none.
         """
-        _check_names("update", changes, EndpointChanges.__required_keys__, EndpointChanges.__optional_keys__)
+        _check_names("update", changes, EndpointChanges)
         return (await self._lifecycle.update(ANONYMOUS, inference_id, _as_json(changes))).shown()
 
     async def get(self, inference_id: str) -> dict[str, Any]:
@@ -142,7 +122,7 @@ class Inferpoint:
         `partial` an input that cannot be embedded has its error in the result's `errors`, and the others their vectors.
         `task_settings` go before the endpoint's. `timeout` is in seconds: 30 when none is given, 120 for completions.
         """
-        _check_names("infer", options, InferenceOptions.__required_keys__, InferenceOptions.__optional_keys__)
+        _check_names("infer", options, InferenceOptions)
         input_type = options.get("input_type")
         request = InferenceRequest(
             _checked_texts(texts),
@@ -244,12 +224,12 @@ class Connected:
     stream = _iterating(Inferpoint.stream)
 
 
-def _check_names(method: str, named: Mapping[str, object], required: frozenset[str], optional: frozenset[str]) -> None:
-    """`TypeError` for unknown and missing names, as Python raises it where each parameter is declared on its own."""
+def _check_names(method: str, named: Mapping[str, object], declared: Any) -> None:
+    """`TypeError` for names that the typed dictionary *declared* lacks or misses, as for Python's own parameters."""
     for name in named:
-        if name not in required | optional:
+        if name not in declared.__annotations__:
             raise TypeError(f"Inferpoint.{method}() got an unexpected keyword argument {name!r}")
-    if missing := sorted(required - named.keys()):
+    if missing := sorted(declared.__required_keys__ - named.keys()):
         names = ", ".join(map(repr, missing))
         raise TypeError(f"Inferpoint.{method}() is missing required keyword arguments: {names}")
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.tasks import Tasks
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ class Portal:
         self._submitting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._running: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
 
     def start(self, inside: AbstractAsyncContextManager[Any]) -> None:
         """Start the thread, and enter *inside* in its loop; raises what entering raises."""
@@ -62,7 +63,7 @@ class Portal:
         tasks: list[asyncio.Task[T]] = []
 
         def begin() -> None:
-            tasks.append(self._begin(work))
+            tasks.append(self._tasks.start(work))
             tasks[0].add_done_callback(partial(_report, outcome))
 
         def give_up() -> None:
@@ -95,7 +96,7 @@ class Portal:
     def _close(self, pieces: AsyncGenerator[Any]) -> None:
         """End *pieces*, unless the loop has ended and they with it."""
         if threading.current_thread() is self._thread:  # garbage is collected anywhere, and the loop must not wait
-            self._begin(_aclose(pieces))
+            self._tasks.start(_aclose(pieces))
         elif self._loop is not None:
             self.wait(_aclose(pieces))
 
@@ -106,12 +107,6 @@ class Portal:
                 return False
             self._loop.call_soon_threadsafe(act)
             return True
-
-    def _begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return task
 
     def _run(self, loop: asyncio.AbstractEventLoop, serving: Coroutine[Any, Any, None]) -> None:
         try:
@@ -132,10 +127,7 @@ class Portal:
                 return
             entered.set_result(None)
             await self._ending.wait()
-            unfinished = list(self._running)
-            for task in unfinished:
-                task.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
+            await self._tasks.close()
 
 
 def _report(outcome: Future[T], task: asyncio.Task[T]) -> None:

@@ -81,7 +81,7 @@ def test_a_turn_of_tools_becomes_turns_of_their_own() -> None:
     )  # fmt: skip
     assert found.conversation.messages == (
         Message(Role.USER, (TextPart("hi"),)),
-        Message(Role.ASSISTANT, (), (ToolUse("t", "f", "{}"), ToolUse("u", "f", "{}"))),
+        Message(Role.ASSISTANT, (ToolUse("t", "f", "{}"), ToolUse("u", "f", "{}"))),
         Message(Role.TOOL, (TextPart("4"),), tool_call_id="t"),
         Message(Role.TOOL, (), tool_call_id="u"),
         Message(
@@ -188,7 +188,7 @@ def test_what_we_write_to_anthropic_is_what_we_read_from_its_clients(turns: Any,
     messages = [] if system is None else [Message(Role.SYSTEM, (TextPart(system),))]
     for question, answer, asked_for in turns:
         messages.append(Message(Role.USER, (TextPart(question),)))
-        messages.append(Message(Role.ASSISTANT, (TextPart(answer),), tuple(asked_for)))
+        messages.append(Message(Role.ASSISTANT, (TextPart(answer), *asked_for)))
         if asked_for:
             messages += [Message(Role.TOOL, (TextPart("4"),), tool_call_id=use.id) for use in asked_for]
             messages.append(Message(Role.ASSISTANT, (TextPart("so"),)))

@@ -16,6 +16,7 @@ from world import COMPLETION, Arrived, body, json_reply, openai
 from inferpoint.api.openai.responses.events import Events
 from inferpoint.api.openai.responses.write import Answer
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.chat import Thought
 from inferpoint.model.http import Event
 from inferpoint.model.results import Choice, Completion, Finished, Reasoning, Started, Text, ToolCall, Usage, Used
 from inferpoint.protocols.sse import ServerSentEvents
@@ -391,7 +392,8 @@ def test_an_endpoint_of_completions_answers_too(ask: Application) -> None:
 PIECES = st.lists(
     st.one_of(
         st.builds(Text, st.text(max_size=3)),
-        st.builds(Reasoning, st.text(max_size=3)),
+        st.builds(Reasoning, st.text(max_size=3), st.none() | st.just("SIG")),
+        st.builds(Reasoning, redacted=st.just("RED")),
         st.builds(ToolCall, st.integers(0, 2), st.just("c"), st.just("f"), st.sampled_from(["", "{", "}"])),
     ),
     max_size=8,
@@ -436,10 +438,12 @@ def test_a_stream_answers_what_the_whole_answers() -> None:
     """One answer is the same response, asked for whole or streamed."""
     answer = Answer("resp_1", 0, {"model": "m"})
     calls = (ToolCall(0, "c1", "f", '{"a":1}'), ToolCall(1, "c2", "g", "{}"))
-    whole = answer.whole(Completion([Choice("Big.", calls, "tool_calls", "Hm")], Usage(1, 2), "i", "gpt"))
+    thoughts = (Thought("Hm", "SIG"), Thought(redacted="RED"))
+    whole = answer.whole(Completion([Choice("Big.", calls, "tool_calls", thoughts)], Usage(1, 2), "i", "gpt"))
     kept: list[dict[str, Any]] = []
     writer = Events(answer, kept.append)
-    writer.feed([Started("i", "gpt"), Reasoning("Hm"), Text("Bi"), Text("g."), *calls, Finished(0, "tool_calls")])
+    writer.feed([Started("i", "gpt"), Reasoning("H"), Reasoning("m"), Reasoning(signature="SIG")])
+    writer.feed([Reasoning(redacted="RED"), Text("Bi"), Text("g."), *calls, Finished(0, "tool_calls")])
     writer.feed([Used(Usage(1, 2))])
     assert isinstance(writer.end(), bytes)
     assert kept == [whole]

@@ -28,10 +28,10 @@ class Asked:
         """The body as JSON."""
         return json.loads(self.body)
 
-    def answer(self, body: Any, status: int = 200) -> None:
+    def answer(self, body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Answer with *body* as JSON, or as it is when it is bytes."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self._begin(status, {"Content-Type": "application/json", "Content-Length": str(len(data))})
+        self._begin(status, {"content-type": "application/json", **(headers or {}), "content-length": str(len(data))})
         self.send(data)
 
     def stream(self) -> None:

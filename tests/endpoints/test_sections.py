@@ -54,6 +54,13 @@ def test_what_is_no_section_is_unknown(world: World) -> None:
     assert "fields which cannot be updated" in refused(lambda: world.update("e", {"priority": "high"}))
 
 
+def test_the_library_takes_every_section() -> None:
+    """The typed keyword arguments of `put` and `update` name exactly the sections of the table."""
+    names = {section.name for section in sections.SECTIONS}
+    assert sections.EndpointChanges.__optional_keys__ == names
+    assert sections.EndpointConfig.__annotations__.keys() == names | {"service", "task_type"}
+
+
 @pytest.mark.usefixtures("_prioritised")
 def test_a_section_is_one_row_and_one_field(world: World) -> None:
     """It is read, shown after all else, stored and restored, left by other updates, and replaced by its own."""

@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from clock import settle
+from clock import FakeClock, settle
 from world import COMPLETION, EMBEDDING, World, body, hugging_face, json_reply, openai, told
 
 from inferpoint import chunk
 from inferpoint.api.elastic import read, write
 from inferpoint.api.face import Request
 from inferpoint.engine import engine
-from inferpoint.engine.chunked import LARGE, MOST_CHUNKS, off_the_loop
+from inferpoint.engine.chunked import LARGE, MOST_CHUNKS, ChunkingThreads
 from inferpoint.errors import InferenceError
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import ANONYMOUS, Chunking, InferenceRequest
@@ -161,14 +161,16 @@ def test_other_requests_go_on_while_chunks_are_folded(world: World, monkeypatch:
 def test_names_are_looked_up_while_many_large_texts_are_cut() -> None:
     """Texts that wait for a thread take none from the event loop, which looks up the names of providers in its own."""
     done = threading.Event()
+    threads = ChunkingThreads(FakeClock())
 
     async def both() -> bool:
-        chunking = [asyncio.ensure_future(off_the_loop(("x" * (LARGE + 1),), done.wait)) for _ in range(100)]
+        chunking = [asyncio.ensure_future(threads.run(("x" * (LARGE + 1),), done.wait)) for _ in range(100)]
         try:
             return await asyncio.wait_for(asyncio.to_thread(lambda: True), 5)
         finally:
             done.set()
             assert all(await asyncio.gather(*chunking))
+            threads.close()
 
     assert asyncio.run(both())
 

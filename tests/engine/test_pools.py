@@ -43,7 +43,7 @@ def put(pool: Pool, *given: Any) -> list[Item]:
 
 
 def taken(pool: Pool) -> list[Any]:
-    return [item.given for item in pool.take()]
+    return [item.input for item in pool.take()]
 
 
 def tally(pool: Pool) -> tuple[int, int, int]:
@@ -147,7 +147,7 @@ def test_the_load_is_always_that_of_what_waits(events: list[tuple[str, int]]) ->
         elif what == "take":
             away.append(pool.take())
         elif what == "back" and away:
-            pool.put_back([item for item in away.pop() if pool.items.get(item.given) is item])
+            pool.put_back([item for item in away.pop() if pool.items.get(item.input) is item])
         elif what == "forget" and pool.items:
             pool.forget(list(pool.items.values())[size % len(pool.items)])
         there = loaded(pool.waiting)
@@ -187,7 +187,7 @@ def asking(*texts: str, partial: bool = False) -> tuple[Waiter, list[Item]]:
     waiter = Waiter(InferenceRequest(texts, partial=partial), 0.0, NEVER)
     items = [Item(text, Load(1, len(text))) for text in dict.fromkeys(texts)]
     for item in items:
-        waiter.ask(item, [place for place, text in enumerate(texts) if text == item.given])
+        waiter.ask(item, [place for place, text in enumerate(texts) if text == item.input])
     return waiter, items
 
 

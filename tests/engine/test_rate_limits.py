@@ -39,7 +39,7 @@ def limited(value: Any) -> dict[str, Any]:
         ({TOKENS: 9}, Rate(3000, 9)),
         ({TOKENS: 2**63 - 1}, Rate(3000, 2**63 - 1)),
         ({BURST: 5}, Rate(3000, burst=5)),
-        ({REQUESTS: 7, TOKENS: 9, BURST: 2**31 - 1}, Rate(7, 9, 2**31 - 1)),
+        ({REQUESTS: 7, TOKENS: 9, BURST: 2**31 - 1}, Rate(7, 9, burst=2**31 - 1)),
         ({REQUESTS: None, TOKENS: None, BURST: None}, Rate(3000)),
     ],
 )

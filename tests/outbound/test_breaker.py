@@ -21,16 +21,6 @@ from inferpoint.outbound.ticket import Refusal, Ticket
 HERE = "https://a.test:443"
 
 
-@dataclass(frozen=True)
-class Until:
-    """A call that can begin until then."""
-
-    by: Deadline
-
-    def deadline(self) -> Deadline:
-        return self.by
-
-
 class Door:
     """A breaker on a clock of its own."""
 
@@ -58,10 +48,10 @@ class Door:
     def wait(self, seconds: float | None = None) -> asyncio.Task[BreakerPermit]:
         """Somebody who wants to call within *seconds*."""
         at = None if seconds is None else self.clock.monotonic() + seconds
-        return asyncio.ensure_future(self._enter(Until(NEVER if at is None else Deadline(at))))
+        return asyncio.ensure_future(self._enter(NEVER if at is None else Deadline(at)))
 
-    async def _enter(self, until: Until) -> BreakerPermit:
-        permit = await self.breaker.enter(until)
+    async def _enter(self, deadline: Deadline) -> BreakerPermit:
+        permit = await self.breaker.enter(lambda: deadline)
         if isinstance(permit, Refusal):
             raise worded(permit, Ticket("g", Rate(), ANONYMOUS), "e")
         return permit

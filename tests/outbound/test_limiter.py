@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from turns import Queue, place
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.quota import Allowance, Bucket, Lane, Rate
+from inferpoint.model.quota import Allowance, Bucket, Cost, Lane, Rate
 from inferpoint.model.requests import Caller
 from inferpoint.outbound.gcra import LATE
 from inferpoint.outbound.limiter import FORGOTTEN
@@ -88,13 +88,13 @@ def test_what_a_call_really_cost_is_settled() -> None:
         turn = await queue.join(place(Rate(6000, 600)), 600)
         queue.join(place(Rate(6000, 600)), 600)
         await queue.clock.advance(1)
-        turn.settle(1000)
-        turn.settle(100)
+        turn.settle(Cost(tokens=1000))
+        turn.settle(Cost(tokens=100))
         await queue.clock.advance(50)
         assert queue.times == pytest.approx([0, 10])
         dear = queue.join(place(Rate(6000, 600)), 10)
         await queue.clock.advance(19)
-        (await dear).settle(610)
+        (await dear).settle(Cost(tokens=610))
         queue.join(place(Rate(6000, 600)))
         await queue.clock.advance(100)
         assert queue.times == pytest.approx([0, 10, 70, 70 + 61])
@@ -525,7 +525,7 @@ async def played(rate: Rate, arrivals: list[Arrival], jumps: list[Jump]) -> tupl
             stayed += 1
             turn = await task
             await queue.clock.sleep(arrival.really / 100)
-            turn.settle(arrival.really)
+            turn.settle(Cost(tokens=arrival.really))
             return
         leaving = queue.clock.at(queue.clock.monotonic() + arrival.patience, task.cancel)
         await asyncio.gather(task, return_exceptions=True)

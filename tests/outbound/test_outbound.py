@@ -14,7 +14,7 @@ from world import HANG, Arrived
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.quota import Allowance, Bucket, Rate
+from inferpoint.model.quota import Allowance, Bucket, Cost, Rate
 from inferpoint.model.requests import RequestStats
 
 
@@ -135,7 +135,7 @@ async def test_a_throttled_call_is_charged_no_tokens() -> None:
     way = Way(Reply(429, headers={"retry-after-ms": "1"}), OK)
     reply, turn = await way.clock.drive(way.outbound.send(way.outgoing(rate=Rate(tokens=60), tokens=30)))
     assert (reply, way.clock.passed) == (OK, pytest.approx(0.001))
-    turn.settle(10)
+    turn.settle(Cost(tokens=10))
     await way.clock.drive(way.outbound.send(way.outgoing(rate=Rate(tokens=60))))
     assert way.clock.passed == pytest.approx(10, abs=0.1)
 

@@ -9,7 +9,7 @@ from clock import on_a_loop, settle
 from turns import Queue, place
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.quota import Allowance, Bucket, Lane, Rate
+from inferpoint.model.quota import Allowance, Bucket, Cost, Lane, Rate
 from inferpoint.outbound.gcra import LATE, LONGEST_PAUSE
 from inferpoint.outbound.limiter import FORGOTTEN
 
@@ -77,7 +77,7 @@ async def test_after_a_rest_a_call_of_before_is_charged_more_but_never_less(
     before = await queue.join(place(rate), estimated)
     await queue.clock.advance(200)
     await queue.join(place(rate), 100)
-    before.settle(really)
+    before.settle(Cost(tokens=really))
     waiting = queue.join(place(rate))
     await queue.clock.advance(next_at - 200 - 0.1)
     assert not waiting.done()

@@ -44,7 +44,7 @@ def conversations(*, streamed: bool) -> list[Any]:
         for name, recorded in READABLE.items()
         if recorded.shown_by is recorded.kind
         for number, exchange in enumerate(recorded.exchanges())
-        if exchange.streams is streamed
+        if exchange.recording.stream is streamed
     ]
 
 

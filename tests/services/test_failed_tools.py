@@ -17,7 +17,7 @@ AWS = {"access_key": "AKIDEXAMPLE", "secret_key": "s", "region": "us-east-1", "m
 TALK = Conversation(
     (
         Message(Role.USER, (TextPart("Weather?"),)),
-        Message(Role.ASSISTANT, tool_uses=(ToolUse("c1", "weather", "{}"),)),
+        Message(Role.ASSISTANT, (ToolUse("c1", "weather", "{}"),)),
         Message(Role.TOOL, (TextPart("no such city"),), tool_call_id="c1", failed=True),
     ),
     (Tool("weather"),),

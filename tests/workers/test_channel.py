@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
+from inferpoint.model.quota import Cost
 from inferpoint.workers.channel import Channel
 from inferpoint.workers.messages import Ready, Settled, Stop
 
 Message = Ready | Settled | Stop
-SAID = [Ready(), *(Settled(number, 10**number) for number in range(15)), Stop(True)]
+SAID = [Ready(), *(Settled(number, Cost(tokens=10**number)) for number in range(15)), Stop(True)]
 
 
 def test_messages_come_whole_and_in_order() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,7 +14,7 @@ from msgspec import structs
 from inferpoint.calls.refusals import refused as worded
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import NEVER, Deadline
-from inferpoint.model.quota import Allowance, Bucket, Lane, Rate
+from inferpoint.model.quota import Allowance, Bucket, Cost, Lane, Rate
 from inferpoint.model.requests import Caller
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.ticket import Permit, Refusal, Ticket
@@ -29,15 +28,8 @@ def passed_on(message: Any, types: Any) -> Any:
     return msgspec.msgpack.decode(msgspec.msgpack.encode(message), type=types)
 
 
-@dataclass(frozen=True)
-class Costs:
-    """A call that costs what is told when it is asked."""
-
-    tokens: Callable[[], int]
-
-
 async def permitted(limiter: Limiter | LimiterClient, wanted: Ticket, tokens: Callable[[], int]) -> Permit:
-    permit = await limiter.permit(wanted, Costs(tokens))
+    permit = await limiter.permit(wanted, lambda: Cost(tokens=tokens()))
     if isinstance(permit, Refusal):
         raise worded(permit, wanted, "e")
     return permit
@@ -222,7 +214,7 @@ def test_tokens_are_charged_as_they_are_known() -> None:
         turn = await machine.worker().join(place(rate), lambda: next(known))
         assert await machine.free_in(place(rate)) == 30
         turn = await machine.worker().join(place(rate), lambda: 10)
-        turn.settle(5)
+        turn.settle(Cost(tokens=5))
         assert await machine.free_in(place(rate)) == 5
 
     run(main())
@@ -293,7 +285,7 @@ def test_turns_that_nobody_has_any_more_are_forgotten() -> None:
     async def main() -> None:
         machine = Machine()
         worker = machine.worker()
-        for act in (lambda permit: permit.sent(), lambda permit: permit.settle(3), lambda _: None):
+        for act in (lambda permit: permit.sent(), lambda permit: permit.settle(Cost(tokens=3)), lambda _: None):
             with await machine.clock.drive(permitted(worker.limiter, place(), lambda: 0)) as permit:
                 assert worker.desk._permits
                 act(permit)

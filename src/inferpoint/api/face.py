@@ -12,6 +12,7 @@ from inferpoint.api.headers import retry_headers
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.requests import Caller, InferenceRequest, Input, RequestStats
+from inferpoint.model.results import Delta
 
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
@@ -113,3 +114,29 @@ def error_response(error: InferenceError, ours: int, body: Any) -> Response:
     if error.upstream is not None:
         status = error.upstream.status if 400 <= error.upstream.status < 500 else PROVIDER_FAILED
     return json_response(body, status, retry_headers(error, status))
+
+
+async def streamed(
+    pieces: AsyncGenerator[Sequence[Delta], None],
+    feed: Callable[[Sequence[Delta]], bytes],
+    end: Callable[[], bytes],
+    fail: Callable[[InferenceError], bytes],
+) -> Response:
+    """A stream of events, once its first piece is there: what goes wrong before is raised, and has its own status.
+
+    *feed* writes deltas, *end* what ends a whole answer and no other, *fail* the error in which a broken one ends.
+    """
+    first = await anext(pieces)
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        try:
+            yield feed(first)
+            async for deltas in pieces:
+                yield feed(deltas)
+            yield end()
+        except InferenceError as error:
+            yield fail(error)
+        finally:
+            await pieces.aclose()
+
+    return Response(content_type=EVENT_STREAM, headers={"cache-control": "no-cache"}, pieces=events())

@@ -8,8 +8,8 @@ from inferpoint.model.requests import RequestStats
 REQUEST_ID = "x-request-id"
 OPAQUE_ID = "x-opaque-id"  # what a caller calls its request; it comes back as it came
 TRUNCATED = "x-inferpoint-truncated"  # how many inputs were shortened to fit the model
-DROPPED = "x-inferpoint-dropped"  # members that only hint or offer, and reached nobody
 FAILED = "x-inferpoint-failed"  # how many inputs of a partial request have an error
+DROPPED = "x-inferpoint-dropped"  # the hints that the provider has no place for
 TOKENS = "x-inferpoint-{}-tokens"
 _RETRY_AFTER = "retry-after"
 _SHOULD_RETRY = "x-should-retry"
@@ -26,6 +26,8 @@ def stats_headers(stats: RequestStats) -> dict[str, str]:
         "x-inferpoint-queue-ms": str(round(stats.queued * 1000)),
         "x-inferpoint-upstream-ms": str(round(stats.upstream * 1000)),
     }
+    if stats.dropped:
+        headers[DROPPED] = ", ".join(sorted(stats.dropped))
     if stats.known is not None:
         headers["x-inferpoint-cache"] = f"{stats.known}/{stats.asked}"
     return headers

@@ -21,10 +21,10 @@ def fields(request: Request) -> Fields:
 def for_user(resolved: Resolved, inference: InferenceRequest, user: str | None) -> InferenceRequest:
     """*inference* for the person *user*, whom makers want to know to detect abuse.
 
-    A task setting where the task has one; a task without it may have a place on its wire, or refuses it.
+    A task setting where the task has one, or else a hint.
     """
     if user is None:
         return inference
     if USER in settings.described(resolved.task.options):
         return replace(inference, options={**inference.options, USER: user})
-    return replace(inference, params={**inference.params, USER: user})
+    return replace(inference, hints={**inference.hints, USER: user})

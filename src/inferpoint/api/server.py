@@ -90,15 +90,16 @@ class Server:
         try:
             return face.finish(await self._act(exchange, request, face, matched), request)
         except InferenceError as error:
-            return _failed(error, request, face)
+            failure = error
         except asyncio.CancelledError:
             if exchange.left:
                 raise
-            return _failed(InferenceError(Kind.INTERNAL, "The server was stopped before its answer"), request, face)
+            failure = InferenceError(Kind.INTERNAL, "The server was stopped before its answer")
         except Exception:  # noqa: BLE001 - whatever happens, the caller gets an answer and the log the reason
             print(f"{exchange.request_id} {traceback.format_exc()}", file=sys.stderr)
             problem = f"An internal error happened; the log has it under request id [{exchange.request_id}]"
-            return _failed(InferenceError(Kind.INTERNAL, problem), request, face)
+            failure = InferenceError(Kind.INTERNAL, problem)
+        return face.finish(face.fail(failure, request), request)
 
     async def _act(self, exchange: _Exchange, request: Request, face: Face, matched: Matched | None) -> Response:
         if self._entrance.guarded:
@@ -136,10 +137,6 @@ def _unrouted(kind: Kind, face: Face, request: Request, allowed: str = "") -> In
     """No route is for *request*; its path is for the *allowed* methods."""
     phrase = face.words[kind].phrase
     return InferenceError(kind, phrase.format(method=request.method, path=request.path, allowed=allowed))
-
-
-def _failed(error: InferenceError, request: Request, face: Face) -> Response:
-    return face.finish(face.fail(error, request), request)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ refused the input at fault is looked for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
-from inferpoint.batching.items import Item
+from typing_extensions import override
+
+from inferpoint.batching.items import Carrier, Item
 from inferpoint.batching.pool import Pool, divided, loaded, rows
 from inferpoint.calls.calls import Calls
 from inferpoint.calls.job import EndpointJob
@@ -31,22 +32,19 @@ _IN_VAIN = 32
 _HALVINGS = 20  # of a call, until it is not its size that is wrong: the largest that services allow takes eighteen
 
 
-class Filler(Protocol):
-    """Whoever fills a batch from its pool."""
-
-    def fill(self, batch: Batch) -> Sequence[Item]:
-        """The inputs that *batch* takes along, as its turn has come."""
-        ...
-
-
-class Batch(EndpointJob):
-    """One call for inputs of a pool. It is filled when its turn comes, unless it was made for some *items*.
+class Batch(EndpointJob, Carrier):
+    """One call for inputs of a pool, which *fill* tells when its turn comes, unless it was made for some *items*.
 
     A batch that was made for some is a part of another that had its turn, and goes ahead of what waits.
     """
 
     def __init__(
-        self, pool: Pool, origin: str, filler: Filler, since: float, items: Sequence[Item] | None = None
+        self,
+        pool: Pool,
+        origin: str,
+        fill: Callable[[Batch], Sequence[Item]],
+        since: float,
+        items: Sequence[Item] | None = None,
     ) -> None:
         super().__init__(pool.resolved, origin, pool.like, RequestStats())
         self.pool = pool
@@ -54,42 +52,42 @@ class Batch(EndpointJob):
         self.load = loaded(items or ())
         self.since = since
         self.task: asyncio.Task[None] | None = None
-        self._filler = filler
+        self._fill = fill
         self._is_part = items is not None
 
     def part(self, items: Sequence[Item]) -> Batch:
         """A call for some of the items."""
-        return Batch(self.pool, self.origin, self._filler, self.since, items)
+        return Batch(self.pool, self.origin, self._fill, self.since, items)
 
+    @override
     def request(self) -> InferenceRequest | None:
-        """What to ask: from now on no input joins. None when whoever wanted the call has left."""
         if self.items is None:
-            self.items = self._filler.fill(self)
+            self.items = self._fill(self)
             self.load = loaded(self.items)
             for item in self.items:
                 item.batch = self
         return self.pool.request(self.items) if self.items else None
 
+    @override
     def tokens(self) -> int:
-        """The tokens of the batch, or of what it would take along now."""
         sizing = self.pool.sizing
         return sizing.a_call(self.pool.load) if self.items is None else sizing.tokens(self.load)
 
+    @override
     def deadline(self) -> Deadline:
-        """By when an attempt must begin for the most patient of those who wait."""
         return self.pool.deadline
 
+    @override
     def ticket(self, *, ahead: bool) -> Ticket:
-        """The place to wait at; *ahead* of its caller's others once it, or what it is a part of, had a turn."""
         return super().ticket(ahead=ahead or self._is_part)
 
+    @override
     def cancel_if_unwanted(self) -> None:
-        """End the call when nobody waits for any of its inputs."""
         if not any(item.waiters for item in self.items or ()):
             self.cancel()
 
+    @override
     def cancel(self) -> None:
-        """End the call, which is not needed."""
         if self.task is not None:
             self.task.cancel()
 
@@ -115,7 +113,7 @@ class BatchSender:
             refuse(pool, batch.items or list(pool.waiting), error)
 
     async def _sent(self, batch: Batch) -> None:
-        """Send *batch*, and give every input its embedding and everyone who waits a part of the usage."""
+        """Send *batch*, and give every input its embedding and each waiter a part of the usage."""
         pool = batch.pool
         try:
             result = await self._calls.whole(batch)
@@ -129,14 +127,14 @@ class BatchSender:
         self._counters.packed(pool.resolved.service.name, len(items), len(waiters), pool.sizing.fill(batch.load))
         pool.in_vain = pool.too_large = 0
         parts = _learnt_and_divided(batch, result)
-        kept = ((item.given, value, cut) for item, (value, cut) in zip(items, embeddings, strict=True))
+        kept = ((item.input, value, cut) for item, (value, cut) in zip(items, embeddings, strict=True))
         self._caches.keep(pool.resolved, pool.like, kept)
         for item, (value, cut), tokens in zip(items, embeddings, parts, strict=True):
             pool.forget(item)
             item.give(value, cut=cut, tokens=tokens)
 
     async def _refused(self, batch: Batch, error: InferenceError) -> None:
-        """What was too much for one call goes back into the pool; where one input may be at fault it is looked for."""
+        """Put what was too much for one call back into the pool, and look for the one input that may be at fault."""
         pool = batch.pool
         if batch.items is None:  # before its turn came: those who still wait have other calls, or none
             if pool.batches == [batch]:
@@ -192,7 +190,7 @@ def _is_inputs_fault(error: InferenceError) -> bool:
 
 
 def _shrink(batch: Batch, of: Oversize, words: str) -> None:
-    """What was too much for one call waits again, for smaller ones."""
+    """Have what was too much for one call wait again, for smaller ones."""
     pool, items = batch.pool, batch.items or ()
     if pool.sizing.fits(batch.load):  # else another call, sent at the same time, has taught as much
         pool.too_large += 1

@@ -15,12 +15,12 @@ from inferpoint.batching.batch import Batch, BatchSender, refuse
 from inferpoint.batching.items import Carrier, Item, Waiter
 from inferpoint.batching.pool import Pool
 from inferpoint.calls.calls import Calls, too_long
-from inferpoint.calls.deadlines import InTime
+from inferpoint.calls.deadlines import in_time
 from inferpoint.calls.job import ticket
 from inferpoint.calls.refusals import too_late
 from inferpoint.calls.sizing import Load, load_of
 from inferpoint.clock import Clock
-from inferpoint.endpoints.caches import Caches, Given
+from inferpoint.endpoints.caches import Caches, Input
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
@@ -31,7 +31,7 @@ from inferpoint.telemetry.counters import BatchCounters
 
 
 class Batcher:
-    """Everything that is to be embedded."""
+    """Embeds the inputs of all requests."""
 
     def __init__(self, calls: Calls, caches: Caches, counters: BatchCounters, clock: Clock) -> None:
         self._calls = calls
@@ -56,7 +56,7 @@ class Batcher:
         begin_by = self._calls.sizing(resolved).begin_by(request.deadline)
         waiter = Waiter(request, self._clock.monotonic(), begin_by)
         try:
-            async with InTime(resolved, request, waiter, self._clock):
+            async with in_time(resolved, request, waiter.begun, self._clock):
                 await self._join(resolved, waiter)
                 await waiter.done
         except InferenceError as error:
@@ -67,22 +67,11 @@ class Batcher:
             self._leave(waiter)
         return waiter.result(sparse=resolved.endpoint.task_type is TaskType.SPARSE_EMBEDDING)
 
-    def fill(self, batch: Batch) -> Sequence[Item]:
-        """The inputs that *batch* takes along, as its turn has come. Others go for what it leaves."""
-        pool, now = batch.pool, self._clock.monotonic()
-        if late := pool.late(now):
-            place = ticket(pool.resolved, batch.caller, batch.lane)
-            refuse(pool, late, too_late(place, pool.resolved.endpoint.inference_id, now - batch.since))
-        taken = pool.take()
-        pool.batches.remove(batch)
-        self._dispatch(pool)
-        return taken
-
     async def _join(self, resolved: Resolved, waiter: Waiter) -> None:
         """Have what *waiter* wants wait, but for what is on its way already, and what is refused as it is."""
-        wanted: dict[Given, list[int]] = {}
-        for index, given in enumerate(waiter.inputs):
-            wanted.setdefault(given, []).append(index)
+        wanted: dict[Input, list[int]] = {}
+        for index, content in enumerate(waiter.inputs):
+            wanted.setdefault(content, []).append(index)
         await self._remember(resolved, waiter, wanted)
         loads = self._loads(resolved, waiter, wanted)
         key = _key(resolved, waiter.request)
@@ -95,45 +84,45 @@ class Batcher:
             pool = self._pools[key] = Pool(key, resolved, waiter.request, self._calls.sizing(resolved))
         self._pool_of[waiter] = pool
         joining = sum(map(len, wanted.values()))
-        for given, indexes in wanted.items():
-            if given not in pool.items:
-                pool.put(given, loads[given])
+        for content, indexes in wanted.items():
+            if content not in pool.items:
+                pool.put(content, loads[content])
                 joining -= 1
-            waiter.ask(pool.items[given], indexes)
+            waiter.ask(pool.items[content], indexes)
         self._counters.joined(resolved.service.name, joining)
         pool.prolong(waiter.begin_by)
         self._dispatch(pool)
 
-    def _loads(self, resolved: Resolved, waiter: Waiter, wanted: dict[Given, list[int]]) -> Mapping[Given, Load]:
-        """What each input holds; those that no call could hold within a minute's tokens are refused."""
+    def _loads(self, resolved: Resolved, waiter: Waiter, wanted: dict[Input, list[int]]) -> Mapping[Input, Load]:
+        """The load of each input; those that no call could hold within a minute's tokens are refused."""
         sizing = self._calls.sizing(resolved)
         limited = resolved.rate.tokens is not None
-        loads: dict[Given, Load] = {}
-        for given in list(wanted):
-            load = load_of(given)
+        loads: dict[Input, Load] = {}
+        for content in list(wanted):
+            load = load_of(content)
             if limited and (error := too_long(resolved, sizing.tokens(load))):
-                waiter.refuse(wanted.pop(given), error, alone=True)
+                waiter.refuse(wanted.pop(content), error, alone=True)
             else:
-                loads[given] = load
+                loads[content] = load
         return loads
 
-    async def _remember(self, resolved: Resolved, waiter: Waiter, wanted: dict[Given, list[int]]) -> None:
+    async def _remember(self, resolved: Resolved, waiter: Waiter, wanted: dict[Input, list[int]]) -> None:
         """Take out of *wanted* what the endpoint's cache knows."""
         known = await self._caches.find(resolved, waiter.request, wanted)
         if known is None:
             return
-        places = {given: wanted.pop(given) for given in known}
+        places = {content: wanted.pop(content) for content in known}
         stats = RequestStats(known=sum(map(len, places.values())), asked=len(waiter.inputs))
         waiter.request.stats.add(stats)
-        for given, (vector, cut) in known.items():
-            waiter.give(places[given], vector, cut=cut, tokens=0)
+        for content, (vector, cut) in known.items():
+            waiter.give(places[content], vector, cut=cut, tokens=0)
 
     async def _refuse_too_late(
         self,
         resolved: Resolved,
         waiter: Waiter,
-        wanted: dict[Given, list[int]],
-        loads: Mapping[Given, Load],
+        wanted: dict[Input, list[int]],
+        loads: Mapping[Input, Load],
         pool: Pool | None,
     ) -> None:
         """Refuse what could not be sent in time: the request, or in a partial one the inputs that come last."""
@@ -142,9 +131,9 @@ class Batcher:
         if pool is not None:
             total.add(pool.load)
             waiting = len(pool.batches)
-        new = [given for given in loads if pool is None or given not in pool.items]
-        for given in new:
-            total.add(loads[given])
+        new = [content for content in loads if pool is None or content not in pool.items]
+        for content in new:
+            total.add(loads[content])
         calls = max(0, sizing.calls(total) - waiting)
         possible, error = await self._calls.check_deadline(resolved, waiter.request, calls)
         if error is None:
@@ -159,11 +148,22 @@ class Batcher:
         """Have as many calls in the queue as what waits in *pool* needs, and no more than *most*."""
         needed = min(most, pool.sizing.calls(pool.load))
         while len(pool.batches) < needed:
-            batch = Batch(pool, self._calls.origin(pool.resolved), self, self._clock.monotonic())
+            batch = Batch(pool, self._calls.origin(pool.resolved), self._fill, self._clock.monotonic())
             batch.task = self._tasks.start(self._send(batch))
             pool.batches.append(batch)
         while len(pool.batches) > needed:
             pool.batches.pop().cancel()
+
+    def _fill(self, batch: Batch) -> Sequence[Item]:
+        """The inputs that *batch* takes along, as its turn has come; other batches go for what it leaves."""
+        pool, now = batch.pool, self._clock.monotonic()
+        if late := pool.late(now):
+            place = ticket(pool.resolved, batch.caller, batch.lane)
+            refuse(pool, late, too_late(place, pool.resolved.endpoint.inference_id, now - batch.since))
+        taken = pool.take()
+        pool.batches.remove(batch)
+        self._dispatch(pool)
+        return taken
 
     async def _send(self, batch: Batch) -> None:
         pool = batch.pool
@@ -178,7 +178,7 @@ class Batcher:
             self._done_with(pool)
 
     def _leave(self, waiter: Waiter) -> None:
-        """What only *waiter* wanted is not sent, or no longer waited for."""
+        """Have what only *waiter* wanted not be sent, or no longer waited for."""
         waiter.close()
         pool = self._pool_of.pop(waiter, None)
         if pool is None:
@@ -202,7 +202,7 @@ class Batcher:
 
 
 def _key(resolved: Resolved, request: InferenceRequest) -> Hashable:
-    """What inputs must have in common to share a call."""
+    """The part of a request that inputs must have in common to share a call."""
     return (
         resolved.endpoint.version,
         repr(resolved.endpoint.options) if request.options else "",

@@ -1,14 +1,15 @@
-"""What waits for a batch, and who for: inputs, and the requests that ask for them."""
+"""The inputs that wait for a batch, and the requests that ask for them."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 from inferpoint.calls.sizing import Bounds, Load
-from inferpoint.endpoints.caches import Given
+from inferpoint.endpoints.caches import Input
 from inferpoint.errors import InferenceError
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.requests import InferenceRequest, RequestStats, Tokens
@@ -20,13 +21,13 @@ class Carrier(Protocol):
 
     stats: RequestStats
 
+    @abstractmethod
     def cancel_if_unwanted(self) -> None:
         """End the call when nobody waits for any of its inputs."""
-        ...
 
+    @abstractmethod
     def cancel(self) -> None:
         """End the call, which is not needed."""
-        ...
 
 
 class Item:
@@ -35,10 +36,10 @@ class Item:
     `batch` is the call that it is part of, `before` what was known of calls' sizes before one with it was too large.
     """
 
-    __slots__ = ("batch", "before", "given", "load", "waiters")
+    __slots__ = ("batch", "before", "input", "load", "waiters")
 
-    def __init__(self, given: Given, load: Load) -> None:
-        self.given = given
+    def __init__(self, content: Input, load: Load) -> None:
+        self.input = content
         self.load = load
         self.waiters: dict[Waiter, Sequence[int]] = {}
         self.batch: Carrier | None = None
@@ -49,14 +50,14 @@ class Item:
         return all(waiter.begin_by.left(now) < 0 for waiter in self.waiters)
 
     def give(self, value: Any, *, cut: bool, tokens: int | None) -> None:
-        """Its embedding has come; the tokens it cost are told to the first who asked, as they were paid once."""
+        """Hand the embedding to all waiters; the first is told the tokens it cost, as they were paid once."""
         for waiter, indexes in self.waiters.items():
             waiter.give(indexes, value, cut=cut, tokens=tokens)
             tokens = None if tokens is None else 0
         self.waiters.clear()
 
     def refuse(self, error: Exception, *, alone: bool) -> None:
-        """It will not come; *alone* when that is its own fault."""
+        """Tell all waiters that the embedding will not come; *alone* when that is the input's own fault."""
         for waiter, indexes in self.waiters.items():
             waiter.refuse(indexes, error, alone=alone)
         self.waiters.clear()
@@ -75,35 +76,35 @@ class Waiter:
         self.request = request
         self.begin_by = begin_by
         self._began = began
-        self.inputs: Sequence[Given] = request.input.inputs if isinstance(request.input, Tokens) else request.texts
+        self.inputs: Sequence[Input] = request.input.inputs if isinstance(request.input, Tokens) else request.texts
         self.items: list[Item] = []
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._found: list[Any] = [None] * len(self.inputs)
+        self._values: list[Any] = [None] * len(self.inputs)
         self._missing = set(range(len(self.inputs)))
         self._cut: set[int] = set()
         self._errors: dict[int, InferenceError] = {}
         self._tokens: int | None = 0  # None when anybody did not tell
 
     def ask(self, item: Item, indexes: Sequence[int]) -> None:
-        """Wait for *item*."""
+        """Wait for *item*, which stands at *indexes* of the request."""
         item.waiters[self] = indexes
         self.items.append(item)
 
     def begun(self) -> bool:
-        """Whether anything of it is on its way, or was."""
+        """Whether anything of the request is on its way, or was."""
         return self.request.stats.begun() or any(item.batch is not None for item in self.items)
 
     def give(self, indexes: Sequence[int], value: Any, *, cut: bool, tokens: int | None) -> None:
-        """An input's embedding has come."""
+        """Take the embedding of the input at *indexes*."""
         for index in indexes:
-            self._found[index] = value
+            self._values[index] = value
         if cut:
             self._cut.update(indexes)
         self._tokens = None if tokens is None or self._tokens is None else self._tokens + tokens
         self._came(indexes)
 
     def refuse(self, indexes: Sequence[int], error: Exception, *, alone: bool) -> None:
-        """An input will not come: the end, or in a partial request this input's own."""
+        """Take that the input at *indexes* has no embedding: the end, or in a partial request this input's own."""
         for index in indexes:
             if alone and len(self.inputs) > 1 and isinstance(error, InferenceError):
                 error = error.of_input(index)
@@ -114,7 +115,7 @@ class Waiter:
         self._came(indexes)
 
     def count(self, stats: RequestStats, now: float) -> None:
-        """Count a call that is over. It may have waited, or been on its way, before this request came."""
+        """Count a call that is over, of which only the time since this request came is the request's own."""
         here = now - self._began
         upstream = min(stats.upstream, here)
         self._add(stats, min(stats.queued, here - upstream), upstream)
@@ -131,21 +132,21 @@ class Waiter:
         self.request.stats.add(replace(stats, queued=queued, upstream=upstream))
 
     def end(self, error: InferenceError) -> None:
-        """Whatever is missing will not come."""
+        """Have *error* be that of every input whose embedding is missing."""
         self._errors.update(dict.fromkeys(self._missing, error))
 
     def close(self) -> None:
-        """Nobody waits any more: what went wrong is not missed."""
+        """End the wait: an error that nobody reads any more is not reported as forgotten."""
         if self.done.done() and not self.done.cancelled():
             self.done.exception()
 
     def result(self, *, sparse: bool) -> Embeddings | SparseEmbeddings:
-        """What has come."""
+        """The embeddings that have come, and the errors of the others."""
         usage = None if self._tokens is None else Usage(self._tokens)
         if sparse:
-            weights = [(found, index in self._cut) for index, found in enumerate(self._found)]
+            weights = [(value, index in self._cut) for index, value in enumerate(self._values)]
             return SparseEmbeddings(weights, usage, self._errors)
-        return Embeddings(self._found, usage, frozenset(self._cut), self._errors)
+        return Embeddings(self._values, usage, frozenset(self._cut), self._errors)
 
     def _came(self, indexes: Sequence[int]) -> None:
         self._missing.difference_update(indexes)

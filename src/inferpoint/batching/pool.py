@@ -9,7 +9,7 @@ from typing import Any
 
 from inferpoint.batching.items import Carrier, Item
 from inferpoint.calls.sizing import Load, Sizing
-from inferpoint.endpoints.caches import Given
+from inferpoint.endpoints.caches import Input
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import Deadline
@@ -28,7 +28,7 @@ class Pool:
         self.key = key
         self.resolved = resolved
         self.sizing = sizing
-        self.items: dict[Given, Item] = {}
+        self.items: dict[Input, Item] = {}
         self.waiting: dict[Item, None] = {}
         self.load = Load()
         self.batches: list[Carrier] = []
@@ -38,18 +38,18 @@ class Pool:
         self._tokens = isinstance(request.input, Tokens)
         self.like = replace(request, input=Tokens(()) if self._tokens else (), stats=RequestStats())
 
-    def put(self, given: Given, load: Load) -> None:
+    def put(self, content: Input, load: Load) -> None:
         """Have one more input wait."""
-        item = self.items[given] = Item(given, load)
+        item = self.items[content] = Item(content, load)
         self.waiting[item] = None
         self.load.add(load)
 
     def late(self, now: float) -> list[Item]:
-        """Those of which nobody would have the answer in time any more, up to the first that is not so."""
+        """The items first in line whose answer would be too late for all their waiters."""
         return list(itertools.takewhile(lambda item: item.is_late(now), self.waiting))
 
     def take(self) -> list[Item]:
-        """As many of those that wait longest as one call may hold."""
+        """The items that wait longest, as many as one call may hold; they wait no more."""
         if self.sizing.fits(self.load):
             everything = list(self.waiting)
             self.waiting, self.load = {}, Load()
@@ -73,9 +73,9 @@ class Pool:
             self.load.add(item.load)
 
     def forget(self, item: Item) -> None:
-        """*item* has come, or nobody asks for it any more."""
-        if self.items.get(item.given) is item:
-            del self.items[item.given]
+        """Drop *item*, which has come, or which nobody asks for any more."""
+        if self.items.get(item.input) is item:
+            del self.items[item.input]
         if item in self.waiting:
             self._waits_no_more(item)
 
@@ -84,8 +84,8 @@ class Pool:
         self.deadline = self.deadline.later_of(deadline)
 
     def request(self, items: Sequence[Item]) -> InferenceRequest:
-        """What to ask of the provider for *items*."""
-        inputs: Any = tuple(item.given for item in items)
+        """The request to the provider for *items*."""
+        inputs: Any = tuple(item.input for item in items)
         return replace(self.like, input=Tokens(inputs) if self._tokens else inputs, deadline=self.deadline)
 
     def _waits_no_more(self, item: Item) -> None:
@@ -96,17 +96,18 @@ class Pool:
 def rows(result: InferenceResult, count: int) -> list[tuple[Any, bool]]:
     """Each embedding of *result* and whether its input was cut; `UNREADABLE` unless there are *count*."""
     if isinstance(result, SparseEmbeddings):
-        found = list(result.weights)
+        embeddings = list(result.weights)
     else:
         assert isinstance(result, Embeddings)
-        found = [(vector, index in result.cut) for index, vector in enumerate(result.vectors)]
-    if len(found) != count:
-        raise InferenceError(Kind.UNREADABLE, f"The provider answered [{len(found)}] embeddings for [{count}] inputs")
-    return found
+        embeddings = [(vector, index in result.cut) for index, vector in enumerate(result.vectors)]
+    if len(embeddings) != count:
+        problem = f"The provider answered [{len(embeddings)}] embeddings for [{count}] inputs"
+        raise InferenceError(Kind.UNREADABLE, problem)
+    return embeddings
 
 
 def loaded(items: Iterable[Item]) -> Load:
-    """What *items* are together."""
+    """The load of *items* together."""
     total = Load()
     for item in items:
         total.add(item.load)
@@ -119,9 +120,9 @@ def divided(total: int, weights: Sequence[int]) -> list[int]:
     if not whole:
         return [total, *[0] * (len(weights) - 1)] if weights else []
     parts: list[int] = []
-    seen = given = 0
+    seen = 0
     for weight in weights:
+        before = total * seen // whole
         seen += weight
-        parts.append(total * seen // whole - given)
-        given += parts[-1]
+        parts.append(total * seen // whole - before)
     return parts

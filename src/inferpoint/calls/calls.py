@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
+from inferpoint.calls import provider_errors
 from inferpoint.calls.grants import Grants
-from inferpoint.calls.job import EndpointJob, SingleJob, encoded, lane, ticket
-from inferpoint.calls.provider_errors import failure, refusal
+from inferpoint.calls.job import EndpointJob, SingleJob, cost_of, encoded, lane, ticket
 from inferpoint.calls.refusals import refused
 from inferpoint.calls.sizing import Sizing
-from inferpoint.calls.stream import Reading
+from inferpoint.calls.stream import StreamReader
 from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.http import Reply, address
+from inferpoint.model.quota import Cost
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Delta, InferenceResult, Usage, Used
 from inferpoint.outbound.outbound import Outbound
@@ -44,7 +45,7 @@ class Calls:
         await self._grants.close()
 
     def sizing(self, resolved: Resolved) -> Sizing:
-        """What is known of calls of this version of an endpoint."""
+        """The sizing of the calls of this version of an endpoint."""
         version = resolved.endpoint.version
         sizing = self._sizings.get(version)
         if sizing is None:
@@ -69,7 +70,7 @@ class Calls:
                 result = job.decode(reply)
                 _settle(permit, result.usage)
         except InferenceError as error:
-            raise failure(job.resolved, error, job.secrets) from error.__cause__
+            raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
         self.sizing(job.resolved).took(job.stats.upstream)
         self._count(job, result.usage)
         return result
@@ -80,21 +81,21 @@ class Calls:
             arriving, permit = await self._sent(job, self._outbound.open)
             with permit:
                 try:
-                    reading, usage = Reading(job), None
+                    reader, usage = StreamReader(job), None
                     async for piece in arriving.pieces():
-                        if deltas := reading.feed(piece):
+                        if deltas := reader.feed(piece):
                             usage = _used(deltas) or usage
                             _settle(permit, _used(deltas))
                             yield deltas
-                        reading.check()
-                    last = reading.end()
+                        reader.check()
+                    last = reader.end()
                     _settle(permit, _used(last))
                     self._count(job, _used(last) or usage)
                     yield last
                 finally:
                     arriving.close()
         except InferenceError as error:
-            raise failure(job.resolved, error, job.secrets) from error.__cause__
+            raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
 
     async def check_deadline(
         self, resolved: Resolved, request: InferenceRequest, calls: int
@@ -107,7 +108,7 @@ class Calls:
         place = ticket(resolved, request.caller, lane(request), begin_by)
         possible, most, tried, error = -1, calls, calls, None
         while True:
-            refusal = await self._outbound.check_deadline(place, tried)
+            refusal = await self._outbound.limiter.check_deadline(place, tried)
             if refusal is None:
                 possible = tried
             else:
@@ -141,15 +142,15 @@ class Calls:
         if 200 <= reply.status < 300:
             return reply, permit
         with permit:
-            permit.settle(0)  # what is refused is not counted
+            permit.settle(Cost())  # what is refused is not counted
             whole = reply if isinstance(reply, Reply) else await reply.read()
-            raise refusal(job.resolved, job.secrets, job.call(), whole, self._clock.now())
+            raise provider_errors.from_reply(job.resolved, job.secrets, job.call(), whole, self._clock.now())
 
     def _count(self, job: EndpointJob, usage: Usage | None) -> None:
         """Count what a call cost in the end beside what it was taken to cost, and learn from it."""
         if usage is None:
             return
-        self._counters.cost(job.service, job.tokens(), usage.input + usage.output)
+        self._counters.cost(job.service, job.tokens(), cost_of(usage).tokens)
         if job.resolved.endpoint.task_type.generates:
             self.sizing(job.resolved).wrote(usage.output)
 
@@ -165,7 +166,7 @@ def too_long(resolved: Resolved, tokens: int) -> InferenceError | None:
 
 
 async def _permitted(job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
-    """What *send* brings; the words of its refusal as an error."""
+    """The reply that *send* brings; its refusal as an error."""
     answer = await send(job)
     if isinstance(answer, Refusal):
         raise refused(answer, job.ticket(ahead=True), job.resolved.endpoint.inference_id)
@@ -174,9 +175,9 @@ async def _permitted(job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
 
 def _settle(permit: Permit, usage: Usage | None) -> None:
     if usage is not None:
-        permit.settle(usage.input + usage.output)
+        permit.settle(cost_of(usage))
 
 
 def _used(deltas: Sequence[Delta]) -> Usage | None:
-    """The last count of what a stream cost, if there is one among *deltas*."""
+    """The last count among *deltas* of what a stream cost, if one is there."""
     return next((delta.usage for delta in reversed(deltas) if isinstance(delta, Used)), None)

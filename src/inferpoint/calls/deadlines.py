@@ -1,11 +1,11 @@
-"""By when a request is to be answered, and what is told when it is not."""
+"""The deadline of a request, and the error when it has passed."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from types import TracebackType
-from typing import Protocol
 
 from inferpoint.calls.job import lane, ticket
 from inferpoint.calls.refusals import too_late
@@ -21,14 +21,6 @@ OTHER_SECONDS = 30.0
 _INSTANT = 0.1  # seconds; what is over sooner was not begun for want of time, not because of a queue
 
 
-class Progress(Protocol):
-    """What knows whether a provider was asked for a request."""
-
-    def begun(self) -> bool:
-        """Whether anything of the request is on its way, or was."""
-        ...
-
-
 def timed(resolved: Resolved, request: InferenceRequest, clock: Clock) -> InferenceRequest:
     """*request* with its deadline: after Elasticsearch's timeout for the task where it names none."""
     usual = GENERATING_SECONDS if resolved.endpoint.task_type.generates else OTHER_SECONDS
@@ -36,38 +28,27 @@ def timed(resolved: Resolved, request: InferenceRequest, clock: Clock) -> Infere
     return replace(request, deadline=Deadline(clock.monotonic() + timeout, timeout))
 
 
-class InTime:
-    """A context that ends at the deadline of a request.
+@asynccontextmanager
+async def in_time(
+    resolved: Resolved, request: InferenceRequest, begun: Callable[[], bool], clock: Clock
+) -> AsyncGenerator[None]:
+    """A context that ends at the deadline of *request*.
 
-    `TIMED_OUT` then, or what is told of a queue where nothing has begun according to *progress*.
+    `TIMED_OUT` then, or what is told of a queue where nothing of the request has *begun*.
     """
+    left = request.deadline.left(clock.monotonic())
+    try:
+        if left <= 0:  # nothing is begun that nobody waits for
+            raise TimeoutError
+        async with asyncio.timeout(left):
+            yield
+    except TimeoutError:
+        raise _timed_out(resolved, request, begun=begun()) from None
 
-    def __init__(self, resolved: Resolved, request: InferenceRequest, progress: Progress, clock: Clock) -> None:
-        self._resolved = resolved
-        self._request = request
-        self._progress = progress
-        left = request.deadline.left(clock.monotonic())
-        self._timeout = asyncio.timeout(left) if left > 0 else None
 
-    async def __aenter__(self) -> None:
-        if self._timeout is None:  # nothing is begun that nobody waits for
-            raise self._error()
-        await self._timeout.__aenter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._timeout is not None
-        try:
-            await self._timeout.__aexit__(kind, error, trace)
-        except TimeoutError:
-            raise self._error() from None
-        if isinstance(error, TimeoutError):
-            raise self._error() from None
-
-    def _error(self) -> InferenceError:
-        timeout, inference_id = self._request.deadline.timeout, self._resolved.endpoint.inference_id
-        if timeout >= _INSTANT and not self._progress.begun():
-            return too_late(ticket(self._resolved, self._request.caller, lane(self._request)), inference_id, timeout)
-        problem = f"Request timed out after [{human(timeout)}] for inference id [{inference_id}]"
-        return InferenceError(Kind.TIMED_OUT, problem)
+def _timed_out(resolved: Resolved, request: InferenceRequest, *, begun: bool) -> InferenceError:
+    timeout, inference_id = request.deadline.timeout, resolved.endpoint.inference_id
+    if timeout >= _INSTANT and not begun:
+        return too_late(ticket(resolved, request.caller, lane(request)), inference_id, timeout)
+    problem = f"Request timed out after [{human(timeout)}] for inference id [{inference_id}]"
+    return InferenceError(Kind.TIMED_OUT, problem)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
-from inferpoint.calls.provider_errors import failure
+from typing_extensions import override
+
+from inferpoint.calls import provider_errors
 from inferpoint.calls.refusals import refused
 from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Upstream, kind_of_status
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.quota import Allowance, Lane, Rate
+from inferpoint.model.quota import Cost, Lane, Rate
 from inferpoint.model.requests import Caller, RequestStats
 from inferpoint.outbound.outbound import Outbound
-from inferpoint.outbound.ticket import Refusal, Ticket
+from inferpoint.outbound.ticket import Job, Refusal, Ticket
 from inferpoint.protocols.service import Grant
 from inferpoint.tasks import Tasks
 
@@ -83,7 +83,7 @@ class Grants:
                 raise _refusal(resolved, grant, reply)
             token, seconds = grant.read(reply)
         except InferenceError as error:
-            raise failure(resolved, error, resolved.secrets) from None
+            raise provider_errors.public(resolved, error, resolved.secrets) from None
         now = self._clock.monotonic()
         self._kept = {version: kept for version, kept in self._kept.items() if now < kept.until}
         until = now + max(seconds - EARLY_SECONDS, seconds / 2)  # of two minutes at the least all but one is used
@@ -96,66 +96,46 @@ class Grants:
             done.exception()  # it is told to those who wait; when they all have left, nobody misses it
 
 
-class TokenJob:
-    """The call that fetches a token, in a queue of its own beside that of the endpoint's calls."""
-
-    lane = Lane.OTHER
+class TokenJob(Job):
+    """The call that fetches a token, and carries what authorizes it; its queue has no limit."""
 
     def __init__(self, resolved: Resolved, call: Call, caller: Caller, now: float) -> None:
         self.resolved = resolved
-        self.stats = RequestStats()
         self.service = resolved.service.name
         self.group = f"{resolved.group}/grant"
+        self.lane = Lane.OTHER
+        self.stats = RequestStats()
         self._call = call
         self._caller = caller
         self._deadline = Deadline(now + FETCH_SECONDS, FETCH_SECONDS)
 
+    @override
     def ticket(self, *, ahead: bool) -> Ticket:
-        """A place in the queue, which has no limit."""
         return Ticket(self.group, Rate(), self._caller, self.lane, self.service, self._deadline, ahead)
 
-    def tokens(self) -> int:
-        """None that a limit would count."""
-        return 0
+    @override
+    def cost(self) -> Cost:
+        return Cost()
 
+    @override
     def deadline(self) -> Deadline:
-        """By when an attempt must begin."""
         return self._deadline
 
+    @override
     def call(self) -> Call:
-        """The call, which carries what authorizes it."""
         return self._call
 
-    def sign(self, call: Call, _now: datetime) -> Call:
-        """The call as it is."""
-        return call
-
+    @override
     def retries(self, status: int) -> bool:
-        """Whether a reply of that status is worth another try, beside 429."""
         return status in _RETRIED
-
-    def is_final(self, _reply: Reply) -> bool:
-        """Whether no retry will change a refusal, which is not known of any."""
-        return False
-
-    def allowance(self, _headers: Mapping[str, str], _now: datetime) -> Allowance:
-        """What headers tell of limits: nothing."""
-        return Allowance()
 
 
 def _refusal(resolved: Resolved, grant: Grant[object], reply: Reply) -> InferenceError:
     """Why there is no token, in the words of who should have given it, without secrets."""
     try:
-        said = grant.complaint(reply)
+        complaint = grant.complaint(reply)
     except InferenceError:
-        said = Upstream(reply.status)
-    message = resolved.secrets.hide_start(said.message, _LONGEST_WORDS)
-    kind = resolved.secrets.hide(said.type or "")
-    reason = (
-        "Failed to get an access token for request from inference entity id"
-        f" [{resolved.endpoint.inference_id}] status [{reply.status}]"
-    )
-    if message:
-        reason += f". Error message: [{message}]"
-    upstream = Upstream(reply.status, message, kind or None)
+        complaint = Upstream(reply.status)
+    upstream = provider_errors.hidden(complaint, resolved.secrets, _LONGEST_WORDS)
+    reason = provider_errors.worded("Failed to get an access token", resolved, upstream, status=reply.status)
     return InferenceError(kind_of_status(reply.status), reason, upstream=upstream)

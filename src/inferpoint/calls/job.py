@@ -1,29 +1,30 @@
-"""A call of an endpoint as a job for its way out; what it asks is said by whoever makes it."""
+"""The call of an endpoint as a job for its way out."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
+from typing_extensions import override
 
-from inferpoint.calls.provider_errors import complaint
+from inferpoint.calls import provider_errors
 from inferpoint.calls.sizing import Load, Sizing, load_of
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.quota import Allowance, Lane
+from inferpoint.model.quota import Allowance, Cost, Lane
 from inferpoint.model.requests import Caller, InferenceRequest, InputType, RequestStats
-from inferpoint.model.results import InferenceResult
+from inferpoint.model.results import InferenceResult, Usage
 from inferpoint.model.secrets import Secrets
-from inferpoint.outbound.ticket import Ticket
+from inferpoint.outbound.ticket import Job, Ticket
 from inferpoint.protocols.service import Moment
 
 _LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
 
 
-class EndpointJob(ABC):
+class EndpointJob(Job):
     """One call of the endpoint *resolved*, at the address *origin*; *like* is a request with all but the inputs.
 
     `token` is that of the endpoint's grant, where it has one; `stats` counts what happens.
@@ -33,61 +34,53 @@ class EndpointJob(ABC):
         self.resolved = resolved
         self.origin = origin
         self.caller = like.caller
+        self.service = resolved.service.name
+        self.group = resolved.group
         self.lane = lane(like)
         self.stats = stats
         self.token = ""
 
     @abstractmethod
     def request(self) -> InferenceRequest | None:
-        """What to ask, which does not change any more; None when nobody wants it."""
+        """The request of the call, which does not change any more; None when nobody wants it."""
 
     @abstractmethod
     def tokens(self) -> int:
-        """The tokens of the call as far as is known; asked when its turn comes."""
+        """The tokens of the call as far as is known."""
 
-    @abstractmethod
-    def deadline(self) -> Deadline:
-        """By when an attempt must begin, so that its answer still comes in time."""
-
-    @property
-    def service(self) -> str:
-        """The name of the provider's service, for counters."""
-        return self.resolved.service.name
-
-    @property
-    def group(self) -> str:
-        """The rate group whose limits the call counts against."""
-        return self.resolved.group
+    @override
+    def cost(self) -> Cost:
+        return Cost(tokens=self.tokens())
 
     @property
     def secrets(self) -> Secrets:
-        """What must not be seen of the call: the endpoint's secrets and its token."""
+        """The secrets of the call: those of its endpoint, and its token."""
         known = self.resolved.secrets
         return Secrets((*known.values, self.token)) if self.token else known
 
+    @override
     def ticket(self, *, ahead: bool) -> Ticket:
-        """The place to wait at; *ahead* of its caller's others once it had a turn."""
         return ticket(self.resolved, self.caller, self.lane, self.deadline(), ahead=ahead)
 
+    @override
     def call(self) -> Call | None:
-        """The call, encoded by the service; None when nobody wants it any more."""
         request = self.request()
         return None if request is None else encoded(self.resolved, request, self.origin)
 
+    @override
     def sign(self, call: Call, now: datetime) -> Call:
-        """The call with its signature, made anew for every attempt."""
         return self.resolved.service.sign(call, self.resolved.endpoint.settings, Moment(now, self.token))
 
+    @override
     def retries(self, status: int) -> bool:
-        """Whether a reply of that status is worth another try, beside 429."""
         return status in self.resolved.task.failures.retried
 
+    @override
     def is_final(self, reply: Reply) -> bool:
-        """Whether a refusal is one that no retry will change."""
-        return self.resolved.task.failures.exhausted(complaint(self.resolved, reply, self.secrets))
+        return self.resolved.task.failures.exhausted(provider_errors.parsed(self.resolved, reply, self.secrets))
 
+    @override
     def allowance(self, headers: Mapping[str, str], now: datetime) -> Allowance:
-        """What a reply's headers tell of the provider's limits."""
         return self.resolved.service.quota(headers, now)
 
     def decode(self, reply: Reply) -> InferenceResult:
@@ -106,26 +99,31 @@ class SingleJob(EndpointJob):
         self._sizing = sizing
         self._load = _load(request)
 
+    @override
     def request(self) -> InferenceRequest:
-        """The request, as it came."""
         return self._request
 
+    @override
     def tokens(self) -> int:
-        """What the request is estimated to have, and what a model may write."""
         written = int(self._sizing.output) if self.resolved.endpoint.task_type.generates else 0
         return self.input_tokens() + written
 
     def input_tokens(self) -> int:
-        """What the request alone is estimated to have."""
+        """The tokens that the request is estimated to have, without what a model may write."""
         return self._sizing.tokens(self._load)
 
+    @override
     def deadline(self) -> Deadline:
-        """By when an attempt must begin, so that its answer still comes in time."""
         return self._sizing.begin_by(self._request.deadline)
 
 
+def cost_of(usage: Usage) -> Cost:
+    """What a call took of each limit in the end, as its provider counted."""
+    return Cost(tokens=usage.input + usage.output)
+
+
 def lane(request: InferenceRequest) -> Lane:
-    """What a request is for, as its input type tells."""
+    """The lane of a request, as its input type tells."""
     return Lane.OTHER if request.input_type is None else _LANES.get(request.input_type, Lane.OTHER)
 
 
@@ -143,7 +141,7 @@ def encoded(resolved: Resolved, request: InferenceRequest, origin: str) -> Call:
 
 
 def _load(request: InferenceRequest) -> Load:
-    """What is asked by a request that has a call of its own: of a chat also its tools, and what an image is called."""
+    """The load of a request that has a call of its own: of a chat also its tools, and what an image is called."""
     match request.input:
         case (str(text),):
             return load_of(text)

@@ -1,4 +1,4 @@
-"""What a provider's refusal means: its status and its words as one error, in Elasticsearch's phrases."""
+"""The errors of providers: status and words of a refusal as one error, in Elasticsearch's phrases."""
 
 from __future__ import annotations
 
@@ -19,33 +19,28 @@ _PHRASES = {
 }
 
 
-def refusal(resolved: Resolved, secrets: Secrets, call: Call | None, reply: Reply, now: datetime) -> InferenceError:
+def from_reply(resolved: Resolved, secrets: Secrets, call: Call | None, reply: Reply, now: datetime) -> InferenceError:
     """The error that *reply* to *call*, a status other than 2xx, stands for; *secrets* are not told."""
-    upstream = complaint(resolved, reply, secrets)
+    upstream = parsed(resolved, reply, secrets)
     phrase = secrets.hide(_phrase({**_PHRASES, **resolved.task.failures.phrases}, call, reply))
-    reason = f"{phrase} for request from inference entity id [{resolved.endpoint.inference_id}] status [{reply.status}]"
-    if upstream.message:
-        reason += f". Error message: [{upstream.message}]"
     return InferenceError(
         kind_of_status(reply.status),
-        reason,
+        worded(phrase, resolved, upstream, status=reply.status),
         upstream=upstream,
         retry_after=asked_to_wait(reply.headers, now) or None,
-        whose_limit="provider" if reply.status == 429 else None,
+        whose_limit=_whose_limit(reply.status),
     )
 
 
-def interruption(resolved: Resolved, said: Upstream, secrets: Secrets) -> InferenceError:
+def from_stream(resolved: Resolved, complaint: Upstream, secrets: Secrets) -> InferenceError:
     """The error that a provider writes into a stream it has begun."""
-    said = _hidden(said, secrets)
-    reason = f"Received an error response for request from inference entity id [{resolved.endpoint.inference_id}]"
-    if said.message:
-        reason += f". Error message: [{said.message}]"
-    whose = "provider" if said.status == 429 else None
-    return InferenceError(kind_of_status(said.status), reason, upstream=said, whose_limit=whose)
+    upstream = hidden(complaint, secrets)
+    reason = worded("Received an error response", resolved, upstream)
+    kind, whose_limit = kind_of_status(upstream.status), _whose_limit(upstream.status)
+    return InferenceError(kind, reason, upstream=upstream, whose_limit=whose_limit)
 
 
-def failure(resolved: Resolved, error: InferenceError, secrets: Secrets) -> InferenceError:
+def public(resolved: Resolved, error: InferenceError, secrets: Secrets) -> InferenceError:
     """*error* as the caller may read it: without *secrets*, as providers quote the keys they refuse.
 
     When no reply came, or none that could be read, it says whose call that was.
@@ -53,24 +48,45 @@ def failure(resolved: Resolved, error: InferenceError, secrets: Secrets) -> Infe
     problems = [secrets.hide(problem) for problem in error.problems]
     if error.upstream is None and error.kind in (Kind.CUT_OFF, Kind.UNREADABLE):
         problems[0] = f"Failed to send {resolved.task.label} request. Cause: {problems[0]}"
-    return InferenceError(
-        error.kind,
-        *problems,
-        subject=error.subject,
-        upstream=_hidden(error.upstream, secrets) if error.upstream else None,
-        retry_after=error.retry_after,
-        whose_limit=error.whose_limit,
-        index=error.index,
+    told = error.of_input(error.index, *problems)
+    told.upstream = error.upstream and hidden(error.upstream, secrets)
+    return told
+
+
+def parsed(resolved: Resolved, reply: Reply, secrets: Secrets) -> Upstream:
+    """The provider's error in a refusal, without secrets; the first words of a body that is not as it documents."""
+    try:
+        complaint = resolved.task.failures.complaint(reply)
+    except InferenceError:
+        complaint = Upstream(reply.status, _plain(reply))
+    return hidden(complaint, secrets)
+
+
+def worded(phrase: str, resolved: Resolved, upstream: Upstream, *, status: int | None = None) -> str:
+    """*phrase* about a call of *resolved*, with its HTTP *status* and the provider's words where there are some."""
+    reason = f"{phrase} for request from inference entity id [{resolved.endpoint.inference_id}]"
+    if status is not None:
+        reason += f" status [{status}]"
+    return f"{reason}. Error message: [{upstream.message}]" if upstream.message else reason
+
+
+def hidden(complaint: Upstream, secrets: Secrets, longest: int = LONGEST_WORDS) -> Upstream:
+    """*complaint* without secrets, each of its texts cut after *longest* characters."""
+
+    def start(words: str) -> str:
+        return secrets.hide_start(words, longest)
+
+    return Upstream(
+        complaint.status,
+        start(complaint.message),
+        complaint.type and start(complaint.type),
+        complaint.code and start(complaint.code),
+        complaint.param and start(complaint.param),
     )
 
 
-def complaint(resolved: Resolved, reply: Reply, secrets: Secrets) -> Upstream:
-    """What the body of a refusal says, without secrets; its first words where it is not what the provider documents."""
-    try:
-        said = resolved.task.failures.complaint(reply)
-    except InferenceError:  # not the error body that the provider documents: its first words are better than none
-        said = Upstream(reply.status, _plain(reply))
-    return _hidden(said, secrets)
+def _whose_limit(status: int) -> str | None:
+    return "provider" if status == 429 else None
 
 
 def _plain(reply: Reply) -> str:
@@ -90,18 +106,3 @@ def _phrase(phrases: Mapping[int, str], call: Call | None, reply: Reply) -> str:
 class _Known(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return "unknown"
-
-
-def _hidden(said: Upstream, secrets: Secrets) -> Upstream:
-    """*said* without secrets, and no longer than anybody reads."""
-
-    def start(words: str) -> str:
-        return secrets.hide_start(words, LONGEST_WORDS)
-
-    return Upstream(
-        said.status,
-        start(said.message),
-        said.type and start(said.type),
-        said.code and start(said.code),
-        said.param and start(said.param),
-    )

@@ -42,6 +42,5 @@ def too_late(ticket: Ticket, inference_id: str, waited: float) -> InferenceError
 
 
 def _limits(ticket: Ticket) -> str:
-    limits = {"requests": ticket.rate.requests, "tokens": ticket.rate.tokens}
-    shown = " and ".join(f"[{limit}] {what}" for what, limit in limits.items() if limit is not None)
+    shown = " and ".join(f"[{limit}] {unit}" for unit, limit in ticket.rate.present())
     return f" at {shown} a minute" if shown else ""

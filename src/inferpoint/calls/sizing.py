@@ -29,7 +29,7 @@ _NUMBER = re.compile(r"(?<![\w.])[0-9]{1,9}(?![\w.]*[0-9])")
 
 
 class Load:
-    """What a call holds: so many inputs, their bytes, and the tokens of those that are tokens already."""
+    """The contents of a call: so many inputs, their bytes, and the tokens of those that are tokens already."""
 
     __slots__ = ("bytes", "inputs", "tokens")
 
@@ -40,7 +40,7 @@ class Load:
 
     @property
     def weight(self) -> int:
-        """Its part of what a call costs, beside other loads of the same kind."""
+        """The part of what a call costs that this load has, beside other loads of the same kind."""
         return self.tokens or self.bytes + 1
 
     def add(self, other: Load, times: int = 1) -> None:
@@ -50,11 +50,11 @@ class Load:
         self.tokens += times * other.tokens
 
 
-def load_of(given: str | tuple[int, ...]) -> Load:
-    """The load of one input."""
-    if isinstance(given, str):
-        return Load(1, len(given) if given.isascii() else len(given.encode("utf-8", "surrogatepass")))
-    return Load(1, 7 * len(given), len(given))  # a token's number and a comma
+def load_of(content: str | tuple[int, ...]) -> Load:
+    """The load of one input, a text or tokens."""
+    if isinstance(content, str):
+        return Load(1, len(content) if content.isascii() else len(content.encode("utf-8", "surrogatepass")))
+    return Load(1, 7 * len(content), len(content))  # a token's number and a comma
 
 
 class Bound:
@@ -66,7 +66,7 @@ class Bound:
         self._refused = math.inf
 
     def refuse(self, size: float, stated: float | None) -> None:
-        """So much was too much; *stated* is the provider's bound, where its words tell one."""
+        """Learn that *size* was too much; *stated* is the provider's bound, where its words tell one."""
         told = stated is not None and stated < size
         self._refused = min(self._refused, stated if told and stated is not None else size)
         if self._passed >= self._refused:  # other texts, or other estimates
@@ -74,7 +74,7 @@ class Bound:
         self.most = max(1.0, min(self.most, self._refused if told else max(self._passed, size / 2)))
 
     def accept(self, size: float) -> None:
-        """So much has passed."""
+        """Learn that *size* has passed."""
         self._passed = max(self._passed, min(size, self._refused))
         if size >= self.most / _CLOSE and self._passed * _CLOSE < self._refused < math.inf:
             self.most = min(self._declared, max(self.most, (self._passed + self._refused) / 2))
@@ -84,7 +84,7 @@ Bounds = tuple[Bound, Bound]  # of inputs and of tokens
 
 
 class Sizing:
-    """What is known of the calls of one endpoint."""
+    """The knowledge of how much calls of one endpoint may hold, and of how long they take."""
 
     def __init__(self, declared: Limits, rate: Rate) -> None:
         self._inputs = Bound(declared.inputs)
@@ -201,5 +201,5 @@ def _tokens_a_turn(rate: Rate) -> float:
 
 def _asked_and_allowed(words: str) -> tuple[int, int] | None:
     """The two numbers of a refusal, where it has just two: the larger was asked, the smaller is allowed."""
-    found = sorted({int(number) for number in _NUMBER.findall(words)})
-    return (found[1], found[0]) if len(found) == 2 and found[0] > 1 else None
+    numbers = sorted({int(number) for number in _NUMBER.findall(words)})
+    return (numbers[1], numbers[0]) if len(numbers) == 2 and numbers[0] > 1 else None

@@ -1,17 +1,17 @@
-"""One stream on its way from bytes to deltas."""
+"""A stream of a provider, from bytes to deltas."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from inferpoint.calls import provider_errors
 from inferpoint.calls.job import EndpointJob
-from inferpoint.calls.provider_errors import interruption
 from inferpoint.errors import InferenceError
 from inferpoint.model.results import Delta
 
 
-class Reading:
-    """A reader of the stream that answers *job*: what came before a fault is handed on before the fault."""
+class StreamReader:
+    """The reader of the stream that answers *job*: what came before a fault is handed on before the fault."""
 
     def __init__(self, job: EndpointJob) -> None:
         resolved = job.resolved
@@ -22,15 +22,15 @@ class Reading:
         self._fault: InferenceError | None = None
 
     def feed(self, piece: bytes) -> Sequence[Delta]:
-        """What *piece* says, as far as it can be read."""
+        """The deltas in *piece*, as far as it can be read."""
         deltas: list[Delta] = []
         try:
             for event in self._framing.feed(piece):
                 deltas.extend(self._reader.feed(event))
         except InferenceError as error:
-            self._fault = (
-                error if error.upstream is None else interruption(self._job.resolved, error.upstream, self._job.secrets)
-            )
+            if error.upstream is not None:
+                error = provider_errors.from_stream(self._job.resolved, error.upstream, self._job.secrets)
+            self._fault = error
         return deltas
 
     def check(self) -> None:
@@ -39,6 +39,6 @@ class Reading:
             raise self._fault
 
     def end(self) -> Sequence[Delta]:
-        """What is left when the body ends."""
+        """The deltas that are left when the body ends."""
         deltas = [delta for event in self._framing.end() for delta in self._reader.feed(event)]
         return [*deltas, *self._reader.end()]

@@ -1,4 +1,4 @@
-"""What each character is to the rules that find words and sentences: one byte a code point.
+"""The classes of characters that the rules of words and sentences tell apart: one byte a code point.
 
 The table joins Unicode's properties in classes, each known to both sets of rules by a letter.
 
@@ -47,7 +47,7 @@ Positions = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Reading:
-    """One byte for each class: what some rule wants to know of a character."""
+    """One byte for each class of characters: the facts about it that some rule goes by."""
 
     of_class: bytes
     of_latin: bytes
@@ -61,11 +61,11 @@ class Characters:
     latin: bool
 
     def read(self, reading: Reading) -> bytes:
-        """What *reading* says of each character."""
+        """The byte that *reading* has for each character."""
         return self.raw.translate(reading.of_latin if self.latin else reading.of_class)
 
     def codes(self, reading: Reading) -> Codes:
-        """What *reading* says of each character, as an array."""
+        """The bytes that *reading* has for the characters, as an array."""
         return np.frombuffer(self.read(reading), np.uint8)
 
     def at(self, positions: Positions) -> Characters:
@@ -88,9 +88,9 @@ def characters(text: str) -> Characters:
 def blocks(text: str, seam: re.Pattern[str]) -> Iterator[tuple[int, str]]:
     """*text* in blocks that end at a *seam*, and where each begins: small ones keep arrays small, and in the cache."""
     start = 0
-    while len(text) - start > _BLOCK and (found := seam.search(text, start + _BLOCK)):
-        yield start, text[start : found.end()]
-        start = found.end()
+    while len(text) - start > _BLOCK and (boundary := seam.search(text, start + _BLOCK)):
+        yield start, text[start : boundary.end()]
+        start = boundary.end()
     yield start, text[start:]
 
 

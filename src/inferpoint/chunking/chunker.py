@@ -1,4 +1,4 @@
-"""What the rest of Inferpoint asks of chunking; numpy and ICU come in with the first text that needs them."""
+"""The two questions that the rest of Inferpoint asks of chunking; numpy and ICU come in with the first long text."""
 
 from __future__ import annotations
 
@@ -12,21 +12,16 @@ Span = tuple[int, int]
 _MOST_COUNTED = 3  # a character counts as one word at most, and its boundaries may make a neighbour's count again
 
 
-def standing_still() -> float:
-    """The clock of those who have none."""
-    return 0.0
-
-
 def chunk(
     text: str,
     settings: Mapping[str, Any] | ChunkingSettings | None = None,
     *,
-    clock: Callable[[], float] = standing_still,
+    clock: Callable[[], float] = lambda: 0.0,
 ) -> list[Span]:
     """Where each chunk of *text* begins and ends, in code points.
 
-    *settings* are as in the API, but of any size and any overlap below it, or a record of them; none are the default.
-    Separators of the caller's own may take a few seconds, each search of each piece or, by a *clock*, all together.
+    *settings* are those of the API, with any size and any overlap below it, or a record of them; None are the defaults.
+    Separators of the caller's own may take a few seconds: by a *clock* all searches together, without one each of them.
     """
     wanted = settings if isinstance(settings, ChunkingSettings) else accept(settings)
     if isinstance(wanted, Whole) or len(text) * _MOST_COUNTED <= wanted.size:

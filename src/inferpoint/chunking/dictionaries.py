@@ -61,33 +61,32 @@ def divisions(text: str, boundaries: Positions, dictionary: Codes, *, short: boo
     run = np.repeat(np.arange(len(chosen)), lengths + 1)  # of each character of the runs and the line end after it
     placed = np.cumsum(lengths + 1) - (lengths + 1)
 
-    found = _as_java(runs, short=short)[:-1]
-    owner = run.take(found)
-    within = found - placed.take(owner)
+    ends = _as_java(runs, short=short)[:-1]
+    owner = run.take(ends)
+    within = ends - placed.take(owner)
     inner = within > 0
     return (within + starts.take(owner))[inner], chosen.take(owner)[inner]
 
 
 def _as_java(runs: str, *, short: bool) -> Positions:
     """The boundaries in *runs* that ICU for Java finds."""
-    ends = _boundaries(_LEADING_PROLONGED.sub(_undivided, runs) if any(map(runs.__contains__, _PROLONGED)) else runs)
+    marked = runs
+    if any(mark in runs for mark in _PROLONGED):
+        marked = _LEADING_PROLONGED.sub(lambda marks: _UNDIVIDED * len(marks.group()), runs)
+    ends = _boundaries(marked)
     short_runs = list(_SHORT_RUN.finditer(runs)) if short else []
     return np.union1d(ends, _in_short(short_runs)) if short_runs else ends
-
-
-def _undivided(marks: re.Match[str]) -> str:
-    return _UNDIVIDED * len(marks.group())
 
 
 def _in_short(short: list[re.Match[str]]) -> Positions:
     """The boundaries inside short runs, each of them read after a long word of its script."""
     fillers = [_SHORT_RUNS[(run.lastindex or 1) - 1][-1] for run in short]
-    found = _boundaries("\n".join(filler + run.group() for filler, run in zip(fillers, short, strict=True)))
+    ends = _boundaries("\n".join(filler + run.group() for filler, run in zip(fillers, short, strict=True)))
     inside: list[int] = []
     line = 0
     for filler, run in zip(fillers, short, strict=True):
         start, end = line + len(filler), line + len(filler) + len(run.group())
-        between = found[(start < found) & (found < end)]
+        between = ends[(start < ends) & (ends < end)]
         inside.extend((between - start + run.start()).tolist())
         line = end + 1
     return np.array(inside, np.int64)

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import regex
 
+from inferpoint.chunking.settings import SCOPE
 from inferpoint.errors import Subject, invalid
 
 _LINE_ENDS = r"\n\r\u0085\u2028\u2029"
@@ -65,7 +66,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class _Mode:
-    """What the inline flags say, where they hold."""
+    """The inline flags that hold at one place of an expression."""
 
     multiline: bool = True
     dot_all: bool = False
@@ -82,8 +83,7 @@ def compiled(expression: str) -> regex.Pattern[str]:
         return regex.compile(_Translation(expression).text, regex.VERSION1)
     except (_UntranslatableError, regex.error, RecursionError, OverflowError, ValueError) as error:
         raise invalid(
-            f"[chunking_settings] Invalid value [{expression}] received."
-            f" [separators] must be regular expressions: {error}",
+            f"[{SCOPE}] Invalid value [{expression}] received. [separators] must be regular expressions: {error}",
             subject=Subject.SETTINGS,
         ) from None
 

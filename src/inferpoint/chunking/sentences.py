@@ -24,8 +24,8 @@ _end = re.compile(
 
 def sentence_ends(text: str) -> Positions:
     """Just past each sentence of *text*; the last is the end of the text."""
-    found = [start + _sentence_ends(block) for start, block in blocks(text, _SEAM)]
-    return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+    ends = [start + _sentence_ends(block) for start, block in blocks(text, _SEAM)]
+    return ends[0] if len(ends) == 1 else np.unique(np.concatenate(ends))
 
 
 def _sentence_ends(text: str) -> Positions:
@@ -33,9 +33,9 @@ def _sentence_ends(text: str) -> Positions:
     starts = None
     if b"e" in letters:
         letters, starts = _without_marks(letters)
-    found = np.append(_found(letters), len(letters))
-    found = found[np.diff(found, prepend=0) > 0]  # the parts of one end find it again
-    return found if starts is None else starts.take(found)
+    ends = np.append(_found(letters), len(letters))
+    ends = ends[np.diff(ends, prepend=0) > 0]  # the parts of one end find it again
+    return ends if starts is None else starts.take(ends)
 
 
 def _found(letters: bytes) -> Positions:

@@ -1,10 +1,9 @@
-"""What a text is cut before: regular expressions, with a limit to the time that they may take."""
+"""The separators that a text is cut before: regular expressions, with a limit to the time that they may take."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 import numpy as np
 
@@ -26,14 +25,6 @@ _SECONDS = 2.0
 _SECONDS_FOR_A_CHARACTER = 2e-6
 
 
-class Match(Protocol):
-    """What `re` and `regex` find."""
-
-    def start(self) -> int:
-        """Where it begins."""
-        ...
-
-
 class Separators:
     """The separators of one text, and the time that is left for them."""
 
@@ -46,30 +37,31 @@ class Separators:
         return len(self._expressions)
 
     def cuts(self, level: int, piece: str) -> Positions:
-        """Where the separator of this level begins inside *piece*, of which it sees nothing beyond the ends."""
+        """The places inside *piece* where the separator of *level* begins; it sees nothing beyond the piece's ends."""
         expression = self._expressions[level]
         if linear := _LINEAR.get(expression):
-            found = _starts(linear.finditer(piece))
+            starts = _positions(match.start() for match in linear.finditer(piece))
         else:
-            found = self._search(expression, piece)
-        return np.unique(found[(found > 0) & (found < len(piece))])
+            starts = self._search(expression, piece)
+        return np.unique(starts[(starts > 0) & (starts < len(piece))])
 
     def _search(self, expression: str, piece: str) -> Positions:
         from inferpoint.chunking.java_regex import compiled  # noqa: PLC0415 - few texts need it
 
         began = self._clock()
         try:
-            found = _starts(compiled(expression).finditer(piece, timeout=self._seconds))
+            matches = compiled(expression).finditer(piece, timeout=self._seconds)
+            starts = _positions(match.start() for match in matches)
         except TimeoutError:
             raise self._too_slow(expression) from None
         self._seconds -= self._clock() - began
         if self._seconds <= 0:
             raise self._too_slow(expression)
-        return found
+        return starts
 
     def _too_slow(self, expression: str) -> InferenceError:
         return invalid(f"The separator [{expression}] takes too long to search for", subject=Subject.ARGUMENT)
 
 
-def _starts(matches: Iterable[Match]) -> Positions:
-    return np.fromiter((match.start() for match in matches), np.int64)
+def _positions(numbers: Iterable[int]) -> Positions:
+    return np.fromiter(numbers, np.int64)

@@ -7,9 +7,8 @@ by then. What is missing is filled in, so that a record says everything there is
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.settings import public, setting, settings, unknown
@@ -29,6 +28,8 @@ SEPARATOR_GROUPS = {
     "plaintext": (r"(?<!\n)\n\n(?!\n)", r"(?<!\n)\n(?!\n)"),
 }
 
+Strategy = Literal["sentence", "word", "recursive", "none"]
+
 _DEFAULT_SIZE = 250
 _DEFAULT_OVERLAP = 100
 _INTEGER_LIMIT = 2**31
@@ -38,7 +39,7 @@ _INTEGER_LIMIT = 2**31
 class Whole:
     """`none`: every text is one chunk."""
 
-    strategy: ClassVar[str] = "none"
+    strategy: ClassVar[Strategy] = "none"
     refusal: ClassVar[str] = "When chunking is disabled (none), settings can not have the following"
 
 
@@ -61,7 +62,7 @@ class _Sized:
 class Words(_Sized):
     """`word`: so many words a chunk, some of them shared with the chunk before."""
 
-    strategy: ClassVar[str] = "word"
+    strategy: ClassVar[Strategy] = "word"
     refusal: ClassVar[str] = "Word based chunking settings can not have the following settings"
 
     overlap: int = setting("The words a chunk shares with the one before.", default=_DEFAULT_OVERLAP, at_least=0)
@@ -71,7 +72,7 @@ class Words(_Sized):
 class Sentences(_Sized):
     """`sentence`: as many whole sentences as fit, the last of them perhaps repeated in the next chunk."""
 
-    strategy: ClassVar[str] = "sentence"
+    strategy: ClassVar[Strategy] = "sentence"
     refusal: ClassVar[str] = "Sentence based chunking settings can not have the following settings"
     smallest: ClassVar[int] = 20
 
@@ -82,7 +83,7 @@ class Sentences(_Sized):
 class Recursive(_Sized):
     """`recursive`: cut at the first separator, and what is still too long at the next."""
 
-    strategy: ClassVar[str] = "recursive"
+    strategy: ClassVar[Strategy] = "recursive"
     refusal: ClassVar[str] = "Recursive chunking settings can not have the following settings"
 
     separators: tuple[str, ...] | None = setting("Regular expressions to cut before, in order.", default=None)
@@ -96,33 +97,31 @@ ChunkingSettings = Whole | Words | Sentences | Recursive
 _STRATEGIES: dict[str, type[ChunkingSettings]] = {kind.strategy: kind for kind in (Whole, Words, Sentences, Recursive)}
 
 
-def read(given: object, *, largest: int = LARGEST, problems: list[str]) -> ChunkingSettings | None:
-    """The settings that *given* asks for, within the API's bounds; None when anything was added to *problems*.
+def read(config: object, *, largest: int = LARGEST, problems: list[str]) -> ChunkingSettings | None:
+    """The settings that *config* asks for, within the API's bounds; None when anything was added to *problems*.
 
-    Nothing given means sentences. Raises for a strategy that does not exist, of which nothing else can be said.
+    No settings mean sentences. Raises for a strategy that does not exist, of which no setting can be checked.
     """
     before = len(problems)
-    values = _mapping(given, problems)
-    kind = _strategy(values)
+    kind, values = _chosen(config, problems)
     _refuse_unknown(kind, values, problems)
     record = _record(kind, values, largest, problems)
     if issubclass(kind, _Sized):
         _hold_size(kind.smallest, values, largest, problems)
     if len(problems) == before and isinstance(record, Words):
-        _hold_overlap(record, problems, given="overlap" in values)
+        _hold_overlap(record, problems, default="overlap" not in values)
     if isinstance(record, Recursive):
-        _hold_separators(record, problems)
+        _hold_separators(record.separators or (), problems)
     return record if len(problems) == before else None
 
 
-def accept(given: Mapping[str, Any] | None, *, stored: bool = False) -> ChunkingSettings:
-    """The settings that *given* asks for, within what the chunkers can do; raises where that is not possible.
+def accept(config: Mapping[str, Any] | None, *, stored: bool = False) -> ChunkingSettings:
+    """The settings that *config* asks for, within what the chunkers can do; raises where that is not possible.
 
     A *stored* record may have settings that are no longer known.
     """
     problems: list[str] = []
-    values = _mapping(given, problems)
-    kind = _strategy(values)
+    kind, values = _chosen(config, problems)
     if not stored:
         _refuse_unknown(kind, values, problems)
     record = _record(kind, values, LARGEST, problems)
@@ -141,22 +140,17 @@ def shown(record: ChunkingSettings) -> dict[str, Any]:
     return {"strategy": record.strategy, **values}
 
 
-def _mapping(given: object, problems: list[str]) -> dict[str, Any]:
-    """The settings that are really given: null is the same as nothing."""
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        problems.append(not_of_type(SCOPE, given, "Map"))
-        return {}
-    return {name: value for name, value in cast("Mapping[str, Any]", given).items() if value is not None}
-
-
-def _strategy(values: dict[str, Any]) -> type[ChunkingSettings]:
-    """The record that the strategy in *values* has, which is taken out of them."""
-    name = values.pop("strategy", Sentences.strategy)
-    if not isinstance(name, str) or name not in _STRATEGIES:
-        raise invalid(f"Invalid chunkingStrategy {as_java(name)}", subject=Subject.ARGUMENT)
-    return _STRATEGIES[name]
+def _chosen(config: object, problems: list[str]) -> tuple[type[ChunkingSettings], dict[str, Any]]:
+    """The record of the strategy that *config* names, and the other settings in it: null is as good as absent."""
+    if not isinstance(config, Mapping | None):
+        problems.append(not_of_type(SCOPE, config, "Map"))
+        config = None
+    members = cast("Mapping[str, Any]", config or {})
+    values = {name: value for name, value in members.items() if value is not None}
+    strategy = values.pop("strategy", Sentences.strategy)
+    if not isinstance(strategy, str) or strategy not in _STRATEGIES:
+        raise invalid(f"Invalid chunkingStrategy {as_java(strategy)}", subject=Subject.ARGUMENT)
+    return _STRATEGIES[strategy], values
 
 
 def _refuse_unknown(kind: type[ChunkingSettings], values: Mapping[str, Any], problems: list[str]) -> None:
@@ -175,48 +169,37 @@ def _record(
     if kind is Recursive:
         _choose_separators(completed, problems)
     record = read_record(kind, completed, scope=SCOPE, problems=problems)
-    if record is not None:
-        problems.extend(_contradictions(record))
-    if record is None or len(problems) > before:
-        return None
-    if isinstance(record, Recursive) and record.separator_group:
-        return dataclasses.replace(record, separators=SEPARATOR_GROUPS[record.separator_group], separator_group=None)
-    return record
+    if isinstance(record, _Sized) and len({record.max_chunk_size, record.max_chunking_size, None}) > 2:
+        problems.append(
+            f"[{SCOPE}] Invalid value [{record.max_chunking_size}]. [max_chunking_size] is another name of"
+            f" [max_chunk_size], which is [{record.max_chunk_size}]"
+        )
+    if isinstance(record, Sentences) and record.sentence_overlap not in (0, 1):
+        problems.append(f"sentence_overlap[{record.sentence_overlap}] must be either 0 or 1")
+    return record if len(problems) == before else None
 
 
 def _choose_separators(values: dict[str, Any], problems: list[str]) -> None:
-    """Name the separators in one way: a list, or a group by its own name."""
+    """Have the separators of a group, or of plain text when nothing is said, in the place of the group's name."""
     group, separators = values.get("separator_group"), values.get("separators")
     if group is not None and separators is not None:
         problems.append("Recursive chunking settings can not have both separators and separator_set")
     if separators == []:
         problems.append("Recursive chunking settings can not have an empty list of separators")
         del values["separators"]
-    if isinstance(group, str) and group.strip().lower() in SEPARATOR_GROUPS:
-        values["separator_group"] = group.strip().lower()
     if group is None and separators is None:
-        values["separator_group"] = "plaintext"
-
-
-def _contradictions(record: ChunkingSettings) -> list[str]:
-    """What is wrong with values that are each of the right type."""
-    found: list[str] = []
-    if isinstance(record, _Sized) and len({record.max_chunk_size, record.max_chunking_size, None}) > 2:
-        found.append(
-            f"[{SCOPE}] Invalid value [{record.max_chunking_size}]. [max_chunking_size] is another name of"
-            f" [max_chunk_size], which is [{record.max_chunk_size}]"
-        )
-    if isinstance(record, Sentences) and record.sentence_overlap not in (0, 1):
-        found.append(f"sentence_overlap[{record.sentence_overlap}] must be either 0 or 1")
-    return found
+        group = "plaintext"
+    if isinstance(group, str) and (known := SEPARATOR_GROUPS.get(group.strip().lower())):
+        values.pop("separator_group", None)
+        values.setdefault("separators", list(known))
 
 
 def _hold_size(smallest: int, values: Mapping[str, Any], largest: int, problems: list[str]) -> None:
-    """Hold the sizes to the API's bounds, under the names they were given."""
+    """Hold the sizes to the API's bounds, under the names by which they were asked for."""
     for name in SIZE_NAMES:
         size = values.get(name)
         if type(size) is not int or not 0 < size < _INTEGER_LIMIT:
-            continue  # not given, or refused already
+            continue  # absent, or refused already
         wrong = f"[{SCOPE}] Invalid value [{float(size)}]. [{name}] must be"
         if size < smallest:
             problems.append(f"{wrong} greater than or equal to [{float(smallest)}]")
@@ -224,20 +207,19 @@ def _hold_size(smallest: int, values: Mapping[str, Any], largest: int, problems:
             problems.append(f"{wrong} less than or equal to [{float(largest)}]")
 
 
-def _hold_overlap(record: Words, problems: list[str], *, given: bool) -> None:
-    """Hold the overlap to half of a chunk, saying where it comes from when nobody gave it."""
+def _hold_overlap(record: Words, problems: list[str], *, default: bool) -> None:
+    """Hold the overlap to half of a chunk, saying where it comes from when it is the *default*."""
     half = record.size // 2
     if record.overlap > half:
-        source = "" if given else f"; it is [{_DEFAULT_OVERLAP}] unless it is given"
+        source = f"; it is [{_DEFAULT_OVERLAP}] unless it is given" if default else ""
         problems.append(
             f"[{SCOPE}] Invalid value [{float(record.overlap)}]."
             f" [overlap] must be less than or equal to [{float(half)}]{source}"
         )
 
 
-def _hold_separators(record: Recursive, problems: list[str]) -> None:
+def _hold_separators(separators: tuple[str, ...], problems: list[str]) -> None:
     """Hold the separators to a number, and to what can be searched for."""
-    separators = record.separators or ()
     if len(separators) > MOST_SEPARATORS:
         problems.append(f"separators list size [{len(separators)}] must not exceed [{MOST_SEPARATORS}]")
     if separators in SEPARATOR_GROUPS.values():

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from inferpoint.chunking.characters import Positions
+from inferpoint.chunking.chunker import Span
 from inferpoint.chunking.sentences import sentence_ends
 from inferpoint.chunking.separators import Separators
 from inferpoint.chunking.words import Words, word_ends, words
 
-Span = tuple[int, int]
 Counted = tuple[int, int, int]  # a span and its words
 
 _LONGEST_TAIL = 20  # words that are repeated of a sentence too long to be repeated whole, or to be left whole
@@ -31,10 +31,10 @@ def by_sentences(text: str, size: int, *, overlap: bool, known: Words | None = N
 
     The words of *text* are looked for unless they are *known*: they take as much memory as all the rest.
     """
-    found = words(text) if known is None else known
+    text_words = words(text) if known is None else known
     ends = sentence_ends(text)
     starts = np.concatenate(([0], ends))
-    counts = found.counts(starts[:-1], ends)
+    counts = text_words.counts(starts[:-1], ends)
     passed = np.concatenate(([0], np.cumsum(counts)))
     begins, words_of, words_before = starts.data, counts.data, passed.data
 
@@ -51,7 +51,9 @@ def by_sentences(text: str, size: int, *, overlap: bool, known: Words | None = N
             chunks.append((start, begins[sentence]))
             start, held = begins[sentence], 0
             if overlap:
-                start, held = _repeated(found, begins[sentence - 1], words_of[sentence - 1], size, room=size - count)
+                start, held = _repeated(
+                    text_words, begins[sentence - 1], words_of[sentence - 1], size, room=size - count
+                )
         held += count
         sentence += 1
         if held > size:
@@ -67,21 +69,21 @@ def by_separators(text: str, size: int, expressions: Sequence[str], clock: Calla
 
     What no separator makes short enough is cut by sentences.
     """
-    found = words(text)
+    text_words = words(text)
     separators = Separators(expressions, text, clock)
     chunks: list[Span] = []
-    pending = [(0, len(text), len(found.ends), 0)]
+    pending = [(0, len(text), len(text_words.ends), 0)]
     while pending:
         start, end, count, level = pending.pop()
         if count <= size:
             chunks.append((start, end))
         elif level == len(separators):
-            known = found if (start, end) == (0, len(text)) else None
+            known = text_words if (start, end) == (0, len(text)) else None
             inner = by_sentences(text[start:end], size, overlap=False, known=known)
             chunks += [(start + inner_start, start + inner_end) for inner_start, inner_end in inner]
         elif len(cuts := separators.cuts(level, text[start:end])):
             edges = np.concatenate(([0], cuts, [end - start])) + start
-            counts = found.counts(edges[:-1], edges[1:])
+            counts = text_words.counts(edges[:-1], edges[1:])
             pieces = _joined(zip(edges.data, edges[1:].data, counts.data, strict=False), size)
             pending += [(*piece, level + 1) for piece in reversed(pieces)]
         else:
@@ -109,12 +111,12 @@ def _cut(text: str, start: int, end: int, size: int) -> list[Counted]:
     return [(start + piece_start, start + piece_end, count) for piece_start, piece_end, count in pieces]
 
 
-def _repeated(found: Words, start: int, count: int, size: int, *, room: int) -> tuple[int, int]:
-    """What a chunk repeats of the sentence before: where it begins, and its words. All of it where there is room."""
+def _repeated(text_words: Words, start: int, count: int, size: int, *, room: int) -> tuple[int, int]:
+    """The beginning and the words of what a chunk repeats of the sentence before: all of it where there is room."""
     if count <= room:
         return start, count
     skipped = max(0, count - min(size // 2, _LONGEST_TAIL))
-    return found.skip(start, skipped), count - skipped
+    return text_words.skip(start, skipped), count - skipped
 
 
 def _joined(pieces: Iterable[Counted], size: int) -> list[Counted]:

@@ -70,7 +70,7 @@ class Words:
         return self.boundaries.compress(self.end_words)
 
     def moved(self, distance: int) -> Words:
-        """The same words *distance* further on."""
+        """These words, *distance* further on."""
         return Words(self.boundaries + distance, self.end_words) if distance else self
 
     def counts(self, starts: Positions, ends: Positions) -> Positions:
@@ -102,10 +102,10 @@ class _Units:
 
 def words(text: str) -> Words:
     """The words of *text*."""
-    found = [_words(block).moved(start) for start, block in blocks(text, _SEAM)]
-    if len(found) == 1:
-        return found[0]
-    first, *others = found
+    parts = [_words(block).moved(start) for start, block in blocks(text, _SEAM)]
+    if len(parts) == 1:
+        return parts[0]
+    first, *others = parts
     return Words(
         np.concatenate([first.boundaries, *(words.boundaries[1:] for words in others)]),
         np.concatenate([first.end_words, *(words.end_words[1:] for words in others)]),
@@ -114,8 +114,8 @@ def words(text: str) -> Words:
 
 def word_ends(text: str) -> Positions:
     """Just past each word of *text*: no more than that, and most texts give it quickly."""
-    found = [_word_ends(block) + start if start else _word_ends(block) for start, block in blocks(text, _SEAM)]
-    return found[0] if len(found) == 1 else np.concatenate(found)
+    ends = [_word_ends(block) + start if start else _word_ends(block) for start, block in blocks(text, _SEAM)]
+    return ends[0] if len(ends) == 1 else np.concatenate(ends)
 
 
 def _words(text: str) -> Words:
@@ -172,15 +172,15 @@ def _special_words(text: str, every: Characters) -> Words:
     present = int(np.bitwise_or.reduce(natures))
     if present & _MARK:
         units = _units(natures)
-        found = _segments(every.at(units.starts), natures.take(units.starts), units)
-        found = Words(np.append(units.starts, len(text)).take(found.boundaries), found.end_words)
+        segments = _segments(every.at(units.starts), natures.take(units.starts), units)
+        segments = Words(np.append(units.starts, len(text)).take(segments.boundaries), segments.end_words)
     else:
-        found = _segments(every, natures)
+        segments = _segments(every, natures)
     if not present & _DICTIONARY:
-        return found
+        return segments
     dictionary = natures & np.uint8(_DICTIONARY)
     return _divided(
-        found, *dictionaries.divisions(text, found.boundaries, dictionary, short=bool(present & _SOUTH_EAST))
+        segments, *dictionaries.divisions(text, segments.boundaries, dictionary, short=bool(present & _SOUTH_EAST))
     )
 
 
@@ -229,12 +229,12 @@ def _end_words(bases: Characters, joined: Flags, lasts: Positions, units: _Units
     return np.concatenate(([False], ending))
 
 
-def _divided(found: Words, divisions: Positions, segments: Positions) -> Words:
-    """*found* with *divisions* of its *segments*, all of whose parts are words if the whole was one."""
-    length = int(found.boundaries[-1])
+def _divided(undivided: Words, divisions: Positions, segments: Positions) -> Words:
+    """*undivided* with *divisions* of its *segments*, all of whose parts are words if the whole was one."""
+    length = int(undivided.boundaries[-1])
     boundary, ends_word = np.zeros((2, length + 1), np.bool_)
-    boundary[found.boundaries] = boundary[divisions] = True
-    ends_word[found.boundaries] = found.end_words
-    ends_word[divisions] = found.end_words.take(segments + 1)
+    boundary[undivided.boundaries] = boundary[divisions] = True
+    ends_word[undivided.boundaries] = undivided.end_words
+    ends_word[divisions] = undivided.end_words.take(segments + 1)
     boundaries = np.flatnonzero(boundary)
     return Words(boundaries, ends_word.take(boundaries))

@@ -12,7 +12,7 @@ from inferpoint.cli.endpoints import endpoints
 from inferpoint.cli.infer import infer
 from inferpoint.cli.models import models
 from inferpoint.cli.quotas import quotas
-from inferpoint.cli.screen import Form, Output, show
+from inferpoint.cli.screen import Output, show
 from inferpoint.version import __version__
 
 app = typer.Typer(
@@ -47,7 +47,7 @@ def version() -> None:
 
 
 @app.command("services")
-def list_services(output: Form = Output.TABLE) -> None:
+def list_services(output: Output = "table") -> None:
     """List the services and the tasks each of them does."""
     rows = [
         {"service": service.name, "name": service.title, "task_types": [kind.value for kind in service.tasks]}

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from inferpoint.chunking.settings import LARGEST
+from inferpoint.chunking.settings import LARGEST, Strategy
+from inferpoint.cli.screen import read_text
+from inferpoint.clock import SystemClock
 from inferpoint.engine.chunked import preview, wanted
-from inferpoint.errors import invalid
 from inferpoint.model.requests import Chunking
 from inferpoint.model.results import Previewed
 
@@ -29,25 +27,12 @@ _PICTURES = {
 }
 
 
-class Form(StrEnum):
-    """How chunks are printed."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-class Strategy(StrEnum):
-    """How a text is cut."""
-
-    SENTENCE = "sentence"
-    WORD = "word"
-    RECURSIVE = "recursive"
-    NONE = "none"
+Form = Literal["text", "json"]
 
 
 def chunk(
     files: Annotated[list[str], typer.Argument(help="The texts; - is standard input.")],
-    strategy: Annotated[Strategy, typer.Option(help="How to cut.")] = Strategy.SENTENCE,
+    strategy: Annotated[Strategy, typer.Option(help="How to cut.")] = "sentence",
     max_chunk_size: Annotated[int | None, typer.Option(help="The most words in a chunk (default: 250).")] = None,
     overlap: Annotated[int | None, typer.Option(help="Words that neighbours share; for words.")] = None,
     sentence_overlap: Annotated[int | None, typer.Option(help="Sentences that neighbours share, 0 or 1.")] = None,
@@ -55,7 +40,7 @@ def chunk(
         str | None, typer.Option(help="Separators for a text of a kind: plaintext, markdown.")
     ] = None,
     separators: Annotated[list[str] | None, typer.Option("--separator", help="Regular expressions, in order.")] = None,
-    output: Annotated[Form, typer.Option("--output", "-o", help="Text in colours, or JSON for programs.")] = Form.TEXT,
+    output: Annotated[Form, typer.Option("--output", "-o", help="Text in colours, or JSON for programs.")] = "text",
 ) -> None:
     """Show the chunks of texts, their borders and what they share."""
     options: dict[str, Any] = {
@@ -66,22 +51,13 @@ def chunk(
         "separators": separators,
     }
     chosen = {name: value for name, value in options.items() if value is not None}
-    settings = wanted(Chunking({"strategy": strategy.value, **chosen}), None, largest=LARGEST)
+    settings = wanted(Chunking({"strategy": strategy, **chosen}), None, largest=LARGEST)
     for name in files:
-        chunks = preview(_text(name), settings)
-        if output is Form.JSON:
+        chunks = preview(read_text(name), settings, SystemClock())
+        if output == "json":
             print(json.dumps({"file": name, "chunks": [asdict(piece) for piece in chunks]}, ensure_ascii=False))
         else:
             _draw(name, chunks)
-
-
-def _text(name: str) -> str:
-    try:
-        return (sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()).decode("utf-8")
-    except OSError as error:
-        raise invalid(f"The file {name} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise invalid(f"The file {name} is not UTF-8") from None
 
 
 def _draw(name: str, chunks: Sequence[Previewed]) -> None:

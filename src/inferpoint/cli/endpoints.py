@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from inferpoint.cli.remote import URL, InferenceId, Url, ask, ask_object, path
-from inferpoint.cli.screen import Form, Output, read_config, show
+from inferpoint.cli.screen import Output, read_config, show
 from inferpoint.model.endpoint import TaskType
 
 _COLUMNS = ("inference_id", "task_type", "service", "service_settings")
@@ -17,16 +17,16 @@ endpoints = typer.Typer(help="Inference endpoints of a running server.", no_args
 
 
 @endpoints.command("list")
-def list_endpoints(url: Url = URL, output: Form = Output.TABLE) -> None:
+def list_endpoints(url: Url = URL, output: Output = "table") -> None:
     """List all endpoints."""
     show(ask_object(url, "GET", "/_inference")["endpoints"], output, _COLUMNS)
 
 
 @endpoints.command("get")
-def get_endpoint(inference_id: InferenceId, url: Url = URL, output: Form = Output.JSON) -> None:
+def get_endpoint(inference_id: InferenceId, url: Url = URL, output: Output = "json") -> None:
     """Show one endpoint."""
     rows = ask_object(url, "GET", path(inference_id))["endpoints"]
-    show(rows if output is Output.TABLE else rows[0], output, _COLUMNS)
+    show(rows if output == "table" else rows[0], output, _COLUMNS)
 
 
 @endpoints.command("put")
@@ -35,11 +35,11 @@ def put_endpoint(
     config: Annotated[str, typer.Argument(help="The endpoint as JSON, a file that holds it, or - for standard input.")],
     task_type: Annotated[TaskType | None, typer.Option(help="What the endpoint does.")] = None,
     url: Url = URL,
-    output: Form = Output.JSON,
+    output: Output = "json",
 ) -> None:
     """Create an endpoint."""
     made = ask_object(url, "PUT", path(inference_id, task_type), read_config(config))
-    show([made] if output is Output.TABLE else made, output, ("inference_id", "task_type", "service"))
+    show([made] if output == "table" else made, output, ("inference_id", "task_type", "service"))
 
 
 @endpoints.command("delete")

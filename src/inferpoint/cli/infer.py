@@ -22,7 +22,7 @@ def infer(
     partial: Annotated[bool, typer.Option("--partial", help="Embed what can be, and fail for the rest.")] = False,  # noqa: FBT002 - a flag is a keyword to the person who types it
     stream: Annotated[bool, typer.Option("--stream", help="Print the answer as it comes.")] = False,  # noqa: FBT002 - a flag is a keyword to the person who types it
     url: Url = URL,
-    output: Form = Output.TABLE,
+    output: Output = "table",
 ) -> None:
     """Call an endpoint."""
     body: dict[str, Any] = {"input": texts or [sys.stdin.read()]}
@@ -37,7 +37,7 @@ def infer(
         return
     answer = ask_object(url, "POST", path(inference_id), body)
     results = next(iter(answer.values()))
-    if output is Output.JSON:
+    if output == "json":
         print(json.dumps(answer, ensure_ascii=False))
     else:
         for result in results:
@@ -47,16 +47,16 @@ def infer(
         raise InferenceError(Kind.INVALID, *failed)
 
 
-def _stream(url: str, inference_id: str, body: Mapping[str, Any], output: Output) -> None:
+def _stream(url: str, inference_id: str, body: Mapping[str, Any], output: Form) -> None:
     """Print what comes, until the event that says that it is whole."""
     for data in events(ask(url, "POST", path(inference_id) + "/_stream", body)):
         whole = data == "[DONE]"
-        if output is Output.JSON:
+        if output == "json":
             print(data, flush=True)
         event = {"completion": [{"delta": "\n"}]} if whole else read_json(data, "an event of the stream")
         if "error" in event:
             raise refused(event, 500)
-        if output is Output.TABLE:
+        if output == "table":
             print("".join(piece["delta"] for piece in event["completion"]), end="", flush=True)
         if whole:
             return

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from inferpoint.cli.screen import Form, Output, show
+from inferpoint.cli.screen import Output, show
 from inferpoint.config import Config
+from inferpoint.local import models as installed
+from inferpoint.local.models import InstalledModel
 
 models = typer.Typer(help="Models that run in the server's own process.", no_args_is_help=True)
 
@@ -18,20 +21,9 @@ _FOLDER = Path(Config().data_dir)
 
 
 @models.command("list")
-def list_models(data_dir: Folder = _FOLDER, output: Form = Output.TABLE) -> None:
+def list_models(data_dir: Folder = _FOLDER, output: Output = "table") -> None:
     """List the installed models."""
-    from inferpoint.local import models as installed  # noqa: PLC0415 - only these commands touch models
-
-    rows = [
-        {
-            "name": model.name,
-            "dimensions": model.dimensions,
-            "max_tokens": model.max_tokens,
-            "size": model.size,
-            "sha256": model.sha256,
-        }
-        for model in installed.installed(data_dir / "models")
-    ]
+    rows = [asdict(model) for model in installed.installed(data_dir / "models")]
     show(rows, output, ("name", "dimensions", "max_tokens", "size"))
 
 
@@ -42,10 +34,7 @@ def import_model(
     data_dir: Folder = _FOLDER,
 ) -> None:
     """Install a model from this machine."""
-    from inferpoint.local import models as installed  # noqa: PLC0415
-
-    made = installed.import_model(source, data_dir / "models", name)
-    print(f"Installed {made.name}: {made.dimensions} dimensions, texts of up to {made.max_tokens} word pieces")
+    _tell(installed.import_model(source, data_dir / "models", name))
 
 
 @models.command("pull")
@@ -56,12 +45,14 @@ def pull_model(
     """Install a model from the Hugging Face hub."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # noqa: PLC0415
 
-    from inferpoint.local import models as installed  # noqa: PLC0415
-
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(repository, total=None)
-        made = installed.pull(
+        model = installed.pull(
             repository, data_dir / "models", lambda done, total: progress.update(task, completed=done, total=total)
         )
-    print(f"Installed {made.name}: {made.dimensions} dimensions, texts of up to {made.max_tokens} word pieces")
+    _tell(model)
+
+
+def _tell(model: InstalledModel) -> None:
+    print(f"Installed {model.name}: {model.dimensions} dimensions, texts of up to {model.max_tokens} word pieces")

@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from inferpoint.cli.remote import URL, Url, ask_object
-from inferpoint.cli.screen import Form, Output, show
+from inferpoint.cli.screen import Output, show
 
 _COLUMNS = ("service", "inference_ids", "configured", "provider", "paused", "waiting", "breakers")
 
 
-def quotas(url: Url = URL, output: Form = Output.TABLE) -> None:
+def quotas(url: Url = URL, output: Output = "table") -> None:
     """Show every rate limit of a running server, what the provider told of it, and who waits."""
     groups = ask_object(url, "GET", "/_inference/_quotas")["quotas"]
-    show([_row(group) for group in groups] if output is Output.TABLE else groups, output, _COLUMNS)
+    show([_row(group) for group in groups] if output == "table" else groups, output, _COLUMNS)
 
 
 def _row(quota: Mapping[str, Any]) -> dict[str, Any]:
     """A rate group in the words of a table."""
     configured, paused = quota["configured"], quota["paused_seconds"]
-    limits = {"requests": configured["requests_per_minute"], "tokens": configured["tokens_per_minute"]}
+    limits = {name.removesuffix("_per_minute"): limit for name, limit in configured.items() if name != "burst"}
     buckets = {of: bucket for of, bucket in quota["provider"].items() if bucket is not None}
     lanes = {lane: queue for lane, queue in quota["waiting"].items() if queue["calls"]}
     return {

@@ -54,7 +54,7 @@ def _opener(url: str) -> OpenerDirector:
 
 
 def refused(answer: Any, status: int) -> InferenceError:
-    """The error that an answer tells."""
+    """The error that the body of a refusal tells; that of its *status* where it tells none."""
     match answer:
         case {"error": {"reason": str(reason), "caused_by": {"reason": str(cause)}}}:
             return InferenceError(Kind.INVALID, f"{reason} Caused by: {cause}")
@@ -90,6 +90,6 @@ def _json_or_nothing(text: bytes) -> Any:
 
 
 def path(inference_id: str, task_type: TaskType | None = None) -> str:
-    """Where an endpoint is."""
+    """The path of an endpoint."""
     kind = f"/{task_type}" if task_type else ""
     return f"/_inference{kind}/{quote(inference_id, safe='')}"

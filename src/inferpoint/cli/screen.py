@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import typer
 from rich.console import Console
@@ -16,20 +15,13 @@ from rich.text import Text
 
 from inferpoint.errors import invalid
 
-
-class Output(StrEnum):
-    """How results are printed."""
-
-    TABLE = "table"
-    JSON = "json"
+Form = Literal["table", "json"]
+Output = Annotated[Form, typer.Option("--output", "-o", help="A table for people or JSON for programs.")]
 
 
-Form = Annotated[Output, typer.Option("--output", "-o", help="A table for people or JSON for programs.")]
-
-
-def show(results: Any, output: Output, columns: Sequence[str]) -> None:
+def show(results: Any, output: Form, columns: Sequence[str]) -> None:
     """Print *results*, as a table of *columns* or whole."""
-    if output is Output.JSON:
+    if output == "json":
         print(json.dumps(results, indent=2, ensure_ascii=False))
         return
     table = Table(*columns)
@@ -48,14 +40,19 @@ def _cell(value: Any) -> str:
 
 def read_config(text: str) -> Mapping[str, Any]:
     """The configuration that *text* is or names: JSON, a file that holds it, or - for standard input."""
-    if text == "-":
-        return read_json(sys.stdin.read(), "standard input")
     if text.lstrip().startswith("{"):
         return read_json(text, "the argument")
+    return read_json(read_text(text), "standard input" if text == "-" else text)
+
+
+def read_text(name: str) -> str:
+    """The text of the file called *name*, or of standard input for -; `INVALID` when it is none."""
     try:
-        return read_json(Path(text).read_text("utf-8"), text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise invalid(f"The file {text} cannot be read: {error}") from None
+        return (sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()).decode("utf-8")
+    except OSError as error:
+        raise invalid(f"The file {name} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise invalid(f"The file {name} is not UTF-8") from None
 
 
 def read_json(text: str, source: str) -> Any:

@@ -26,7 +26,7 @@ _COMPANIONS = ("", "-wal", "-shm")
 _DIGEST_BYTES = 32
 _WHOLE, _CUT = b"\x00", b"\x01"
 
-Given = str | tuple[int, ...]
+Input = str | tuple[int, ...]
 Embedding = msgspec.Raw | Mapping[str, float]
 
 
@@ -65,8 +65,8 @@ class Caches:
         return cache
 
     async def find(
-        self, resolved: Resolved, request: InferenceRequest, items: Iterable[Given]
-    ) -> Mapping[Given, tuple[Embedding, bool]] | None:
+        self, resolved: Resolved, request: InferenceRequest, items: Iterable[Input]
+    ) -> Mapping[Input, tuple[Embedding, bool]] | None:
         """The known embeddings of *items*, and whether each item was cut; None where the cache is off."""
         cache = self.of(resolved)
         if cache is None:
@@ -79,7 +79,7 @@ class Caches:
         return {keys[key]: decoded(value) for key, value in known.items()}
 
     def keep(
-        self, resolved: Resolved, request: InferenceRequest, embedded: Iterable[tuple[Given, Embedding, bool]]
+        self, resolved: Resolved, request: InferenceRequest, embedded: Iterable[tuple[Input, Embedding, bool]]
     ) -> None:
         """Keep items with their embeddings and whether each item was cut, where the cache is on."""
         cache = self.of(resolved)
@@ -148,7 +148,7 @@ def key_prefix(resolved: Resolved, request: InferenceRequest) -> bytes:
     return digest.digest()
 
 
-def item_key(prefix: bytes, item: Given) -> bytes:
+def item_key(prefix: bytes, item: Input) -> bytes:
     """The key of one text, or of one text in tokens: 32 bytes. Surrogates alone, which JSON may hold, are taken."""
     content = item.encode("utf-8", "surrogatepass") if isinstance(item, str) else repr(item).encode()
     return hashlib.blake2b(prefix + content, digest_size=_DIGEST_BYTES).digest()

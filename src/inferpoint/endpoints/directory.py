@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 
 from inferpoint.endpoints import document
 from inferpoint.endpoints.resolved import Resolved
@@ -26,8 +25,7 @@ class Endpoints:
         self._changes = changes
         self._seen: int | None = None  # the mark of the newest write that is in memory
         self._versions: dict[str, str] = {}
-        self._resolved: dict[str, Resolved] = {}
-        self._unusable: dict[str, InferenceError] = {}
+        self._resolved: dict[str, Resolved | InferenceError] = {}  # or why it cannot be used
         self._owners: dict[str, str] = {}  # an id or an alias, and the id of its endpoint
         self._writing = asyncio.Lock()
 
@@ -38,10 +36,7 @@ class Endpoints:
             await self._load()
 
     async def refresh(self) -> bool:
-        """Have in memory what other processes were answered for, too, and say whether there was anything.
-
-        As long as none wrote, a look is enough.
-        """
+        """Read what other processes wrote since the last look, if anything, and say whether there was any."""
         if self._changes is None or self._changes.mark() == self._seen:
             return False
         async with self._writing:
@@ -55,16 +50,14 @@ class Endpoints:
 
     def own(self, inference_id: str) -> Resolved:
         """The endpoint of that very id, or `NOT_FOUND`."""
-        if resolved := self._resolved.get(inference_id):
-            return resolved
-        if unusable := self._unusable.get(inference_id):
-            raise unusable
-        raise _not_found(inference_id)
+        outcome = self._resolved.get(inference_id)
+        if isinstance(outcome, Resolved):
+            return outcome
+        raise outcome or _not_found(inference_id)
 
     def holds(self, endpoint: Endpoint) -> bool:
         """Whether *endpoint* is kept in this version: not while it is tried, not after it was changed or deleted."""
-        kept = self._resolved.get(endpoint.inference_id)
-        return kept is not None and kept.endpoint.version == endpoint.version
+        return self._versions.get(endpoint.inference_id) == endpoint.version
 
     def exists(self, inference_id: str) -> bool:
         """Whether there is an endpoint of that id, usable or not."""
@@ -72,7 +65,7 @@ class Endpoints:
 
     def unusable(self, inference_id: str) -> bool:
         """Whether the endpoint is stored but its service, or a setting it needs, is gone."""
-        return inference_id in self._unusable
+        return isinstance(self._resolved.get(inference_id), InferenceError)
 
     def refuse_duplicate(self, inference_id: str) -> None:
         """`CONFLICT` when there is an endpoint of that id or alias."""
@@ -87,15 +80,16 @@ class Endpoints:
 
     def all(self, task_type: TaskType | None = None) -> list[Resolved]:
         """Every endpoint, or every one of a task type, by id."""
-        by_id = (self._resolved[inference_id] for inference_id in sorted(self._resolved))
-        return [resolved for resolved in by_id if task_type in (None, resolved.endpoint.task_type)]
+        usable = [outcome for _, outcome in sorted(self._resolved.items()) if isinstance(outcome, Resolved)]
+        return [resolved for resolved in usable if task_type in (None, resolved.endpoint.task_type)]
 
     async def add(self, resolved: Resolved) -> None:
         """Keep a new endpoint; `CONFLICT` when one of its names was taken while it was tried."""
         async with self._writing:
-            await self._store.add(document.row(resolved.endpoint, self._vault))
+            row = document.row(resolved.endpoint, self._vault)
+            await self._store.add(row)
             self._tell()
-            self._keep(resolved)
+            self._keep(row, resolved)
 
     async def replace(self, before: Resolved, after: Resolved) -> None:
         """Keep a changed endpoint; `CONFLICT` when another process changed it, or an alias was taken, meanwhile."""
@@ -106,7 +100,7 @@ class Endpoints:
                 await self._load()
                 raise being_changed(inference_id) if self.exists(inference_id) else _not_found(inference_id)
             self._tell()
-            self._keep(after)
+            self._keep(row, after)
 
     async def remove(self, inference_id: str) -> bool:
         """Forget an endpoint; False when another process changed it meanwhile, and it is to be looked at again."""
@@ -136,28 +130,21 @@ class Endpoints:
 
     def _read(self, row: StoredEndpoint) -> None:
         secrets = document.opened(row, self._vault)
-        self._forget(row.inference_id)
-        self._know(row.inference_id, row.version, row.names)
         try:
-            self._resolved[row.inference_id] = document.from_row(row, secrets)
+            self._keep(row, document.from_row(row, secrets))
         except InferenceError as error:
             problem = f"{error} for inference endpoint [{row.inference_id}]."
-            self._unusable[row.inference_id] = InferenceError(Kind.INTERNAL, problem)
+            self._keep(row, InferenceError(Kind.INTERNAL, problem))
 
-    def _keep(self, resolved: Resolved) -> None:
-        endpoint = resolved.endpoint
-        self._forget(endpoint.inference_id)
-        self._know(endpoint.inference_id, endpoint.version, endpoint.names)
-        self._resolved[endpoint.inference_id] = resolved
-
-    def _know(self, inference_id: str, version: str, names: Iterable[str]) -> None:
-        self._versions[inference_id] = version
-        self._owners.update(dict.fromkeys(names, inference_id))
+    def _keep(self, row: StoredEndpoint, outcome: Resolved | InferenceError) -> None:
+        self._forget(row.inference_id)
+        self._versions[row.inference_id] = row.version
+        self._resolved[row.inference_id] = outcome
+        self._owners.update(dict.fromkeys(row.names, row.inference_id))
 
     def _forget(self, inference_id: str) -> None:
         if self._versions.pop(inference_id, None) is not None:
-            self._resolved.pop(inference_id, None)
-            self._unusable.pop(inference_id, None)
+            del self._resolved[inference_id]
             self._owners = {name: owner for name, owner in self._owners.items() if owner != inference_id}
 
 

@@ -39,8 +39,9 @@ def parse(inference_id: str, kind: TaskType, config: Mapping[str, Any], *, large
         raise invalid(*problems, subject=Subject.SETTINGS)
     refuse_unknown(_strange(config), service)
     for section in sections.SECTIONS:
-        refuse_unknown(section.unknown(config.get(section.name), task), service)
-    endpoint = Endpoint(inference_id=inference_id, task_type=kind, service=service.name, version=_version(), **values)
+        refuse_unknown(section.unknown(config.get(section.name), context), service)
+    version = uuid.uuid4().hex
+    endpoint = Endpoint(inference_id=inference_id, task_type=kind, service=service.name, version=version, **values)
     task.check(endpoint.settings, endpoint.options)
     return Resolved(endpoint, service, task)
 
@@ -61,20 +62,20 @@ def check_update(config: Mapping[str, Any]) -> None:
 def merge(resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int) -> Resolved:
     """*resolved* with the sections that *config* changes, not yet tried; itself where nothing changes."""
     before, task = resolved.endpoint, resolved.task
-    given = [section for section in sections.SECTIONS if section.name in config]
-    for section in given:
-        refuse_unknown(section.unchangeable(config[section.name], task), resolved.service)
-    context = Context(before.inference_id, before.task_type, task, largest_chunk)
+    context = Context(before.inference_id, before.task_type, task, largest_chunk, update=True)
+    named = [section for section in sections.SECTIONS if section.name in config]
+    for section in named:
+        refuse_unknown(section.unknown(config[section.name], context), resolved.service)
     problems: list[str] = []
     values = {
         section.field: section.merge(getattr(before, section.field), config[section.name], context, problems)
-        for section in given
+        for section in named
     }
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
     after = replace(before, **values)
     task.check(after.settings, after.options)
-    return resolved if after == before else replace(resolved, endpoint=replace(after, version=_version()))
+    return resolved if after == before else replace(resolved, endpoint=replace(after, version=uuid.uuid4().hex))
 
 
 def same_to_providers(endpoint: Endpoint, other: Endpoint) -> bool:
@@ -143,19 +144,15 @@ def refuse_unknown(left: Mapping[str, Any], service: Service) -> None:
 
 def not_updatable(fields: Mapping[str, Any]) -> InferenceError:
     """The refusal of an update that names *fields* which no update changes."""
-    shown = settings.as_java(fields)
-    return invalid(f"Request contained fields which cannot be updated, remove these fields and try again [{shown}]")
+    left = settings.as_java(fields)
+    return invalid(f"Request contained fields which cannot be updated, remove these fields and try again [{left}]")
 
 
 def _strange(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What is in a configuration that is neither its head nor a section."""
+    """The members of a configuration that are neither its head nor a section."""
     known = {*_HEAD, *(section.name for section in sections.SECTIONS)}
     return {name: value for name, value in config.items() if name not in known}
 
 
 def _place(inference_id: str, name: str) -> str:
     return f"{inference_id}/{name}"
-
-
-def _version() -> str:
-    return uuid.uuid4().hex

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from inferpoint.endpoints import document
@@ -21,18 +21,14 @@ from inferpoint.model.results import Embeddings, InferenceResult
 from inferpoint.protocols import vectors
 
 T = TypeVar("T")
-
-
-class Probe(Protocol):
-    """One inference on an endpoint that is not kept yet."""
-
-    async def __call__(self, resolved: Resolved, request: InferenceRequest, /) -> InferenceResult:
-        """The whole result."""
-        ...
+Probe = Callable[[Resolved, InferenceRequest], Coroutine[Any, Any, InferenceResult]]
 
 
 class Lifecycle:
-    """Every change is tried first, then written, then seen: nothing half made is ever stored or shown."""
+    """Changes of endpoints, each tried first, then written, then seen: nothing half made is ever stored or shown.
+
+    *probe* makes one inference on an endpoint that is not kept yet; without *validate* nothing is tried.
+    """
 
     def __init__(
         self, endpoints: Endpoints, caches: Caches, probe: Probe, *, validate: bool, largest_chunk: int

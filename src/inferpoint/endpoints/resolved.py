@@ -14,7 +14,7 @@ from inferpoint.errors import invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation, said
 from inferpoint.model.endpoint import Endpoint, TaskType
-from inferpoint.model.quota import Rate
+from inferpoint.model.quota import UNITS, Rate
 from inferpoint.model.requests import Documents, InferenceRequest, Texts
 from inferpoint.model.secrets import Secrets
 from inferpoint.protocols.service import RateLimit, Service, Task
@@ -37,16 +37,14 @@ class Resolved:
 
     @cached_property
     def rate(self) -> Rate:
-        """What its group of calls may use, as the user set it or by the service's default."""
+        """The limits of the endpoint's rate group, as the user set them or by the service's default."""
         limit: RateLimit = getattr(self.endpoint.settings, "rate_limit", None) or RateLimit()
-        requests = limit.requests_per_minute
-        if requests is None:
-            requests = self.task.rates.default
-        return Rate(requests, limit.tokens_per_minute, limit.burst)
+        rate = Rate(**{unit: getattr(limit, f"{unit}_per_minute") for unit in UNITS}, burst=limit.burst)
+        return rate if rate.requests is not None else replace(rate, requests=self.task.rates.default)
 
     @cached_property
     def group(self) -> str:
-        """The queue its calls wait in, as a digest: what makes a group holds keys."""
+        """The queue that the endpoint's calls wait in, as a digest: what makes a group holds keys."""
         rate = None if self.task.rates.mixed else self.rate
         parts: Hashable = (self.service.name, self.task.rates.group(self.endpoint.settings), rate)
         return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()[:12]
@@ -58,12 +56,12 @@ class Resolved:
 
     @property
     def warnings(self) -> Sequence[str]:
-        """What its owner should know about its settings."""
+        """Sentences about the settings that the endpoint's owner should read."""
         return self.task.check(self.endpoint.settings, self.endpoint.options)
 
     @property
     def probe(self) -> InferenceRequest:
-        """What Elasticsearch asks of an endpoint of its task type to see that it works."""
+        """The request that Elasticsearch makes of an endpoint of this task type to see that it works."""
         return InferenceRequest(_PROBES[self.endpoint.task_type])
 
     def shown(self) -> dict[str, Any]:
@@ -78,7 +76,7 @@ class Resolved:
         }
 
     def _facts(self) -> dict[str, Any]:
-        """What Elasticsearch shows among the service settings though nobody has to set it."""
+        """The members of the service settings that Elasticsearch shows though nobody has to set them."""
         facts = dict(self.task.fixed)
         if self.endpoint.dimensions is not None:
             facts["dimensions"] = self.endpoint.dimensions
@@ -117,6 +115,5 @@ def task_of(name: Any, task_type: TaskType) -> tuple[Service, Task[Any, Any]]:
 
 def _shown(rate: Rate) -> dict[str, int]:
     """A rate as Elasticsearch shows it, with what Elasticsearch does not know only where that was set."""
-    limits = {"requests_per_minute": rate.requests, "tokens_per_minute": rate.tokens}
-    shown = {name: limit for name, limit in limits.items() if limit is not None}
+    shown = {f"{unit}_per_minute": limit for unit, limit in rate.present()}
     return shown if rate.burst == Rate.burst else {**shown, "burst": rate.burst}

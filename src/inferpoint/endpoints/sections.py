@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypedDict, cast
+
+from typing_extensions import override
 
 from inferpoint.chunking import settings as chunking
 from inferpoint.model import settings
@@ -18,14 +20,36 @@ SERVICE_SETTINGS = "service_settings"
 TASK_SETTINGS = "task_settings"
 
 
+class _OptionalSections(TypedDict, total=False):
+    task_settings: Mapping[str, Any] | None
+    chunking_settings: Mapping[str, Any] | None
+    aliases: Sequence[str] | None
+    cache: Mapping[str, Any] | None
+
+
+class EndpointConfig(_OptionalSections):
+    """The configuration of a new endpoint, as the library's `put` takes it."""
+
+    task_type: str
+    service: str
+    service_settings: Mapping[str, Any]
+
+
+class EndpointChanges(_OptionalSections, total=False):
+    """The sections that an update changes, as the library's `update` takes them."""
+
+    service_settings: Mapping[str, Any] | None
+
+
 @dataclass(frozen=True)
 class Context:
-    """What the value of a section may depend on beside its own JSON."""
+    """The facts that the value of a section may depend on beside its own JSON."""
 
     inference_id: str
     task_type: TaskType
     task: Task[Any, Any]
     largest_chunk: int = chunking.LARGEST
+    update: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +70,7 @@ class Section(ABC):
     provider_sees: bool = False
 
     @abstractmethod
-    def read(self, given: Any, context: Context, problems: list[str], /) -> Any:
+    def read(self, config: Any, context: Context, problems: list[str], /) -> Any:
         """The value for the JSON of a request, None where it says nothing; adds what is wrong to *problems*."""
 
     def restore(self, stored: Any, context: Context, problems: list[str], /) -> Any:
@@ -57,17 +81,13 @@ class Section(ABC):
         """The JSON of a value that is not None, to be stored and shown; None to leave it out."""
         return value
 
-    def merge(self, _before: Any, given: Any, context: Context, problems: list[str], /) -> Any:
-        """The value after an update that says *given* of it."""
-        return self.read(given, context, problems)
+    def merge(self, _before: Any, config: Any, context: Context, problems: list[str], /) -> Any:
+        """The value after an update whose JSON is *config*."""
+        return self.read(config, context, problems)
 
-    def unknown(self, _given: Any, _task: Task[Any, Any], /) -> Mapping[str, Any]:
-        """The part of a creation's JSON that nobody knows."""
+    def unknown(self, _config: Any, _context: Context, /) -> Mapping[str, Any]:
+        """The part of a request's JSON that nobody knows or, in an update, that stays as it was created."""
         return {}
-
-    def unchangeable(self, given: Any, task: Task[Any, Any], /) -> Mapping[str, Any]:
-        """The part of an update's JSON that nobody knows or that stays as it was created."""
-        return self.unknown(given, task)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,51 +97,57 @@ class _OfTask(Section):
     record: Callable[[Task[Any, Any]], type[Any]]
     guarded: bool = False
 
-    def read(self, given: Any, context: Context, problems: list[str], /) -> Any:
-        values = _object(self.name, given, problems)
+    @override
+    def read(self, config: Any, context: Context, problems: list[str], /) -> Any:
+        values = _object(self.name, config, problems)
         return settings.read(self.record(context.task), values, scope=self.name, problems=problems)
 
+    @override
     def write(self, value: Any) -> Any:
         return settings.public(value) or None
 
-    def merge(self, before: Any, given: Any, _context: Context, problems: list[str], /) -> Any:
-        return settings.overlay(before, given, scope=self.name, problems=problems)
+    @override
+    def merge(self, before: Any, config: Any, _context: Context, problems: list[str], /) -> Any:
+        return settings.overlay(before, config, scope=self.name, problems=problems)
 
-    def unknown(self, given: Any, task: Task[Any, Any], /) -> Mapping[str, Any]:
-        return settings.unknown(self.record(task), given or {})
-
-    def unchangeable(self, given: Any, task: Task[Any, Any], /) -> Mapping[str, Any]:
-        return settings.unknown(self.record(task), given, updatable=self.guarded)
+    @override
+    def unknown(self, config: Any, context: Context, /) -> Mapping[str, Any]:
+        return settings.unknown(self.record(context.task), config or {}, updatable=self.guarded and context.update)
 
 
 class _Chunking(Section):
     """How long texts are cut; defaulted where inputs can be chunked, elsewhere checked and kept without effect."""
 
-    def read(self, given: Any, context: Context, problems: list[str], /) -> Any:
-        if given is None and not context.task_type.embeds:
+    @override
+    def read(self, config: Any, context: Context, problems: list[str], /) -> Any:
+        if config is None and not context.task_type.embeds:
             return None
-        return chunking.read(given, largest=context.largest_chunk, problems=problems)
+        return chunking.read(config, largest=context.largest_chunk, problems=problems)
 
+    @override
     def restore(self, stored: Any, _context: Context, _problems: list[str], /) -> Any:
         return None if stored is None else chunking.accept(stored, stored=True)
 
+    @override
     def write(self, value: Any) -> Any:
         return chunking.shown(value)
 
-    def merge(self, before: Any, given: Any, context: Context, problems: list[str], /) -> Any:
-        return self.read(given, context, problems) if given else before
+    @override
+    def merge(self, before: Any, config: Any, context: Context, problems: list[str], /) -> Any:
+        return self.read(config, context, problems) if config else before
 
 
 class _Aliases(Section):
     """Other ids by which an endpoint is found, each once; one of a form that no id has is `INVALID` at once."""
 
-    def read(self, given: Any, context: Context, problems: list[str], /) -> tuple[str, ...]:
-        if given is None:
+    @override
+    def read(self, config: Any, context: Context, problems: list[str], /) -> tuple[str, ...]:
+        if config is None:
             return ()
-        if not isinstance(given, list):
-            problems.append(not_of_type(self.name, given, "List"))
+        if not isinstance(config, list):
+            problems.append(not_of_type(self.name, config, "List"))
             return ()
-        aliases = cast("list[Any]", given)
+        aliases = cast("list[Any]", config)
         for alias in aliases:
             if not isinstance(alias, str):
                 problems.append(not_of_type(self.name, alias, "String"))
@@ -132,9 +158,7 @@ class _Aliases(Section):
                 return ()
         return tuple(dict.fromkeys(aliases))
 
-    def restore(self, stored: Any, _context: Context, _problems: list[str], /) -> tuple[str, ...]:
-        return tuple(stored or ())
-
+    @override
     def write(self, value: Any) -> Any:
         return list(value) or None
 
@@ -142,20 +166,23 @@ class _Aliases(Section):
 class _Cache(Section):
     """The cache of an endpoint's own: with the defaults where it is `{}`, none where nothing is said of it."""
 
-    def read(self, given: Any, context: Context, problems: list[str], /) -> CacheSettings | None:
-        if given is None:
+    @override
+    def read(self, config: Any, context: Context, problems: list[str], /) -> CacheSettings | None:
+        if config is None:
             return None
         if not context.task_type.embeds:
             problems.append(f"[{self.name}] is for embeddings, and task type [{context.task_type}] makes none")
             return None
-        values = _object(self.name, given, problems)
+        values = _object(self.name, config, problems)
         if extra := settings.unknown(CacheSettings, values):
             problems.append(f"Cache settings contain unknown entries [{settings.as_java(extra)}]")
         return settings.read(CacheSettings, values, scope=self.name, problems=problems)
 
+    @override
     def restore(self, stored: Any, _context: Context, problems: list[str], /) -> CacheSettings | None:
         return None if stored is None else settings.read(CacheSettings, stored, scope=self.name, problems=problems)
 
+    @override
     def write(self, value: Any) -> Any:
         return settings.public(value)
 
@@ -192,11 +219,11 @@ def written(endpoint: Endpoint) -> dict[str, Any]:
     return {name: section for name, section in sections.items() if section is not None}
 
 
-def _object(name: str, given: Any, problems: list[str]) -> Mapping[str, Any]:
+def _object(name: str, config: Any, problems: list[str]) -> Mapping[str, Any]:
     """The object called *name*; absent or null it is empty, anything else is a problem."""
-    if given is None:
+    if config is None:
         return {}
-    if not isinstance(given, dict):
-        problems.append(not_of_type(name, given, "Map"))
+    if not isinstance(config, dict):
+        problems.append(not_of_type(name, config, "Map"))
         return {}
-    return cast("dict[str, Any]", given)
+    return cast("dict[str, Any]", config)

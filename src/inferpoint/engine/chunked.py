@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ import msgspec
 
 from inferpoint.chunking import chunk, count_words
 from inferpoint.chunking.settings import ChunkingSettings, read
+from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model.requests import Chunking, Texts
 from inferpoint.model.results import Chunk, ChunkedEmbeddings, Embeddings, Previewed, SparseEmbeddings
@@ -22,7 +22,6 @@ Span = tuple[int, int]
 
 MOST_CHUNKS = 512
 LARGE = 64 * 1024  # characters; what takes longer than a millisecond leaves the event loop
-_THREADS = ThreadPoolExecutor(thread_name_prefix="chunking")  # the loop's own look up the names of providers
 
 
 def wanted(chunking: Chunking, stored: ChunkingSettings | None, *, largest: int) -> ChunkingSettings:
@@ -30,33 +29,52 @@ def wanted(chunking: Chunking, stored: ChunkingSettings | None, *, largest: int)
     if chunking.settings is None and stored is not None:
         return stored
     problems: list[str] = []
-    found = read(chunking.settings, largest=largest, problems=problems)
-    if found is None:
+    settings = read(chunking.settings, largest=largest, problems=problems)
+    if settings is None:
         raise invalid(*problems, subject=Subject.SETTINGS)
-    return found
+    return settings
 
 
-async def cut(texts: Texts, settings: ChunkingSettings) -> Sequence[Sequence[Span]]:
-    """The spans of every text."""
-    return await off_the_loop(texts, lambda: [chunk(text, settings, clock=time.monotonic) for text in texts])
+def preview(text: str, settings: ChunkingSettings, clock: Clock) -> Sequence[Previewed]:
+    """The chunks of *text*, with the words in each and those it shares with the one before."""
+    spans = chunk(text, settings, clock=clock.monotonic)
+    ends_before = [0, *(end for _, end in spans[:-1])]  # of the chunk before each
+    shared = [(start, max(start, before)) for (start, _), before in zip(spans, ends_before, strict=True)]
+    words, overlaps = count_words(text, spans), count_words(text, shared)
+    return [
+        Previewed(start, end, count, overlap, text[start:end])
+        for (start, end), count, overlap in zip(spans, words, overlaps, strict=True)
+    ]
 
 
-async def previewed(texts: Texts, settings: ChunkingSettings) -> Sequence[Sequence[Previewed]]:
-    """The chunks of every text, with the words in each and those it shares with the one before."""
-    spans = await cut(texts, settings)
-    return await off_the_loop(texts, lambda: [_described(*each) for each in zip(texts, spans, strict=True)])
+class ChunkingThreads:
+    """Threads that work on long texts, so that other requests go on meanwhile.
 
+    They are not the event loop's own, which look up the names of providers.
+    """
 
-def preview(text: str, settings: ChunkingSettings) -> Sequence[Previewed]:
-    """The chunks of one text, for programs that have no other requests to go on with."""
-    return _described(text, chunk(text, settings, clock=time.monotonic))
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(thread_name_prefix="chunking")
 
+    def close(self) -> None:
+        """Give up what waits and let the threads end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
-async def off_the_loop(texts: Texts, work: Callable[[], T]) -> T:
-    """*work* on *texts*, in a thread when they are long: other requests go on meanwhile."""
-    if sum(map(len, texts)) <= LARGE:
-        return work()
-    return await asyncio.get_running_loop().run_in_executor(_THREADS, work)
+    async def cut(self, texts: Texts, settings: ChunkingSettings) -> Sequence[Sequence[Span]]:
+        """The spans of every text."""
+        clock = self._clock.monotonic
+        return await self.run(texts, lambda: [chunk(text, settings, clock=clock) for text in texts])
+
+    async def preview(self, texts: Texts, settings: ChunkingSettings) -> Sequence[Sequence[Previewed]]:
+        """The chunks of every text, as `preview` tells them."""
+        return await self.run(texts, lambda: [preview(text, settings, self._clock) for text in texts])
+
+    async def run(self, texts: Texts, work: Callable[[], T]) -> T:
+        """The result of *work* on *texts*, done in a thread when they are long."""
+        if sum(map(len, texts)) <= LARGE:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 def pieces(texts: Texts, spans: Sequence[Sequence[Span]]) -> Texts:
@@ -78,9 +96,9 @@ def regrouped(
     inputs = [[] if index in errors else chunks for index, chunks in enumerate(inputs)]
     if chunking.fold:
         inputs = [_folded(chunks) for chunks in inputs]
-    found = [list(_chunks(text, chunks, chunking)) for text, chunks in zip(texts, inputs, strict=True)]
+    chunks_of_inputs = [list(_chunks(text, chunks, chunking)) for text, chunks in zip(texts, inputs, strict=True)]
     cut = len(embedded.cut) if dense else sum(shortened for _, shortened in embedded.weights)
-    return ChunkedEmbeddings(found, embedded.usage, cut, errors)
+    return ChunkedEmbeddings(chunks_of_inputs, embedded.usage, cut, errors)
 
 
 def owners(spans: Sequence[Sequence[Span]]) -> Sequence[int]:
@@ -90,12 +108,12 @@ def owners(spans: Sequence[Sequence[Span]]) -> Sequence[int]:
 
 def _of_inputs(errors: Mapping[int, InferenceError], owned: Sequence[int], count: int) -> Mapping[int, InferenceError]:
     """The first error of each input's chunks, about that input where it was about the chunk."""
-    found: dict[int, InferenceError] = {}
+    of_inputs: dict[int, InferenceError] = {}
     for place, error in sorted(errors.items()):
         index = owned[place]
         about = index if error.index is not None and count > 1 else None
-        found.setdefault(index, error.of_input(about))
-    return found
+        of_inputs.setdefault(index, error.of_input(about))
+    return of_inputs
 
 
 def _chunks(text: str, chunks: Sequence[tuple[Span, Any]], chunking: Chunking) -> Iterator[Chunk]:
@@ -109,32 +127,18 @@ def _folded(chunks: list[tuple[Span, Any]]) -> list[tuple[Span, Any]]:
     if count <= MOST_CHUNKS:
         return chunks
     slots: list[list[tuple[Span, Any]]] = [[] for _ in range(MOST_CHUNKS)]
-    for index, each in enumerate(chunks):
-        slots[index * MOST_CHUNKS // count].append(each)
+    for index, chunk_and_vector in enumerate(chunks):
+        slots[index * MOST_CHUNKS // count].append(chunk_and_vector)
     return [((slot[0][0][0], slot[-1][0][1]), _mean([vector for _, vector in slot])) for slot in slots]
 
 
-def _mean(found: Sequence[Any]) -> Any:
-    if len(found) == 1:
-        return found[0]
-    if isinstance(found[0], Mapping):  # a token that a chunk lacks weighs nothing there
-        names = dict.fromkeys(name for weights in found for name in weights)
-        return {name: sum(weights.get(name, 0.0) for weights in found) / len(found) for name in names}
-    rows = [msgspec.json.decode(vector, type=list[float]) for vector in found]
+def _mean(embeddings: Sequence[Any]) -> Any:
+    if len(embeddings) == 1:
+        return embeddings[0]
+    if isinstance(embeddings[0], Mapping):  # a token that a chunk lacks weighs nothing there
+        names = dict.fromkeys(name for weights in embeddings for name in weights)
+        return {name: sum(weights.get(name, 0.0) for weights in embeddings) / len(embeddings) for name in names}
+    rows = [msgspec.json.decode(vector, type=list[float]) for vector in embeddings]
     if len({len(row) for row in rows}) != 1:
         raise InferenceError(Kind.UNREADABLE, "The provider answered embeddings of different lengths")
     return vectors.written(sum(column) / len(rows) for column in zip(*rows, strict=True))
-
-
-def _described(text: str, spans: Sequence[Span]) -> Sequence[Previewed]:
-    shared = [(start, max(start, before)) for (start, _), before in zip(spans, _ends_before(spans), strict=True)]
-    words, overlaps = count_words(text, spans), count_words(text, shared)
-    return [
-        Previewed(start, end, count, overlap, text[start:end])
-        for (start, end), count, overlap in zip(spans, words, overlaps, strict=True)
-    ]
-
-
-def _ends_before(spans: Sequence[Span]) -> Sequence[int]:
-    """For each span the end of the one before it; before the first there is nothing."""
-    return [0, *(end for _, end in spans[:-1])]

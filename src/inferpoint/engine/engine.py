@@ -10,7 +10,8 @@ from functools import partial
 
 from inferpoint.batching.batcher import Batcher
 from inferpoint.calls.calls import Calls
-from inferpoint.calls.deadlines import InTime, timed
+from inferpoint.calls.deadlines import in_time, timed
+from inferpoint.chunking.settings import LARGEST
 from inferpoint.clock import Clock
 from inferpoint.endpoints.access import MONITOR, allow
 from inferpoint.endpoints.caches import Caches
@@ -20,8 +21,9 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine import chunked
 from inferpoint.engine.preflight import cannot_stream, prepared
 from inferpoint.engine.report import Quota, quotas
-from inferpoint.errors import InferenceError
+from inferpoint.errors import InferenceError, invalid
 from inferpoint.local import tokens
+from inferpoint.model import hints
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.requests import Caller, Chunking, InferenceRequest, Texts, Tokens
 from inferpoint.model.results import Delta, InferenceResult, Previewed
@@ -31,19 +33,20 @@ from inferpoint.telemetry.telemetry import Telemetry
 
 @dataclass(frozen=True)
 class Policy:
-    """What the server's owner decided.
+    """The decisions of the server's owner.
 
     `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
-    words.
+    words, `refuse_hints` whether a request with a hint that its provider cannot take is refused.
     """
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
     validate: bool = True
-    largest_chunk: int = 300
+    largest_chunk: int = LARGEST
+    refuse_hints: bool = False
 
 
 class Engine:
-    """Infers, whole and in pieces. `lifecycle` is where endpoints come from."""
+    """Inference on endpoints, whole and in pieces. `lifecycle` is where endpoints come from."""
 
     def __init__(
         self,
@@ -60,7 +63,9 @@ class Engine:
         self._caches = caches
         self._batcher = Batcher(self._calls, caches, telemetry.batches, clock)
         self._clock = clock
+        self._chunking_threads = chunked.ChunkingThreads(clock)
         self._largest_chunk = policy.largest_chunk
+        self._refuse_hints = policy.refuse_hints
         self.lifecycle = Lifecycle(
             endpoints, caches, self._whole, validate=policy.validate, largest_chunk=policy.largest_chunk
         )
@@ -70,6 +75,7 @@ class Engine:
         await self.lifecycle.close()
         await self._batcher.close()
         await self._calls.close()
+        self._chunking_threads.close()
 
     def find(self, caller: Caller, inference_id: str) -> Resolved:
         """The endpoint that *caller* asks for by its id or an alias, to infer on; `FORBIDDEN` to who may not ask."""
@@ -80,19 +86,21 @@ class Engine:
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
     ) -> InferenceResult:
         """The whole result. *kind* is the task type that the caller takes the endpoint to have, if it says so."""
+        request = self._heeded(resolved, request)
         return await self._whole(prepared(resolved, request, kind), request)
 
     async def stream(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
     ) -> AsyncGenerator[Sequence[Delta], None]:
         """The result in pieces, those together that came together; the timeout is for the first of them."""
+        request = self._heeded(resolved, request)
         resolved = prepared(resolved, request, kind)
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
         request = timed(resolved, replace(request, stream=True), self._clock)
         job = self._calls.single(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
-            async with InTime(resolved, request, request.stats, self._clock):
+            async with in_time(resolved, request, request.stats.begun, self._clock):
                 first = await anext(pieces)
             yield first
             async for deltas in pieces:
@@ -100,7 +108,7 @@ class Engine:
 
     async def preview(self, texts: Texts, chunking: Chunking) -> Sequence[Sequence[Previewed]]:
         """The chunks of every text, without calling anybody."""
-        return await chunked.previewed(texts, chunked.wanted(chunking, None, largest=self._largest_chunk))
+        return await self._chunking_threads.preview(texts, chunked.wanted(chunking, None, largest=self._largest_chunk))
 
     async def preview_on(
         self, resolved: Resolved, request: InferenceRequest, chunking: Chunking, kind: TaskType | None = None
@@ -108,10 +116,10 @@ class Engine:
         """The chunks that an endpoint would make of every text, without calling its provider."""
         resolved = prepared(resolved, replace(request, chunking=chunking), kind)
         settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
-        return await chunked.previewed(request.texts, settings)
+        return await self._chunking_threads.preview(request.texts, settings)
 
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
-        """How every rate group stands."""
+        """Every rate group, with its limits and the calls that wait."""
         return await quotas(self.lifecycle.all(caller), self._calls, self._outbound)
 
     async def refresh(self) -> None:
@@ -119,11 +127,21 @@ class Engine:
         if await self._endpoints.refresh():
             await self._caches.sweep()
 
+    def _heeded(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
+        """*request* with the hints that its endpoint's provider takes; the others are told, or refused by name."""
+        dropped = hints.carried(request) - resolved.task.hints
+        if not dropped:
+            return request
+        if self._refuse_hints:
+            raise invalid(*(f"Field [{name}] is not supported by [{resolved.task.label}]" for name in sorted(dropped)))
+        request.stats.dropped |= dropped
+        return hints.without(request, dropped)
+
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         request = timed(resolved, request, self._clock)
         if not resolved.endpoint.task_type.embeds:
             job = self._calls.single(resolved, request)
-            async with InTime(resolved, request, request.stats, self._clock):
+            async with in_time(resolved, request, request.stats.begun, self._clock):
                 return await self._calls.whole(job)
         try:
             if request.chunking is None:
@@ -135,7 +153,7 @@ class Engine:
     async def _chunked(self, resolved: Resolved, request: InferenceRequest, chunking: Chunking) -> InferenceResult:
         """The chunks of all inputs share the provider's calls."""
         settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
-        spans = await chunked.cut(request.texts, settings)
+        spans = await self._chunking_threads.cut(request.texts, settings)
         try:
             result = await self._batcher.embedded(
                 resolved, replace(request, input=chunked.pieces(request.texts, spans))
@@ -143,7 +161,7 @@ class Engine:
         except InferenceError as error:
             owner = None if error.index is None else chunked.owners(spans)[error.index]
             raise error.of_input(owner) from error.__cause__
-        return await chunked.off_the_loop(
+        return await self._chunking_threads.run(
             request.texts, partial(chunked.regrouped, result, request.texts, spans, chunking)
         )
 
@@ -154,7 +172,7 @@ def _naming_input(error: InferenceError, request: InferenceRequest) -> Inference
         return error
     if request.count < 2:  # of several chunks of one input
         return error.of_input(None)
-    return error.said(f"Input [{error.index}]: {error.problems[0]}", *error.problems[1:])
+    return error.of_input(error.index, f"Input [{error.index}]: {error.problems[0]}", *error.problems[1:])
 
 
 async def _readable(resolved: Resolved, request: InferenceRequest) -> InferenceRequest:

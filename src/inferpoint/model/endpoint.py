@@ -13,7 +13,7 @@ from inferpoint.model.wording import not_of_type
 
 
 class TaskType(StrEnum):
-    """What a model does."""
+    """The tasks that models do."""
 
     TEXT_EMBEDDING = "text_embedding"
     SPARSE_EMBEDDING = "sparse_embedding"
@@ -46,15 +46,15 @@ def task_type(name: str) -> TaskType:
         raise invalid(f"Unknown task_type [{name}]") from None
 
 
-def resolved_type(path: TaskType | None, given: Any) -> TaskType | None:
-    """The task type that a request's path and its body agree on; None when neither says one."""
-    if given is None:
+def resolved_type(path: TaskType | None, named: Any) -> TaskType | None:
+    """The task type on which a request's *path* and the name in its body agree; None when neither says one."""
+    if named is None:
         return path
-    if not isinstance(given, str):
-        raise invalid(not_of_type("task_type", given, "String"), subject=Subject.SETTINGS)
-    if given.strip().lower() == ANY:
+    if not isinstance(named, str):
+        raise invalid(not_of_type("task_type", named, "String"), subject=Subject.SETTINGS)
+    if named.strip().lower() == ANY:
         raise invalid(f"task_type [{ANY}] is not valid type for inference")
-    body = task_type(given)
+    body = task_type(named)
     if path not in (None, body):
         raise invalid(
             f"Cannot resolve conflicting task_type parameter in the request URL [{path}] and the request body [{body}]"

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from inferpoint.errors import InferenceError, Subject, invalid
+from inferpoint.model.http import NOT_JSON
 
 T = TypeVar("T")
 _NAMES: Mapping[type[Any], str] = {
@@ -70,7 +71,7 @@ def read_object(body: bytes, words: Vocabulary = PLAIN) -> dict[str, Any]:
         raise words.not_json("")
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise words.not_json(str(error)) from None
     if not isinstance(value, dict):
         raise words.not_object("", value)
@@ -91,7 +92,7 @@ class Fields:
     def take(self, name: str, kind: type[T]) -> T | None:
         """The member called *name*, of the type *kind*."""
         value = self._left.pop(name, None)
-        if value is None or _is(value, kind):
+        if value is None or is_kind(value, kind):
             return value
         raise self._words.wrong_type(self._of, name, kind, value)
 
@@ -158,7 +159,7 @@ class Fields:
         return self._words.called(self._of, name)
 
 
-def _is(value: Any, kind: type[Any]) -> bool:
+def is_kind(value: Any, kind: type[Any]) -> bool:
     """Whether *value* is a *kind* in JSON, where true is no number and every integer is one."""
     if isinstance(value, bool):
         return kind is bool

@@ -12,6 +12,8 @@ import msgspec
 from inferpoint.errors import InferenceError, Kind
 
 T = TypeVar("T")
+# Errors of what decodes bytes that are not JSON, or JSON that is deeper than the stack.
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -32,9 +34,14 @@ class Call:
         return Call(self.url, self.body, {**self.headers, **headers}, self.method)
 
 
+def present(members: Mapping[str, Any]) -> dict[str, Any]:
+    """The *members* of a JSON object that are not None."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
 def json_call(url: str, body: Mapping[str, Any]) -> Call:
-    """A POST of *body* as JSON."""
-    return Call(url, msgspec.json.encode(body), {"content-type": "application/json"})
+    """A POST of *body* as JSON, without members that are None."""
+    return Call(url, msgspec.json.encode(present(body)), {"content-type": "application/json"})
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,14 @@ def parse(data: bytes, shape: type[T], *, of: str) -> T:
     """Read *data* as *shape*; anything else is `UNREADABLE`, said of *of* (such as "OpenAI embeddings response")."""
     try:
         return msgspec.json.decode(data, type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         reason = "the body is empty" if not data.strip() else str(error)
-        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: {reason}") from None
+        raise unreadable(of, reason) from None
+
+
+def unreadable(of: str, reason: object) -> InferenceError:
+    """The error for *of* (such as "OpenAI embeddings response") that cannot be read for *reason*."""
+    return InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: {reason}")
 
 
 def is_loopback(host: str) -> bool:

@@ -1,21 +1,50 @@
-"""How much of a provider may be used: what was configured, what its replies tell, and what a call is for."""
+"""How much of a provider may be used: what was configured, what its replies tell, what a call costs and is for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
+from typing import Any, Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+
+class Cost(NamedTuple):
+    """What a call takes of each unit that providers limit: one request, and so many tokens."""
+
+    requests: int = 1
+    tokens: int = 0
+
+
+UNITS = Cost._fields  # a unit is named here and in `PerUnit`, its setting is `{unit}_per_minute`: all else loops
+_values: Callable[[Any], tuple[Any, ...]] = attrgetter(*UNITS)
 
 
 @dataclass(frozen=True)
-class Rate:
-    """What a group of calls may use: requests and tokens a minute, None for no limit.
+class PerUnit(Generic[T]):
+    """A value for each unit that providers limit; None where there is no limit, or it is not known."""
+
+    requests: T | None = None
+    tokens: T | None = None
+
+    def values(self) -> tuple[T | None, ...]:
+        """The value of every unit, in the order of `UNITS` and `Cost`."""
+        return _values(self)
+
+    def present(self) -> Iterator[tuple[str, T]]:
+        """The units that have a value, each with it."""
+        return ((unit, value) for unit, value in zip(UNITS, self.values(), strict=True) if value is not None)
+
+
+@dataclass(frozen=True)
+class Rate(PerUnit[int]):
+    """What a group of calls may use of each unit in a minute, None for no limit.
 
     `burst` is how many requests may go at once after a rest; 1 spaces them evenly.
     """
 
-    requests: int | None = None
-    tokens: int | None = None
     burst: int = 1
 
 
@@ -29,11 +58,8 @@ class Bucket:
 
 
 @dataclass(frozen=True)
-class Allowance:
+class Allowance(PerUnit[Bucket]):
     """What a provider's reply tells of its limits; None for what it does not tell."""
-
-    requests: Bucket | None = None
-    tokens: Bucket | None = None
 
 
 class Lane(StrEnum):

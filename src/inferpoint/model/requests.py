@@ -1,4 +1,4 @@
-"""What is asked, the same for every face and every service."""
+"""Requests for an inference, the same for every face and every service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from inferpoint.model.deadline import NEVER, Deadline
 
 
 class InputType(StrEnum):
-    """What an embedding is for. `SEARCH` and `INGEST` also choose the lane."""
+    """The purpose of an embedding. `SEARCH` and `INGEST` also choose the lane."""
 
     INGEST = "ingest"
     SEARCH = "search"
@@ -34,7 +34,7 @@ def purpose(name: str) -> InputType | None:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: a name, what they may do, and their share when a queue is long."""
+    """The sender of a request: a name, its privileges, and its share when a queue is long."""
 
     name: str
     privileges: frozenset[str] = frozenset({"manage_inference", "monitor_inference"})
@@ -68,7 +68,7 @@ Input = Texts | Tokens | Documents | Conversation
 
 @dataclass(frozen=True)
 class Chunking:
-    """That the inputs are to be cut into chunks, and how.
+    """How the inputs are to be cut into chunks.
 
     `settings` are chunking settings not yet checked; None are the endpoint's. With `fold` no input has more than 512
     chunks.
@@ -81,11 +81,11 @@ class Chunking:
 
 @dataclass
 class RequestStats:
-    """What became of a request on its way to the provider and back, counted while it goes.
+    """The cost of a request on its way to the provider and back, counted while it goes.
 
     `calls` were made in `attempts`. `queued` and `upstream` are the longest times of any call, in seconds: waiting, for
     its turns and between its attempts; and at the provider. `known` of the `asked` inputs were in the cache, None where
-    there is none.
+    there is none. `dropped` are the hints that the provider has no place for.
     """
 
     calls: int = 0
@@ -94,6 +94,7 @@ class RequestStats:
     upstream: float = 0.0
     known: int | None = None
     asked: int = 0
+    dropped: frozenset[str] = frozenset()
 
     def begun(self) -> bool:
         """Whether a provider was asked."""
@@ -108,23 +109,25 @@ class RequestStats:
         if other.known is not None:
             self.known = (self.known or 0) + other.known
         self.asked += other.asked
+        self.dropped |= other.dropped
 
 
 @dataclass(frozen=True)
 class InferenceRequest:
-    """What any face wants done.
+    """One inference, whichever face asks for it.
 
     `options` are task settings for this request only, not yet checked. With `chunking` each input is cut into chunks.
-    `params` are fields of a face with no place elsewhere. `timeout` is in seconds; None is what is usual for the task.
-    `deadline` follows from it when the walk begins. With `partial` an input
-    that cannot be embedded has an error of its own, and the others their embeddings. In `stats` the walk counts what
-    happened.
+    `params` are fields of a face with no place elsewhere, `hints` those of them that a provider may leave aside.
+    `timeout` is in seconds; None is what is usual for the task. `deadline` follows from it when the walk begins. With
+    `partial` an input that cannot be embedded has an error of its own, and the others their embeddings. In `stats` the
+    walk counts what happened.
     """
 
     input: Input
     input_type: InputType | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    hints: Mapping[str, Any] = field(default_factory=dict[str, Any])
     chunking: Chunking | None = None
     stream: bool = False
     partial: bool = False
@@ -148,7 +151,7 @@ class InferenceRequest:
 
     @property
     def conversation(self) -> Conversation:
-        """What a chat is about; a completion's text is one user's turn."""
+        """The conversation of a chat; a completion's text is one user's turn."""
         return self.input if isinstance(self.input, Conversation) else said(self.texts[0])
 
     @property

@@ -1,4 +1,4 @@
-"""What is answered, whole and in pieces, the same for every face and every service."""
+"""Results of an inference, whole and in pieces, the same for every face and every service."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inferpoint.errors import InferenceError
+from inferpoint.model.chat import Thought
 from inferpoint.model.http import parse
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens, as the provider counted them."""
+    """Tokens, as the provider counted them.
+
+    Those that a cache gave (`cached`) and took (`cache_written`) are among the `input`, thoughts among the `output`.
+    """
 
     input: int = 0
     output: int = 0
     cached: int = 0
     reasoning: int = 0
+    cache_written: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -25,6 +30,7 @@ class Usage:
             self.output + other.output,
             self.cached + other.cached,
             self.reasoning + other.reasoning,
+            self.cache_written + other.cache_written,
         )
 
 
@@ -74,7 +80,7 @@ class ChunkedEmbeddings:
 
 @dataclass(frozen=True)
 class Previewed:
-    """What would be a chunk: its offsets, the words in it, how many of them the chunk before has too."""
+    """A chunk that an input would have: its offsets, its words, and how many of them the chunk before has too."""
 
     start_offset: int
     end_offset: int
@@ -121,17 +127,23 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Choice:
-    """One answer of a model. `reason` is why it ended, in OpenAI's words."""
+    """One answer of a model. `reason` is why it ended, in OpenAI's words; `stop_sequence` which of them ended it."""
 
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
     reason: str | None = None
-    reasoning: str = ""
+    thoughts: tuple[Thought, ...] = ()
+    stop_sequence: str | None = None
+
+    @property
+    def reasoning(self) -> str:
+        """The words of all thoughts, joined."""
+        return "".join(thought.text for thought in self.thoughts)
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model wrote, whole."""
+    """A model's whole answer."""
 
     choices: Sequence[Choice]
     usage: Usage | None = None
@@ -159,22 +171,28 @@ class Text:
 
 @dataclass(frozen=True)
 class Reasoning:
-    """A piece of what the model thinks."""
+    """A piece of what the model thinks. One with a `signature` ends its thought, one that is `redacted` is a whole one.
 
-    text: str
+    Both are as in `Thought`.
+    """
+
+    text: str = ""
+    signature: str | None = None
+    redacted: str | None = None
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A choice has ended, and why, in OpenAI's words."""
+    """A choice has ended, and why, in OpenAI's words; `stop_sequence` is which of them ended it."""
 
     choice: int
     reason: str
+    stop_sequence: str | None = None
 
 
 @dataclass(frozen=True)
 class Used:
-    """What the stream cost, counted so far; a later one replaces an earlier one."""
+    """The cost of the stream, counted so far; a later one replaces an earlier one."""
 
     usage: Usage
 

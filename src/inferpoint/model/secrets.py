@@ -61,7 +61,7 @@ class Secrets:
 
 @lru_cache(maxsize=256)  # an endpoint's calls may each have a copy of its secrets
 def _any_of(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
-    """What matches any of *secrets* in any form; None where there are none."""
+    """A pattern of all forms of all *secrets*; None where there are none."""
     longest_first = sorted(filter(None, secrets), key=len, reverse=True)
     return re.compile("|".join(map(_any_form, longest_first))) if longest_first else None
 

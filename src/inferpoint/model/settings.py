@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass
 from functools import cache
 from typing import Any, TypeVar, dataclass_transform
@@ -66,40 +66,25 @@ def declared(cls: type[Any]) -> tuple[Setting, ...]:
     return tuple(_declared(field, _kind(hints[field.name])) for field in dataclasses.fields(cls))
 
 
-def read(cls: type[S], given: Mapping[str, Any], *, scope: str, problems: list[str]) -> S | None:
-    """Read *given* as *cls*, leaving unknown names aside; None when anything was added to *problems*."""
+def read(cls: type[S], values: Mapping[str, Any], *, scope: str, problems: list[str]) -> S | None:
+    """Read *values* as *cls*, leaving unknown names aside; None when anything was added to *problems*."""
     before = len(problems)
-    values: dict[str, Any] = {}
-    for each in declared(cls):
-        if given.get(each.name) is not None:
-            values[each.name] = _value(each, given[each.name], scope, problems)
-        elif each.required:
-            where = "secret_settings" if each.secret else scope
-            problems.append(f"[{where}] does not contain the required setting [{each.name}]")
-    return cls(**values) if len(problems) == before else None
+    members = _members(declared(cls), values, scope, problems)
+    return cls(**members) if len(problems) == before else None
 
 
-def overlay(record: S, given: Mapping[str, Any], *, scope: str, problems: list[str]) -> S:
-    """*record* with the values of *given*; an explicit null brings a default back."""
+def overlay(record: S, values: Mapping[str, Any], *, scope: str, problems: list[str]) -> S:
+    """*record* with *values* in place of its own; an explicit null brings a default back."""
     before = len(problems)
-    values: dict[str, Any] = {}
-    for each in declared(record.__class__):
-        if each.name not in given:
-            continue
-        if given[each.name] is not None:
-            values[each.name] = _value(each, given[each.name], scope, problems)
-        elif each.required:
-            where = "secret_settings" if each.secret else scope
-            problems.append(f"[{where}] does not contain the required setting [{each.name}]")
-        else:
-            values[each.name] = each.default
-    return dataclasses.replace(record, **values) if len(problems) == before else record  # type: ignore[type-var]
+    changed = [setting for setting in declared(record.__class__) if setting.name in values]
+    members = _members(changed, values, scope, problems)
+    return dataclasses.replace(record, **members) if len(problems) == before else record  # type: ignore[type-var]
 
 
-def unknown(cls: type[Any], given: Mapping[str, Any], *, updatable: bool = False) -> dict[str, Any]:
-    """What is in *given* that *cls* does not declare, or with *updatable* does not allow to change."""
-    names = {each.name for each in declared(cls) if each.updatable or not updatable}
-    return {name: value for name, value in given.items() if name not in names}
+def unknown(cls: type[Any], values: Mapping[str, Any], *, updatable: bool = False) -> dict[str, Any]:
+    """The *values* that *cls* does not declare, or with *updatable* does not allow to change."""
+    names = {setting.name for setting in declared(cls) if setting.updatable or not updatable}
+    return {name: value for name, value in values.items() if name not in names}
 
 
 def public(record: Any) -> dict[str, Any]:
@@ -114,29 +99,30 @@ def secrets(record: Any) -> dict[str, str]:
 
 def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
     """Each setting as data, in the form of Elasticsearch's `_inference/_services`; nested ones under a dotted name."""
-    found: dict[str, dict[str, Any]] = {}
-    for each in declared(cls):
-        if each.nested:
-            for name, inner in described(each.kind).items():
-                found[f"{each.name}.{name}"] = {**inner, "required": each.required and inner["required"]}
+    descriptions: dict[str, dict[str, Any]] = {}
+    for setting in declared(cls):
+        if setting.nested:
+            for name, inner in described(setting.kind).items():
+                required = setting.required and inner["required"]
+                descriptions[f"{setting.name}.{name}"] = {**inner, "required": required}
             continue
-        found[each.name] = {
-            "description": each.help,
-            "label": each.label,
-            "required": each.required,
-            "sensitive": each.secret,
-            "updatable": each.updatable,
-            "type": _TYPE_NAMES[each.kind],
+        descriptions[setting.name] = {
+            "description": setting.help,
+            "label": setting.label,
+            "required": setting.required,
+            "sensitive": setting.secret,
+            "updatable": setting.updatable,
+            "type": _TYPE_NAMES[setting.kind],
         }
-        if not each.required and each.default is not None:
-            found[each.name]["default_value"] = each.default
-    return found
+        if not setting.required and setting.default is not None:
+            descriptions[setting.name]["default_value"] = setting.default
+    return descriptions
 
 
 def _declared(field: dataclasses.Field[Any], kind: type[Any]) -> Setting:
-    given: dict[str, Any] = dict(field.metadata)
-    label = given.pop("label") or _label(field.name)
-    return Setting(name=field.name, kind=kind, label=label, default=field.default, **given)
+    declaration: dict[str, Any] = dict(field.metadata)
+    label = declaration.pop("label") or _label(field.name)
+    return Setting(name=field.name, kind=kind, label=label, default=field.default, **declaration)
 
 
 def _kind(hint: Any) -> type[Any]:
@@ -152,36 +138,49 @@ def _label(name: str) -> str:
 
 
 def _written(record: Any, *, secrets: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for each in declared(record.__class__):
-        value: Any = getattr(record, each.name)
-        if each.nested and value is not None:
-            value = _written(value, secrets=secrets)
-            if value:
-                found[each.name] = value
-        elif each.secret is secrets and value is not None:
-            found[each.name] = value
-    return found
+    written: dict[str, Any] = {}
+    for setting in declared(record.__class__):
+        value: Any = getattr(record, setting.name)
+        if setting.nested and value is not None:
+            if inner := _written(value, secrets=secrets):
+                written[setting.name] = inner
+        elif setting.secret is secrets and value is not None:
+            written[setting.name] = value
+    return written
 
 
-def _value(each: Setting, value: Any, scope: str, problems: list[str]) -> Any:
-    """*value* as the setting takes it; what is wrong with it is added to *problems*."""
-    if each.nested:
-        return _object(each, value, problems)
-    if problem := checks.problem(each, value, scope):
+def _members(wanted: Iterable[Setting], values: Mapping[str, Any], scope: str, problems: list[str]) -> dict[str, Any]:
+    """The *wanted* settings out of *values*, with the default of each that is missing or null."""
+    members: dict[str, Any] = {}
+    for setting in wanted:
+        if (value := values.get(setting.name)) is not None:
+            members[setting.name] = _value(setting, value, scope, problems)
+        elif setting.required:
+            where = "secret_settings" if setting.secret else scope
+            problems.append(f"[{where}] does not contain the required setting [{setting.name}]")
+        else:
+            members[setting.name] = setting.default
+    return members
+
+
+def _value(setting: Setting, value: Any, scope: str, problems: list[str]) -> Any:
+    """*value* as the setting takes it; its faults are added to *problems*."""
+    if setting.nested:
+        return _object(setting, value, problems)
+    if problem := checks.problem(setting, value, scope):
         problems.append(problem)
-    if each.kind is list and isinstance(value, list):
+    if setting.kind is list and isinstance(value, list):
         return tuple(typing.cast("list[Any]", value))
-    return value.lower() if each.any_case and isinstance(value, str) else value
+    return value.lower() if setting.any_case and isinstance(value, str) else value
 
 
-def _object(each: Setting, value: Any, problems: list[str]) -> Any:
+def _object(setting: Setting, value: Any, problems: list[str]) -> Any:
     if not isinstance(value, dict):
-        problems.append(checks.not_a(each, value, "Map"))
+        problems.append(checks.not_a(setting, value, "Map"))
         return None
-    given = typing.cast("dict[str, Any]", value)
-    if not given:
-        return None if each.required else each.default
-    if extra := unknown(each.kind, given):
-        problems.append(f"{each.label.capitalize()} settings contain unknown entries [{as_java(extra)}]")
-    return read(each.kind, given, scope=each.name, problems=problems)
+    if not value:
+        return None if setting.required else setting.default
+    values = typing.cast("dict[str, Any]", value)
+    if extra := unknown(setting.kind, values):
+        problems.append(f"{setting.label.capitalize()} settings contain unknown entries [{as_java(extra)}]")
+    return read(setting.kind, values, scope=setting.name, problems=problems)

@@ -21,11 +21,11 @@ def seconds(text: str, *, name: str) -> float:
         )
     if match[2]:
         raise invalid(f"failed to parse [{text}], fractional time values are not supported", subject=Subject.ARGUMENT)
-    found = float(match[1]) * _UNITS.get(match[3], 0.0)
-    if found > _LONGEST:
+    span = float(match[1]) * _UNITS.get(match[3], 0.0)
+    if span > _LONGEST:
         problem = f"Values greater than {2**63 - 1} nanoseconds are not supported: {text}"
         raise invalid(problem, subject=Subject.ARGUMENT)
-    return max(0.0, found)
+    return max(0.0, span)
 
 
 def human(span: float) -> str:

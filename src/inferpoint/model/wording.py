@@ -56,3 +56,10 @@ def not_of_type(name: str, value: Any, wanted: str) -> str:
     """The problem of a field called *name* whose *value* is not of the type that Java calls *wanted*."""
     shown = as_java(value)
     return f"field [{name}] is not of the expected type. The value [{shown}] cannot be converted to a [{wanted}]"
+
+
+def nothing_in(name: str, value: Any) -> str | None:
+    """The problem of a field called *name* whose *value* is null or an empty array; None of any other."""
+    if value is None:
+        return f"Field [{name}] cannot be null"
+    return f"Field [{name}] cannot be an empty array" if value in ([], ()) else None

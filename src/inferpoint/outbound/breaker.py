@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Protocol
 
 from inferpoint.clock import Clock, Timer
 from inferpoint.model.deadline import Deadline
@@ -41,7 +40,7 @@ class State(StrEnum):
 
 
 class Event(StrEnum):
-    """What changes the state of a breaker."""
+    """A change of the state of a breaker."""
 
     TRIPPED = "too many calls failed"
     WAITED = "the time to leave it alone is over"
@@ -65,14 +64,6 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
 }
 
 
-class Waiter(Protocol):
-    """A call that waits for its address."""
-
-    def deadline(self) -> Deadline:
-        """By when the call must begin; it may move."""
-        ...
-
-
 class BreakerPermit:
     """The permission to call an address once. Its holder says how the call `ended`, and releases it on every path.
 
@@ -81,16 +72,16 @@ class BreakerPermit:
 
     def __init__(self, breaker: Breaker, period: int) -> None:
         self._breaker = breaker
-        self._period = period
+        self.period = period
 
     @property
     def holds(self) -> bool:
         """Whether the address may still be called; it may have failed for others since."""
-        return self._breaker.holds(self, self._period)
+        return self._breaker.holds(self)
 
     def ended(self, *, failed: bool) -> None:
         """Say that the call is over. One sent before the breaker last opened or closed tells nothing new."""
-        self._breaker.ended(self, self._period, failed=failed)
+        self._breaker.ended(self, failed=failed)
 
     def release(self) -> None:
         """End the permit: another call may try the address."""
@@ -112,13 +103,13 @@ class Breaker:
         self._probe: BreakerPermit | None = None
         self._answered = 0  # probes since it opened
         self._answered_at = -math.inf
-        self._waiting: dict[asyncio.Future[BreakerPermit | None], Waiter] = {}
+        self._waiting: dict[asyncio.Future[BreakerPermit | None], Callable[[], Deadline]] = {}
         self._timer: Timer | None = None
         self._heard = clock.monotonic()
 
     @property
     def state(self) -> State:
-        """What the breaker lets through now."""
+        """The state as of now."""
         if self._state is State.OPEN and self._clock.monotonic() >= self._until:
             self._turn(Event.WAITED)
         return self._state
@@ -140,28 +131,31 @@ class Breaker:
             case _:
                 return None
 
-    async def enter(self, waiter: Waiter) -> BreakerPermit | Refusal:
-        """A permit to call, waited for; a refusal at once when it would come too late, or too many wait."""
+    async def enter(self, deadline: Callable[[], Deadline]) -> BreakerPermit | Refusal:
+        """A permit to call, waited for; a refusal at once when it would come too late, or too many wait.
+
+        *deadline* tells by when the call must begin; it may move.
+        """
         while True:
             permit = self.at_once()
             if permit is None:
-                if refusal := self._refusal(waiter.deadline()):
+                if refusal := self._refusal(deadline()):
                     return refusal
-                permit = await self._wait(waiter)
+                permit = await self._wait(deadline)
             if permit is not None:
                 return permit
 
-    def holds(self, permit: BreakerPermit, period: int) -> bool:
-        """Whether *permit*, given in *period*, still stands; for `BreakerPermit`."""
-        return permit is self._probe or (self._state is State.CLOSED and period == self._period)
+    def holds(self, permit: BreakerPermit) -> bool:
+        """Whether *permit* still stands; for `BreakerPermit`."""
+        return permit is self._probe or self._is_of_now(permit)
 
-    def ended(self, permit: BreakerPermit, period: int, *, failed: bool) -> None:
+    def ended(self, permit: BreakerPermit, *, failed: bool) -> None:
         """Count the outcome of a call; for `BreakerPermit`."""
         self._heard = self._clock.monotonic()
         if permit is self._probe:
             self._probe = None
             self._tried(failed=failed)
-        elif self._state is State.CLOSED and period == self._period:
+        elif self._is_of_now(permit):
             self._failed.append(failed)
             if failed and self._too_many():
                 self._begin(Event.TRIPPED, FIRST_OPEN)
@@ -173,6 +167,9 @@ class Breaker:
             self._turn(Event.ABANDONED)
             self._try()
 
+    def _is_of_now(self, permit: BreakerPermit) -> bool:
+        return self._state is State.CLOSED and permit.period == self._period
+
     def _turn(self, event: Event) -> None:
         self._state = TRANSITIONS[self._state][event]
 
@@ -182,7 +179,7 @@ class Breaker:
         return self._probe
 
     def _tried(self, *, failed: bool) -> None:
-        """The probe has come back."""
+        """Judge the address by its probe, which has come back."""
         now = self._clock.monotonic()
         if failed:
             lately = now - self._answered_at < ANSWERED_LATELY
@@ -219,16 +216,16 @@ class Breaker:
         """When it is time, let the call with the least time left be the probe."""
         if self.state is State.READY:
             while self._waiting and self._probe is None:
-                woken = min(self._waiting, key=lambda waiting: self._waiting[waiting].deadline().at)
+                woken = min(self._waiting, key=lambda waiting: self._waiting[waiting]().at)
                 del self._waiting[woken]
                 if not woken.done():  # else its caller has left but does not know it yet
                     woken.set_result(self._probing())
         self._arm()
 
-    async def _wait(self, waiter: Waiter) -> BreakerPermit | None:
+    async def _wait(self, deadline: Callable[[], Deadline]) -> BreakerPermit | None:
         """The probe, or None when it is time to look again."""
         woken: asyncio.Future[BreakerPermit | None] = asyncio.get_running_loop().create_future()
-        self._waiting[woken] = waiter
+        self._waiting[woken] = deadline
         self._arm()
         try:
             return await woken

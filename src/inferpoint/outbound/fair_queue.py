@@ -1,8 +1,8 @@
-"""Who waits in a rate group, and whose turn is next: lanes by weight, in each the callers by their share, then arrival.
+"""The order of the calls of a rate group: lanes by weight, in each the callers by their share, then arrival.
 
 Start-time fair queueing on two levels. Each lane, and each caller in it, has a tag that grows by what its calls cost,
-divided by its weight; the smallest tag is next. Who comes back after a rest begins at the tag that is served just now,
-so nobody saves up turns and nobody starves.
+divided by its weight; the smallest tag is next. A caller that comes back after a rest begins at the tag that is served
+just now, so nobody saves up turns and nobody starves.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WEIGHTS: Mapping[Lane, float] = {Lane.SEARCH: 16, Lane.OTHER: 4, Lane.INGEST: 1}
 
 
 class _Flow(Generic[E]):
-    """What one caller waits for in one lane: tries of calls that went before, then the rest, each by arrival."""
+    """The calls of one caller in one lane: tries of calls that went before, then the rest, each by arrival."""
 
     def __init__(self, share: float, tag: float) -> None:
         self.share = share
@@ -60,7 +60,7 @@ class _Lane(Generic[E]):
 
 
 class FairQueue(Generic[E]):
-    """Everyone who waits in one group. An entry is whatever the caller of this class makes of it, and hashable."""
+    """The entries that wait in one group; an entry is any hashable value."""
 
     def __init__(self) -> None:
         self._lanes: dict[Lane, _Lane[E]] = {lane: _Lane(weight) for lane, weight in WEIGHTS.items()}
@@ -71,7 +71,7 @@ class FairQueue(Generic[E]):
         return self._count
 
     def join(self, entry: E, lane: Lane, caller: str, share: float, *, ahead: bool) -> None:
-        """Wait; an entry that goes *ahead* comes before the others of its caller."""
+        """Have *entry* wait; one that goes *ahead* comes before the others of its caller."""
         of = self._lanes[lane]
         if not any(of.flows.values()):
             of.tag = max(of.tag, self._served)
@@ -80,7 +80,7 @@ class FairQueue(Generic[E]):
         self._count += 1
 
     def leave(self, entry: E, lane: Lane, caller: str) -> bool:
-        """Wait no more; False when *entry* did not."""
+        """Have *entry* wait no more; False when it did not wait."""
         flow = self._lanes[lane].flows.get(caller)
         for entries in (flow.again, flow.waiting) if flow else ():
             if entry in entries:
@@ -90,8 +90,8 @@ class FairQueue(Generic[E]):
         return False
 
     def next(self, cost: Callable[[E], float]) -> E:
-        """Whoever is next, waiting no more; *cost* is asked then, and charged to the lane and the caller."""
-        lane = min((each for each in self._lanes.values() if any(each.flows.values())), key=lambda each: each.tag)
+        """The entry whose turn it is, waiting no more; *cost* tells what is charged to its lane and its caller."""
+        lane = min((lane for lane in self._lanes.values() if any(lane.flows.values())), key=lambda lane: lane.tag)
         flow = lane.next()
         self._served, lane.served = lane.tag, flow.tag
         entry = flow.pop()
@@ -103,17 +103,19 @@ class FairQueue(Generic[E]):
 
     def ahead(self, lane: Lane, caller: str, share: float) -> int:
         """How many turns come before that of the next who joins, if nobody else comes."""
-        of = self._lanes[lane]
-        own = len(of.flows.get(caller, ())) + 1
-        others = (min(len(flow), own * flow.share / share) for name, flow in of.flows.items() if name != caller)
+        own_lane = self._lanes[lane]
+        own = len(own_lane.flows.get(caller, ())) + 1
+        others = (min(len(flow), own * flow.share / share) for name, flow in own_lane.flows.items() if name != caller)
         here = own + sum(others)
         elsewhere = (
-            min(len(each), here * each.weight / of.weight) for name, each in self._lanes.items() if name is not lane
+            min(len(other), here * other.weight / own_lane.weight)
+            for name, other in self._lanes.items()
+            if name is not lane
         )
         return int(here + sum(elsewhere)) - 1
 
     def lanes(self) -> Iterator[tuple[Lane, list[E]]]:
-        """For each lane all who wait in it, in no order."""
+        """Each lane with the entries that wait in it, in no order."""
         for name, lane in self._lanes.items():
             yield name, [entry for flow in lane.flows.values() for entry in (*flow.again, *flow.waiting)]
 

@@ -1,4 +1,4 @@
-"""When the next call of a rate group may go: requests and tokens a minute, evenly spaced, and what a provider tells.
+"""When the next call of a rate group may go: so much of each unit a minute, evenly spaced, and what a provider tells.
 
 Each limit is one number, the moment at which all that was taken so far is paid for (the generic cell rate algorithm):
 a call may go as soon as that moment has come, and moves it by what it costs. So in any w seconds no more than
@@ -8,9 +8,10 @@ without that a busy machine would leave a tenth of every limit unused.
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import NamedTuple
 
-from inferpoint.model.quota import Allowance, Bucket, Rate
+from inferpoint.model.quota import UNITS, Allowance, Bucket, Cost, Rate
 
 MINUTE = 60.0
 LATE = 0.05  # seconds by which a timer may be late before the time is lost
@@ -21,11 +22,11 @@ _SLOWLY = 1 / 50
 
 
 class Taken(NamedTuple):
-    """What one call has taken: its number among all, the tokens it was charged, and since when time was not lost."""
+    """What one call has taken: its number among all, and what it was charged at which rate."""
 
     number: int
-    tokens: int
-    period: int
+    rate: Rate
+    cost: Cost
 
 
 class Gcra:
@@ -34,8 +35,8 @@ class Gcra:
     def __init__(self, now: float) -> None:
         self._told: Bucket | None = None
         self._told_at = now
-        self.period = 0  # goes up whenever time was lost: what was charged before cannot be given back
-        self._paid_at = now
+        self.paid_at = now  # from then on the next call may go
+        self._unbroken_since = 0  # the call before which time was lost: what was charged earlier cannot be given back
         self._slowed: float | None = None
         self._slowed_until = now
 
@@ -46,21 +47,17 @@ class Gcra:
             return units * MINUTE / slowed
         return units * MINUTE / per_minute if per_minute else 0.0
 
-    def free_at(self, saved: float) -> float:
-        """From when on a call may go, where a rest saves up *saved* seconds."""
-        return self._paid_at - saved
+    def take(self, seconds: float, since: float, number: int) -> None:
+        """Charge call *number* for *seconds* from *since* on; what was free before is lost."""
+        if self.paid_at < since:
+            self.paid_at = since
+            self._unbroken_since = number
+        self.paid_at += seconds
 
-    def take(self, seconds: float, since: float) -> None:
-        """Charge *seconds* from *since* on; what was free before is lost."""
-        if self._paid_at < since:
-            self._paid_at = since
-            self.period += 1
-        self._paid_at += seconds
-
-    def correct(self, seconds: float, period: int) -> None:
-        """Charge *seconds* more for a call of *period*, or less when negative."""
-        if seconds > 0 or period == self.period:
-            self._paid_at += seconds
+    def correct(self, seconds: float, number: int) -> None:
+        """Charge *seconds* more for call *number*, or less when negative."""
+        if seconds > 0 or number >= self._unbroken_since:
+            self.paid_at += seconds
 
     def learn(self, bucket: Bucket, now: float) -> None:
         """Follow the provider's own pace where little is left: what it has refilled, by the time that it took."""
@@ -72,7 +69,7 @@ class Gcra:
         self._slowed = used * MINUTE / bucket.full_in
         self._slowed_until = now + bucket.full_in
         if bucket.remaining == 0:
-            self._paid_at = max(self._paid_at, now + MINUTE / self._slowed)
+            self.paid_at = max(self.paid_at, now + MINUTE / self._slowed)
 
     def told(self, now: float) -> Bucket | None:
         """What the provider told last, and when that will be full again; all is left once that time has come."""
@@ -83,11 +80,10 @@ class Gcra:
 
 
 class Pacer:
-    """The two limits of a group, and its pauses."""
+    """The limits of a group, one for each unit, and its pauses."""
 
     def __init__(self, now: float) -> None:
-        self.requests = Gcra(now)
-        self.tokens = Gcra(now)
+        self._limits = [Gcra(now) for _ in UNITS]
         self.paused_until = now
         self.typical = 0.0  # seconds that a call took of late
         self._number = 0
@@ -95,44 +91,47 @@ class Pacer:
     def free_at(self, rate: Rate) -> float:
         """From when on a call may go."""
         saved = (rate.burst - 1) * MINUTE / rate.requests if rate.requests else 0.0
-        return max(self.requests.free_at(saved), self.tokens.free_at(saved), self.paused_until)
+        free_at = self.paused_until
+        for limit in self._limits:
+            free_at = max(free_at, limit.paid_at - saved)
+        return free_at
 
-    def seconds(self, rate: Rate, tokens: int, now: float) -> float:
-        """How long a call of so many tokens keeps others waiting."""
-        return max(self.requests.seconds(1, rate.requests, now), self.tokens.seconds(tokens, rate.tokens, now))
+    def seconds(self, rate: Rate, cost: Cost, now: float) -> float:
+        """How long a call of such *cost* keeps others waiting."""
+        return max(map(Gcra.seconds, self._limits, cost, rate.values(), repeat(now)))
 
-    def take(self, rate: Rate, tokens: int, now: float, due: float) -> Taken:
+    def take(self, rate: Rate, cost: Cost, now: float, due: float) -> Taken:
         """Charge a call that goes now and should have gone when it was *due*: that a timer is late is made up for."""
-        requests, spent = self.requests.seconds(1, rate.requests, now), self.tokens.seconds(tokens, rate.tokens, now)
-        since = max(due, now - LATE)
-        self.requests.take(requests, since)
-        self.tokens.take(spent, since)
-        self.typical += (max(requests, spent) - self.typical) * _SLOWLY
         self._number += 1
-        return Taken(self._number, tokens, self.tokens.period)
+        since, longest = max(due, now - LATE), 0.0
+        for limit, units, per_minute in zip(self._limits, cost, rate.values(), strict=True):
+            seconds = limit.seconds(units, per_minute, now)
+            limit.take(seconds, since, self._number)
+            longest = max(longest, seconds)
+        self.typical += (longest - self.typical) * _SLOWLY
+        return Taken(self._number, rate, cost)
 
-    def settle(self, rate: Rate, taken: Taken, tokens: int, now: float) -> Taken:
-        """Charge *tokens* for a call instead of what it was charged before."""
-        self.tokens.correct(self.tokens.seconds(tokens - taken.tokens, rate.tokens, now), taken.period)
-        return Taken(taken.number, tokens, taken.period)
+    def settle(self, taken: Taken, cost: Cost, now: float) -> Taken:
+        """Charge *cost* for a call instead of what it was charged before."""
+        for limit, units, before, per_minute in zip(self._limits, cost, taken.cost, taken.rate.values(), strict=True):
+            if units != before:
+                limit.correct(limit.seconds(units - before, per_minute, now), taken.number)
+        return Taken(taken.number, taken.rate, cost)
 
-    def give_back(self, rate: Rate, taken: Taken, now: float) -> None:
+    def give_back(self, taken: Taken, now: float) -> None:
         """A call did not go. Its place in time is given on only while nobody has gone since."""
-        self.settle(rate, taken, 0, now)
-        if taken.number == self._number:
-            self.requests.correct(-self.requests.seconds(1, rate.requests, now), self.requests.period)
+        self.settle(taken, Cost(requests=int(taken.number != self._number)), now)
 
     def pause(self, seconds: float, now: float) -> None:
-        """Nobody goes for so many seconds."""
+        """Let no call go for so many seconds."""
         self.paused_until = max(self.paused_until, now + min(seconds, LONGEST_PAUSE))
 
     def learn(self, allowance: Allowance, now: float) -> None:
         """Take note of what the provider tells of its limits."""
-        if allowance.requests is not None:
-            self.requests.learn(allowance.requests, now)
-        if allowance.tokens is not None:
-            self.tokens.learn(allowance.tokens, now)
+        for limit, bucket in zip(self._limits, allowance.values(), strict=True):
+            if bucket is not None:
+                limit.learn(bucket, now)
 
     def told(self, now: float) -> Allowance:
         """What the provider told last, as it is now."""
-        return Allowance(self.requests.told(now), self.tokens.told(now))
+        return Allowance(*(limit.told(now) for limit in self._limits))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from typing_extensions import override
 
 from inferpoint.clock import Clock, Timer
-from inferpoint.model.quota import Allowance, GroupReport, Rate
+from inferpoint.model.quota import Allowance, Cost, GroupReport
 from inferpoint.outbound.fair_queue import FairQueue
 from inferpoint.outbound.gcra import Pacer, Taken
-from inferpoint.outbound.ticket import Cost, Permit, Reason, Refusal, Ticket
+from inferpoint.outbound.ticket import Permit, RateLimiter, Reason, Refusal, Ticket
 
 CAPACITY = 2000
 FORGOTTEN = 3600.0  # seconds; who has not called for so long may have other keys by now
@@ -18,23 +20,23 @@ FORGOTTEN = 3600.0  # seconds; who has not called for so long may have other key
 class QueuePermit(Permit):
     """A permit of a `Limiter` in this process."""
 
-    __slots__ = ("_group", "_limiter", "_rate", "_taken")
+    __slots__ = ("_group", "_limiter", "_taken")
 
-    def __init__(self, limiter: Limiter, group: _Group, rate: Rate, taken: Taken, waited: float) -> None:
+    def __init__(self, limiter: Limiter, group: _Group, taken: Taken, waited: float) -> None:
         super().__init__(waited)
         self._limiter = limiter
         self._group = group
-        self._rate = rate
         self._taken = taken
 
-    def settle(self, tokens: int) -> None:
-        """Say how many tokens the call costs, as far as is known now; the last word holds."""
-        if tokens != self._taken.tokens:
-            self._taken = self._limiter.settle(self._group, self._rate, self._taken, tokens)
+    @override
+    def settle(self, cost: Cost) -> None:
+        if cost != self._taken.cost:
+            self._taken = self._limiter.settle(self._group, self._taken, cost)
 
+    @override
     def _end(self, *, sent: bool) -> None:
         if not sent:
-            self._limiter.give_back(self._group, self._rate, self._taken)
+            self._limiter.give_back(self._group, self._taken)
 
 
 class _Entry:
@@ -42,10 +44,10 @@ class _Entry:
 
     __slots__ = ("cost", "joined", "permit", "ticket")
 
-    def __init__(self, ticket: Ticket, cost: Cost, permit: asyncio.Future[Permit], joined: float) -> None:
+    def __init__(self, ticket: Ticket, cost: Callable[[], Cost], joined: float) -> None:
         self.ticket = ticket
         self.cost = cost
-        self.permit = permit
+        self.permit: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self.joined = joined
 
 
@@ -65,7 +67,7 @@ class _Group:
         return self.pacer.free_at(self.rate)
 
 
-class Limiter:
+class Limiter(RateLimiter):
     """Lets calls go, each group by itself.
 
     Nothing holds a slot before its turn: whoever gives up leaves no gap and pays nothing, and whoever is more urgent
@@ -77,57 +79,53 @@ class Limiter:
         self._capacity = capacity
         self._groups: dict[str, _Group] = {}
 
-    async def permit(self, ticket: Ticket, cost: Cost) -> Permit | Refusal:
-        """Wait for the turn of *ticket*; *cost* is asked when it comes.
-
-        Refused at once when the queue is full, or the turn would come after the ticket's deadline; but not a ticket
-        that goes ahead, as its call had a turn before.
-        """
+    @override
+    async def permit(self, ticket: Ticket, cost: Callable[[], Cost]) -> Permit | Refusal:
         now = self._clock.monotonic()
         group = self._groups.get(ticket.group) or self._begun(ticket, now)
         group.rate = ticket.rate
         group.used_at = now
         if not group.queue and group.free_at() <= now:
-            taken = group.pacer.take(ticket.rate, cost.tokens(), now, due=now)
-            return QueuePermit(self, group, ticket.rate, taken, 0.0)
+            taken = group.pacer.take(ticket.rate, cost(), now, due=now)
+            return QueuePermit(self, group, taken, 0.0)
         if not ticket.ahead and (refusal := self._refusal(ticket, group, 1, now)):
             return refusal
-        return await self._wait(group, _Entry(ticket, cost, asyncio.get_running_loop().create_future(), now))
+        return await self._wait(group, _Entry(ticket, cost, now))
 
+    @override
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
-        """Why `permit` would refuse the last of so many calls, if it would, so that none of them is made in vain."""
         now = self._clock.monotonic()
         return self._refusal(ticket, self._groups.get(ticket.group) or _Group(ticket, now), calls, now)
 
+    @override
     def pause(self, group: str, seconds: float) -> None:
-        """Let no call of *group* go for so many seconds, as its provider asked."""
         if known := self._groups.get(group):
             known.pacer.pause(seconds, self._clock.monotonic())
             self._arm(known)
 
+    @override
     def learn(self, group: str, allowance: Allowance) -> None:
-        """Note what the provider of *group* tells of its limits, and slow down where little is left."""
         if known := self._groups.get(group):
             known.pacer.learn(allowance, self._clock.monotonic())
             self._arm(known)
 
-    def settle(self, group: _Group, rate: Rate, taken: Taken, tokens: int) -> Taken:
-        """Charge other *tokens* than before; for `QueuePermit`."""
-        settled = group.pacer.settle(rate, taken, tokens, self._clock.monotonic())
+    def settle(self, group: _Group, taken: Taken, cost: Cost) -> Taken:
+        """Charge another *cost* than before; for `QueuePermit`."""
+        settled = group.pacer.settle(taken, cost, self._clock.monotonic())
         self._arm(group)
         return settled
 
-    def give_back(self, group: _Group, rate: Rate, taken: Taken) -> None:
+    def give_back(self, group: _Group, taken: Taken) -> None:
         """Charge nothing; for `QueuePermit`."""
-        group.pacer.give_back(rate, taken, self._clock.monotonic())
+        group.pacer.give_back(taken, self._clock.monotonic())
         self._arm(group)
 
     def waiting(self) -> int:
         """How many calls wait, over all groups."""
         return sum(len(group.queue) for group in self._groups.values())
 
+    @override
     async def groups(self) -> Sequence[GroupReport]:
-        """The state of every group."""
         return [_report(group, self._clock.monotonic()) for group in self._groups.values()]
 
     def _begun(self, ticket: Ticket, now: float) -> _Group:
@@ -169,10 +167,10 @@ class Limiter:
             """What the turn of *entry* costs; nothing when its caller has left and does not know it yet."""
             if entry.permit.done():
                 return 0.0
-            rate, tokens = entry.ticket.rate, entry.cost.tokens()
-            seconds = group.pacer.seconds(rate, tokens, now)
-            taken = group.pacer.take(rate, tokens, now, group.free_at())
-            entry.permit.set_result(QueuePermit(self, group, rate, taken, now - entry.joined))
+            rate, cost = entry.ticket.rate, entry.cost()
+            seconds = group.pacer.seconds(rate, cost, now)
+            taken = group.pacer.take(rate, cost, now, group.free_at())
+            entry.permit.set_result(QueuePermit(self, group, taken, now - entry.joined))
             return seconds or 1.0  # where there is no limit each call counts the same
 
         while group.queue and group.free_at() <= now:
@@ -187,7 +185,7 @@ class Limiter:
         if paused > ticket.deadline.at:
             return Refusal(Reason.PAUSED, paused - now, paused - now)
         ahead = group.queue.ahead(ticket.lane, ticket.caller.name, ticket.caller.share) + calls - 1
-        spacing = max(group.pacer.seconds(ticket.rate, 0, now), group.pacer.typical)
+        spacing = max(group.pacer.seconds(ticket.rate, Cost(), now), group.pacer.typical)
         wait = max(0.0, group.free_at() - now) + ahead * spacing
         if now + wait > ticket.deadline.at:
             return Refusal(Reason.LATE, wait, now + wait - ticket.deadline.at)

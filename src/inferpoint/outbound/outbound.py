@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Self
 
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply, address
-from inferpoint.model.quota import Allowance, GroupReport, Lane
+from inferpoint.model.quota import Allowance, Cost, Lane
 from inferpoint.outbound.breaker import FAILURES, Breaker, BreakerPermit, Breakers, State
 from inferpoint.outbound.retries import Budget, Throttles, Verdict, asked_to_wait, pause, verdict
-from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal, Ticket
+from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal
 from inferpoint.outbound.transport import Arriving, Transport, Whole
 from inferpoint.telemetry.counters import CallCounters
 from inferpoint.telemetry.events import Called, Retry
@@ -61,11 +61,6 @@ class Attempts:
         stats.queued = max(stats.queued, now - self._began - self.upstream)
         stats.upstream = max(stats.upstream, self.upstream)
 
-    def settle(self, tokens: int) -> None:
-        """Say what the last attempt costs."""
-        assert self.permit is not None
-        self.permit.settle(tokens)
-
     def hand_on(self) -> Permit:
         """The permit of the last attempt, for the caller to settle and release."""
         permit, self.permit = self.permit, None
@@ -88,7 +83,7 @@ class Attempts:
 
 
 class Outbound:
-    """Sends jobs by the transport of their address's scheme."""
+    """Sends jobs by the transport of their address's scheme, once its `limiter` and `breakers` let them go."""
 
     def __init__(
         self,
@@ -100,24 +95,12 @@ class Outbound:
         counters: CallCounters,
     ) -> None:
         self._transports = transports
-        self._limiter = limiter
-        self._breakers = breakers
+        self.limiter = limiter
+        self.breakers = breakers
         self._budget = budget
         self._throttles = Throttles(clock)
         self._clock = clock
         self._counters = counters
-
-    async def groups(self) -> Sequence[GroupReport]:
-        """The state of every rate group."""
-        return await self._limiter.groups()
-
-    def breakers(self) -> Mapping[str, str]:
-        """The state of each address that was called of late."""
-        return self._breakers.states()
-
-    async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
-        """Why the last of so many calls would have no permit in time, if it would not."""
-        return await self._limiter.check_deadline(ticket, calls)
 
     async def send(self, job: Job) -> tuple[Reply, Permit] | Refusal:
         """The whole reply, whatever its status, with the permit to settle and release; `CUT_OFF` when there is none."""
@@ -170,11 +153,11 @@ class Outbound:
         while True:
             attempts.release()
             if attempts.call is not None:
-                entered = await self._breaker(attempts.call).enter(job)
+                entered = await self._breaker(attempts.call).enter(job.deadline)
                 if isinstance(entered, Refusal):
                     return entered
                 attempts.breaker = entered
-            permit = await self._limiter.permit(job.ticket(ahead=attempts.ahead), job)
+            permit = await self.limiter.permit(job.ticket(ahead=attempts.ahead), job.cost)
             if isinstance(permit, Refusal):
                 return permit
             attempts.permit = permit
@@ -185,7 +168,7 @@ class Outbound:
                 attempts.call = job.call()
                 if attempts.call is None:
                     return Refusal(Reason.UNWANTED)
-                permit.settle(job.tokens())  # others may have joined the call while its turn came
+                permit.settle(job.cost())  # others may have joined the call while its turn came
                 attempts.breaker = self._breaker(attempts.call).at_once()
             if attempts.breaker is not None and attempts.breaker.holds:
                 return attempts.call
@@ -194,7 +177,9 @@ class Outbound:
     async def _attempt(self, attempts: Attempts, call: Call, *, whole: bool) -> Reply | Arriving:
         job, breaker = attempts.job, attempts.breaker
         assert breaker is not None
-        self._begin(attempts)
+        if not attempts.count:
+            self._budget.earn()
+        attempts.begin()
         status, failed = 0, False
         try:
             transport = self._transports[call.url.partition(":")[0].lower()]
@@ -216,13 +201,8 @@ class Outbound:
             self._counters.called(Called(job.service, status, seconds))
         allowance = job.allowance(arriving.headers, self._clock.now())
         if allowance != _NOTHING:
-            self._limiter.learn(job.group, allowance)
+            self.limiter.learn(job.group, allowance)
         return reply
-
-    def _begin(self, attempts: Attempts) -> None:
-        if not attempts.count:
-            self._budget.earn()
-        attempts.begin()
 
     def _was_late(self, attempts: Attempts, call: Call) -> bool:
         """Whether who waits was let down by the provider, and has not just left.
@@ -237,7 +217,8 @@ class Outbound:
         """Whether to try again, said once the pause before is over."""
         job = attempts.job
         if reason is Retry.THROTTLED:
-            attempts.settle(0)  # the provider does not count what it refuses
+            assert attempts.permit is not None
+            attempts.permit.settle(Cost())  # the provider does not count what it refuses
         else:
             attempts.failures += 1
         if reply is not None and _is_final(job, reply):
@@ -274,7 +255,7 @@ class Outbound:
             return pause(attempts.failures, asked, random.uniform)
         group = attempts.job.group
         seconds = asked or pause(self._throttles.again(group, attempts.sent_at), 0.0, random.uniform)
-        self._limiter.pause(group, seconds)
+        self.limiter.pause(group, seconds)
         return seconds
 
     def _is_spared(self, attempts: Attempts) -> bool:
@@ -282,7 +263,7 @@ class Outbound:
         return attempts.call is not None and self._breaker(attempts.call).state is not State.CLOSED
 
     def _breaker(self, call: Call) -> Breaker:
-        return self._breakers.of(address(call.url))
+        return self.breakers.of(address(call.url))
 
 
 def _reason(job: Job, reply: Reply) -> Retry | None:

@@ -22,7 +22,7 @@ _EARNED, _COST, _RESERVE, _EACH_SECOND = 1.0, 10.0, 100.0, 1.0
 
 
 class Verdict(StrEnum):
-    """What to do after an attempt that brought no answer."""
+    """The decision after an attempt that brought no answer."""
 
     STOP = "stop"  # hand on what came
     REQUEUE = "requeue"  # take a new turn, whose queue is paused
@@ -56,7 +56,7 @@ def pause(failures: int, asked: float, uniform: Callable[[float, float], float])
 
 
 def asked_to_wait(headers: Mapping[str, str], now: datetime) -> float:
-    """What a reply asks for, in seconds: `retry-after-ms`, or `retry-after` as seconds or as an HTTP date; else 0.
+    """The seconds that a reply asks to wait: `retry-after-ms`, or `retry-after` as seconds or as an HTTP date; else 0.
 
     At most a day, infinity included.
     """
@@ -90,7 +90,7 @@ class Budget:
         self._at = clock.monotonic()
 
     def earn(self) -> None:
-        """A first attempt was made."""
+        """Count a first attempt."""
         self._tenths = self._now() + _EARNED
 
     def spend(self) -> bool:
@@ -101,7 +101,7 @@ class Budget:
         return enough
 
     def left(self) -> float:
-        """How many retries there are."""
+        """The number of retries that may be made now."""
         return self._now() / _COST
 
     def _now(self) -> float:
@@ -126,16 +126,16 @@ class Throttles:
         self._groups: dict[str, _Throttled] = {}
 
     def again(self, group: str, sent: float) -> int:
-        """A call of *group*, sent at *sent*, was told to wait: how often in a row that makes."""
+        """How often in a row *group* was told to wait, with the call that was sent at *sent*."""
         now = self._clock.monotonic()
         before = self._groups.get(group)
         if before is None or sent >= before.at:
-            self._groups = {name: each for name, each in self._groups.items() if now - each.at < _FORGOTTEN}
+            self._groups = {name: last for name, last in self._groups.items() if now - last.at < _FORGOTTEN}
             before = self._groups[group] = _Throttled(before.times + 1 if before else 1, now)
         return before.times
 
     def over(self, group: str, sent: float) -> None:
-        """A call of *group*, sent at *sent*, was taken: what was sent before the last pause says nothing."""
+        """Forget the throttles of *group*, as a call was taken that was sent at *sent*, after the last pause."""
         before = self._groups.get(group)
         if before is not None and sent >= before.at:
             del self._groups[group]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, Self
@@ -12,7 +12,7 @@ import msgspec
 
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.quota import Allowance, GroupReport, Lane, Rate
+from inferpoint.model.quota import Allowance, Cost, GroupReport, Lane, Rate
 from inferpoint.model.requests import Caller, RequestStats
 
 
@@ -74,8 +74,8 @@ class Permit(ABC):
         self._is_sent = True
 
     @abstractmethod
-    def settle(self, tokens: int) -> None:
-        """Say how many tokens the call costs, as far as is known now; the last word holds."""
+    def settle(self, cost: Cost) -> None:
+        """Say what the call costs, as far as is known now; the last word holds."""
 
     @abstractmethod
     def _end(self, *, sent: bool) -> None:
@@ -94,85 +94,75 @@ class Permit(ABC):
         self.release()
 
 
-class Cost(Protocol):
-    """What knows how much a call will cost."""
-
-    def tokens(self) -> int:
-        """The tokens of the call as far as is known; asked when its turn comes."""
-        ...
-
-
 class RateLimiter(Protocol):
     """Where calls wait for their turn, in this process or in another that it asks."""
 
-    async def permit(self, ticket: Ticket, cost: Cost) -> Permit | Refusal:
-        """The permit of *ticket*, waited for; or, at once, why there is none in time."""
-        ...
+    @abstractmethod
+    async def permit(self, ticket: Ticket, cost: Callable[[], Cost]) -> Permit | Refusal:
+        """The permit of *ticket*, waited for; *cost* is asked when its turn comes.
 
+        Refused at once when the queue is full, or the turn would come after the ticket's deadline; but not a ticket
+        that goes ahead, as its call had a turn before.
+        """
+
+    @abstractmethod
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
-        """Why the last of so many calls would have no permit in time, if it would not; nothing is taken."""
-        ...
+        """Why `permit` would refuse the last of so many calls, if it would, so that none of them is made in vain."""
 
+    @abstractmethod
     def pause(self, group: str, seconds: float) -> None:
         """Let no call of *group* go for so many seconds, as its provider asked."""
-        ...
 
+    @abstractmethod
     def learn(self, group: str, allowance: Allowance) -> None:
-        """Note what the provider of *group* tells of its limits."""
-        ...
+        """Note what the provider of *group* tells of its limits, and slow down where little is left."""
 
+    @abstractmethod
     async def groups(self) -> Sequence[GroupReport]:
-        """The state of every group."""
-        ...
+        """The state of every group, over all workers."""
 
 
-class Job(Cost, Protocol):
+class Job(Protocol):
     """One call to a provider, from its place in the queue to its reply: all that its way out asks of it.
 
-    `stats` counts what happens. Until its turn has come a job may grow, and its deadline move.
+    `service` names the provider's service for counters, `group` the rate group whose limits the call counts against,
+    `lane` what the call is for; `stats` counts what happens. Until its turn has come a job may grow, and its deadline
+    move.
     """
 
+    service: str
+    group: str
+    lane: Lane
     stats: RequestStats
 
-    @property
-    def service(self) -> str:
-        """The name of the provider's service, for counters."""
-        ...
-
-    @property
-    def group(self) -> str:
-        """The rate group whose limits the call counts against."""
-        ...
-
-    @property
-    def lane(self) -> Lane:
-        """What the call is for."""
-        ...
-
+    @abstractmethod
     def ticket(self, *, ahead: bool) -> Ticket:
         """The place to wait at; *ahead* of its caller's others once it had a turn."""
-        ...
 
+    @abstractmethod
+    def cost(self) -> Cost:
+        """The cost of the call in each limit, as far as is known; asked when its turn comes."""
+
+    @abstractmethod
     def deadline(self) -> Deadline:
         """By when an attempt must begin, so that its answer still comes in time."""
-        ...
 
+    @abstractmethod
     def call(self) -> Call | None:
         """The call, which grows no more; None when nobody wants it any more. It is asked for when the turn has come."""
-        ...
 
-    def sign(self, call: Call, now: datetime, /) -> Call:
-        """The call with its signature, made anew for every attempt."""
-        ...
-
+    @abstractmethod
     def retries(self, status: int, /) -> bool:
         """Whether a reply of that status is worth another try, beside 429."""
-        ...
 
-    def is_final(self, reply: Reply, /) -> bool:
+    def sign(self, call: Call, _now: datetime, /) -> Call:
+        """The call with its signature, made anew for every attempt; as it is where it needs none."""
+        return call
+
+    def is_final(self, _reply: Reply, /) -> bool:
         """Whether a refusal is one that no retry will change."""
-        ...
+        return False
 
-    def allowance(self, headers: Mapping[str, str], now: datetime, /) -> Allowance:
+    def allowance(self, _headers: Mapping[str, str], _now: datetime, /) -> Allowance:
         """What a reply's headers tell of the provider's limits."""
-        ...
+        return Allowance()

@@ -7,6 +7,7 @@ the address check runs on the resolved address, before connecting; whoever stops
 from __future__ import annotations
 
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
 from typing import Protocol
@@ -14,6 +15,7 @@ from typing import Protocol
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
+from typing_extensions import override
 from yarl import URL
 
 from inferpoint.errors import InferenceError, Kind, invalid
@@ -25,41 +27,34 @@ LARGEST_REPLY = 100 * 1024 * 1024
 _PIECE = 64 * 1024
 
 
-class Arriving(Protocol):
-    """A reply whose body has not been read. `close` ends the connection unless the whole body was."""
+class Arriving(ABC):
+    """A reply whose body has not been read; the names of its `headers` are in lower case."""
 
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        ...
+    status: int
+    headers: Mapping[str, str]
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Names in lower case."""
-        ...
-
+    @abstractmethod
     async def read(self) -> Reply:
         """The whole reply; `CUT_OFF` when the body ends early, `UNREADABLE` beyond 100 MiB."""
-        ...
 
+    @abstractmethod
     def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes."""
-        ...
+        """The body as it comes; `CUT_OFF` when it ends early."""
 
+    @abstractmethod
     def close(self) -> None:
-        """Let go of the connection."""
-        ...
+        """Let go of the connection, which ends unless the whole body was read."""
 
 
 class Transport(Protocol):
     """Sends a call. The only thing that waits for a provider."""
 
+    @abstractmethod
     async def send(self, call: Call, /) -> Arriving:
-        """The reply, once its headers are there."""
-        ...
+        """The reply, once its headers are there; `CUT_OFF` or `INVALID` when the address cannot be reached."""
 
 
-class Whole:
+class Whole(Arriving):
     """A reply that is all there, for transports that do not wait for a body."""
 
     def __init__(self, reply: Reply) -> None:
@@ -67,27 +62,28 @@ class Whole:
         self.status = reply.status
         self.headers = reply.headers
 
+    @override
     async def read(self) -> Reply:
-        """The reply."""
         return self._reply
 
+    @override
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The body, in one piece."""
         yield self._reply.body
 
+    @override
     def close(self) -> None:
-        """There is no connection."""
+        pass
 
 
-class HttpTransport:
+class HttpTransport(Transport):
     """Calls over HTTP/1.1, keeping connections for the next call."""
 
     def __init__(self, version: str) -> None:
         self._agent = f"inferpoint/{version}"
         self._session: aiohttp.ClientSession | None = None
 
+    @override
     async def send(self, call: Call) -> Arriving:
-        """The reply, once its headers are there; `CUT_OFF` or `INVALID` when the address cannot be reached."""
         url = _address(call.url)
         try:
             response = await self._open().request(
@@ -119,12 +115,13 @@ class HttpTransport:
         return self._session
 
 
-class _Arriving:
+class _Arriving(Arriving):
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self.status = response.status
-        self.headers: Mapping[str, str] = {name.lower(): _readable(value) for name, value in response.headers.items()}
+        self.headers = {name.lower(): _readable(value) for name, value in response.headers.items()}
 
+    @override
     async def read(self) -> Reply:
         pieces: list[bytes] = []
         size = 0
@@ -136,6 +133,7 @@ class _Arriving:
             pieces.append(piece)
         return Reply(self.status, b"".join(pieces), self.headers)
 
+    @override
     async def pieces(self) -> AsyncIterator[bytes]:
         connection = self._response.connection
         protocol = None if connection is None else connection.protocol
@@ -156,6 +154,7 @@ class _Arriving:
         if not self._response.content.is_eof():
             self._response.content.set_exception(aiohttp.ClientPayloadError("the connection was lost"))
 
+    @override
     def close(self) -> None:
         if self._response.content.at_eof():
             self._response.release()
@@ -169,14 +168,17 @@ class _CheckedResolver(AbstractResolver):
     def __init__(self) -> None:
         self._resolver = ThreadedResolver()
 
+    @override
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = [each for each in await self._resolver.resolve(host, port, family) if permitted(each["host"])]
-        if not found:
+        addresses = await self._resolver.resolve(host, port, family)
+        allowed = [address for address in addresses if permitted(address["host"])]
+        if not allowed:
             raise _ForbiddenError(host)
-        return found
+        return allowed
 
+    @override
     async def close(self) -> None:
         await self._resolver.close()
 

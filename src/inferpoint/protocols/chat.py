@@ -6,18 +6,30 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import msgspec
 
-from inferpoint.errors import InferenceError, Kind, invalid
-from inferpoint.model.chat import Conversation, ImagePart, Message, Part, Role, TextPart, Tool, ToolMode, ToolUse
+from inferpoint.errors import InferenceError, invalid
+from inferpoint.model.chat import (
+    Conversation,
+    FilePart,
+    ImagePart,
+    Message,
+    Part,
+    Role,
+    TextPart,
+    Tool,
+    ToolMode,
+    ToolUse,
+)
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import ToolCall
 
-# What says no more than leaving the field out.
+# The words of each provider whose chats are not OpenAI's for how tools are used.
+TOOL_MODES = {ToolMode.AUTO: "auto", ToolMode.NONE: "none", ToolMode.REQUIRED: "any", ToolMode.NAMED: "tool"}
+# Values that say no more than leaving the field out.
 _SILENT: Mapping[str, Any] = {
     "frequency_penalty": 0,
     "logit_bias": {},
@@ -100,8 +112,7 @@ class Dialect:
         texts: list[str] = []
         for message in conversation.messages:
             if message.role is Role.SYSTEM:
-                if not all(isinstance(part, TextPart) for part in message.parts):
-                    raise self.cannot("content", "of a message of the role [system] can only be text")
+                self.only_text(message)
                 texts += [part.text for part in message.parts if isinstance(part, TextPart) and part.text.strip()]
         match params.get("response_format"):
             case {"type": "json_object"}:
@@ -132,9 +143,7 @@ class Dialect:
             return None
         kind, data = self.data("url", "image_url", part.url, f"an HTTP(S) URL or {_FORM}")
         if kind not in _IMAGES:
-            raise self.cannot(
-                "url", f"in object [image_url] has the media type [{kind}], not one of {_listed(_IMAGES)},"
-            )
+            raise self.unread("url", "image_url", kind, _IMAGES)
         return kind, data
 
     def data(self, field: str, of: str, uri: str, wanted: str = _FORM) -> tuple[str, str]:
@@ -149,9 +158,21 @@ class Dialect:
         kind = head[5:].partition(";")[0].strip().lower()
         return ("image/jpeg" if kind == "image/jpg" else kind), data
 
-    def unread(self, kind: str, known: Sequence[str]) -> InferenceError:
-        """The error for a file of a media type that is not *known*."""
-        return self.cannot("file_data", f"in object [file] has the media type [{kind}], not one of {_listed(known)},")
+    def unread(self, field: str, of: str, kind: str, known: Sequence[str]) -> InferenceError:
+        """The error for a *field* of the object *of* that holds data of a media type that is not *known*."""
+        return self.cannot(field, f"in object [{of}] has the media type [{kind}], not one of [{', '.join(known)}],")
+
+    def file(self, part: FilePart, known: Sequence[str]) -> tuple[str, str]:
+        """Media type and base64 of a file, whose type is one of the *known*."""
+        kind, data = self.data("file_data", "file", part.data)
+        if kind not in known:
+            raise self.unread("file_data", "file", kind, known)
+        return kind, data
+
+    def only_text(self, message: Message) -> None:
+        """Refuse a message with parts other than text: only the user's may have them."""
+        if not all(isinstance(part, TextPart) for part in message.content):
+            raise self.cannot("content", f"of a message of the role [{message.role}] can only be text")
 
 
 def turns(conversation: Conversation) -> Sequence[tuple[Role, Sequence[Message]]]:
@@ -187,7 +208,7 @@ def _trimmed(message: Message) -> Message:
 
 def _unblank(message: Message) -> Message | None:
     parts = tuple(part for part in message.parts if not _blank(part))
-    if not (parts or message.tool_uses or message.tool_call_id is not None):
+    if not (parts or message.tool_call_id is not None):
         return None
     return replace(message, parts=parts)
 
@@ -210,46 +231,3 @@ def _merged(messages: Sequence[Message]) -> list[tuple[Role, list[Message]]]:
 def parameters(tool: Tool) -> dict[str, Any]:
     """The schema of a tool's arguments, which these providers want to be one of an object."""
     return {"type": "object", "properties": {}, **(tool.parameters or {})}
-
-
-def compact(arguments: msgspec.Raw, of: str) -> str:
-    """The arguments of a tool call in a reply as a model writes them: JSON without white space."""
-    try:
-        return msgspec.json.format(bytes(arguments), indent=-1).decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: {error}") from None
-
-
-class Calls:
-    """The tool calls of one stream: each block's call, and whether its arguments have come."""
-
-    def __init__(self) -> None:
-        self._ordinals: dict[int, int] = {}
-        self._silent: dict[int, str] = {}
-
-    def begin(self, block: int, called: str, name: str, arguments: str = "{}") -> ToolCall:
-        """The delta of a *block* that begins a call; *arguments* are the call's where it never says any."""
-        ordinal = self._ordinals[block] = len(self._ordinals)
-        self._silent[block] = arguments
-        return ToolCall(ordinal, called, name)
-
-    def more(self, block: int, fragment: str) -> Sequence[ToolCall]:
-        """The delta of a piece of a call's arguments; none for a block that never began one."""
-        if block not in self._ordinals or not fragment:
-            return ()
-        self._silent.pop(block, None)
-        return [ToolCall(self._ordinals[block], arguments=fragment)]
-
-    def end(self, block: int) -> Sequence[ToolCall]:
-        """The deltas still due when a *block* ends."""
-        arguments = self._silent.pop(block, None)
-        return () if arguments is None else [ToolCall(self._ordinals[block], arguments=arguments)]
-
-    def finish(self) -> Iterator[ToolCall]:
-        """The deltas still due when all blocks have ended, also those that did not say so."""
-        for block in list(self._silent):
-            yield from self.end(block)
-
-
-def _listed(words: Sequence[str]) -> str:
-    return f"[{', '.join(words)}]"

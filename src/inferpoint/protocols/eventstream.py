@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
+from typing_extensions import override
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import Event
+from inferpoint.model.http import Event, unreadable
+from inferpoint.protocols.framing import Framing
 
 LONGEST_HEADERS = 128 * 1024
 LONGEST_PAYLOAD = 24 * 1024 * 1024
@@ -28,7 +30,7 @@ _BYTES, _STRING = 6, 7
 _FIXED = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 
 
-class AmazonEventStream:
+class AmazonEventStream(Framing):
     """Reads `application/vnd.amazon.eventstream`, however its bytes arrive.
 
     An event has the name of its type; an exception has that name behind `EXCEPTION`, and so has an error that the
@@ -40,8 +42,8 @@ class AmazonEventStream:
         self._rest = bytearray()
         self._fault: InferenceError | None = None
 
+    @override
     def feed(self, data: bytes) -> Sequence[Event]:
-        """The events that *data* completes."""
         self._raise()
         self._rest += data
         events: list[Event] = []
@@ -57,8 +59,8 @@ class AmazonEventStream:
             self._raise()
         return events
 
+    @override
     def end(self) -> Sequence[Event]:
-        """Nothing; what is left over is a message that was cut off."""
         self._raise()
         if self._rest:
             raise InferenceError(Kind.CUT_OFF, "The event stream ended inside a message")
@@ -94,13 +96,10 @@ def _event(message: bytes) -> Event:
         case "exception":
             return Event(message[payload:-4], EXCEPTION + headers.get(":exception-type", ""))
         case "error":
-            return Event(_message(headers), EXCEPTION + headers.get(":error-code", ""))
+            told = msgspec.json.encode({"message": headers.get(":error-message", "")})
+            return Event(told, EXCEPTION + headers.get(":error-code", ""))
         case _:
             return Event(message[payload:-4], headers.get(":event-type", ""))
-
-
-def _message(headers: Mapping[str, str]) -> bytes:
-    return msgspec.json.encode({"message": headers.get(":error-message", "")})
 
 
 def _headers(data: bytes) -> dict[str, str]:
@@ -125,4 +124,4 @@ def _headers(data: bytes) -> dict[str, str]:
 
 
 def _damaged(reason: str) -> InferenceError:
-    return InferenceError(Kind.UNREADABLE, f"Failed to read the event stream: {reason}")
+    return unreadable("event stream", reason)

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from inferpoint.errors import InferenceError, Kind, Upstream
-from inferpoint.model.http import Call, Reply, parse
+from inferpoint.errors import Upstream
+from inferpoint.model.http import Call, Reply, parse, unreadable
 
 OF = "OAuth2 token response"
 # The lifetime is only recommended to be told. When it is not, a token is kept for a short while.
@@ -37,7 +37,7 @@ def read(reply: Reply) -> tuple[str, float]:
     granted = parse(reply.body, _Token, of=OF)
     token = granted.access_token
     if not token or not token.isascii() or not token.isprintable():  # it becomes a header
-        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {OF}: the token is not one")
+        raise unreadable(OF, "the token is not one")
     try:
         seconds = UNTOLD_SECONDS if granted.expires_in is None else float(granted.expires_in)
     except ValueError:

@@ -10,7 +10,7 @@ from inferpoint.errors import Upstream
 
 
 class Oversize(StrEnum):
-    """What a refused call held too much of."""
+    """The measure of which a refused call held too much."""
 
     INPUTS = "inputs"
     TOKENS = "tokens"  # or bytes, or characters: whatever longer inputs have more of

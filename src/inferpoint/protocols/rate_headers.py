@@ -43,7 +43,8 @@ def anthropic(headers: Mapping[str, str], now: datetime) -> Allowance:
         return _bucket(limit, remaining, _until(reset, now))
 
     tokens = [told for told in (bucket("input-tokens"), bucket("tokens")) if told is not None]
-    return Allowance(bucket("requests"), min(tokens, key=_share, default=None))
+    tightest = min(tokens, key=lambda told: told.remaining / told.limit, default=None)
+    return Allowance(bucket("requests"), tightest)
 
 
 def _bucket(limit: str, remaining: str, full_in: float | None) -> Bucket | None:
@@ -52,10 +53,6 @@ def _bucket(limit: str, remaining: str, full_in: float | None) -> Bucket | None:
         return None
     size, left = int(limit), int(remaining)
     return Bucket(size, left, min(max(full_in, 0.0), LONGEST)) if 0 < size >= left else None
-
-
-def _share(bucket: Bucket) -> float:
-    return bucket.remaining / bucket.limit
 
 
 def _duration(text: str) -> float | None:

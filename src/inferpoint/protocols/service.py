@@ -14,6 +14,7 @@ from inferpoint.model.quota import Allowance
 from inferpoint.model.requests import InferenceRequest, InputType
 from inferpoint.model.results import Delta, InferenceResult
 from inferpoint.model.settings import setting, settings
+from inferpoint.protocols.framing import Framing
 from inferpoint.protocols.oversize import Oversize, by_status
 from inferpoint.protocols.sse import ServerSentEvents
 
@@ -35,11 +36,7 @@ class RateLimit:
     """How fast a provider may be called; Elasticsearch knows only `requests_per_minute`."""
 
     requests_per_minute: int | None = setting(
-        "The most requests a minute to send to the provider.",
-        default=None,
-        label="Rate Limit",
-        at_least=1,
-        wide=True,
+        "The most requests a minute to send to the provider.", default=None, label="Rate Limit", at_least=1, wide=True
     )
     tokens_per_minute: int | None = setting(
         "The most tokens a minute to send to the provider.", default=None, at_least=1, wide=True
@@ -54,7 +51,7 @@ def rate_limit() -> Any:
 
 @dataclass(frozen=True)
 class Moment:
-    """What signing needs of the world: the time, and the grant's token where there is one."""
+    """The world as signing needs it: the time, and the grant's token where there is one."""
 
     time: datetime
     token: str = field(default="", repr=False)
@@ -67,18 +64,6 @@ class Limits:
     inputs: int | None = None
     tokens: int | None = None
     bytes: int | None = None
-
-
-class Framing(Protocol):
-    """Cuts a body into events however its bytes arrive; new for every stream."""
-
-    def feed(self, data: bytes, /) -> Sequence[Event]:
-        """The events that *data* completes."""
-        ...
-
-    def end(self) -> Sequence[Event]:
-        """The events that the body's end completes."""
-        ...
 
 
 class Reader(Protocol):
@@ -161,7 +146,7 @@ class Rates(Generic[S_contra]):
 
 @dataclass(frozen=True, kw_only=True)
 class Failures:
-    """What a provider's refusals mean.
+    """The meaning of a provider's refusals.
 
     `complaint` reads an error body; it may raise an `InferenceError`, and then the body's first words stand for it.
     `phrases` say what a status means, with `{url}` and the reply's headers to fill in. `retried` are the statuses that
@@ -200,6 +185,7 @@ class Task(Generic[S, O]):
     with_model: Callable[[S, str], S] | None = None
     takes_tokens: bool = False
     input_types: frozenset[InputType] = frozenset()
+    hints: frozenset[str] = frozenset()
     similarity: Callable[[S], str] | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     rates: Rates[S]

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from typing_extensions import override
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Event
+from inferpoint.protocols.framing import Framing
 
 # The standard's line ends and no others: U+2028, U+2029 and U+0085 are data, and JSON may hold them unescaped.
 _LINE_END = re.compile(rb"\r\n|\n|\r")
@@ -14,7 +19,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_EVENT = 16 * 1024 * 1024
 
 
-class ServerSentEvents:
+class ServerSentEvents(Framing):
     """Reads `text/event-stream`, however its bytes arrive.
 
     An event that the body's end cuts off is dropped, as the standard says. One longer than 16 MiB is `UNREADABLE`.
@@ -27,8 +32,8 @@ class ServerSentEvents:
         self._length = 0
         self._begun = False
 
+    @override
     def feed(self, data: bytes) -> Sequence[Event]:
-        """The events that *data* completes."""
         if len(self._rest) + self._length > LONGEST_EVENT:
             raise InferenceError(Kind.UNREADABLE, f"An event of the stream is longer than {LONGEST_EVENT} bytes")
         self._rest += data
@@ -44,10 +49,10 @@ class ServerSentEvents:
         self._rest = bytearray(rest + held)
         return [event for line in lines if (event := self._line(line)) is not None]
 
+    @override
     def end(self) -> Sequence[Event]:
-        """Nothing but an event whose last line end was a lone carriage return, held back for its line feed."""
         held, self._rest = bytes(self._rest), bytearray()
-        if not held.endswith(b"\r"):
+        if not held.endswith(b"\r"):  # a lone carriage return was held back for its line feed
             return ()
         event = self._line(held[:-1])
         return () if event is None else (event,)
@@ -84,3 +89,8 @@ def written(event: Event) -> bytes:
     if not event.name:
         return b"data: %b\n\n" % event.data
     return b"event: %b\ndata: %b\n\n" % (event.name.encode(), event.data)
+
+
+def json_event(value: Any, name: str = "") -> bytes:
+    """The event called *name* whose data is *value* as JSON, as bytes."""
+    return written(Event(msgspec.json.encode(value), name))

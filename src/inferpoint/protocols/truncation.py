@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from inferpoint.model.requests import Texts, Tokens
@@ -41,11 +41,8 @@ def _cut(
     if tokens is None:
         return inputs, frozenset()
     kept = tuple(shorten(whole, tokens) for whole in inputs)
-    return kept, frozenset(_shorter(kept, inputs))
-
-
-def _shorter(kept: Sequence[Sequence[Any]], inputs: Sequence[Sequence[Any]]) -> list[int]:
-    return [place for place, (after, before) in enumerate(zip(kept, inputs, strict=True)) if len(after) < len(before)]
+    pairs = enumerate(zip(kept, inputs, strict=True))
+    return kept, frozenset(place for place, (after, before) in pairs if len(after) < len(before))
 
 
 def _beginning(text: str, units: int) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import parse
+from inferpoint.model.http import parse, unreadable
 
 _NUMBERS = b"0123456789+-.eE, \t\r\n"
 
@@ -26,7 +26,7 @@ def dense(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
     # Only digits and commas between two brackets: cheaper than reading 1,536 numbers, and as sure.
     inside = text[1:-1]
     if text[:1] != b"[" or text[-1:] != b"]" or not inside.strip() or inside.translate(None, _NUMBERS):
-        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: an embedding is not a list of numbers")
+        raise unreadable(of, "an embedding is not a list of numbers")
     return raw
 
 
@@ -53,7 +53,7 @@ def in_order(rows: Sequence[tuple[int, Any]], *, of: str) -> list[Any]:
     """The values of *rows* in the order of their indices; one that is missing or twice there is `UNREADABLE`."""
     ordered = sorted(rows, key=lambda row: row[0])
     if [index for index, _ in ordered] != list(range(len(rows))):
-        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: the indices are not 0 to {len(rows) - 1}")
+        raise unreadable(of, f"the indices are not 0 to {len(rows) - 1}")
     return [value for _, value in ordered]
 
 
@@ -63,5 +63,5 @@ def _from_base64(text: str, *, of: str) -> msgspec.Raw:
     except (binascii.Error, ValueError):
         numbers = array("f")
     if not numbers or not all(map(math.isfinite, numbers)):  # JSON has no word for the others
-        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of}: an embedding is not base64 of 32-bit floats")
+        raise unreadable(of, "an embedding is not base64 of 32-bit floats")
     return written(numbers)

@@ -42,7 +42,7 @@ def check_brought() -> None:
 
 
 def _file(name: str) -> str:
-    """What the file of a service is called: a module's name cannot have a hyphen, a service's can."""
+    """The name of a service's file: a module's cannot have a hyphen, a service's can."""
     return name.replace("-", "_")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.http import Call, Reply, json_call
+from inferpoint.model.hints import Hint
+from inferpoint.model.http import Call, json_call
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import Completion
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import rate_headers
 from inferpoint.protocols.anthropic import replies, requests
@@ -52,23 +53,16 @@ def advice(_account: Account, options: Options) -> Sequence[str]:
 
 def encode(request: InferenceRequest, model: Account, options: Options, origin: str) -> Call:
     """A conversation, with what is set and nothing else: newer models refuse what they were not asked to take."""
-    talk = request.conversation
     body = requests.request_body(request)
-    body["model"] = talk.model or model.model_id
-    body["max_tokens"] = options.max_tokens if talk.max_tokens is None else talk.max_tokens
-    defaults = {"temperature": options.temperature, "top_p": options.top_p, "top_k": options.top_k}
-    body |= {name: value for name, value in defaults.items() if value is not None and name not in body}
+    defaults = {
+        "model": model.model_id,
+        "max_tokens": options.max_tokens,
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "top_k": options.top_k,
+    }
+    body |= {name: value for name, value in defaults.items() if name not in body}
     return json_call(model.url or f"{origin}/v1/messages", body).with_headers({"anthropic-version": VERSION})
-
-
-def completion(reply: Reply, _request: InferenceRequest, _model: Account, _options: Options) -> Completion:
-    """Each block of text as a result of its own, as in Elasticsearch."""
-    return replies.completion(reply, COMPLETIONS)
-
-
-def answer(reply: Reply, _request: InferenceRequest, _model: Account, _options: Options) -> Completion:
-    """A whole answer as one choice."""
-    return replies.answer(reply, COMPLETIONS)
 
 
 def group(account: Account) -> Hashable:
@@ -90,8 +84,9 @@ COMPLETE = Task(
     options=Options,
     check=advice,
     encode=encode,
-    decode=completion,
+    decode=partial(replies.completion, COMPLETIONS),
     reader=lambda _: replies.Messages(COMPLETIONS),
+    hints=frozenset({Hint.EFFORT, "user"}),
     with_model=lambda account, model: replace(account, model_id=model),
     rates=Rates(default=50, group=group, limits=lambda _: Limits(inputs=1)),
     failures=Failures(
@@ -105,7 +100,7 @@ COMPLETE = Task(
         exhausted=replies.exhausted,
     ),
 )
-CHAT = replace(COMPLETE, decode=answer)
+CHAT = replace(COMPLETE, decode=partial(replies.answer, COMPLETIONS))
 
 SERVICE = Service(
     name="anthropic",

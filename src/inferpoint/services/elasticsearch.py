@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 import msgspec
 
 from inferpoint.errors import Upstream
@@ -79,11 +77,6 @@ def complaint(reply: Reply) -> Upstream:
     return Upstream(reply.status, parse(reply.body, _Refusal, of="error").error)
 
 
-def group(model: Settings) -> Hashable:
-    """One queue for a model, however many endpoints run it."""
-    return model.model_id
-
-
 SERVICE = Service(
     name="elasticsearch",
     title="Elasticsearch",
@@ -95,7 +88,7 @@ SERVICE = Service(
             encode=embed,
             decode=embeddings,
             similarity=lambda _: "cosine",
-            rates=Rates(group=group),
+            rates=Rates(group=lambda model: model.model_id),  # one queue, however many endpoints run it
             failures=Failures(complaint=complaint),
         )
     },

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.settings import settings
 from inferpoint.protocols import rate_headers
 from inferpoint.protocols.openai import account
 from inferpoint.protocols.openai.chats import chat
+from inferpoint.protocols.openai.completions import Chunks
 from inferpoint.protocols.service import Origin, Rates, Service
 
 
@@ -18,7 +21,15 @@ class Account(account.Account):
 
 
 RATES = Rates(default=1000, group=account.group)
-CHAT = chat("Groq chat completions", Account, RATES, path="/openai/v1/chat/completions", extension="x_groq")
+COMPLETIONS = "Groq chat completions"
+
+
+def reader(_account: Account) -> Chunks:
+    """A reader that knows the member of Groq's own in which a chunk says that the stream stops early."""
+    return Chunks(COMPLETIONS, extension="x_groq")
+
+
+CHAT = replace(chat(COMPLETIONS, Account, RATES, path="/openai/v1/chat/completions"), reader=reader)
 
 SERVICE = Service(
     name="groq",

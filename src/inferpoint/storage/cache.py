@@ -11,7 +11,7 @@ ENTRY_BYTES = 200  # what Python takes for an entry beside the bytes of its key 
 
 
 class Cache:
-    """What was kept and may be forgotten; every value that is found is whole and as it was kept.
+    """Values by keys that may be forgotten; every value that is found is whole and as it was kept.
 
     `memory_bytes` and the file's own limit may each be 0. `hits` and `misses` count the keys that were asked for,
     `entries` and `bytes` are what is in memory now. What must not be found again, as errors, must not be kept: any
@@ -33,21 +33,21 @@ class Cache:
 
     async def find(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The values of those *keys* that are known; without a file nothing is waited for."""
-        found: dict[bytes, bytes] = {}
+        values: dict[bytes, bytes] = {}
         for key in keys:
             if (value := self._values.get(key)) is not None:
                 self._values.move_to_end(key)
-                found[key] = value
+                values[key] = value
         if self._file is not None:
-            self._file.touch(found)
-            if missing := [key for key in keys if key not in found]:
+            self._file.touch(values)
+            if missing := [key for key in keys if key not in values]:
                 for key, value in (await self._file.find(missing)).items():
                     self._remember(key, value)
-                    found[key] = value
-        known = sum(key in found for key in keys)
+                    values[key] = value
+        known = sum(key in values for key in keys)
         self.hits += known
         self.misses += len(keys) - known
-        return found
+        return values
 
     def keep(self, items: Mapping[bytes, bytes]) -> None:
         """Keep *items* as far as there is room, in place of what was used least recently; returns at once."""

@@ -60,11 +60,11 @@ class CacheFile:
         with self._lock:
             if self._off:
                 return {}
-            found = {key: self._waiting[key] for key in keys if key in self._waiting}
-        if missing := [key for key in keys if key not in found]:
+            values = {key: self._waiting[key] for key in keys if key in self._waiting}
+        if missing := [key for key in keys if key not in values]:
             reading = self._reader.executor.submit(self._read, missing)
-            found |= await asyncio.wrap_future(reading)
-        return found
+            values |= await asyncio.wrap_future(reading)
+        return values
 
     def touch(self, keys: Iterable[bytes]) -> None:
         """Note that *keys* were used, in memory or here; the file is told with the next write."""
@@ -93,9 +93,9 @@ class CacheFile:
         """Write what waits, then let the file go."""
         with self._lock:
             self._off = True
-        await asyncio.wrap_future(self._reader.executor.submit(self._reader.close))
-        await asyncio.wrap_future(self._writer.executor.submit(self._finish))  # the last to close removes the log
-        for thread in (self._reader, self._writer):
+        self._writer.executor.submit(self._write_behind)
+        for thread in (self._reader, self._writer):  # the last to close removes the log
+            await asyncio.wrap_future(thread.executor.submit(thread.close))
             thread.executor.shutdown()  # it has nothing to do any more, so that this takes no time
 
     def _schedule(self) -> None:
@@ -109,7 +109,7 @@ class CacheFile:
             self._waiting_bytes -= len(key) + len(value)
 
     def _read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = {}
+        values: dict[bytes, bytes] = {}
         try:
             connection = self._reader.connection()
             for key in keys:
@@ -118,11 +118,11 @@ class CacheFile:
                     value, checksum = row
                     if not isinstance(value, bytes) or checksum != _checksum(key, value):
                         raise sqlite3.DatabaseError("a value is damaged")
-                    found[key] = value
+                    values[key] = value
         except sqlite3.Error as error:
             self._failed(error)
-        self.touch(found)
-        return found
+        self.touch(values)
+        return values
 
     def _write_behind(self) -> None:
         """Write until nothing waits."""
@@ -163,12 +163,8 @@ class CacheFile:
             while (surplus := _used_bytes(connection) - self._limit) > 0 and _evicted(connection, surplus):
                 pass
 
-    def _finish(self) -> None:
-        self._write_behind()
-        self._writer.close()
-
     def _failed(self, error: sqlite3.Error) -> None:
-        """What cannot be written because others write is not kept; after anything else nothing is read or written."""
+        """Switch all of it off; but what only others' writing kept from being written is passed over."""
         if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _BUSY:
             return
         with self._lock:

@@ -58,44 +58,20 @@ def migrate(connection: sql.Connection) -> None:
     connection.execute(sql.insert(VERSIONS).values(version_num=f"{VERSION:04}"))
 
 
-_DOCUMENTS = (
-    "DROP TABLE IF EXISTS endpoints",
-    """CREATE TABLE endpoints (
-        inference_id TEXT NOT NULL PRIMARY KEY,
-        version TEXT NOT NULL UNIQUE,
-        task_type TEXT NOT NULL,
-        service TEXT NOT NULL,
-        document JSON NOT NULL,
-        secrets JSON NOT NULL,
-        dimensions INTEGER
-    )""",
-    """CREATE TABLE names (
-        name TEXT NOT NULL PRIMARY KEY,
-        inference_id TEXT NOT NULL,
-        FOREIGN KEY (inference_id) REFERENCES endpoints (inference_id)
-            ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
-    )""",
-    "CREATE INDEX ix_names_inference_id ON names (inference_id)",
-)
-
-
 def _to_documents(connection: sql.Connection) -> None:
     """Version 4: an endpoint is one document, and its names have a table. Makes an empty database's tables, too."""
     rows: Sequence[sql.RowMapping] = ()
     if sql.inspect(connection).has_table("endpoints"):
         rows = connection.execute(sql.text("SELECT * FROM endpoints")).mappings().all()
-    for statement in _DOCUMENTS:
-        connection.execute(sql.text(statement))
-    endpoint = sql.text(
-        "INSERT INTO endpoints (inference_id, version, task_type, service, document, secrets, dimensions)"
-        " VALUES (:inference_id, :version, :task_type, :service, :document, :secrets, :dimensions)"
-    )
-    name = sql.text("INSERT INTO names (name, inference_id) VALUES (:name, :inference_id)")
+        connection.execute(sql.text("DROP TABLE endpoints"))
+    METADATA.create_all(connection)
     for row in rows:
-        document = _document(row)
-        connection.execute(endpoint, {**row, "document": json.dumps(document)})
-        for taken in (row["inference_id"], *document.get("aliases", ())):
-            connection.execute(name, {"name": taken, "inference_id": row["inference_id"]})
+        inference_id, document = row["inference_id"], _document(row)
+        kept = {column: row[column] for column in ("version", "task_type", "service", "dimensions")}
+        content = {"document": document, "secrets": json.loads(row["secrets"])}
+        connection.execute(sql.insert(ENDPOINTS).values(inference_id=inference_id, **kept, **content))
+        for name in (inference_id, *document.get("aliases", ())):
+            connection.execute(sql.insert(NAMES).values(name=name, inference_id=inference_id))
 
 
 def _document(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -111,6 +87,7 @@ def _document(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {section: value for section, value in sections.items() if value}
 
 
-# What brings a schema of any older version to that of each key; none is ever changed once it was released.
+# What brings a schema of any older version to that of each key. The newest makes the tables that are declared above;
+# whoever declares them anew writes down in it what they were.
 _STEPS: Mapping[int, Callable[[sql.Connection], None]] = {4: _to_documents}
 VERSION = max(_STEPS)

@@ -62,7 +62,7 @@ class Store:
         return await self._run(_select, "read the inference endpoints", self._reading)
 
     async def changed(self, known: Mapping[str, str]) -> Changed:
-        """What tells the store from *known*, the ids of endpoints with their versions."""
+        """The endpoints in which the store differs from *known*, versions by ids."""
 
         def compare(connection: sql.Connection) -> Changed:
             pairs = connection.execute(sql.select(ENDPOINTS.c.inference_id, ENDPOINTS.c.version))

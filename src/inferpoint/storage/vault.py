@@ -29,13 +29,13 @@ class Vault:
         self.key_id = hashlib.sha256(b"inferpoint key id:" + key).hexdigest()[:8]
 
     def seal(self, text: str, place: str) -> str:
-        """*text* sealed for *place*."""
+        """*text*, sealed so that it can be opened at *place* alone."""
         nonce = os.urandom(_NONCE_BYTES)
         sealed = nonce + self._cipher.encrypt(nonce, text.encode("utf-8", "surrogatepass"), place.encode())
         return f"{self.key_id}.{base64.b64encode(sealed).decode()}"
 
     def open(self, sealed: str, place: str) -> str:
-        """What was sealed for *place*; `INTERNAL` when the key is another or the text was changed or moved."""
+        """The text that was sealed for *place*; `INTERNAL` when the key is another or the text was changed or moved."""
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415
 
         key_id, _, text = sealed.partition(".")

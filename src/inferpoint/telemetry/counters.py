@@ -1,8 +1,8 @@
-"""What is counted: requests, calls to providers, how full batches are and who shares them, what caches know."""
+"""The counters: of requests, of calls to providers, of batches and of caches."""
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -19,13 +19,11 @@ class RequestCounters:
     """Counters of the server's requests."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        requests = Counter(
-            "inferpoint_requests", "Requests answered.", ("method", "route", "status"), registry=registry
+        counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
+        requests = counter("inferpoint_requests", "Requests answered.", ("method", "route", "status"))
+        durations = histogram(
+            "inferpoint_request_seconds", "Time to the end of an answer.", ("route",), buckets=_SECONDS
         )
-        durations = Histogram(
-            "inferpoint_request_seconds", "Time to the end of an answer.", ("route",),
-            registry=registry, buckets=_SECONDS,
-        )  # fmt: skip
         self._request = cache(requests.labels)
         self._duration = cache(durations.labels)
 
@@ -39,22 +37,19 @@ class CallCounters:
     """Counters of calls to providers."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        calls = Counter(
-            "inferpoint_provider_calls", "Calls to providers; status 0 is no reply.", ("service", "status"),
-            registry=registry,
-        )  # fmt: skip
-        times = Histogram(
-            "inferpoint_provider_call_seconds", "Time of a call to a provider.", _SERVICE,
-            registry=registry, buckets=_SECONDS,
-        )  # fmt: skip
-        retries = Counter(
-            "inferpoint_retries", "Calls made again, by reason; budget is those that were not.", ("service", "reason"),
-            registry=registry,
-        )  # fmt: skip
-        tokens = Counter(
-            "inferpoint_tokens", "Tokens of calls whose provider counts them: estimated before, used after.",
-            ("service", "source"), registry=registry,
-        )  # fmt: skip
+        counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
+        calls = counter("inferpoint_provider_calls", "Calls to providers; status 0 is no reply.", ("service", "status"))
+        times = histogram(
+            "inferpoint_provider_call_seconds", "Time of a call to a provider.", _SERVICE, buckets=_SECONDS
+        )
+        retries = counter(
+            "inferpoint_retries", "Calls made again, by reason; budget is those that were not.", ("service", "reason")
+        )
+        tokens = counter(
+            "inferpoint_tokens",
+            "Tokens of calls whose provider counts them: estimated before, used after.",
+            ("service", "source"),
+        )
         self._call = cache(calls.labels)
         self._time = cache(times.labels)
         self._retry = cache(retries.labels)
@@ -79,21 +74,20 @@ class BatchCounters:
     """Counters of calls for embeddings, and of the inputs in them."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        fills = Histogram(
-            "inferpoint_call_fill_ratio", "How much of what a call of embeddings may hold it held.", _SERVICE,
-            registry=registry, buckets=_FILLS,
-        )  # fmt: skip
-        inputs = Histogram(
-            "inferpoint_call_inputs", "Inputs in a call of embeddings.", _SERVICE, registry=registry, buckets=_COUNTS
+        counter, histogram = partial(Counter, registry=registry), partial(Histogram, registry=registry)
+        fills = histogram(
+            "inferpoint_call_fill_ratio",
+            "How much of what a call of embeddings may hold it held.",
+            _SERVICE,
+            buckets=_FILLS,
         )
-        merged = Counter(
-            "inferpoint_merged_requests", "Requests that shared a call with others, once for each such call.", _SERVICE,
-            registry=registry,
-        )  # fmt: skip
-        joined = Counter(
-            "inferpoint_single_flight_inputs", "Inputs answered by a call that was made for the same text.", _SERVICE,
-            registry=registry,
-        )  # fmt: skip
+        inputs = histogram("inferpoint_call_inputs", "Inputs in a call of embeddings.", _SERVICE, buckets=_COUNTS)
+        merged = counter(
+            "inferpoint_merged_requests", "Requests that shared a call with others, once for each such call.", _SERVICE
+        )
+        joined = counter(
+            "inferpoint_single_flight_inputs", "Inputs answered by a call that was made for the same text.", _SERVICE
+        )
         self._fill = cache(fills.labels)
         self._inputs = cache(inputs.labels)
         self._merged = cache(merged.labels)

@@ -1,4 +1,4 @@
-"""What happened, as records: a request that was answered, a call that was made, a call that is made again."""
+"""Events as records: a request that was answered, a call that was made, a call that is made again."""
 
 from __future__ import annotations
 

@@ -6,19 +6,18 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from prometheus_client import ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from inferpoint.model.quota import Allowance, GroupReport, Rate
+from inferpoint.model.quota import GroupReport
 
 _GROUP = ("group", "service")
 
 
 class StateCollector(Collector):
-    """Who waits, what may be used, what may be called, what may be called again. `groups` is set before each time."""
+    """The waiting calls, limits, breakers and retry budget as gauges; `groups` is set before each collection."""
 
     groups: Sequence[GroupReport] = ()
 
@@ -40,7 +39,7 @@ class StateCollector(Collector):
 
 
 class ProcessesCollector(Collector):
-    """What `ProcessCollector` tells of one process, as a sum of the supervisor and all its workers."""
+    """The metrics of `ProcessCollector`, as sums over the supervisor and all its workers."""
 
     def collect(self) -> Iterable[Metric]:
         """One family after the other; for the registry."""
@@ -68,7 +67,7 @@ def _lanes(groups: Sequence[GroupReport]) -> Iterator[Metric]:
 
 
 def _limits(groups: Sequence[GroupReport]) -> Iterator[Metric]:
-    """What was learnt of each group beside what was configured."""
+    """The limits of each group, as they were configured and as they were learnt."""
     configured = _family("inferpoint_limit_per_minute", "What was configured for a rate group.", "of")
     told = _family("inferpoint_provider_limit", "The limit that the provider told last.", "of")
     remaining = _family("inferpoint_provider_remaining", "What is left of it, as the provider told last.", "of")
@@ -76,17 +75,12 @@ def _limits(groups: Sequence[GroupReport]) -> Iterator[Metric]:
     for group in groups:
         labels = group.group, group.service
         paused.add_metric(labels, group.paused)
-        for of, limit in _limited(group.rate):
+        for of, limit in group.rate.present():
             configured.add_metric((*labels, of), limit)
-        for of, bucket in _limited(group.told):
+        for of, bucket in group.told.present():
             told.add_metric((*labels, of), bucket.limit)
             remaining.add_metric((*labels, of), bucket.remaining)
     yield from (configured, told, remaining, paused)
-
-
-def _limited(limits: Rate | Allowance) -> Iterator[tuple[str, Any]]:
-    pairs = ("requests", limits.requests), ("tokens", limits.tokens)
-    return ((of, value) for of, value in pairs if value is not None)
 
 
 def _family(name: str, words: str, *more: str) -> GaugeMetricFamily:

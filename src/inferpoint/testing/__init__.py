@@ -1,4 +1,4 @@
-"""What every service promises, asked of yours: the whole test file of a service is two lines.
+"""The promises of every service, asked of yours: the whole test file of a service is two lines.
 
 ::
 
@@ -40,7 +40,7 @@ def contract(service: Service, folder: Path) -> Callable[..., None]:
     """A test for pytest that asks *service* everything, with the conversations in *folder*."""
     import pytest  # noqa: PLC0415 - only authors of services need it
 
-    @pytest.mark.parametrize("question", [pytest.param(each, id=each.id) for each in questions(service, folder)])
+    @pytest.mark.parametrize("question", [pytest.param(one, id=one.id) for one in questions(service, folder)])
     def test_contract(question: Question) -> None:
         question.ask()
 
@@ -65,7 +65,7 @@ def _of_task(recorded: RecordedTask) -> Iterator[Question]:
     for number, exchange in enumerate(recorded.exchanges()):
         about = f"{kind}-{number}"
         yield from _ask(about, promises.OF_A_CONVERSATION, exchange)
-        yield from _ask(about, promises.OF_A_STREAM if exchange.streams else _whole(kind), exchange)
+        yield from _ask(about, promises.OF_A_STREAM if exchange.recording.stream else _whole(kind), exchange)
     for number, refusal in enumerate(recorded.file().refusals):
         yield from _ask(f"{kind}-refusal-{number}", promises.OF_A_REFUSAL, (recorded.task.failures, refusal))
 

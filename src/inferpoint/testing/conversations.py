@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from inferpoint.model.requests import Documents, InferenceRequest
 from inferpoint.model.results import Embeddings, InferenceResult, SparseEmbeddings
 from inferpoint.model.settings import read
 from inferpoint.protocols.openai import messages
-from inferpoint.protocols.service import Service, Task
+from inferpoint.protocols.service import Moment, Service, Task
 from inferpoint.testing.files import File, Recording, load
 
+_HINTS = ("user",)
+NOON = Moment(datetime(2026, 11, 20, 12, tzinfo=UTC))
 _OURS = ("model", "temperature", "top_p", "reasoning_effort")
 _READ = ("messages", "tools", "tool_choice", "stop", "max_completion_tokens")
 
@@ -35,7 +38,7 @@ class RecordedTask:
 
     @property
     def task(self) -> Task[Any, Any]:
-        """The task itself."""
+        """The declaration of the task."""
         return self.service.tasks[self.kind]
 
     @property
@@ -53,7 +56,7 @@ class RecordedTask:
         return self.folder / f"{kind.value}.json"
 
     def file(self) -> File:
-        """The task's file; an `AssertionError` says what is wrong with its file."""
+        """The contents of the file; an `AssertionError` says what is wrong with it."""
         return load(self.path)
 
     def exchanges(self) -> list[Exchange]:
@@ -72,44 +75,29 @@ class RecordedTask:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One recorded conversation."""
+    """One recorded conversation of a task; settings, options and request are made anew whenever they are read."""
 
     of: RecordedTask
     recording: Recording
 
     @property
-    def service(self) -> Service:
-        """The provider."""
-        return self.of.service
-
-    @property
     def task(self) -> Task[Any, Any]:
-        """The provider's task."""
+        """The declaration of the task."""
         return self.of.task
 
     @property
-    def kind(self) -> TaskType:
-        """The task's type."""
-        return self.of.kind
-
-    @property
-    def streams(self) -> bool:
-        """Whether the reply comes in pieces."""
-        return self.recording.stream
-
-    @property
     def settings(self) -> Any:
-        """The endpoint's settings, made anew."""
+        """The endpoint's settings."""
         return _read(self.task.settings, self.recording.settings)
 
     @property
     def options(self) -> Any:
-        """The endpoint's options, made anew."""
+        """The endpoint's options."""
         return _read(self.task.options, self.recording.options)
 
     @property
     def request(self) -> InferenceRequest:
-        """The request, made anew."""
+        """The request, of whichever kind the recording is."""
         recording = self.recording
         if recording.conversation is not None:
             return asking(recording.conversation, stream=recording.stream)
@@ -119,10 +107,11 @@ class Exchange:
 
     @property
     def origin(self) -> str:
-        """Where the service is."""
-        if self.recording.origin_address is not None or self.service.origin is None:
+        """The address of the service."""
+        origin = self.of.service.origin
+        if self.recording.origin_address is not None or origin is None:
             return self.recording.origin_address or ""
-        return self.service.origin.address(self.settings)
+        return origin.address(self.settings)
 
     @cached_property
     def body(self) -> bytes:
@@ -131,45 +120,44 @@ class Exchange:
             return (self.of.folder / self.recording.reply.file).read_bytes()
         return msgspec.json.encode(self.recording.reply.body)
 
-    def encoded(self) -> Call:
-        """The call, not yet signed."""
-        return self.task.encode(self.request, self.settings, self.options, self.origin)
+    def encoded(self, request: InferenceRequest | None = None) -> Call:
+        """The call of the recorded request, or of another *request*, not yet signed."""
+        return self.task.encode(request or self.request, self.settings, self.options, self.origin)
 
-    def decoded(self, body: bytes, headers: Mapping[str, str] | None = None) -> InferenceResult:
-        """The result as the engine takes it from a reply: decoded, and with a row for every input."""
+    def signed(self, call: Call) -> Call:
+        """*call* as it leaves at the time at which recordings are signed."""
+        return self.of.service.sign(call, self.settings, NOON)
+
+    def decoded(
+        self, body: bytes, headers: Mapping[str, str] | None = None, request: InferenceRequest | None = None
+    ) -> InferenceResult:
+        """The result as the engine takes it from a reply to the request: decoded, and with a row for every input."""
+        asked = request or self.request
         reply = Reply(self.recording.reply.status, body, self.recording.reply.headers if headers is None else headers)
-        result = self.task.decode(reply, self.request, self.settings, self.options)
+        result = self.task.decode(reply, asked, self.settings, self.options)
         if isinstance(result, Embeddings | SparseEmbeddings):
-            rows(result, self.request.count)
+            rows(result, asked.count)
         return result
 
-    def streamed(self, pieces: Sequence[bytes]) -> list[Any]:
+    def streamed(self, pieces: Iterable[bytes]) -> list[Any]:
         """The deltas of a stream that comes in *pieces*; an error is the last of them."""
+        return self.read(self.events(pieces))
+
+    def events(self, pieces: Iterable[bytes]) -> Iterator[Event]:
+        """The events of a stream that comes in *pieces*, as the framing cuts them."""
         framing = self.task.framing()
+        for piece in pieces:
+            yield from framing.feed(piece)
+        yield from framing.end()
 
-        def events() -> Iterable[Event]:
-            for piece in pieces:
-                yield from framing.feed(piece)
-            yield from framing.end()
-
-        return self._deltas(events)
-
-    def read(self, events: Sequence[Event]) -> list[Any]:
+    def read(self, events: Iterable[Event]) -> list[Any]:
         """The deltas of a stream of *events*; an error is the last of them."""
-        return self._deltas(lambda: events)
-
-    def events(self) -> list[Event]:
-        """The events of the recorded stream."""
-        framing = self.task.framing()
-        return [*framing.feed(self.body), *framing.end()]
-
-    def _deltas(self, events: Callable[[], Iterable[Event]]) -> list[Any]:
         if self.task.reader is None:
             raise AssertionError("A conversation is streamed, and the task has no reader")
         reader = self.task.reader(self.settings)
         deltas: list[Any] = []
         try:
-            for event in events():
+            for event in events:
                 deltas.extend(reader.feed(event))
             deltas.extend(reader.end())
         except InferenceError as error:
@@ -186,8 +174,9 @@ def asking(body: Mapping[str, Any], *, stream: bool = False) -> InferenceRequest
         max_tokens=body.get("max_completion_tokens"),
         **{name: body[name] for name in _OURS if name in body},
     )
-    params = {name: value for name, value in body.items() if name not in _OURS + _READ}
-    return InferenceRequest(conversation, params=params, stream=stream)
+    params = {name: value for name, value in body.items() if name not in _OURS + _READ + _HINTS}
+    hints = {name: body[name] for name in _HINTS if name in body}
+    return InferenceRequest(conversation, params=params, hints=hints, stream=stream)
 
 
 def _read(cls: type[Any], values: Mapping[str, Any]) -> Any:

@@ -72,9 +72,10 @@ class Recording(msgspec.Struct, frozen=True):
 
     What is asked stands in `input` (texts), in `query` and `documents`, or in `conversation`, the members of a request
     in OpenAI's form. `result` is what a whole reply means, with `usage`: `embeddings` or sparse `weights` (and `cut`),
-    `ranked` documents (index, score, text), or `choices` (`text`, `reason`, and where there are any `tool_calls` and
-    `reasoning`) with `id` and `model`. A conversation with `stream` has `deltas` instead, each a list of its type's
-    name and its values. `origin_address` is for a service that was moved.
+    `ranked` documents (index, score, text), or `choices` (`text`, `reason`, and where there are any `tool_calls`,
+    `reasoning` or `thoughts` that are sealed, `stop_sequence`) with `id` and `model`. A conversation with `stream` has
+    `deltas` instead, each a list of its type's name and its values, of which the last may be left out where they are
+    the usual ones. `origin_address` is for a service that was moved.
     """
 
     origin: str
@@ -129,7 +130,9 @@ def load(path: Path) -> File:
     try:
         return msgspec.convert(_members(path), File)
     except FileNotFoundError as error:
-        raise AssertionError(f"The task has no conversations: there is no file {_named(error)}") from None
+        missing = Path(error.filename)
+        problem = f"The task has no conversations: there is no file {missing.parent.name}/{missing.name}"
+        raise AssertionError(problem) from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise AssertionError(f"{path.name} is not a file of conversations: {error}") from None
 
@@ -170,8 +173,3 @@ def merged(value: Any, patch: Any) -> Any:
         else:
             members[name] = merged(members.get(name), change)
     return members
-
-
-def _named(error: FileNotFoundError) -> str:
-    path = Path(error.filename)
-    return f"{path.parent.name}/{path.name}"

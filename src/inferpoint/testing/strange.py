@@ -1,4 +1,4 @@
-"""What no provider should answer, and some do: bodies that are no answers, and JSON with anything strange in it."""
+"""Replies that no provider should send, and some do: bodies that are no answers, and JSON with strange values in it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,8 @@ STRANGE: tuple[Any, ...] = (
 STRANGE_HEADERS = ("", "x", "²", "-1", "1e3", "9" * 5000, "\u2028")
 COUNTS = (*STRANGE_HEADERS, "0", "5", "1.5", "nan")
 RESETS = (
-    *STRANGE_HEADERS,
-    "nan",
-    "1e400",
-    "5",
-    "1s",
-    "-1s",
-    "9999-12-31T23:59:59Z",
-    "2026-11-20T25:00:00",
-    "2026-11-20",
-)
+    *STRANGE_HEADERS, "nan", "1e400", "5", "1s", "-1s", "9999-12-31T23:59:59Z", "2026-11-20T25:00:00", "2026-11-20",
+)  # fmt: skip
 
 
 class EveryHeader(Mapping[str, str]):

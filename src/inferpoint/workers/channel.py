@@ -47,7 +47,7 @@ class Channel(asyncio.Protocol, Generic[Received]):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes came; for the event loop."""
+        """Take bytes that came; for the event loop."""
         self._arrived += data
         begin = 0
         while len(self._arrived) >= begin + _LENGTH:

@@ -7,25 +7,14 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from inferpoint.model.quota import Allowance, GroupReport
-from inferpoint.outbound.ticket import Cost, Permit, Reason, Refusal, Ticket
-from inferpoint.workers.messages import (
-    Checked,
-    Done,
-    FromLimiter,
-    Granted,
-    Learnt,
-    Left,
-    Paused,
-    Refused,
-    Reported,
-    Settled,
-    ToLimiter,
-    Wanted,
-    Watched,
-)
+from typing_extensions import override
 
-A = TypeVar("A", Granted, Reported)
+from inferpoint.model.quota import Allowance, Cost, GroupReport
+from inferpoint.outbound.ticket import Permit, RateLimiter, Reason, Refusal, Ticket
+from inferpoint.workers import messages
+from inferpoint.workers.messages import FromLimiter, ToLimiter
+
+A = TypeVar("A", messages.Granted, messages.Reported)
 _STOPPING = Refusal(Reason.STOPPING)
 
 
@@ -39,16 +28,20 @@ class RemotePermit(Permit):
         self._number = number
         self._send = send
 
-    def settle(self, tokens: int) -> None:
-        """Say how many tokens the call costs, as far as is known now; the last word holds."""
-        self._send(Settled(self._number, tokens))
+    @override
+    def settle(self, cost: Cost) -> None:
+        self._send(messages.Settled(self._number, cost))
 
+    @override
     def _end(self, *, sent: bool) -> None:
-        self._send(Done(self._number) if sent else Left(self._number))
+        self._send(messages.Done(self._number) if sent else messages.Left(self._number))
 
 
-class LimiterClient:
-    """The rate limiter of one of several processes. *send* is how it asks, `receive` how it is answered."""
+class LimiterClient(RateLimiter):
+    """The rate limiter of one of several processes. *send* is how it asks, `receive` how it is answered.
+
+    Every permit is refused, and no group is known, once the supervisor is gone.
+    """
 
     def __init__(self, send: Callable[[ToLimiter], None]) -> None:
         self._send = send
@@ -56,38 +49,35 @@ class LimiterClient:
         self._asked: dict[int, asyncio.Future[FromLimiter]] = {}
         self._lost = False
 
-    async def permit(self, ticket: Ticket, cost: Cost) -> Permit | Refusal:
-        """Wait for the turn of *ticket*; what *cost* says when it comes is charged, what it says before an estimate.
-
-        Refused as by the limiter itself, and when the supervisor is gone.
-        """
-        estimate, number = cost.tokens(), next(self._numbers)
-        answer = await self._answer(number, Wanted(number, ticket, estimate), Granted)
+    @override
+    async def permit(self, ticket: Ticket, cost: Callable[[], Cost]) -> Permit | Refusal:
+        estimate, number = cost(), next(self._numbers)  # what is told when the turn comes is charged instead
+        answer = await self._answer(number, messages.Wanted(number, ticket, estimate), messages.Granted)
         if isinstance(answer, Refusal):
             return answer
         permit = RemotePermit(number, answer.waited, self._send)
-        if (tokens := cost.tokens()) != estimate:
-            permit.settle(tokens)
+        if (known := cost()) != estimate:
+            permit.settle(known)
         return permit
 
+    @override
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
-        """Why `permit` would refuse the last of so many calls, if it would, so that none of them is made in vain."""
         number = next(self._numbers)
-        answer = await self._answer(number, Checked(number, ticket, calls), Granted)
+        answer = await self._answer(number, messages.Checked(number, ticket, calls), messages.Granted)
         return answer if isinstance(answer, Refusal) else None
 
+    @override
     def pause(self, group: str, seconds: float) -> None:
-        """Let no call of *group* go for so many seconds, as its provider asked."""
-        self._send(Paused(group, seconds))
+        self._send(messages.Paused(group, seconds))
 
+    @override
     def learn(self, group: str, allowance: Allowance) -> None:
-        """Note what the provider of *group* tells of its limits."""
-        self._send(Learnt(group, allowance))
+        self._send(messages.Learnt(group, allowance))
 
+    @override
     async def groups(self) -> Sequence[GroupReport]:
-        """The state of every group, over all workers; none when the supervisor is gone."""
         number = next(self._numbers)
-        answer = await self._answer(number, Watched(number), Reported)
+        answer = await self._answer(number, messages.Watched(number), messages.Reported)
         return () if isinstance(answer, Refusal) else answer.groups
 
     def receive(self, answer: FromLimiter) -> None:
@@ -101,7 +91,7 @@ class LimiterClient:
         self._lost = True
         for number, asked in self._asked.items():
             if not asked.done():
-                asked.set_result(Refused(number, _STOPPING))
+                asked.set_result(messages.Refused(number, _STOPPING))
 
     async def _answer(self, number: int, question: ToLimiter, kind: type[A]) -> A | Refusal:
         if self._lost:
@@ -111,11 +101,11 @@ class LimiterClient:
         try:
             answer = await asked
         except asyncio.CancelledError:
-            self._send(Left(number))
+            self._send(messages.Left(number))
             raise
         finally:
             del self._asked[number]
-        if isinstance(answer, Refused):
+        if isinstance(answer, messages.Refused):
             return answer.refusal
         assert isinstance(answer, kind)
         return answer

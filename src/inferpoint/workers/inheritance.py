@@ -1,4 +1,4 @@
-"""What a worker has from its supervisor from the start, in a variable."""
+"""The inheritance of a worker: what its supervisor gives it from the start, in a variable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ VARIABLE = "INFERPOINT_INHERITED"
 
 
 class Inheritance(msgspec.Struct, frozen=True):
-    """Which worker it is, the descriptors of the listening socket and of the channel, and the folder for counters.
+    """The number of a worker, the descriptors of the listening socket and of the channel, and the folder for counters.
 
     A worker that takes another's place has its number.
     """
@@ -26,6 +26,6 @@ class Inheritance(msgspec.Struct, frozen=True):
 
 
 def inherited(environ: Mapping[str, str]) -> Inheritance | None:
-    """What this process has from a supervisor, if it has one."""
+    """The inheritance of this process, if it has a supervisor."""
     text = environ.get(VARIABLE)
     return None if text is None else msgspec.json.decode(text, type=Inheritance)

@@ -18,8 +18,8 @@ def listening(config: Config) -> socket.socket:
     try:
         return socket.create_server((config.host, config.port), family=family, backlog=2048)
     except OSError as error:
-        said = str(error.strerror or error).partition(" (while attempting")[0]  # which says the address again
-        raise InferenceError(Kind.INVALID, f"Cannot listen on {_at(config.host, config.port)}: {said}") from None
+        reason = str(error.strerror or error).partition(" (while attempting")[0]  # which names the address again
+        raise InferenceError(Kind.INVALID, f"Cannot listen on {_at(config.host, config.port)}: {reason}") from None
 
 
 def announce(config: Config, listener: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""What workers and their supervisor say to each other. A `number` is the worker's own, and never used again."""
+"""The messages between workers and their supervisor."""
 
 from __future__ import annotations
 
@@ -6,55 +6,54 @@ from collections.abc import Sequence
 
 import msgspec
 
-from inferpoint.model.quota import Allowance, GroupReport
+from inferpoint.model.quota import Allowance, Cost, GroupReport
 from inferpoint.outbound.ticket import Refusal, Ticket
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """Something to say."""
+    """A message between a worker and its supervisor."""
+
+
+class Numbered(Message, frozen=True):
+    """A message about what a worker has asked under a `number` of its own, which is never used again."""
+
+    number: int
 
 
 class Ready(Message, frozen=True):
     """The worker takes connections from now on."""
 
 
-class Wanted(Message, frozen=True):
-    """The worker waits for a permit; *tokens* is the estimate so far."""
+class Wanted(Numbered, frozen=True):
+    """The worker waits for a permit; *cost* is the estimate so far."""
 
-    number: int
     ticket: Ticket
-    tokens: int
+    cost: Cost
 
 
-class Left(Message, frozen=True):
+class Left(Numbered, frozen=True):
     """The worker waits no more, and uses no permit that it was given meanwhile."""
 
-    number: int
+
+class Settled(Numbered, frozen=True):
+    """The *cost* of the call of a permit, as far as is known now."""
+
+    cost: Cost
 
 
-class Settled(Message, frozen=True):
-    """The call of a permit costs so many tokens, as far as is known now."""
-
-    number: int
-    tokens: int
+class Done(Numbered, frozen=True):
+    """The worker is done with a permit, whose call was sent."""
 
 
-class Done(Message, frozen=True):
-    """Nothing more will be said of a permit, whose call was sent."""
-
-    number: int
-
-
-class Checked(Message, frozen=True):
+class Checked(Numbered, frozen=True):
     """The worker asks whether so many more calls would be in time."""
 
-    number: int
     ticket: Ticket
     calls: int
 
 
 class Paused(Message, frozen=True):
-    """A provider said to wait."""
+    """A provider asked to wait."""
 
     group: str
     seconds: float
@@ -67,30 +66,25 @@ class Learnt(Message, frozen=True):
     allowance: Allowance
 
 
-class Watched(Message, frozen=True):
+class Watched(Numbered, frozen=True):
     """The worker asks for the state of all groups."""
 
-    number: int
 
-
-class Granted(Message, frozen=True):
+class Granted(Numbered, frozen=True):
     """The turn has come after *waited* seconds, or the calls would be in time."""
 
-    number: int
     waited: float = 0.0
 
 
-class Refused(Message, frozen=True):
-    """There is no permit, and why."""
+class Refused(Numbered, frozen=True):
+    """The answer that no permit is given, and why."""
 
-    number: int
     refusal: Refusal
 
 
-class Reported(Message, frozen=True):
+class Reported(Numbered, frozen=True):
     """The state of all groups."""
 
-    number: int
     groups: Sequence[GroupReport]
 
 

@@ -4,36 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 
+from inferpoint.model.quota import Cost
 from inferpoint.outbound.ticket import Permit, RateLimiter, Refusal
-from inferpoint.workers.messages import (
-    Checked,
-    Done,
-    FromLimiter,
-    Granted,
-    Learnt,
-    Left,
-    Paused,
-    Refused,
-    Reported,
-    Settled,
-    ToLimiter,
-    Wanted,
-    Watched,
-)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The cost of a worker's call as the worker told it last."""
-
-    estimated: int
-
-    def tokens(self) -> int:
-        """The tokens of the call; what it really takes along is settled once it has its turn."""
-        return self.estimated
+from inferpoint.workers import messages
+from inferpoint.workers.messages import FromLimiter, ToLimiter
 
 
 class LimiterServer:
@@ -46,23 +22,23 @@ class LimiterServer:
         self._permits: dict[int, Permit] = {}
 
     def receive(self, message: ToLimiter) -> None:
-        """Do what *message* says."""
+        """Do what *message* asks of the limiter."""
         match message:
-            case Wanted(number):
+            case messages.Wanted(number):
                 self._begin(number, partial(self._permit, message))
-            case Checked(number):
+            case messages.Checked(number):
                 self._begin(number, partial(self._check, message))
-            case Watched(number):
+            case messages.Watched(number):
                 self._begin(number, partial(self._watch, number))
-            case Left(number):
+            case messages.Left(number):
                 self._leave(number)
-            case Settled(number, tokens):
-                self._settle(number, tokens)
-            case Done(number):
+            case messages.Settled(number, cost):
+                self._settle(number, cost)
+            case messages.Done(number):
                 self._permits.pop(number, None)
-            case Paused(group, seconds):
+            case messages.Paused(group, seconds):
                 self._limiter.pause(group, seconds)
-            case Learnt(group, allowance):
+            case messages.Learnt(group, allowance):
                 self._limiter.learn(group, allowance)
 
     def close(self) -> None:
@@ -78,23 +54,24 @@ class LimiterServer:
     async def _answer(self, answer: Callable[[], Awaitable[FromLimiter]]) -> None:
         self._send(await answer())
 
-    async def _permit(self, wanted: Wanted) -> Granted | Refused:
-        permit = await self._limiter.permit(wanted.ticket, Estimate(wanted.tokens))
+    async def _permit(self, wanted: messages.Wanted) -> FromLimiter:
+        # What the call really takes along is settled by the worker once it has its turn.
+        permit = await self._limiter.permit(wanted.ticket, lambda: wanted.cost)
         if isinstance(permit, Refusal):
-            return Refused(wanted.number, permit)
+            return messages.Refused(wanted.number, permit)
         self._permits[wanted.number] = permit
-        return Granted(wanted.number, permit.waited)
+        return messages.Granted(wanted.number, permit.waited)
 
-    async def _check(self, checked: Checked) -> Granted | Refused:
+    async def _check(self, checked: messages.Checked) -> FromLimiter:
         refusal = await self._limiter.check_deadline(checked.ticket, checked.calls)
-        return Granted(checked.number) if refusal is None else Refused(checked.number, refusal)
+        return messages.Granted(checked.number) if refusal is None else messages.Refused(checked.number, refusal)
 
-    async def _watch(self, number: int) -> Reported:
-        return Reported(number, await self._limiter.groups())
+    async def _watch(self, number: int) -> FromLimiter:
+        return messages.Reported(number, await self._limiter.groups())
 
-    def _settle(self, number: int, tokens: int) -> None:
+    def _settle(self, number: int, cost: Cost) -> None:
         if permit := self._permits.get(number):
-            permit.settle(tokens)
+            permit.settle(cost)
 
     def _leave(self, number: int) -> None:
         if permit := self._permits.pop(number, None):

@@ -12,13 +12,12 @@ import signal
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import uvloop
 
-from inferpoint.clock import SystemClock
+from inferpoint.clock import Clock, SystemClock
 from inferpoint.config import Config
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.outbound.limiter import Limiter
@@ -45,26 +44,27 @@ def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, st
         async def start(number: int) -> Worker:
             here, there = socket.socketpair()
             with there:
-                given = Inheritance(number, listener.fileno(), there.fileno(), counters)
+                inheritance = Inheritance(number, listener.fileno(), there.fileno(), counters)
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
                     *("-m", "inferpoint", "serve", *arguments),
-                    env={**environ, **given.variables()},
+                    env={**environ, **inheritance.variables()},
                     pass_fds=(listener.fileno(), there.fileno(), lock),  # the folder is held until the last has ended
                     start_new_session=True,  # an interrupt from the keyboard is for the supervisor alone
                 )
-            return await Worker(process, limiter).connected(here)
+            return await Worker(process, limiter, clock.monotonic()).connected(here)
 
-        limiter = Limiter(SystemClock())
-        uvloop.run(_Crew(config, listener, start).run())
+        clock = SystemClock()
+        limiter = Limiter(clock)
+        uvloop.run(_Crew(config, listener, start, clock).run())
 
 
 class Worker:
-    """One process that answers requests, and the channel to it."""
+    """One process that answers requests, and the channel to it; *began* is in the clock's monotonic seconds."""
 
-    def __init__(self, process: asyncio.subprocess.Process, limiter: Limiter) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, limiter: Limiter, began: float) -> None:
         self.process = process
-        self.began = time.monotonic()
+        self.began = began
         self.ready = asyncio.get_running_loop().create_future()
         self._channel: Channel[Ready | ToLimiter] = Channel(Ready | ToLimiter)
         self._limiter = LimiterServer(limiter, self._channel.send)
@@ -75,11 +75,11 @@ class Worker:
         return self
 
     def stop(self, *, forced: bool) -> None:
-        """Have it stop, and finish what it has begun unless it is *forced*."""
+        """Have the process stop, and finish what it has begun unless it is *forced*."""
         self._channel.send(Stop(forced))
 
     def kill(self) -> None:
-        """End it now."""
+        """End the process now."""
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
 
@@ -98,15 +98,18 @@ class Worker:
 class _Crew:
     """All workers, by their numbers."""
 
-    def __init__(self, config: Config, listener: socket.socket, start: Callable[[int], Awaitable[Worker]]) -> None:
+    def __init__(
+        self, config: Config, listener: socket.socket, start: Callable[[int], Awaitable[Worker]], clock: Clock
+    ) -> None:
         self._config = config
         self._listener = listener
         self._start = start
+        self._clock = clock
         self._workers: dict[int, Worker] = {}
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Start them, replace those that die, and return when all have ended as they were told to."""
+        """Start the workers, replace those that die, and return when all have ended as they were told to."""
         for name in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(name, self._stop)
         count = self._config.workers
@@ -144,7 +147,7 @@ class _Crew:
             status = await worker.process.wait()
             if self._stopping.is_set():
                 return
-            steady = time.monotonic() - worker.began >= STEADY_SECONDS
+            steady = self._clock.monotonic() - worker.began >= STEADY_SECONDS
             pause = 0.0 if steady else min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * pause))
             say(self._config, f"A worker ended with status {status}; another takes its place")
             with contextlib.suppress(TimeoutError):

@@ -18,6 +18,7 @@ from played import answered, endpoint, reply, streamed
 
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.chat import Thought
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.results import Choice, Completion, Finished, ToolCall, Usage
 
@@ -203,7 +204,7 @@ def test_kinds_of_documents(kind: str) -> None:
 
 CANNOT: list[tuple[str, dict[str, Any], str]] = [
     *(("meta", {name: value}, f"Field [{name}] is not supported {OF}") for name, value in [
-        ("n", 2), ("seed", 5), ("user", "u"), ("logprobs", True), ("metadata", {}), ("x", 0),
+        ("n", 2), ("seed", 5), ("logprobs", True), ("metadata", {}), ("x", 0),
     ]),
     ("meta", {"temperature": 1.5}, f"Field [temperature] is [1.5] and must be between 0 and 1 {OF}"),
     ("meta", {"response_format": {"type": "json_schema"}},
@@ -248,7 +249,7 @@ BLOCKS = [
     {"text": "Done."},
 ]
 CALLS = (ToolCall(0, "t1", "f", "{}"), ToolCall(1, "t2", "g", '{"a":[1,"é"]}'))
-ANSWER = Completion([Choice("Two. Done.", CALLS, "tool_calls", "Hm.")], Usage(2, 3), "", "m:0")
+ANSWER = Completion([Choice("Two. Done.", CALLS, "tool_calls", (Thought("Hm."),))], Usage(2, 3), "", "m:0")
 WHOLE = {
     "output": {"message": {"role": "assistant", "content": BLOCKS}},
     "stopReason": "tool_use",

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.chat import Thought
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.results import Choice, Completion, Finished, Reasoning, Text, ToolCall, Usage
 
@@ -242,7 +243,7 @@ BLOCKS: list[dict[str, Any]] = [
     {"type": "text", "text": "Done.", "citations": None},
 ]
 CALLS = (ToolCall(0, "t1", "f", "{}"), ToolCall(1, "t2", "g", '{"a":[1,2.50,"é"]}'))
-ANSWER = Completion([Choice("Two. Done.", CALLS, "tool_calls", "Hm.")], Usage(2, 3), "msg_1", "claude")
+ANSWER = Completion([Choice("Two. Done.", CALLS, "tool_calls", (Thought("Hm."),))], Usage(2, 3), "msg_1", "claude")
 
 
 def test_an_answer_is_one_choice() -> None:

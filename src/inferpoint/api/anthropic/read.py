@@ -88,12 +88,11 @@ def _message(turn: Fields) -> Iterator[Message]:
         raise invalid(f"{turn.name('content')} must be a string or an array of blocks")
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else cast("list[Any]", content)
     parts: list[Part] = []
-    uses: list[ToolUse] = []
     for place, value in enumerate(blocks):
         block = Fields(value, f"{turn.path('content')}.{place}")
         kind = block.need("type", str)
         if kind == "tool_use" and role is Role.ASSISTANT:
-            uses.append(_use(block))
+            parts.append(_use(block))
         elif kind == "tool_result" and role is Role.USER:
             if parts:
                 yield Message(role, tuple(parts))
@@ -101,8 +100,8 @@ def _message(turn: Fields) -> Iterator[Message]:
             yield _result(block)
         else:
             parts += _part(block, kind)
-    if parts or uses or not blocks:
-        yield Message(role, tuple(parts), tuple(uses))
+    if parts or not blocks:
+        yield Message(role, tuple(parts))
 
 
 def _part(block: Fields, kind: str) -> Sequence[Part]:

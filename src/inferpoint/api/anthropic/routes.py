@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from inferpoint.api.anthropic import read, write
-from inferpoint.api.face import Face, Request, Response, Route, Words, error_response, json_response
+from inferpoint.api.face import Face, Request, Response, Route, Words, error_response, json_response, streamed
 from inferpoint.api.requests import fields, for_user
-from inferpoint.api.streams import streamed
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.results import Completion
 
+_NOT_ALLOWED = "Not allowed to {method} on {path}, only to {allowed}"
 _WORDS = {
     Kind.INVALID: Words(400, "invalid_request_error"),
     Kind.UNAUTHENTICATED: Words(401, "authentication_error"),
     Kind.FORBIDDEN: Words(403, "permission_error"),
     Kind.NOT_FOUND: Words(404, "not_found_error"),
     Kind.NO_ROUTE: Words(404, "not_found_error", phrase="No such path: {path}"),
-    Kind.WRONG_METHOD: Words(
-        405, "invalid_request_error", phrase="Not allowed to {method} on {path}, only to {allowed}"
-    ),
+    Kind.WRONG_METHOD: Words(405, "invalid_request_error", phrase=_NOT_ALLOWED),
     Kind.CONFLICT: Words(409, "conflict_error"),
     Kind.TOO_LARGE: Words(413, "request_too_large"),
     Kind.UNSUPPORTED: Words(400, "invalid_request_error"),
@@ -47,7 +44,9 @@ async def messages(engine: Engine, request: Request) -> Response:
     name = f"msg_{request.request_id}"
     if stream:
         pieces, events = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION), write.Events(name, model)
-        return await streamed(pieces, events.feed, events.end, partial(_failed, request))
+        return await streamed(
+            pieces, events.feed, events.end, lambda error: write.event("error", **_described(error, request))
+        )
     result = await engine.infer(resolved, inference, TaskType.CHAT_COMPLETION)
     assert isinstance(result, Completion)
     return json_response(write.message(result, name, model))
@@ -56,10 +55,6 @@ async def messages(engine: Engine, request: Request) -> Response:
 def fail(error: InferenceError, request: Request) -> Response:
     """An error in Anthropic's form."""
     return error_response(error, _WORDS[error.kind].status, {"type": "error", **_described(error, request)})
-
-
-def _failed(request: Request, error: InferenceError) -> bytes:
-    return write.event("error", **_described(error, request))
 
 
 def _described(error: InferenceError, request: Request) -> dict[str, Any]:

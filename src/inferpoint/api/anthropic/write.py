@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import msgspec
-
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import Event, parse
+from inferpoint.model.http import parse
 from inferpoint.model.results import Completion, Delta, Finished, Started, Text, ToolCall, Usage, Used
 from inferpoint.protocols import sse
 
@@ -44,7 +42,7 @@ def usage(used: Usage | None) -> dict[str, int]:
 
 def event(name: str, **members: Any) -> bytes:
     """One event; clients pass over those without their `event:` line."""
-    return sse.written(Event(msgspec.json.encode({"type": name, **members}), name))
+    return sse.json_event({"type": name, **members}, name)
 
 
 class Events:

@@ -6,13 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
-from inferpoint.api.elastic import errors, read
+from inferpoint.api.elastic import errors, read, write
 from inferpoint.api.elastic.form import flag
-from inferpoint.api.face import EVENT_STREAM, Request, Response, json_response
+from inferpoint.api.face import EVENT_STREAM, Request, Response, json_response, streamed
 from inferpoint.api.headers import retry_after
-from inferpoint.api.streams import streamed
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine
 from inferpoint.engine.preflight import chat_only
@@ -20,10 +17,10 @@ from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.fields import Fields, read_object
-from inferpoint.model.http import Event
+from inferpoint.model.http import present
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Completion
-from inferpoint.model.wording import as_java
+from inferpoint.model.wording import as_java, nothing_in
 from inferpoint.protocols import sse
 from inferpoint.protocols.openai import completions, messages
 
@@ -53,7 +50,6 @@ _STATUS_NAMES = {
     429: "too_many_requests",
     500: "internal_server_error",
 }
-_DONE = sse.written(Event(b"[DONE]", "message"))
 
 
 async def infer(engine: Engine, request: Request, kind: TaskType | None, find: Callable[[], Resolved]) -> Response:
@@ -74,7 +70,7 @@ async def stream(engine: Engine, request: Request, kind: TaskType | None, find: 
     def end() -> bytes:
         """The cost, where it is known, and that the answer is whole."""
         last = writer.end()
-        return _chunks([] if last is None else [last]) + _DONE
+        return _chunks([] if last is None else [last]) + write.DONE
 
     try:
         inference = _inference(request, kind, find)
@@ -85,10 +81,10 @@ async def stream(engine: Engine, request: Request, kind: TaskType | None, find: 
 
 
 def _chunks(chunks: Sequence[Mapping[str, Any]]) -> bytes:
-    return b"".join(sse.written(Event(msgspec.json.encode(_present(chunk)), "message")) for chunk in chunks)
+    return b"".join(sse.json_event(_told(chunk), "message") for chunk in chunks)
 
 
-def _present(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
+def _told(chunk: Mapping[str, Any]) -> Mapping[str, Any]:
     """*chunk* without what the provider did not tell."""
     return {name: value for name, value in chunk.items() if value not in (None, "")}
 
@@ -105,9 +101,8 @@ def _inference(request: Request, kind: TaskType | None, find: Callable[[], Resol
     fields = read.known(body, _FIELDS, words)
     if "messages" not in body:
         raise invalid("Required [messages]", subject=Subject.ARGUMENT)
-    if body["messages"] in (None, []):
-        problem = "cannot be null" if body["messages"] is None else "cannot be an empty array"
-        raise invalid(f"Field [messages] {problem}", subject=Subject.REQUEST)
+    if problem := nothing_in("messages", body["messages"]):
+        raise invalid(problem, subject=Subject.REQUEST)
     return request.inference(
         _conversation(fields, words),
         partial=flag(request.query, read.PARTIAL),
@@ -158,8 +153,8 @@ def _envelope(error: InferenceError) -> dict[str, Any]:
     if upstream is not None and (upstream.type or upstream.code):
         name, code, param = upstream.type or name, upstream.code, upstream.param
     members = {"code": code, "message": reason, "param": param, "type": name}
-    return {"error": {member: value for member, value in members.items() if value is not None}}
+    return {"error": present(members)}
 
 
 def _event(error: InferenceError) -> bytes:
-    return sse.written(Event(msgspec.json.encode(_envelope(error)), "error"))
+    return sse.json_event(_envelope(error), "error")

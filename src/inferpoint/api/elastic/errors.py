@@ -6,26 +6,20 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from inferpoint.api.face import EVENT_STREAM, Request, Response, Words, json_response
 from inferpoint.api.headers import retry_after
 from inferpoint.errors import InferenceError, Kind, Subject
-from inferpoint.model.http import Event
 from inferpoint.model.wording import numbered
 from inferpoint.protocols import sse
 
+_WRONG_METHOD = "Incorrect HTTP method for uri [{path}] and method [{method}], allowed: [{allowed}]"
 WORDS = {
     Kind.INVALID: Words(400, "status_exception"),
     Kind.UNAUTHENTICATED: Words(401, "security_exception"),
     Kind.FORBIDDEN: Words(403, "security_exception"),
     Kind.NOT_FOUND: Words(404, "resource_not_found_exception"),
     Kind.NO_ROUTE: Words(404, "status_exception", phrase="no handler found for uri [{path}] and method [{method}]"),
-    Kind.WRONG_METHOD: Words(
-        405,
-        "status_exception",
-        phrase="Incorrect HTTP method for uri [{path}] and method [{method}], allowed: [{allowed}]",
-    ),
+    Kind.WRONG_METHOD: Words(405, "status_exception", phrase=_WRONG_METHOD),
     Kind.CONFLICT: Words(409, "status_exception"),
     Kind.TOO_LARGE: Words(413, "status_exception"),
     Kind.UNSUPPORTED: Words(405, "status_exception"),
@@ -90,7 +84,7 @@ def fail_stream(error: InferenceError) -> Response:
 
 def event(error: InferenceError) -> bytes:
     """An error as the last event of a stream."""
-    return sse.written(Event(msgspec.json.encode(envelope(error)), "error"))
+    return sse.json_event(envelope(error), "error")
 
 
 def _chain(error: InferenceError) -> list[InferenceError]:

@@ -69,9 +69,9 @@ def filtered(value: Any, paths: Sequence[str]) -> Any:
     included = [_pattern(path) for path in paths if path and not path.startswith("-")]
     excluded = [_pattern(path[1:]) for path in paths if path.startswith("-")]
     if included:
-        value = _keep(value, included)
+        value = _filtered(value, included, keep=True)
     if excluded:
-        value = _drop(value, excluded)
+        value = _filtered(value, excluded, keep=False)
     return {} if value is _NOTHING else value
 
 
@@ -113,31 +113,19 @@ def _after(patterns: Sequence[_Pattern], name: str) -> list[_Pattern]:
     return list(dict.fromkeys(left))
 
 
-def _keep(value: Any, patterns: Sequence[_Pattern]) -> Any:
+def _filtered(value: Any, patterns: Sequence[_Pattern], *, keep: bool) -> Any:
+    """*value* with nothing but the members that fit *patterns* or, unless *keep*, with all others."""
     if isinstance(value, dict):
         members: dict[str, Any] = {}
         for name, inner in cast("dict[str, Any]", value).items():
             rest = _after(patterns, name)
-            kept = inner if () in rest else _keep(inner, rest)
-            if kept is not _NOTHING:
-                members[name] = kept
+            whole = inner if keep else _NOTHING
+            member = whole if () in rest else _filtered(inner, rest, keep=keep)
+            if member is not _NOTHING:
+                members[name] = member
         return members or _NOTHING
     if isinstance(value, list):
-        entries = [_keep(inner, patterns) for inner in cast("list[Any]", value)]
-        return [entry for entry in entries if entry is not _NOTHING] or _NOTHING
-    return _NOTHING
-
-
-def _drop(value: Any, patterns: Sequence[_Pattern]) -> Any:
-    if isinstance(value, dict):
-        members: dict[str, Any] = {}
-        for name, inner in cast("dict[str, Any]", value).items():
-            rest = _after(patterns, name)
-            left = _NOTHING if () in rest else _drop(inner, rest)
-            if left is not _NOTHING:
-                members[name] = left
-        return members or _NOTHING
-    if isinstance(value, list):
-        entries = [_drop(inner, patterns) for inner in cast("list[Any]", value)]
-        return [entry for entry in entries if entry is not _NOTHING]
-    return value
+        entries = [_filtered(inner, patterns, keep=keep) for inner in cast("list[Any]", value)]
+        entries = [entry for entry in entries if entry is not _NOTHING]
+        return entries if entries or not keep else _NOTHING
+    return _NOTHING if keep else value

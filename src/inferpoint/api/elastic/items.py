@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.requests import Texts
-from inferpoint.model.wording import as_java
+from inferpoint.model.wording import as_java, nothing_in
 
 _FORMATS: Mapping[str, tuple[str, ...]] = {
     "text": ("text",),
@@ -21,7 +21,8 @@ _URI = "base64 inputs must be specified as data URIs with the format [data:{MIME
 
 def documents(value: Any, problems: list[str]) -> Texts:
     """The documents of a rerank: texts, or objects that hold one."""
-    if _missing(value, "input", problems):
+    if problem := nothing_in("input", value):
+        problems.append(problem)
         return ()
     texts: list[str] = []
     for index, document in enumerate(_listed(value)):
@@ -50,7 +51,8 @@ def query(value: Any, problems: list[str]) -> str:
 
 def contents(value: Any, problems: list[str], *, service: str) -> Texts:
     """The inputs of an `embedding`: texts, or objects with one content each. *service* is the one that embeds them."""
-    if _missing(value, "inputs", problems):
+    if problem := nothing_in("inputs", value):
+        problems.append(problem)
         return ()
     return tuple(_content(entry, index, service) for index, entry in enumerate(_listed(value)))
 
@@ -94,14 +96,6 @@ def _item(value: Any, name: str) -> tuple[str, str]:
     if chosen == "base64" and not (text.startswith("data:") and ";base64," in text):
         raise invalid(_URI)
     return kind.lower(), text
-
-
-def _missing(value: Any, name: str, problems: list[str]) -> bool:
-    if value is None:
-        problems.append(f"Field [{name}] cannot be null")
-    elif value == []:
-        problems.append(f"Field [{name}] cannot be an empty array")
-    return value is None or value == []
 
 
 def _listed(value: Any) -> Sequence[Any]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
+from typing_extensions import override
 
 from inferpoint.api.elastic import items
 from inferpoint.api.elastic.form import flag
@@ -18,6 +19,7 @@ from inferpoint.model import times
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.fields import Fields, Vocabulary, read_object
 from inferpoint.model.requests import Chunking, Documents, InferenceRequest, InputType, Texts, purpose
+from inferpoint.model.wording import nothing_in
 
 PARTIAL = "partial"
 CHUNKED = "chunked"
@@ -45,28 +47,28 @@ class ParserWords(Vocabulary):
         self._body = body
         self._parser = parser
 
+    @override
     def not_json(self, reason: str) -> InferenceError:
-        """An error at the first place, or that a body is required where *reason* is empty."""
         if not reason:
             return invalid("request body is required", subject=Subject.MISSING_BODY)
         return invalid(f"[1:1] the body is not JSON: {reason}", subject=Subject.BODY)
 
-    def not_object(self, of: str, value: Any) -> InferenceError:  # noqa: ARG002 - only bodies are asked
-        """An error at the first place."""
+    @override
+    def not_object(self, of: str, value: Any) -> InferenceError:
         return invalid("[1:1] the body must be a JSON object", subject=Subject.BODY)
 
-    def wrong_type(self, of: str, name: str, kind: type[Any], value: Any) -> InferenceError:  # noqa: ARG002
-        """An error that names the first token of *value*."""
+    @override
+    def wrong_type(self, of: str, name: str, kind: type[Any], value: Any) -> InferenceError:
         return self._error(name, f"{name} doesn't support values of type: {_TOKENS[value.__class__]}")
 
-    def wrong_entry(self, of: str, name: str) -> InferenceError:  # noqa: ARG002
-        """An error of the array called *name*."""
+    @override
+    def wrong_entry(self, of: str, name: str) -> InferenceError:
         return self._error(name, f"failed to parse field [{name}]: every entry must be a string")
 
+    @override
     def unknown(self, of: str, names: Sequence[str]) -> InferenceError:
-        """An error of the first of *names*, at which the parser stops."""
         where = f"[{of}] " if of else ""
-        return self._error(names[0], f"{where}unknown field [{names[0]}]")
+        return self._error(names[0], f"{where}unknown field [{names[0]}]")  # the parser stops at the first
 
     def _error(self, name: str, problem: str) -> InferenceError:
         return invalid(f"{position(self._body, name)} [{self._parser}] {problem}", subject=Subject.BODY)
@@ -164,8 +166,8 @@ def _fields(request: Request, names: Sequence[str]) -> Fields:
 
 def _texts(body: Fields, problems: list[str]) -> Texts:
     texts = body.text_or_texts("input")
-    if not texts:
-        problems.append(f"Field [input] cannot be {'null' if texts is None else 'an empty array'}")
+    if problem := nothing_in("input", texts):
+        problems.append(problem)
     return texts or ()
 
 

@@ -9,8 +9,7 @@ from typing import Any, assert_never
 from inferpoint import services
 from inferpoint.api.elastic import chat, errors, read, write
 from inferpoint.api.elastic.form import check, finish, flag
-from inferpoint.api.face import Face, Request, Response, Route, json_response
-from inferpoint.api.streams import streamed
+from inferpoint.api.face import Face, Request, Response, Route, json_response, streamed
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
-import msgspec
-
 from inferpoint.api.elastic import errors
 from inferpoint.api.face import Response, json_response
 from inferpoint.api.headers import FAILED, TOKENS, TRUNCATED
@@ -15,8 +13,8 @@ from inferpoint.engine.report import Quota
 from inferpoint.errors import InferenceError
 from inferpoint.model import settings
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.http import Event
-from inferpoint.model.quota import Bucket
+from inferpoint.model.http import Event, present
+from inferpoint.model.quota import UNITS, Bucket
 from inferpoint.model.results import (
     Chunk,
     ChunkedEmbeddings,
@@ -90,20 +88,15 @@ def _headers(inferred: InferenceResult) -> dict[str, str]:
             headers[TRUNCATED] = str(count)
         case _:
             pass
-    match inferred:
-        case Embeddings() | ChunkedEmbeddings() | SparseEmbeddings() if inferred.errors:
-            headers[FAILED] = str(len(inferred.errors))
-        case _:
-            pass
+    if isinstance(inferred, Embeddings | ChunkedEmbeddings | SparseEmbeddings) and inferred.errors:
+        headers[FAILED] = str(len(inferred.errors))
     return headers
 
 
 def deltas(pieces: Sequence[Delta]) -> bytes:
     """One event for each piece of text."""
-    texts = (delta.text for delta in pieces if isinstance(delta, Text))
-    return b"".join(
-        sse.written(Event(msgspec.json.encode({"completion": [{"delta": text}]}), "message")) for text in texts
-    )
+    bodies = [{"completion": [{"delta": delta.text}]} for delta in pieces if isinstance(delta, Text)]
+    return b"".join(sse.json_event(body, "message") for body in bodies)
 
 
 def endpoint(resolved: Resolved, version: str) -> Response:
@@ -147,16 +140,13 @@ def quotas(several: Iterable[Quota]) -> Response:
 
 def _quota(quota: Quota) -> dict[str, Any]:
     standing = quota.standing
+    configured = {f"{unit}_per_minute": getattr(standing.rate, unit) for unit in UNITS}
     return {
         "group": standing.group,
         "service": standing.service,
         "inference_ids": quota.inference_ids,
-        "configured": {
-            "requests_per_minute": standing.rate.requests,
-            "tokens_per_minute": standing.rate.tokens,
-            "burst": standing.rate.burst,
-        },
-        "provider": {"requests": _bucket(standing.told.requests), "tokens": _bucket(standing.told.tokens)},
+        "configured": {**configured, "burst": standing.rate.burst},
+        "provider": {unit: _bucket(getattr(standing.told, unit)) for unit in UNITS},
         "paused_seconds": round(standing.paused, 3),
         "waiting": {
             lane: {"calls": count, "oldest_seconds": round(standing.oldest[lane], 3)}
@@ -184,15 +174,15 @@ def _previewed(chunk: Previewed, *, with_text: bool) -> dict[str, Any]:
 
 def _chunk(chunk: Chunk) -> dict[str, Any]:
     """A chunk in the names under which `semantic_text` stores it."""
-    text = {} if chunk.text is None else {"text": chunk.text}
-    return {
-        "start_offset": chunk.start_offset,
-        "end_offset": chunk.end_offset,
-        **text,
-        "embeddings": chunk.vector,
-    }
+    return present(
+        {
+            "start_offset": chunk.start_offset,
+            "end_offset": chunk.end_offset,
+            "text": chunk.text,
+            "embeddings": chunk.vector,
+        }
+    )
 
 
 def _ranked(document: Ranked) -> dict[str, Any]:
-    text = {} if document.text is None else {"text": document.text}
-    return {"index": document.index, "relevance_score": document.score, **text}
+    return present({"index": document.index, "relevance_score": document.score, "text": document.text})

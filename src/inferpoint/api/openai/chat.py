@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from inferpoint.api.face import Request, Response, json_response
+from inferpoint.api.face import Request, Response, json_response, streamed
 from inferpoint.api.openai import errors
 from inferpoint.api.requests import USER, fields, for_user
-from inferpoint.api.streams import streamed
 from inferpoint.endpoints.resolved import chatting
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import invalid
@@ -85,9 +84,9 @@ class _Chunks:
         return {**chunk, **defaults, **self._more}
 
     def feed(self, deltas: Sequence[Delta]) -> bytes:
-        chunks = self._writer.chunks(deltas)
-        return b"".join(errors.event({**self._usage, **self.completed(chunk)}) for chunk in chunks)
+        chunks = [{**self._usage, **self.completed(chunk)} for chunk in self._writer.chunks(deltas)]
+        return b"".join(map(sse.json_event, chunks))
 
     def end(self) -> bytes:
         last = self._writer.end()
-        return DONE if last is None or not self._usage else errors.event(self.completed(last)) + DONE
+        return DONE if last is None or not self._usage else sse.json_event(self.completed(last)) + DONE

@@ -10,11 +10,10 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from inferpoint.api.face import Request, Response, json_response
+from inferpoint.api.face import Request, Response, json_response, streamed
 from inferpoint.api.openai import errors
 from inferpoint.api.openai.chat import DONE, asks_for_usage, sampled
 from inferpoint.api.requests import USER, fields, for_user
-from inferpoint.api.streams import streamed
 from inferpoint.endpoints.resolved import chatting
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import invalid
@@ -23,6 +22,7 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.fields import Fields
 from inferpoint.model.requests import Texts
 from inferpoint.model.results import Completion, Delta, Finished, Text, Usage, Used
+from inferpoint.protocols import sse
 from inferpoint.protocols.openai.completions import usage
 
 T = TypeVar("T")
@@ -117,7 +117,7 @@ class _Chunks:
     def end(self) -> bytes:
         if self._used is None or not self._silent:
             return DONE
-        return errors.event(self._answer.told([], usage=usage(self._used))) + DONE
+        return sse.json_event(self._answer.told([], usage=usage(self._used))) + DONE
 
     def _chunk(self, delta: Delta) -> bytes:
         match delta:
@@ -130,7 +130,7 @@ class _Chunks:
                 return b""
             case _:
                 return b""
-        return errors.event(self._answer.told([choice], **self._silent))
+        return sse.json_event(self._answer.told([choice], **self._silent))
 
 
 def _choice(text: str, index: int, reason: str | None) -> dict[str, Any]:

@@ -7,24 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from inferpoint.api.face import Request, Response, Words, error_response
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import Event
 from inferpoint.protocols import sse
 
 _REQUEST = "invalid_request_error"
 _SERVER = "server_error"
+_NOT_ALLOWED = "Not allowed to {method} on {path}, only to {allowed}"
 WORDS = {
     Kind.INVALID: Words(400, _REQUEST),
     Kind.UNAUTHENTICATED: Words(401, _REQUEST, "invalid_api_key"),
     Kind.FORBIDDEN: Words(403, _REQUEST),
     Kind.NOT_FOUND: Words(404, _REQUEST, "model_not_found"),
     Kind.NO_ROUTE: Words(404, _REQUEST, "unknown_url", "Invalid URL ({method} {path})"),
-    Kind.WRONG_METHOD: Words(
-        405, _REQUEST, "method_not_supported", "Not allowed to {method} on {path}, only to {allowed}"
-    ),
+    Kind.WRONG_METHOD: Words(405, _REQUEST, "method_not_supported", _NOT_ALLOWED),
     Kind.CONFLICT: Words(409, _REQUEST),
     Kind.TOO_LARGE: Words(413, _REQUEST),
     Kind.UNSUPPORTED: Words(400, _REQUEST, "unsupported"),
@@ -69,11 +65,6 @@ def described(error: InferenceError) -> dict[str, Any]:
     return {"message": str(error), "type": name, "param": param, "code": code}
 
 
-def event(body: Any, name: str = "") -> bytes:
-    """*body* as one event of a stream, called *name* where the API names its events."""
-    return sse.written(Event(msgspec.json.encode(body), name))
-
-
 def failed(error: InferenceError) -> bytes:
     """*error* as the last event of a stream that breaks off."""
-    return event({"error": described(error)})
+    return sse.json_event({"error": described(error)})

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
-from inferpoint.errors import InferenceError, Kind, Upstream, kind_of_status
+from inferpoint.errors import InferenceError, Kind, Upstream
+from inferpoint.model.chat import Thought
 from inferpoint.model.http import Event, Reply, parse
 from inferpoint.model.results import (
     Choice,
@@ -22,7 +24,7 @@ from inferpoint.model.results import (
     Usage,
     Used,
 )
-from inferpoint.protocols.chat import Calls, compact
+from inferpoint.protocols.readers import Calls, StreamReader, broken, compact
 
 REASONS = {
     "end_turn": "stop",
@@ -89,33 +91,35 @@ class _Message(_Begun, kw_only=True):
     content: list[_Block]
     stop_reason: str | None = None
 
+    @property
+    def reason(self) -> str:
+        return REASONS.get(self.stop_reason or "", "stop")
+
     def completion(self, choices: Sequence[Choice]) -> Completion:
         return Completion(choices, self.usage.read() if self.usage else None, self.id, self.model)
 
 
-def completion(reply: Reply, of: str) -> Completion:
-    """Each block of text as a result of its own, as in Elasticsearch."""
-    message = parse(reply.body, _Message, of=f"{of} response")
-    reason = REASONS.get(message.stop_reason or "", "stop")
-    return message.completion(
-        [Choice(block.text_of("text", of), reason=reason) for block in message.content if block.type == "text"]
-    )
+def completion(label: str, reply: Reply, *_context: object) -> Completion:
+    """Each block of text as a result of its own, as in Elasticsearch; *label* names the task in errors."""
+    message = parse(reply.body, _Message, of=f"{label} response")
+    texts = [block.text_of("text", label) for block in message.content if block.type == "text"]
+    return message.completion([Choice(text, reason=message.reason) for text in texts])
 
 
-def answer(reply: Reply, of: str) -> Completion:
+def answer(label: str, reply: Reply, *_context: object) -> Completion:
     """All blocks as one choice: its texts joined, its thoughts joined, its tool calls in their order."""
-    message = parse(reply.body, _Message, of=f"{of} response")
+    message = parse(reply.body, _Message, of=f"{label} response")
     blocks = message.content
     calls = [
-        (block.text_of("id", of), block.text_of("name", of), compact(block.input, f"{of} response"))
+        (block.text_of("id", label), block.text_of("name", label), compact(block.input, f"{label} response"))
         for block in blocks
         if block.type == "tool_use"
     ]
     choice = Choice(
-        "".join(block.text_of("text", of) for block in blocks if block.type == "text"),
+        "".join(block.text_of("text", label) for block in blocks if block.type == "text"),
         tuple(ToolCall(ordinal, *call) for ordinal, call in enumerate(calls)),
-        REASONS.get(message.stop_reason or "", "stop"),
-        "".join(block.text_of("thinking", of) for block in blocks if block.type == "thinking"),
+        message.reason,
+        tuple(Thought(block.text_of("thinking", label)) for block in blocks if block.type == "thinking"),
     )
     return message.completion([choice])
 
@@ -143,18 +147,18 @@ class _End(msgspec.Struct):
     usage: _Usage | None = None
 
 
-class Messages:
+class Messages(StreamReader):
     """The reader of one stream of a message; the JSON of an event says its kind, and unknown kinds say nothing."""
 
-    def __init__(self, of: str) -> None:
-        self._of = of
+    def __init__(self, label: str) -> None:
+        super().__init__(label)
+        self._label = label
         self._usage = _Usage()
         self._calls = Calls()
-        self._finished = False
 
+    @override
     def feed(self, event: Event) -> Sequence[Delta]:
-        """The deltas of one event: a beginning, text, thoughts, pieces of tool calls, an end and a cost."""
-        match parse(event.data, _Kind, of=f"{self._of} stream").type:
+        match self._parsed(event, _Kind).type:
             case "message_start":
                 message = self._parsed(event, _Start).message
                 return [Started(message.id, message.model), *self._used(message.usage)]
@@ -169,27 +173,21 @@ class Messages:
             case "message_stop":
                 self._finished = True
             case "error":
-                raise _broken(event)
+                raise broken(_refusal(event))
             case _:
                 pass
-        return ()
-
-    def end(self) -> Sequence[Delta]:
-        """No delta; `CUT_OFF` when no end was seen."""
-        if not self._finished:
-            raise InferenceError(Kind.CUT_OFF, f"The {self._of} stream ended before its end")
         return ()
 
     def _begun(self, content: _Content) -> Sequence[Delta]:
         block = content.content_block
         match block.type:
             case "text":
-                return [Text(text)] if (text := block.text_of("text", self._of)) else ()
+                return [Text(text)] if (text := block.text_of("text", self._label)) else ()
             case "thinking":
-                return [Reasoning(text)] if (text := block.text_of("thinking", self._of)) else ()
+                return [Reasoning(text)] if (text := block.text_of("thinking", self._label)) else ()
             case "tool_use":
-                named = block.text_of("id", self._of), block.text_of("name", self._of)
-                return [self._calls.begin(content.index, *named, compact(block.input, f"{self._of} stream"))]
+                named = block.text_of("id", self._label), block.text_of("name", self._label)
+                return [self._calls.begin(content.index, *named, compact(block.input, self._of))]
             case _:
                 return ()
 
@@ -197,11 +195,11 @@ class Messages:
         piece = content.delta
         match piece.type:
             case "text_delta":
-                return [Text(text)] if (text := piece.text_of("text", self._of)) else ()
+                return [Text(text)] if (text := piece.text_of("text", self._label)) else ()
             case "thinking_delta":
-                return [Reasoning(text)] if (text := piece.text_of("thinking", self._of)) else ()
+                return [Reasoning(text)] if (text := piece.text_of("thinking", self._label)) else ()
             case "input_json_delta":
-                return self._calls.more(content.index, piece.text_of("partial_json", self._of))
+                return self._calls.more(content.index, piece.text_of("partial_json", self._label))
             case _:
                 return ()
 
@@ -217,9 +215,6 @@ class Messages:
             return ()
         self._usage = self._usage.then(usage)
         return [Used(self._usage.read())]
-
-    def _parsed(self, event: Event, shape: type[Any]) -> Any:
-        return parse(event.data, shape, of=f"{self._of} stream")
 
 
 class _Complaint(msgspec.Struct):
@@ -260,9 +255,7 @@ STATUSES = {
 }
 
 
-def _broken(event: Event) -> InferenceError:
-    """An error after headers that said 200: its type stands for the status that it would have had."""
+def _refusal(event: Event) -> Upstream:
+    """The refusal that an event of a stream is: its type stands for the status that it would have had."""
     refusal = complaint(Reply(500, event.data))
-    status = STATUSES.get(refusal.type or "", 500)
-    upstream = replace(refusal, status=status)
-    return InferenceError(kind_of_status(status), "Received an error response", upstream=upstream)
+    return replace(refusal, status=STATUSES.get(refusal.type or "", 500))

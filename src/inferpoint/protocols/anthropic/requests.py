@@ -7,31 +7,35 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inferpoint.model.chat import (
+    Content,
     Conversation,
     FilePart,
     ImagePart,
     Message,
-    Part,
     Role,
     TextPart,
+    Thought,
     Tool,
     ToolChoice,
     ToolMode,
+    ToolUse,
 )
+from inferpoint.model.http import present
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.protocols.chat import Dialect, call_id, parameters, turns
+from inferpoint.protocols.chat import TOOL_MODES, Dialect, call_id, parameters, turns
 
 DIALECT = Dialect("Anthropic chat completion API")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 DOCUMENTS = ("application/pdf", "text/plain")
-_PARAMS = ("parallel_tool_calls", "response_format", "user")
-_MODES = {ToolMode.AUTO: "auto", ToolMode.NONE: "none", ToolMode.REQUIRED: "any", ToolMode.NAMED: "tool"}
+_PARAMS = ("parallel_tool_calls", "response_format")
 
 
 def request_body(request: InferenceRequest) -> dict[str, Any]:
-    """All that a conversation says to a model but which model it is, and how many tokens it may write."""
+    """All that a conversation says; the model and the length are the endpoint's where it names none."""
     conversation, params = request.conversation, DIALECT.params(request, _PARAMS)
     body: dict[str, Any] = {
+        "model": conversation.model or None,
+        "max_tokens": conversation.max_tokens,
         "messages": [_message(role, messages) for role, messages in turns(conversation)],
         "system": [{"type": "text", "text": text} for text in DIALECT.system(conversation, params)] or None,
         "stop_sequences": DIALECT.stops(conversation),
@@ -40,10 +44,10 @@ def request_body(request: InferenceRequest) -> dict[str, Any]:
         "tools": [_tool(tool) for tool in DIALECT.tools(conversation)] or None,
         "tool_choice": _choice(conversation, sequential=DIALECT.sequential(params)),
         "output_config": _output(conversation, params) or None,
-        "metadata": {"user_id": params["user"]} if "user" in params else None,
+        "metadata": {"user_id": request.hints["user"]} if "user" in request.hints else None,
         "stream": True if request.stream else None,
     }
-    return {name: value for name, value in body.items() if value is not None}
+    return present(body)
 
 
 def _message(role: Role, messages: Sequence[Message]) -> dict[str, Any]:
@@ -57,32 +61,30 @@ def _message(role: Role, messages: Sequence[Message]) -> dict[str, Any]:
 
 
 def _blocks(message: Message) -> list[dict[str, Any]]:
-    blocks = [_block(part) for part in message.parts]
+    if message.role is Role.ASSISTANT:
+        DIALECT.only_text(message)
+    blocks = [_block(part) for part in message.parts if not isinstance(part, Thought)]
     if message.tool_call_id is not None:
         result: dict[str, Any] = {"type": "tool_result", "tool_use_id": call_id(message.tool_call_id)}
         if message.failed:
             result["is_error"] = True
         return [result | {"content": blocks} if blocks else result]
-    if message.role is Role.ASSISTANT and not all(isinstance(part, TextPart) for part in message.parts):
-        raise DIALECT.cannot("content", "of a message of the role [assistant] can only be text")
-    uses = [
-        {"type": "tool_use", "id": call_id(use.id), "name": use.name, "input": DIALECT.arguments(use)}
-        for use in message.tool_uses
-    ]
-    return [*blocks, *uses]
+    return blocks
 
 
-def _block(part: Part) -> dict[str, Any]:
+def _block(part: Content | ToolUse) -> dict[str, Any]:
     match part:
-        case TextPart(text):
+        case TextPart(text=text):
             return {"type": "text", "text": text}
         case ImagePart():
             data = DIALECT.image(part)
             source = {"type": "url", "url": part.url} if data is None else _base64(*data)
             return {"type": "image", "source": source}
-        case FilePart(_, filename):
+        case FilePart(filename=filename):
             block = {"type": "document", "source": _document(part)}
             return block if filename is None else block | {"title": filename}
+        case ToolUse(called, name):
+            return {"type": "tool_use", "id": call_id(called), "name": name, "input": DIALECT.arguments(part)}
 
 
 def _base64(kind: str, data: str) -> dict[str, Any]:
@@ -90,9 +92,7 @@ def _base64(kind: str, data: str) -> dict[str, Any]:
 
 
 def _document(part: FilePart) -> dict[str, Any]:
-    kind, data = DIALECT.data("file_data", "file", part.data)
-    if kind not in DOCUMENTS:
-        raise DIALECT.unread(kind, DOCUMENTS)
+    kind, data = DIALECT.file(part, DOCUMENTS)
     if kind == "application/pdf":
         return _base64(kind, data)
     try:
@@ -103,21 +103,23 @@ def _document(part: FilePart) -> dict[str, Any]:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    declared: dict[str, Any] = {"name": tool.name}
-    if tool.description:
-        declared["description"] = tool.description
-    declared["input_schema"] = parameters(tool)
-    return declared if tool.strict is None else declared | {"strict": tool.strict}
+    description = tool.description or None
+    return present(
+        {
+            "name": tool.name,
+            "description": description,
+            "input_schema": parameters(tool),
+            "strict": tool.strict,
+        }
+    )
 
 
 def _choice(conversation: Conversation, *, sequential: bool) -> dict[str, Any] | None:
     choice = conversation.tool_choice or (ToolChoice(ToolMode.AUTO) if sequential else None)
     if choice is None or not conversation.tools:
         return None
-    written: dict[str, Any] = {"type": _MODES[choice.mode]}
-    if choice.name is not None:
-        written["name"] = choice.name
-    return written | {"disable_parallel_tool_use": True} if sequential and choice.mode is not ToolMode.NONE else written
+    alone = True if sequential and choice.mode is not ToolMode.NONE else None
+    return present({"type": TOOL_MODES[choice.mode], "name": choice.name, "disable_parallel_tool_use": alone})
 
 
 def _output(conversation: Conversation, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""What providers that speak OpenAI's format have in common beside it: settings, options, signing, a queue."""
+"""Settings, options, signing and a queue that providers who speak OpenAI's format have in common beside it."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from inferpoint.model.http import Call, json_call
+from inferpoint.model.http import Call, json_call, present
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.service import Moment, RateLimit, rate_limit
@@ -53,7 +53,5 @@ def post(url: str, body: dict[str, Any], options: object) -> Call:
     """A POST of *body* as JSON, with the end user and the headers of *options* where the task has those."""
     if not isinstance(options, Options):
         return json_call(url, body)
-    if options.user is not None:
-        body = {**body, "user": options.user}
     headers = {name.lower(): value for name, value in (options.headers or {}).items()}
-    return json_call(url, body).with_headers(headers)
+    return json_call(url, body | present({"user": options.user})).with_headers(headers)

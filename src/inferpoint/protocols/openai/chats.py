@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar, cast
 
+from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Completion
@@ -39,23 +40,16 @@ def chat(
     path: str = "/chat/completions",
     max_tokens: str = "max_completion_tokens",
     n: int | None = 1,
-    extension: str | None = None,
 ) -> Task[M, Any]:
     """The task of chats and of completions, which are chats of one turn.
 
     *path* follows the service's address. *max_tokens* is what the server calls that limit, *n* how many choices it is
-    asked for, None for servers that are not asked. *extension* is the server's own member of chunks, in which an error
-    may stand. What else differs is said by `replace`.
+    asked for, None for servers that are not asked. What else differs is said by `replace`.
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
-        conversation = request.conversation
-        body = messages.request_body(conversation, most=max_tokens)
-        if called := conversation.model or model.model_id:
-            body["model"] = called
-        if n is not None:
-            body["n"] = n
-        body |= {"stream": request.stream, **request.params}
+        asked = messages.request_body(request.conversation, most=max_tokens)
+        body = {"model": model.model_id, "n": n, **asked, "stream": request.stream, **request.params}
         if request.stream:
             body["stream_options"] = {"include_usage": True}
         return post(model.url or f"{origin}{path}", body, options)
@@ -69,7 +63,8 @@ def chat(
         options=Options,
         encode=encode,
         decode=decode,
-        reader=lambda _: completions.Chunks(label, extension),
+        reader=lambda _: completions.Chunks(label),
+        hints=frozenset({Hint.EFFORT}),
         with_model=lambda account, model: replace(cast("Any", account), model_id=model),
         rates=rates,
         failures=FAILURES,

@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
+from typing_extensions import override
 
-from inferpoint.errors import InferenceError, Kind, Upstream
-from inferpoint.model.http import Event, Reply, parse
+from inferpoint.errors import Upstream
+from inferpoint.model.chat import Thought
+from inferpoint.model.http import Event, Reply, parse, present, unreadable
 from inferpoint.model.results import (
     Choice,
     Completion,
@@ -22,6 +24,7 @@ from inferpoint.model.results import (
     Used,
 )
 from inferpoint.protocols.openai.failures import complaint
+from inferpoint.protocols.readers import StreamReader, broken
 
 
 class _Details(msgspec.Struct):
@@ -88,7 +91,7 @@ def completion(reply: Reply, of: str) -> Completion:
     """Every choice of a whole answer; *of* names what was asked, for errors."""
     answer = parse(reply.body, _Completion, of=f"{of} response")
     if not answer.choices:
-        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of} response: it has no choice")
+        raise unreadable(f"{of} response", "it has no choice")
     choices = [_choice(choice, of) for choice in answer.choices]
     return Completion(choices, answer.usage.read() if answer.usage else None, answer.id, answer.model)
 
@@ -97,9 +100,10 @@ def _choice(choice: _Choice, of: str) -> Choice:
     message = choice.message
     calls = tuple(message.calls())
     if message.text is None and not calls:
-        raise InferenceError(Kind.UNREADABLE, f"Failed to read the {of} response: a message has no content")
+        raise unreadable(f"{of} response", "a message has no content")
     thought = message.reasoning or message.reasoning_content or ""
-    return Choice(message.text or "", calls, choice.finish_reason, thought)
+    thoughts = (Thought(thought),) if thought else ()
+    return Choice(message.text or "", calls, choice.finish_reason, thoughts)
 
 
 class _StreamedChoice(msgspec.Struct):
@@ -116,27 +120,26 @@ class _Chunk(msgspec.Struct):
     error: Any = None
 
 
-class Chunks:
+class Chunks(StreamReader):
     """The reader of one stream of chat completion chunks.
 
     The end is `[DONE]` or, from servers that do not send it, the body's end after a finish reason. *extension* is the
     member of the server's own, if it has one, in which a chunk may say by an `error` that the stream stops early.
     """
 
-    def __init__(self, of: str, extension: str | None = None) -> None:
-        self._of = of
+    def __init__(self, label: str, extension: str | None = None) -> None:
+        super().__init__(label)
         self._extension = extension
         self._started = False
-        self._finished = False
 
+    @override
     def feed(self, event: Event) -> Sequence[Delta]:
-        """The deltas of one chunk: text, thoughts, pieces of tool calls, an end, a cost."""
         if event.data.strip().upper() == b"[DONE]":
             self._finished = True
             return ()
-        chunk = parse(event.data, _Chunk, of=f"{self._of} stream")
+        chunk = self._parsed(event, _Chunk)
         if upstream := self._refusal(event, chunk):
-            raise InferenceError(Kind.INTERNAL, "Received an error response", upstream=upstream)
+            raise broken(upstream)
         deltas: list[Delta] = []
         if not self._started:
             self._started = True
@@ -147,18 +150,12 @@ class Chunks:
             deltas.append(Used(chunk.usage.read()))
         return deltas
 
-    def end(self) -> Sequence[Delta]:
-        """No delta; `CUT_OFF` when no end was seen."""
-        if not self._finished:
-            raise InferenceError(Kind.CUT_OFF, f"The {self._of} stream ended before its end")
-        return ()
-
     def _refusal(self, event: Event, chunk: _Chunk) -> Upstream | None:
         if chunk.error is not None:
             return complaint(Reply(500, event.data))
         if self._extension is None or b'"error"' not in event.data:
             return None
-        match parse(event.data, dict[str, Any], of=f"{self._of} stream").get(self._extension):
+        match self._parsed(event, dict[str, Any]).get(self._extension):
             case {"error": str(message)}:
                 return Upstream(500, message)
             case _:
@@ -235,11 +232,11 @@ class Writer:
                 return self._of({"role": "assistant", "content": ""})
             case Text(text):
                 return self._of({"content": text})
-            case Reasoning(text):
-                return self._of({"reasoning": text})
+            case Reasoning(text):  # a seal has no place in OpenAI's chunks
+                return self._of({"reasoning": text}) if text else None
             case ToolCall(ordinal, called, name, arguments):
                 return self._of({"tool_calls": [_piece(ordinal, called, name, arguments)]})
-            case Finished(choice, reason):
+            case Finished(choice, reason, _):
                 return self._made([{"delta": {}, "finish_reason": reason, "index": choice}])
             case Used(used):
                 self._used = used
@@ -254,8 +251,5 @@ class Writer:
 
 def _piece(ordinal: int, called: str | None, name: str | None, arguments: str) -> dict[str, Any]:
     """A piece of a tool call: the first has its id and name, the others only arguments."""
-    function: dict[str, Any] = {"arguments": arguments}
-    if name is not None:
-        function["name"] = name
-    piece: dict[str, Any] = {"index": ordinal, "function": function}
-    return piece if called is None else {"index": ordinal, "id": called, "type": "function", "function": function}
+    kind, function = None if called is None else "function", present({"name": name, "arguments": arguments})
+    return present({"index": ordinal, "id": called, "type": kind, "function": function})

@@ -11,24 +11,14 @@ from inferpoint.model.http import Call, Reply, parse
 from inferpoint.model.requests import InferenceRequest, Texts, Tokens
 from inferpoint.model.results import Embeddings
 from inferpoint.protocols import truncation, vectors
-from inferpoint.protocols.openai import completions
+from inferpoint.protocols.openai import chats, completions
 from inferpoint.protocols.openai.account import Options, post
 from inferpoint.protocols.openai.failures import FAILURES
 from inferpoint.protocols.service import Rates, Task
 
 
-class Model(Protocol):
-    """The settings that embeddings read; without `url` they go to the service's own address."""
-
-    @property
-    def model_id(self) -> str:
-        """The model to call."""
-        ...
-
-    @property
-    def url(self) -> str | None:
-        """The whole address to call."""
-        ...
+class Model(chats.Model, Protocol):
+    """The settings that embeddings read beyond those of chats."""
 
     @property
     def dimensions(self) -> int | None:
@@ -58,13 +48,12 @@ def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/e
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
         inputs, _ = _cut(request, model)
-        body: dict[str, Any] = {
+        body = {
             "input": inputs.inputs if isinstance(inputs, Tokens) else inputs,
             "model": model.model_id,
             "encoding_format": "float",
+            "dimensions": model.dimensions,
         }
-        if model.dimensions is not None:
-            body["dimensions"] = model.dimensions
         return post(model.url or f"{origin}{path}", body, options)
 
     def decode(reply: Reply, request: InferenceRequest, model: M, _options: object) -> Embeddings:

@@ -1,4 +1,4 @@
-"""What refusals in OpenAI's format mean, for every service that speaks it; statuses in Elasticsearch's phrases."""
+"""The meaning of refusals in OpenAI's format, for every service that speaks it; statuses in Elasticsearch's phrases."""
 
 from __future__ import annotations
 

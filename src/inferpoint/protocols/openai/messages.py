@@ -10,8 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from typing_extensions import override
+
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.chat import (
+    Content,
     Conversation,
     FilePart,
     ImagePart,
@@ -25,44 +28,39 @@ from inferpoint.model.chat import (
     ToolUse,
 )
 from inferpoint.model.fields import Fields, Vocabulary
-from inferpoint.model.wording import JAVA_NAMES, as_java
+from inferpoint.model.http import present
+from inferpoint.model.wording import JAVA_NAMES, as_java, nothing_in
 
 _ROLES = {"developer": Role.SYSTEM} | {role.value: role for role in Role}
 _DETAILS = ("auto", "low", "high")
 _ELSEWHERE = "The result is in the next message of the user."
 # An assistant's turn comes back as a client keeps it, with members that say nothing.
 _SILENT = (
-    "refusal",
-    "annotations",
-    "audio",
-    "function_call",
-    "reasoning",
-    "reasoning_details",
-    "name",
+    "refusal", "annotations", "audio", "function_call", "reasoning", "reasoning_details", "name",
     "provider_specific_fields",
-)
+)  # fmt: skip
 
 
 class _Words(Vocabulary):
     """Elasticsearch's words for what is wrong with an object of a chat; `of` is what the object is called."""
 
+    @override
     def not_object(self, of: str, value: Any) -> InferenceError:
-        """The error of *value*, where the object called *of* is expected."""
         return invalid(f"Object [{of}] is not of the expected type. Expected [Map] but was [{_java_name(value)}]")
 
+    @override
     def wrong_type(self, of: str, name: str, kind: type[Any], value: Any) -> InferenceError:
-        """The error of a field that is *value*, and no *kind*."""
         return invalid(
             f"Field [{name}] in object [{of}] is not of the expected type."
             f" Expected [{JAVA_NAMES[kind]}] but was [{_java_name(value)}]"
         )
 
+    @override
     def missing(self, of: str, name: str) -> InferenceError:
-        """The error of a required field that is not there."""
         return invalid(f"Field [{name}] in object [{of}] is required but was not found")
 
+    @override
     def unknown(self, of: str, names: Sequence[str]) -> InferenceError:
-        """The error of fields that have no meaning."""
         return invalid(f"[{of}] contains unknown fields [{', '.join(names)}]")
 
 
@@ -87,25 +85,28 @@ def refuse_unasked(messages: Sequence[Message]) -> None:
 
 def written(conversation: Conversation) -> dict[str, Any]:
     """The members of a request that hold a conversation."""
-    body: dict[str, Any] = {"messages": [_written_message(message) for message in _shown_apart(conversation.messages)]}
-    if conversation.tools:
-        body["tools"] = [_written_tool(tool) for tool in conversation.tools]
-    if conversation.tool_choice is not None:
-        body["tool_choice"] = _written_choice(conversation.tool_choice)
-    return body
+    return present(
+        {
+            "messages": [_written_message(message) for message in _shown_apart(conversation.messages)],
+            "tools": [_written_tool(tool) for tool in conversation.tools] or None,
+            "tool_choice": _written_choice(conversation.tool_choice),
+        }
+    )
 
 
 def request_body(conversation: Conversation, *, most: str = "max_completion_tokens") -> dict[str, Any]:
-    """All that a conversation says to a model but which model it is; *most* is what the server calls that limit."""
-    body = written(conversation)
-    members = {
-        most: conversation.max_tokens,
-        "stop": [stop for stop in conversation.stop if stop] or None,
-        "temperature": conversation.temperature,
-        "top_p": conversation.top_p,
-        "reasoning_effort": conversation.reasoning_effort,
-    }
-    return body | {name: value for name, value in members.items() if value is not None}
+    """All that a conversation says to a model; *most* is the server's name for the limit of tokens."""
+    return present(
+        {
+            "model": conversation.model or None,
+            **written(conversation),
+            most: conversation.max_tokens,
+            "stop": [stop for stop in conversation.stop if stop] or None,
+            "temperature": conversation.temperature,
+            "top_p": conversation.top_p,
+            "reasoning_effort": conversation.reasoning_effort,
+        }
+    )
 
 
 def _shown_apart(messages: Sequence[Message]) -> Iterator[Message]:
@@ -141,7 +142,7 @@ def _message(value: Any) -> Message:
     if (role is Role.TOOL) != (call_id is not None):
         problem = "is required in a message" if role is Role.TOOL else "is only for messages"
         raise invalid(f"Field [tool_call_id] {problem} of the role [tool]")
-    return Message(role, _parts(message.any("content")), uses, call_id)
+    return Message(role, (*_parts(message.any("content")), *uses), call_id)
 
 
 def _parts(content: Any) -> tuple[Part, ...]:
@@ -220,11 +221,12 @@ def _choice(value: Any) -> ToolChoice:
 
 def _written_message(message: Message) -> dict[str, Any]:
     body: dict[str, Any] = {"role": message.role.value}
-    texts = [part for part in message.parts if isinstance(part, TextPart)]
-    if len(texts) == len(message.parts) == 1:
+    content = message.content
+    texts = [part for part in content if isinstance(part, TextPart)]
+    if len(texts) == len(content) == 1:
         body["content"] = texts[0].text
-    elif message.parts or not message.tool_uses:
-        body["content"] = [_written_part(part) for part in message.parts] if message.parts else ""
+    elif content or not message.tool_uses:
+        body["content"] = [_written_part(part) for part in content] if content else ""
     if message.failed:  # OpenAI has no place for it but the words
         body["content"] = f"Error: {message.text}"
     if message.tool_uses:
@@ -237,38 +239,31 @@ def _written_message(message: Message) -> dict[str, Any]:
     return body
 
 
-def _written_part(part: Part) -> dict[str, Any]:
+def _written_part(part: Content) -> dict[str, Any]:
     match part:
         case TextPart(text):
             return {"type": "text", "text": text}
         case ImagePart(url, detail):
-            return {"type": "image_url", "image_url": _present(url=url, detail=detail)}
+            return {"type": "image_url", "image_url": present({"url": url, "detail": detail})}
         case FilePart(data, filename):
-            return {"type": "file", "file": _present(file_data=data, filename=filename)}
+            return {"type": "file", "file": present({"file_data": data, "filename": filename})}
 
 
 def _written_tool(tool: Tool) -> dict[str, Any]:
-    function = _present(name=tool.name, description=tool.description, parameters=tool.parameters, strict=tool.strict)
-    return {"type": "function", "function": function}
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": present({**function, "strict": tool.strict})}
 
 
-def _written_choice(choice: ToolChoice) -> Any:
-    if choice.mode is ToolMode.NAMED:
+def _written_choice(choice: ToolChoice | None) -> Any:
+    if choice is not None and choice.mode is ToolMode.NAMED:
         return {"type": "function", "function": {"name": choice.name}}
-    return choice.mode.value
-
-
-def _present(**members: Any) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value is not None}
+    return None if choice is None else choice.mode.value
 
 
 def _filled(value: Any, name: str) -> Sequence[Any]:
-    if value is None:
-        raise invalid(f"Field [{name}] cannot be null")
-    entries = _list(value, name)
-    if not entries:
-        raise invalid(f"Field [{name}] cannot be an empty array")
-    return entries
+    if problem := nothing_in(name, value):
+        raise invalid(problem)
+    return _list(value, name)
 
 
 def _list(value: Any, name: str) -> Sequence[Any]:

@@ -7,11 +7,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from inferpoint.errors import InferenceError, Upstream, invalid, kind_of_status
+from inferpoint.errors import InferenceError, Upstream, invalid
 from inferpoint.model.http import Event, Reply, parse
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols.eventstream import EXCEPTION
 from inferpoint.protocols.oversize import told_by
+from inferpoint.protocols.readers import broken
 from inferpoint.protocols.service import Failures, Limits, RateLimit, Rates, rate_limit
 
 PROVIDERS = ("amazontitan", "anthropic", "ai21labs", "cohere", "meta", "mistral")
@@ -92,13 +93,12 @@ def complaint(reply: Reply) -> Upstream:
 
 
 def raised(event: Event) -> InferenceError | None:
-    """The error that an event of a stream is, if it is one, with the status that it would have had."""
+    """The error that an event of a stream is; None for an event that is none."""
     if not event.name.startswith(EXCEPTION):
         return None
     kind = event.name.removeprefix(EXCEPTION)
     message = parse(event.data or b"{}", _Refusal, of="Amazon Bedrock stream").text
-    upstream = Upstream(STATUSES.get(kind.lower(), 500), message, kind)
-    return InferenceError(kind_of_status(upstream.status), "Received an error response", upstream=upstream)
+    return broken(Upstream(STATUSES.get(kind.lower(), 500), message, kind))
 
 
 def rates(limits: Callable[[Account], Limits]) -> Rates[Account]:

@@ -9,14 +9,17 @@ from typing import Any
 import msgspec
 
 from inferpoint.model.chat import (
+    Content,
     Conversation,
     FilePart,
     ImagePart,
     Message,
-    Part,
     Role,
     TextPart,
+    Thought,
+    ToolUse,
 )
+from inferpoint.model.http import present
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.protocols.chat import call_id, turns
 from inferpoint.services.amazonbedrock import words_only
@@ -55,7 +58,7 @@ def request_body(request: InferenceRequest, provider: str) -> dict[str, Any]:
     body: dict[str, Any] = {
         "messages": _Messages().written(conversation),
         "system": [{"text": text} for text in DIALECT.system(conversation, params)],
-        "inferenceConfig": {name: value for name, value in limits.items() if value is not None},
+        "inferenceConfig": present(limits),
         "toolConfig": config,
         "additionalModelRequestFields": native,
         "outputConfig": _output(conversation, params),
@@ -81,21 +84,17 @@ class _Messages:
         return [*blocks, {"text": names[0]}] if names and not any("text" in block for block in blocks) else blocks
 
     def _blocks(self, message: Message) -> list[dict[str, Any]]:
-        blocks = [self._block(part) for part in message.parts]
+        if message.role is Role.ASSISTANT:
+            DIALECT.only_text(message)
+        blocks = [self._block(part) for part in message.parts if not isinstance(part, Thought)]
         if message.tool_call_id is not None:
             status = {"status": "error"} if message.failed else {}
             return [{"toolResult": {"toolUseId": call_id(message.tool_call_id), "content": blocks, **status}}]
-        if message.role is Role.ASSISTANT and not all(isinstance(part, TextPart) for part in message.parts):
-            raise DIALECT.cannot("content", "of a message of the role [assistant] can only be text")
-        uses = [
-            {"toolUse": {"toolUseId": call_id(use.id), "name": use.name, "input": DIALECT.arguments(use)}}
-            for use in message.tool_uses
-        ]
-        return [*blocks, *uses]
+        return blocks
 
-    def _block(self, part: Part) -> dict[str, Any]:
+    def _block(self, part: Content | ToolUse) -> dict[str, Any]:
         match part:
-            case TextPart(text):
+            case TextPart(text=text):
                 return {"text": text}
             case ImagePart():
                 if (image := DIALECT.image(part)) is None:
@@ -103,11 +102,11 @@ class _Messages:
                 kind, data = image
                 return {"image": {"format": kind.removeprefix("image/"), "source": {"bytes": data}}}
             case FilePart():
-                kind, data = DIALECT.data("file_data", "file", part.data)
-                if kind not in DOCUMENTS:
-                    raise DIALECT.unread(kind, tuple(DOCUMENTS))
+                kind, data = DIALECT.file(part, tuple(DOCUMENTS))
                 document = {"format": DOCUMENTS[kind], "name": self._named(part.filename), "source": {"bytes": data}}
                 return {"document": document}
+            case ToolUse(called, name):
+                return {"toolUse": {"toolUseId": call_id(called), "name": name, "input": DIALECT.arguments(part)}}
 
     def _named(self, filename: str | None) -> str:
         """A name in the characters that Bedrock takes, which no document before has."""
@@ -125,7 +124,7 @@ def _output(conversation: Conversation, params: Mapping[str, Any]) -> dict[str, 
     if conversation.reasoning_effort is not None:
         config["effort"] = conversation.reasoning_effort
     if (asked := DIALECT.schema(params)) is not None:
-        schema = {"schema": msgspec.json.encode(asked["schema"]).decode()}
-        schema |= {name: asked[name] for name in ("name", "description") if asked.get(name) is not None}
+        text = msgspec.json.encode(asked["schema"]).decode()
+        schema = present({"schema": text, "name": asked.get("name"), "description": asked.get("description")})
         config["textFormat"] = {"type": "json_schema", "structure": {"jsonSchema": schema}}
     return config

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from inferpoint.errors import invalid
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.http import Call, json_call
+from inferpoint.model.hints import Hint
+from inferpoint.model.http import Call, json_call, present
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols.eventstream import AmazonEventStream
@@ -76,8 +77,7 @@ def encode(request: InferenceRequest, model: Account, options: Options, origin: 
         "topP": options.top_p,
     }
     body = conversation.request_body(request, model.provider)
-    limits = {name: value for name, value in defaults.items() if value is not None} | body.get("inferenceConfig", {})
-    if limits:
+    if limits := present(defaults) | body.get("inferenceConfig", {}):
         body["inferenceConfig"] = limits
     if options.top_k is not None:
         native = {TOP_K[model.provider]: _integral(options.top_k)}
@@ -100,6 +100,7 @@ COMPLETE = Task(
     decode=replies.completion,
     reader=Events,
     framing=AmazonEventStream,
+    hints=frozenset({Hint.EFFORT}),
     with_model=lambda account, model: replace(account, model=model),
     rates=account.rates(lambda _: Limits(inputs=1)),
     failures=account.FAILURES,

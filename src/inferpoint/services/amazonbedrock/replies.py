@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.chat import Thought
 from inferpoint.model.http import Reply, parse
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Choice, Completion, ToolCall, Usage
-from inferpoint.protocols.chat import compact
+from inferpoint.protocols.readers import compact
 from inferpoint.services.amazonbedrock.account import Account
 
 COMPLETIONS = "Amazon Bedrock chat completions"
@@ -102,7 +103,11 @@ def chat(reply: Reply, request: InferenceRequest, model: Account, _options: obje
             for ordinal, use in enumerate(uses)
         ),
         reason_of(answer.stop_reason),
-        "".join(block.reasoning_content.reasoning_text.text for block in blocks if block.reasoning_content),
+        tuple(
+            Thought(block.reasoning_content.reasoning_text.text)
+            for block in blocks
+            if block.reasoning_content and block.reasoning_content.reasoning_text.text
+        ),
     )
     return _completion([choice], answer, reply, request, model)
 

@@ -6,14 +6,13 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStre
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
+from typing_extensions import override
 
-from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import Event, parse
+from inferpoint.model.http import Event
 from inferpoint.model.results import Delta, Finished, Reasoning, Started, Text, Used
-from inferpoint.protocols.chat import Calls
+from inferpoint.protocols.readers import Calls, StreamReader
 from inferpoint.services.amazonbedrock import account
 from inferpoint.services.amazonbedrock.account import Account
 from inferpoint.services.amazonbedrock.replies import COMPLETIONS, Block, Counts, Words, reason_of
@@ -43,16 +42,16 @@ class _Metadata(msgspec.Struct):
     usage: Counts | None = None
 
 
-class Events:
+class Events(StreamReader):
     """The reader of one ConverseStream; events of unknown names say nothing."""
 
     def __init__(self, model: Account) -> None:
+        super().__init__(COMPLETIONS)
         self._model = model
         self._calls = Calls()
-        self._finished = False
 
+    @override
     def feed(self, event: Event) -> Sequence[Delta]:
-        """The deltas of one event: a beginning, text, thoughts, pieces of tool calls, an end, a cost; or its error."""
         if error := account.raised(event):
             raise error
         match event.name:
@@ -70,12 +69,6 @@ class Events:
             case _:
                 return ()
 
-    def end(self) -> Sequence[Delta]:
-        """No delta; `CUT_OFF` when no end was seen."""
-        if not self._finished:
-            raise InferenceError(Kind.CUT_OFF, f"The {COMPLETIONS} stream ended before its end")
-        return ()
-
     def _block(self, name: str, piece: _Piece) -> Sequence[Delta]:
         block, delta = piece.content_block_index, piece.delta
         match name:
@@ -90,6 +83,3 @@ class Events:
                 return [Reasoning(delta.reasoning_content.text)]
             case _:
                 return [Text(delta.text)] if delta.text else ()
-
-    def _parsed(self, event: Event, shape: type[Any]) -> Any:
-        return parse(event.data, shape, of=f"{COMPLETIONS} stream")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from inferpoint.model.chat import Conversation, Tool, ToolChoice, ToolMode
-from inferpoint.protocols.chat import Dialect, parameters
+from inferpoint.model.http import present
+from inferpoint.protocols.chat import TOOL_MODES, Dialect, parameters
 
 DIALECT = Dialect("Amazon Bedrock chat completion API")
 CLAUDE = "anthropic"  # the only one of these providers with results of tools that failed
 ONE_AT_A_TIME = (CLAUDE,)  # whose own request says it; Converse has no place for it
 _AUTO = ToolChoice(ToolMode.AUTO)
-_MODES = {ToolMode.AUTO: "auto", ToolMode.NONE: "none", ToolMode.REQUIRED: "any", ToolMode.NAMED: "tool"}
 
 
 def tools(conversation: Conversation, provider: str, *, sequential: bool) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -36,19 +36,14 @@ def tools(conversation: Conversation, provider: str, *, sequential: bool) -> tup
     if sequential:
         if provider not in ONE_AT_A_TIME:
             raise DIALECT.cannot("parallel_tool_calls", f"cannot be false with models of [{provider}]")
-        return config, {"tool_choice": {**_native(choice or _AUTO), "disable_parallel_tool_use": True}}
+        chosen = choice or _AUTO
+        native = {"type": TOOL_MODES[chosen.mode], "name": chosen.name, "disable_parallel_tool_use": True}
+        return config, {"tool_choice": present(native)}
     if choice is not None:
-        config["toolChoice"] = {_MODES[choice.mode]: {} if choice.name is None else {"name": choice.name}}
+        config["toolChoice"] = {TOOL_MODES[choice.mode]: {} if choice.name is None else {"name": choice.name}}
     return config, {}
 
 
-def _native(choice: ToolChoice) -> dict[str, Any]:
-    kind = {"type": _MODES[choice.mode]}
-    return kind if choice.name is None else kind | {"name": choice.name}
-
-
 def _tool(tool: Tool) -> dict[str, Any]:
-    spec: dict[str, Any] = {"name": tool.name, "inputSchema": {"json": parameters(tool)}}
-    if tool.description:
-        spec["description"] = tool.description
-    return spec if tool.strict is None else spec | {"strict": tool.strict}
+    description, schema = tool.description or None, {"json": parameters(tool)}
+    return present({"name": tool.name, "inputSchema": schema, "description": description, "strict": tool.strict})

@@ -18,7 +18,7 @@ def refuse_more(conversation: Conversation, provider: str) -> None:
     for message in conversation.messages:
         if message.tool_uses or message.tool_call_id is not None:
             raise DIALECT.cannot("tool_calls" if message.tool_uses else "tool_call_id", of)
-        for part in message.parts:
+        for part in message.content:
             if not isinstance(part, TextPart):
                 raise DIALECT.cannot("image_url" if isinstance(part, ImagePart) else "file", of)
 

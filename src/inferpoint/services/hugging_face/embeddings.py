@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import Call, Reply, json_call, parse
+from inferpoint.model.http import Call, Reply, json_call, parse, unreadable
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Embeddings, SparseEmbeddings
 from inferpoint.model.settings import setting, settings
@@ -69,7 +68,7 @@ def sparse(reply: Reply, request: InferenceRequest, _model: Settings, _options: 
     for place, row in enumerate(rows):
         weights = row if isinstance(row, dict) else {str(token.index): token.value for token in row}
         if not weights:
-            raise InferenceError(Kind.UNREADABLE, f"Failed to read the {OF_SPARSE}: an embedding has no token")
+            raise unreadable(OF_SPARSE, "an embedding has no token")
         embeddings.append((weights, place in cut))
     return SparseEmbeddings(embeddings, usage(reply))
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
-from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import Call, Reply, json_call, parse
+from inferpoint.model.http import Call, Reply, json_call, parse, unreadable
 from inferpoint.model.requests import Documents, InferenceRequest
 from inferpoint.model.results import Ranked, Ranking
 from inferpoint.model.settings import setting, settings
@@ -32,10 +30,8 @@ class Options:
 def rerank(request: InferenceRequest, model: Settings, options: Options, _origin: str) -> Call:
     """A call that ranks all documents; `top_n` cuts the answer. The request goes before the endpoint's options."""
     documents = request.documents
-    body: dict[str, Any] = {"query": documents.query, "texts": documents.texts}
-    if (with_text := _with_text(documents, options)) is not None:
-        body["return_text"] = with_text
-    return json_call(model.url, body)
+    with_text = _with_text(documents, options)
+    return json_call(model.url, {"query": documents.query, "texts": documents.texts, "return_text": with_text})
 
 
 class _Document(msgspec.Struct):
@@ -62,8 +58,7 @@ def ranking(reply: Reply, request: InferenceRequest, _model: Settings, options: 
     else:
         rows = parse(reply.body, _Toolkit, of=OF).scores
     if sorted(row.index for row in rows) != list(range(len(documents.texts))):
-        problem = f"Failed to read the {OF}: it does not rank each of the [{len(documents.texts)}] documents once"
-        raise InferenceError(Kind.UNREADABLE, problem)
+        raise unreadable(OF, f"it does not rank each of the [{len(documents.texts)}] documents once")
     ranked = sorted(_ranked(rows, documents, _with_text(documents, options)), key=lambda document: -document.score)
     return Ranking(ranked[: documents.top_n or options.top_n], usage(reply))
 
@@ -73,7 +68,7 @@ def _ranked(rows: Sequence[_Row], documents: Documents, with_text: bool | None) 
     for row in rows:
         score = row.relevance_score if row.score is None else row.score
         if score is None:
-            raise InferenceError(Kind.UNREADABLE, f"Failed to read the {OF}: a document has no score")
+            raise unreadable(OF, "a document has no score")
         answered = row.text if row.document is None else row.document.text
         text = documents.texts[row.index] if with_text else answered if with_text is None else None
         ranked.append(Ranked(row.index, score, text))
@@ -86,11 +81,5 @@ def _with_text(documents: Documents, options: Options) -> bool | None:
 
 
 RERANK = Task(
-    label=RERANKINGS,
-    settings=Settings,
-    options=Options,
-    encode=rerank,
-    decode=ranking,
-    rates=RATES,
-    failures=FAILURES,
+    label=RERANKINGS, settings=Settings, options=Options, encode=rerank, decode=ranking, rates=RATES, failures=FAILURES
 )

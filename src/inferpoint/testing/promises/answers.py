@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.results import Completion, Embeddings, Ranking, SparseEmbeddings
+from inferpoint.model.results import Choice, Completion, Embeddings, Ranking, SparseEmbeddings
 from inferpoint.testing.conversations import Exchange
 from inferpoint.testing.promises.checks import must, nothing_but_our_error, numbers, same, whole_usage
 from inferpoint.testing.strange import NOT_ANSWERS, STRANGE_HEADERS, strange_versions
@@ -21,12 +21,7 @@ def the_reply_means_exactly_what_is_recorded(exchange: Exchange) -> None:
             same("the embeddings", numbers(result), wanted.get("embeddings"))
             same("how many inputs were cut", len(result.cut), wanted.get("cut", 0))
         case Completion():
-            nothing: dict[str, Any] = {"tool_calls": [], "reasoning": ""}
-            choices = [
-                asdict(choice) | {"tool_calls": [asdict(call) for call in choice.tool_calls]}
-                for choice in result.choices
-            ]
-            same("the choices", choices, [nothing | choice for choice in wanted.get("choices", ())])
+            same("the choices", list(map(_recorded, result.choices)), list(wanted.get("choices", ())))
             same("id and model", (result.id, result.model), (wanted.get("id", ""), wanted.get("model", "")))
         case SparseEmbeddings():
             same("the weights", [dict(weights) for weights, _ in result.weights], wanted.get("weights"))
@@ -37,6 +32,22 @@ def the_reply_means_exactly_what_is_recorded(exchange: Exchange) -> None:
         case _:
             raise AssertionError(f"a result that cannot be compared yet: {result!r}")
     same("the usage", asdict(result.usage) if result.usage else None, whole_usage(wanted.get("usage")))
+
+
+def _recorded(choice: Choice) -> dict[str, Any]:
+    """*choice* as a conversation has it: what is empty or usual is not written down."""
+    members: dict[str, Any] = {"text": choice.text, "reason": choice.reason}
+    if choice.tool_calls:
+        members["tool_calls"] = [asdict(call) for call in choice.tool_calls]
+    if any(thought.signature or thought.redacted for thought in choice.thoughts):
+        members["thoughts"] = [
+            {name: value for name, value in asdict(thought).items() if value} for thought in choice.thoughts
+        ]
+    elif choice.thoughts:
+        members["reasoning"] = choice.reasoning
+    if choice.stop_sequence is not None:
+        members["stop_sequence"] = choice.stop_sequence
+    return members
 
 
 def what_is_no_answer_is_an_error(exchange: Exchange) -> None:

@@ -10,12 +10,12 @@ from inferpoint.model.endpoint import Endpoint
 from inferpoint.model.settings import declared, public, secrets
 from inferpoint.protocols.service import SIMILARITIES
 from inferpoint.testing.conversations import Exchange
-from inferpoint.testing.promises.checks import NOON, must, same
+from inferpoint.testing.promises.checks import must, same
 
 
 def the_call_is_exactly_the_recorded_one(exchange: Exchange) -> None:
     """Encoded, then signed, a request is the call that the provider documents: method, address, headers, body."""
-    call, wanted = exchange.service.sign(exchange.encoded(), exchange.settings, NOON), exchange.recording.call
+    call, wanted = exchange.signed(exchange.encoded()), exchange.recording.call
     same("the method", call.method, wanted.method)
     same("the address", call.url, wanted.url)
     same("the headers", dict(call.headers), wanted.headers)
@@ -23,19 +23,19 @@ def the_call_is_exactly_the_recorded_one(exchange: Exchange) -> None:
 
 
 def encoding_twice_is_the_same_and_changes_nothing(exchange: Exchange) -> None:
-    """Equal requests make equal bytes, and what was given stays as it was."""
+    """Equal requests make equal bytes, and encoding leaves them as they were."""
     arguments = exchange.request, exchange.settings, exchange.options
     before = repr((arguments, secrets(arguments[1])))
     first, second = (exchange.task.encode(*arguments, exchange.origin) for _ in range(2))
     same("the second call", (second, second.body, dict(second.headers)), (first, first.body, dict(first.headers)))
-    same("what was given", repr((arguments, secrets(arguments[1]))), before)
+    same("the request", repr((arguments, secrets(arguments[1]))), before)
 
 
 def signing_adds_headers_and_changes_nothing_else(exchange: Exchange) -> None:
     """A signed call is the same call with more headers, all of them in lower case and on one line."""
     call = exchange.encoded()
     before = dict(call.headers)
-    signed = exchange.service.sign(call, exchange.settings, NOON)
+    signed = exchange.signed(call)
     must(replace(signed, headers=call.headers) == call, "signing changes the method, the address or the body")
     same("the headers of the call that was signed", dict(call.headers), before)
     same("the headers from before", {name: signed.headers.get(name) for name in before}, before)
@@ -51,22 +51,17 @@ def no_secret_is_in_any_repr(exchange: Exchange) -> None:
         recorded = setting.secret and exchange.recording.settings.get(setting.name) is not None
         must(not recorded or setting.name in planted, f"the secret [{setting.name}] is lost")
     call = exchange.encoded()
-    signed = exchange.service.sign(call, exchange.settings, NOON)
-    endpoint = Endpoint("e", exchange.kind, exchange.service.name, exchange.settings, exchange.options, None, "v")
-    texts = [repr(value) for value in (exchange.settings, exchange.options, endpoint, call, signed, [signed])]
-    texts += [
-        str(public(exchange.settings)),
-        str(public(exchange.options)),
-        signed.url,
-        signed.body.decode(errors="replace"),
-    ]
+    signed, settings, options = exchange.signed(call), exchange.settings, exchange.options
+    endpoint = Endpoint("e", exchange.of.kind, exchange.of.service.name, settings, options, None, "v")
+    texts = [repr(value) for value in (settings, options, endpoint, call, signed, [signed])]
+    texts += [str(public(settings)), str(public(options)), signed.url, signed.body.decode(errors="replace")]
     for text in texts:
         for name, value in planted.items():
             must(value not in text, f"the secret [{name}] is in {text.replace(value, '***')}")
 
 
 def equal_settings_share_a_queue(exchange: Exchange) -> None:
-    """What limits and compares follows from the settings alone, and is a value that makes sense."""
+    """Queue, limits and similarity follow from the settings alone, and are values that make sense."""
     task, first, second = exchange.task, exchange.settings, exchange.settings
     groups = [task.rates.group(settings) for settings in (first, second)]
     same("the rate group of equal settings", repr(groups[1]), repr(groups[0]))

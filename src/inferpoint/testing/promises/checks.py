@@ -1,20 +1,16 @@
-"""What promises are checked with: assertions that say what is wrong, and hold under `python -O`."""
+"""Assertions of promises, which say what is wrong and hold under `python -O`."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.results import Embeddings, Usage
-from inferpoint.protocols.service import Moment
-
-NOON = Moment(datetime(2026, 11, 20, 12, tzinfo=UTC))
 
 
 def same(what: str, actual: Any, wanted: Any) -> None:
@@ -31,7 +27,7 @@ def must(holds: bool, otherwise: str) -> None:  # noqa: FBT001 - reads as an ass
 
 @contextmanager
 def nothing_but_our_error(data: bytes) -> Generator[None]:
-    """Whether reading *data* raises nothing, or an `InferenceError`; whatever else is raised breaks a promise."""
+    """Let reading *data* raise nothing or an `InferenceError`; any other exception breaks a promise."""
     try:
         yield
     except InferenceError as error:

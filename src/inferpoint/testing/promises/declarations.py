@@ -11,8 +11,8 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.settings import declared, described, secrets
 from inferpoint.model.wording import looks_secret
 from inferpoint.protocols.service import CONTRACT, Service
-from inferpoint.testing.conversations import RecordedTask
-from inferpoint.testing.promises.checks import NOON, must, same
+from inferpoint.testing.conversations import NOON, RecordedTask
+from inferpoint.testing.promises.checks import must, same
 from inferpoint.testing.strange import COUNTS, RESETS, EveryHeader
 
 SHORTEST_SECRET = 8  # a shorter one may stand in a text by chance
@@ -34,13 +34,13 @@ def headers_tell_of_limits_that_make_sense_or_of_none(service: Service) -> None:
             allowance = service.quota(headers, NOON.time)
         except Exception as error:
             raise AssertionError(f"{headers!r} raised {error!r}, where nothing may be raised") from error
-        for bucket in filter(None, (allowance.requests, allowance.tokens)):
+        for bucket in filter(None, allowance.values()):
             sense = bucket.limit > 0 and 0 <= bucket.remaining <= bucket.limit and 0 <= bucket.full_in < math.inf
             must(sense, f"{headers!r} tells of {bucket!r}")
 
 
 def a_task_is_declared_whole(recorded: RecordedTask) -> None:
-    """What a task declares agrees with itself, and every setting says what it is for."""
+    """The declarations of a task agree with each other, and every setting says what it is for."""
     task = recorded.task
     must(bool(task.label), "the task has no label")
     every = [setting for cls in (task.settings, task.options) for setting in declared(cls)]

@@ -8,14 +8,13 @@ from typing import Any, cast
 
 import msgspec
 
-from inferpoint.batching.pool import rows
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Embeddings, InferenceResult, SparseEmbeddings
 from inferpoint.testing.conversations import Exchange, RecordedTask
 from inferpoint.testing.files import Many
-from inferpoint.testing.promises.checks import NOON, must, numbers, same
+from inferpoint.testing.promises.checks import must, numbers, same
 from inferpoint.testing.strange import put
 
 
@@ -25,29 +24,21 @@ def n_inputs_are_n_vectors_in_order(recorded: RecordedTask) -> None:
     if many is None:
         raise AssertionError("The file of an embedding task says in [many] how the provider answers many texts")
     exchange = recorded.exchanges()[0]
-    task, settings, options = recorded.task, exchange.settings, exchange.options
-    batch = task.rates.limits(settings).inputs or 50
+    batch = recorded.task.rates.limits(exchange.settings).inputs or 50
     for count in (1, batch, batch + 1, 2 * batch + 1):
         marks: list[float] = []
         for first in range(0, count, batch):
             request = InferenceRequest(tuple(str(number) for number in range(first, min(first + batch, count))))
-            call = recorded.service.sign(task.encode(request, settings, options, exchange.origin), settings, NOON)
-            result = task.decode(answered(many, call), request, settings, options)
-            rows(result, request.count)
-            marks += firsts(result)
+            reply = answered(many, exchange.signed(exchange.encoded(request)))
+            marks += firsts(exchange.decoded(reply.body, reply.headers, request))
         same(f"the order of {count} vectors", marks, list(range(count)))
 
 
 def an_answer_for_more_or_fewer_inputs_is_an_error(exchange: Exchange) -> None:
     """A provider that loses an input, or makes one up, is not believed."""
-    settings, options = exchange.settings, exchange.options
     for texts in (("one more", *exchange.request.texts), exchange.request.texts[1:]):
-        request = replace(exchange.request, input=texts)
         try:
-            reply = Reply(200, exchange.body, exchange.recording.reply.headers)
-            result = exchange.task.decode(reply, request, settings, options)
-            assert isinstance(result, Embeddings | SparseEmbeddings)
-            rows(result, len(texts))
+            exchange.decoded(exchange.body, request=replace(exchange.request, input=texts))
         except InferenceError as error:
             must(error.kind is Kind.UNREADABLE, f"the provider's fault is said to be {error!r}")
         else:

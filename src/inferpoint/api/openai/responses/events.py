@@ -15,6 +15,7 @@ from inferpoint.api.openai.responses.write import Answer
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model import results
 from inferpoint.model.results import Delta, Finished, Started, Text, ToolCall, Usage, Used
+from inferpoint.protocols import sse
 
 _CODES = {Kind.RATE_LIMITED: "rate_limit_exceeded", Kind.INVALID: "invalid_prompt"}
 
@@ -71,9 +72,11 @@ class Events:
     def _events(self, delta: Delta) -> Iterator[dict[str, Any]]:
         match delta:
             case Text(text) if text:
-                yield from self._saying(Message, output.MESSAGE, text)
-            case results.Reasoning(text) if text:
-                yield from self._saying(Reasoning, reasoning.PREFIX, text)
+                if not isinstance(self._said, Message):
+                    yield from self._saying(Message(len(self._items), self._names.next(output.MESSAGE)))
+                yield from self._going_on(text)
+            case results.Reasoning():
+                yield from self._thinking(delta)
             case ToolCall():
                 yield from self._calling(delta)
             case Finished(_, reason):
@@ -83,13 +86,28 @@ class Events:
             case _:
                 pass
 
-    def _saying(self, kind: type[Message | Reasoning], prefix: str, piece: str) -> Iterator[dict[str, Any]]:
-        """The events of a *piece* of words, which go on in the last item where it is of that *kind*."""
-        if not isinstance(self._said, kind):
+    def _thinking(self, delta: results.Reasoning) -> Iterator[dict[str, Any]]:
+        """The events of a piece of a thought, which its seal ends."""
+        sealed = delta.signature is not None or delta.redacted is not None
+        if not (delta.text or sealed):
+            return
+        if delta.redacted is not None or not isinstance(self._said, Reasoning):
+            name = self._names.next(reasoning.PREFIX)
+            yield from self._saying(Reasoning(len(self._items), name, self._answer.service, delta.redacted))
+        yield from self._going_on(delta.text)
+        if sealed and isinstance(self._said, Reasoning):
+            self._said.signature = delta.signature
             yield from self._silence()
-            self._said = kind(len(self._items), self._names.next(prefix))
-            yield from self._begin(self._said)
-        yield self._said.more(piece)
+
+    def _saying(self, item: Message | Reasoning) -> Iterator[dict[str, Any]]:
+        """The events of a new *item* in which words go on."""
+        yield from self._silence()
+        self._said = item
+        yield from self._begin(item)
+
+    def _going_on(self, piece: str) -> Iterator[dict[str, Any]]:
+        if piece and self._said is not None:
+            yield self._said.more(piece)
 
     def _calling(self, delta: ToolCall) -> Iterator[dict[str, Any]]:
         """The events of a piece of a call. Calls stay open to the end, as their pieces may come in turns."""
@@ -117,6 +135,6 @@ class Events:
         """*events* with their numbers, each under its name."""
         written: list[bytes] = []
         for event in events:
-            written.append(errors.event({**event, "sequence_number": self._number}, event["type"]))
+            written.append(sse.json_event({**event, "sequence_number": self._number}, event["type"]))
             self._number += 1
         return b"".join(written)

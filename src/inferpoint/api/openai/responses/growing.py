@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inferpoint.api.openai.responses import output, reasoning
+from inferpoint.model.chat import Thought
 
 Event = dict[str, Any]
 
@@ -90,20 +91,26 @@ class Message(Growing):
 
 
 class Reasoning(Growing):
-    """The thoughts of a model, which come before what it says."""
+    """A thought of a model of *service*, sealed by its `signature` or, where its words are not told, *redacted*."""
+
+    def __init__(self, index: int, name: str, service: str, redacted: str | None) -> None:
+        super().__init__(index, name)
+        self._service = service
+        self._redacted = redacted
+        self.signature: str | None = None
 
     def shown(self) -> dict[str, Any]:
         """The item, with its text so far."""
-        return reasoning.item(self.name, self.text)
+        return reasoning.item(self.name, Thought(self.text, self.signature, self._redacted), self._service)
 
     def _begun(self) -> Sequence[Event]:
-        return reasoning.begun(self.place)
+        return () if self._redacted is not None else reasoning.begun(self.place)
 
     def _grown(self, piece: str) -> Event:
         return reasoning.more(self.place, piece)
 
     def _ended(self) -> Sequence[Event]:
-        return reasoning.ended(self.place, self.text)
+        return () if self._redacted is not None else reasoning.ended(self.place, self.text)
 
 
 class Call(Growing):

@@ -46,7 +46,7 @@ def messages(items: Sequence[Any], first: int = 0) -> tuple[Message, ...]:
 
 
 def _read(fields: Fields, named: Any) -> Iterator[Message]:
-    """The message that an item is, or is a part of; none for what is not said again."""
+    """The message that an item is, or is a part of; none for a thought that nobody here can read."""
     fields.any("type")
     match named:
         case "message":
@@ -59,20 +59,21 @@ def _read(fields: Fields, named: Any) -> Iterator[Message]:
             fields.only("id", "status", "call_id", "namespace", "name", "arguments")
             name = tools.flat(fields.take("namespace", str), fields.need("name", str))
             use = ToolUse(fields.need("call_id", str), name, fields.need("arguments", str))
-            yield Message(Role.ASSISTANT, tool_uses=(use,))
+            yield Message(Role.ASSISTANT, (use,))
         case "function_call_output":
             fields.only("id", "status", "call_id", "namespace", "name", "output")
             call_id, output = fields.need("call_id", str), fields.any("output")
             yield Message(Role.TOOL, _parts(output, fields.path("output")), tool_call_id=call_id)
         case "reasoning":
-            reasoning.check(fields)
+            if thought := reasoning.read(fields):
+                yield Message(Role.ASSISTANT, (thought,))
         case _:
             problem = f"{fields.name('type')} must be one of [{', '.join(_KINDS)}]"
             raise invalid(problem if named is None else f"{problem}, not [{named}]")
 
 
 def _joined(message: Message, more: Message) -> Message:
-    return replace(message, parts=message.parts + more.parts, tool_uses=message.tool_uses + more.tool_uses)
+    return replace(message, parts=message.parts + more.parts)
 
 
 def _parts(content: Any, of: str) -> tuple[Part, ...]:

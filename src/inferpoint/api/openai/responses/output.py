@@ -35,16 +35,14 @@ class Names:
         return f"{prefix}_{self._of}{self._count:04x}"
 
 
-def items(result: Completion, names: Names, namespaces: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The items of a whole answer; what a provider answers beyond one choice follows it."""
-    return [item for choice in result.choices for item in _of_choice(choice, names, namespaces)]
+def items(result: Completion, names: Names, namespaces: Mapping[str, str], service: str) -> list[dict[str, Any]]:
+    """The items of a whole answer of *service*; what it answers beyond one choice follows it."""
+    return [item for choice in result.choices for item in _of_choice(choice, names, namespaces, service)]
 
 
-def _of_choice(choice: Choice, names: Names, namespaces: Mapping[str, str]) -> list[dict[str, Any]]:
+def _of_choice(choice: Choice, names: Names, namespaces: Mapping[str, str], service: str) -> list[dict[str, Any]]:
     status = INCOMPLETE if cut_by(choice.reason) else COMPLETED
-    written: list[dict[str, Any]] = []
-    if choice.reasoning:
-        written.append(reasoning.item(names.next(reasoning.PREFIX), choice.reasoning))
+    written = [reasoning.item(names.next(reasoning.PREFIX), thought, service) for thought in choice.thoughts]
     if choice.text or not choice.tool_calls:
         written.append(message(names.next(MESSAGE), choice.text, status))
     for made in choice.tool_calls:
@@ -75,7 +73,7 @@ def usage(used: Usage | None) -> dict[str, Any]:
     used = used or Usage()
     return {
         "input_tokens": used.input,
-        "input_tokens_details": {"cached_tokens": used.cached, "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": used.cached, "cache_write_tokens": used.cache_written},
         "output_tokens": used.output,
         "output_tokens_details": {"reasoning_tokens": used.reasoning},
         "total_tokens": used.input + used.output,

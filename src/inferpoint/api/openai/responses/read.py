@@ -49,7 +49,7 @@ class Asked:
     """A request: the conversation and how to go on; the items that are its own, and those before them, as JSON.
 
     `told` are the members of the response that come from the request, `namespaces` those of functions, by the names
-    that the model knows, `dropped` the members that reached nobody.
+    that the model knows, `hints` are members that a provider may leave aside.
     """
 
     model: str
@@ -62,7 +62,7 @@ class Asked:
     items: tuple[bytes, ...]
     told: Mapping[str, Any]
     namespaces: Mapping[str, str]
-    dropped: Sequence[str]
+    hints: Mapping[str, Any]
 
 
 def asked(body: bytes, kept: Kept) -> Asked:
@@ -91,7 +91,7 @@ def asked(body: bytes, kept: Kept) -> Asked:
         items=tuple(msgspec.json.encode(item) for item in own),
         told=told,
         namespaces=declared.namespaces,
-        dropped=declared.dropped,
+        hints=declared.offered,
     )
 
 

@@ -1,23 +1,52 @@
-"""A model's thoughts as an item of a response: its words as a summary, sealed or not.
+"""A model's thoughts as items of a response: their words as a summary, and sealed what only their service can read.
 
-The one place that knows how reasoning is written and read here. `encrypted_content` is where OpenAI has what only the
-model's maker can read, such as the signature that must come back with the words.
+The one place that knows how thoughts are written and read here. `encrypted_content` is base64 of an object with the
+`service` and its own `signature` or `redacted` text, so that a thought goes back to where it came from.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import Any
 
+import msgspec
+
+from inferpoint.model.chat import Thought
 from inferpoint.model.fields import Fields
+from inferpoint.model.http import NOT_JSON, present
 
 PREFIX = "rs"
-_MEMBERS = ("id", "type", "status", "summary", "content", "encrypted_content")
+_MEMBERS = ("id", "status", "summary", "content", "encrypted_content")
 
 
-def item(name: str, text: str) -> dict[str, Any]:
-    """The item called *name* that holds *text*."""
-    summary = [{"type": "summary_text", "text": text}] if text else []
-    return {"id": name, "type": "reasoning", "summary": summary, "encrypted_content": None}
+class _Sealed(msgspec.Struct):
+    service: str
+    signature: str | None = None
+    redacted: str | None = None
+
+
+def item(name: str, thought: Thought, service: str) -> dict[str, Any]:
+    """The item called *name* that holds a *thought* of a model of *service*."""
+    summary = [{"type": "summary_text", "text": thought.text}] if thought.text else []
+    return {"id": name, "type": "reasoning", "summary": summary, "encrypted_content": _seal(thought, service)}
+
+
+def read(fields: Fields) -> Thought | None:
+    """The thought that an item holds; None for one without words or a seal, or with a seal that is not of here."""
+    fields.only(*_MEMBERS)
+    texts = [
+        Fields(part, f"{fields.path('summary')}[{place}]").need("text", str)
+        for place, part in enumerate(fields.array("summary") or ())
+    ]
+    text, sealed = "\n\n".join(texts), fields.take("encrypted_content", str)
+    if sealed is None:
+        return Thought(text) if text else None
+    try:
+        seal = msgspec.json.decode(base64.b64decode(sealed, validate=True), type=_Sealed)
+    except (*NOT_JSON, binascii.Error, ValueError):
+        return None
+    return Thought(text, seal.signature, seal.redacted, seal.service)
 
 
 def begun(place: dict[str, Any]) -> list[dict[str, Any]]:
@@ -40,7 +69,6 @@ def ended(place: dict[str, Any], text: str) -> list[dict[str, Any]]:
     ]
 
 
-def check(fields: Fields) -> None:
-    """Refuse what a reasoning item that comes back cannot have; what it says is not sent on."""
-    fields.only(*_MEMBERS)
-    fields.array("summary")
+def _seal(thought: Thought, service: str) -> str:
+    sealed = present({"service": service, "signature": thought.signature, "redacted": thought.redacted})
+    return base64.b64encode(msgspec.json.encode(sealed)).decode()

@@ -6,20 +6,17 @@ https://platform.openai.com/docs/api-reference/responses.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from inferpoint.api.face import Request, Response, Route, json_response
-from inferpoint.api.headers import DROPPED
+from inferpoint.api.face import Request, Response, Route, json_response, streamed
 from inferpoint.api.openai.responses import read
 from inferpoint.api.openai.responses.events import Events
 from inferpoint.api.openai.responses.store import Kept, ResponseStore, Stored
 from inferpoint.api.openai.responses.write import Answer
 from inferpoint.api.requests import for_user
-from inferpoint.api.streams import streamed
 from inferpoint.endpoints.resolved import chatting
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import invalid
@@ -50,19 +47,19 @@ class Responses:
         kept = self._kept(request)
         asked = read.asked(request.body, kept)
         resolved = chatting(engine.find(request.caller, asked.model))
-        inference = request.inference(asked.conversation, params=asked.params)
+        inference = request.inference(asked.conversation, params=asked.params, hints=asked.hints)
         inference = for_user(resolved, inference, asked.user)
-        answer = Answer(f"resp_{request.request_id}", request.time, asked.told, asked.namespaces)
-        keep, headers = partial(_keep, kept, asked), {DROPPED: ", ".join(asked.dropped)} if asked.dropped else {}
+        service = resolved.service.name
+        answer = Answer(f"resp_{request.request_id}", request.time, asked.told, asked.namespaces, service)
+        keep = partial(_keep, kept, asked)
         if asked.stream:
             pieces, events = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION), Events(answer, keep)
-            response = await streamed(pieces, events.feed, events.end, events.fail)
-            return replace(response, headers={**response.headers, **headers})
+            return await streamed(pieces, events.feed, events.end, events.fail)
         result = await engine.infer(resolved, inference, TaskType.CHAT_COMPLETION)
         assert isinstance(result, Completion)
         told = answer.whole(result)
         keep(told)
-        return json_response(told, headers=headers)
+        return json_response(told)
 
     async def retrieve(self, _engine: Engine, request: Request) -> Response:
         """A response as it was answered."""

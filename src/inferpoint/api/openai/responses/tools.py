@@ -20,14 +20,15 @@ class Tools:
     """The functions that the model is told of, and the choice among them.
 
     `namespaces` are those that functions are of, by the names that the model knows them under. `told` are the tools as
-    a response tells them back, `dropped` the places of those that nobody is told of.
+    a response tells them back, `offered` those that nobody need be told of, by
+    their places.
     """
 
     functions: tuple[Tool, ...] = ()
     choice: ToolChoice | None = None
     namespaces: Mapping[str, str] = field(default_factory=dict[str, str])
     told: Sequence[Any] = ()
-    dropped: Sequence[str] = ()
+    offered: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def read(body: Fields) -> Tools:
@@ -35,13 +36,13 @@ def read(body: Fields) -> Tools:
     functions: list[Tool] = []
     namespaces: dict[str, str] = {}
     told: list[Any] = []
-    dropped: list[str] = []
+    offered: dict[str, Any] = {}
     for place, tool in enumerate(body.array("tools") or ()):
         where = f"tools[{place}]"
         fields = Fields(tool, where)
         kind = fields.need("type", str)
         if kind in _OFFERED:
-            dropped.append(where)
+            offered[where] = tool
             continue
         if kind == "namespace":
             namespace = fields.need("name", str)
@@ -51,7 +52,7 @@ def read(body: Fields) -> Tools:
         else:
             functions.append(_function(kind, fields))
         told.append(_told(tool))
-    tools = Tools(tuple(functions), None, namespaces, told, dropped)
+    tools = Tools(tuple(functions), None, namespaces, told, offered)
     return _chosen(tools, body.any("tool_choice"))
 
 

@@ -12,17 +12,21 @@ from inferpoint.model.results import Completion
 
 @dataclass(frozen=True)
 class Answer:
-    """A response's id, when it was asked for, what it tells of the request, and the namespaces of its functions."""
+    """A response's id, when it was asked for, what it tells of the request, and how what a model says is told.
+
+    `namespaces` are those of its functions; `service` is the one whose model answers.
+    """
 
     id: str
     created: int
     told: Mapping[str, Any]
     namespaces: Mapping[str, str] = field(default_factory=dict[str, str])
+    service: str = ""
 
     def whole(self, result: Completion) -> dict[str, Any]:
         """The response that *result* makes."""
         reason = next((cut for choice in result.choices if (cut := output.cut_by(choice.reason))), None)
-        items = output.items(result, output.Names(self.id), self.namespaces)
+        items = output.items(result, output.Names(self.id), self.namespaces, self.service)
         return self.ended(items, result.model, reason) | {"usage": output.usage(result.usage)}
 
     def ended(self, items: Sequence[Any], model: str, reason: str | None) -> dict[str, Any]:
