@@ -200,7 +200,7 @@ def call_id(name: str) -> str:
 
 def _trimmed(message: Message) -> Message:
     match message.parts:
-        case [*before, TextPart(text)]:
+        case [*before, TextPart(text)] if not message.tool_uses:
             return replace(message, parts=(*before, TextPart(text.rstrip())))
         case _:
             return message
