@@ -200,8 +200,8 @@ def call_id(name: str) -> str:
 
 def _trimmed(message: Message) -> Message:
     match message.parts:
-        case [*before, TextPart(text)] if not message.tool_uses:
-            return replace(message, parts=(*before, TextPart(text.rstrip())))
+        case [*before, TextPart(text=text) as part]:
+            return replace(message, parts=(*before, replace(part, text=text.rstrip())))
         case _:
             return message
 
