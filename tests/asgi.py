@@ -11,7 +11,7 @@ from world import World
 
 from inferpoint.api.face import Route
 from inferpoint.api.server import Entrance, Server
-from inferpoint.app import FACES
+from inferpoint.app import faces
 from inferpoint.model.http import Event
 from inferpoint.protocols.sse import ServerSentEvents
 
@@ -50,7 +50,7 @@ class Application:
     def __init__(self, world: World, most: int = 100_000, extra: Sequence[Route] = ()) -> None:
         self.world = world
         entrance = Entrance(guarded=True, max_body_bytes=most)
-        self._server = Server(world.engine, FACES, extra, entrance, world.telemetry, world.clock)
+        self._server = Server(world.engine, faces(), extra, entrance, world.telemetry, world.clock)
 
     def __call__(
         self, method: str, path: str, given: Any = None, query: str = "", headers: Mapping[str, str] | None = None

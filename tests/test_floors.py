@@ -179,7 +179,7 @@ from inferpoint.engine.engine import Policy
 folder = pathlib.Path(sys.argv[1])
 async def main():
     async with app.assembled(app.Home(folder, folder / "models"), Policy({}), {}, lambda _: None) as parts:
-        Server(parts.engine, app.FACES, (), Entrance(True, 1), parts.telemetry, parts.clock)
+        Server(parts.engine, app.faces(), (), Entrance(True, 1), parts.telemetry, parts.clock)
 asyncio.run(main())
 """
 

@@ -18,10 +18,14 @@ import uvicorn
 import uvloop
 
 from inferpoint import services
-from inferpoint.api import cohere, openai, operations
+from inferpoint.api import operations
 from inferpoint.api.anthropic import routes as anthropic
+from inferpoint.api.cohere import routes as cohere
 from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
+from inferpoint.api.face import Face
+from inferpoint.api.openai import routes as openai
+from inferpoint.api.openai.responses.store import ResponseStore
 from inferpoint.api.server import Entrance, Server
 from inferpoint.clock import Clock, SystemClock
 from inferpoint.config import Config
@@ -51,8 +55,12 @@ from inferpoint.workers.messages import FromLimiter, Ready, Stop
 
 MODELS = "models"
 STOPPING = (signal.SIGTERM, signal.SIGINT)
-FACES = (FACE, openai.FACE, anthropic.FACE, cohere.FACE)
 KEEP_ALIVE_SECONDS = 3600  # a client that reuses a connection as it closes sends again, and pays twice
+
+
+def faces() -> tuple[Face, ...]:
+    """Every face of one server, with what it remembers between requests; the first has the paths that are nobody's."""
+    return FACE, openai.face(ResponseStore()), anthropic.FACE, cohere.FACE
 
 
 @dataclass(frozen=True)
@@ -179,7 +187,7 @@ async def _server(config: Config, environ: Mapping[str, str], shared: Shared | N
     async with assembled(home, policy, environ, log, config.cache, shared) as parts:
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
         routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.should_exit)
-        application = Server(parts.engine, FACES, routes, entrance, parts.telemetry, parts.clock)
+        application = Server(parts.engine, faces(), routes, entrance, parts.telemetry, parts.clock)
         server = _Uvicorn(
             uvicorn.Config(
                 application,

@@ -185,11 +185,11 @@ def test_a_wrong_body_is_told_in_the_form_of_chats(world: World, said: Any, kind
 
 
 def test_an_endpoint_of_another_task_is_told_so(world: World) -> None:
-    """A chat needs an endpoint of chats, and such an endpoint a chat; the texts are Elasticsearch's."""
-    unified = "Incompatible task_type for unified API, the requested type [chat_completion] must be one of"
-    for path in ("/_inference/chat_completion/c", "/_inference/chat_completion/e"):
-        told = post(world, path, ASKED)
-        assert error(told) == refused(f"{unified} [chat_completion]", "status_exception")
+    """A chat needs an endpoint of chats, and such an endpoint a chat; the texts are like Elasticsearch's."""
+    unified = "Incompatible task_type for unified API, the requested type [chat_completion]"
+    for path, kind in (("c", "completion"), ("e", "text_embedding")):
+        told = post(world, f"/_inference/chat_completion/{path}", ASKED)
+        assert error(told) == refused(f"{unified} does not match the model type [{kind}]", "status_exception")
     lost = refused("Inference endpoint not found [none]", "resource_not_found_exception", "not_found")
     told = post(world, "/_inference/chat_completion/none", ASKED)
     assert (told.status, error(told)) == (404, lost)

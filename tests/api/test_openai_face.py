@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from world import Arrived, body, json_reply, openai
 
 from inferpoint.api.face import Request
-from inferpoint.api.openai import FACE
+from inferpoint.api.openai.embeddings import inputs
+from inferpoint.api.openai.errors import fail
 from inferpoint.errors import InferenceError, Kind, Upstream, invalid
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Reply
@@ -275,7 +276,7 @@ def test_an_alias_is_streamed(faces: Faces) -> None:
 
 
 def test_what_does_not_exist_is_said_in_the_words_of_its_face(ask: Application) -> None:
-    assert ask("POST", "/v1/responses", {}).error[1]["code"] == "unknown_url"
+    assert ask("POST", "/v1/batches", {}).error[1]["code"] == "unknown_url"
     assert ask("GET", "/v1").error[1]["code"] == "unknown_url"
     assert ask("GET", "/v1x").json["status"] == 404
     assert ask("GET", "/v1/embeddings").headers["allow"] == "POST"
@@ -287,7 +288,7 @@ def test_what_does_not_exist_is_said_in_the_words_of_its_face(ask: Application) 
 
 def failed(error: InferenceError) -> tuple[int, str | None, str | None]:
     request = Request("POST", "/v1/x", {}, {}, {}, b"", ANONYMOUS, "r")
-    answer = FACE.fail(error, request)
+    answer = fail(error, request)
     return answer.status, answer.headers.get("x-should-retry"), answer.headers.get("retry-after")
 
 
@@ -321,10 +322,8 @@ def test_every_kind_has_its_words(kind: Kind) -> None:
     st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=3), lambda of: st.lists(of, max_size=3))
 )
 def test_no_input_is_an_error_of_ours(value: Any) -> None:
-    from inferpoint.api.openai import _inputs
-
     try:
-        assert _inputs(value)
+        assert inputs(value)
     except InferenceError as error:
         assert error.kind is Kind.INVALID
 

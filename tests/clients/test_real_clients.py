@@ -18,6 +18,10 @@ SAID = {
     "tools": "Warm in Paris, cold in Oslo.",
     "streamed_tools": "21 degrees 3 degrees",
     "structured": {"name": "Ada", "age": 36},
+    "completions": STORY,
+    "responses": STORY,
+    "response_tools": "Warm in Paris, cold in Oslo.",
+    "parsed_response": {"name": "Ada", "age": 36},
     "models": True,
 }
 WITHOUT_ERRORS = ("amazonbedrock",)  # ministack answers whatever goes wrong behind it as if it had gone well
@@ -41,7 +45,7 @@ def test_a_client(client: Client, asked: dict[str, dict[str, str]], results: Res
             elif ability == "embeddings":
                 _as_on_the_other_face(asked[service], result)
             elif not refused(result):
-                read = json.loads(result) if ability == "structured" and isinstance(result, str) else result
+                read = json.loads(result) if isinstance(SAID[ability], dict) and isinstance(result, str) else result
                 assert read == SAID[ability], where
 
 

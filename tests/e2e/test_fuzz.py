@@ -87,7 +87,7 @@ def test_chunks_that_break_in_the_middle_are_an_error(
     begun = threading.Event()
 
     def breaks(asked: Asked) -> None:
-        asked._begin(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
+        asked.begin(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
         asked.send(b"%x\r\n%b\r\n" % (len(chunk("hi")), chunk("hi")))
         begun.wait(PATIENCE)
         asked.send(b"zz\r\n")

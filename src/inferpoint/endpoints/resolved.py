@@ -87,6 +87,22 @@ class Resolved:
         return facts
 
 
+def chatting(resolved: Resolved) -> Resolved:
+    """*resolved* as an endpoint of chats: itself, or one of completions, where its service has both in one form.
+
+    `INVALID` for every other, which cannot answer a chat.
+    """
+    kind, own = resolved.endpoint.task_type, resolved.task
+    if kind is TaskType.CHAT_COMPLETION:
+        return resolved
+    task = resolved.service.tasks.get(TaskType.CHAT_COMPLETION) if kind is TaskType.COMPLETION else None
+    if task is None or (task.settings, task.options) != (own.settings, own.options):
+        problem = f"The endpoint [{resolved.endpoint.inference_id}] has the task_type [{kind}] and cannot chat"
+        raise invalid(f"{problem}: a chat needs an endpoint of [{TaskType.CHAT_COMPLETION}] or [{TaskType.COMPLETION}]")
+    task.check(resolved.endpoint.settings, resolved.endpoint.options)
+    return Resolved(replace(resolved.endpoint, task_type=TaskType.CHAT_COMPLETION), resolved.service, task)
+
+
 def task_of(name: Any, task_type: TaskType) -> tuple[Service, Task[Any, Any]]:
     """The service called *name* and its task; `INVALID` when there is no such service, or it does not do that."""
     if name is None:

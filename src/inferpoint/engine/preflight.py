@@ -51,9 +51,10 @@ def _with_options(resolved: Resolved, requested: Mapping[str, Any]) -> Resolved:
 def _refuse_other_type(kind: TaskType | None, stored: TaskType) -> None:
     if kind in (None, stored):
         return
-    if kind is TaskType.CHAT_COMPLETION:
-        raise invalid(f"Incompatible task_type for unified API, the requested type [{kind}] must be one of [{kind}]")
-    raise invalid(f"Incompatible task_type, the requested type [{kind}] does not match the model type [{stored}]")
+    unified = " for unified API" if kind is TaskType.CHAT_COMPLETION else ""
+    raise invalid(
+        f"Incompatible task_type{unified}, the requested type [{kind}] does not match the model type [{stored}]"
+    )
 
 
 def _with_model(resolved: Resolved, request: InferenceRequest) -> Resolved:

@@ -67,6 +67,28 @@ const abilities = {
     })
     return said.choices[0].message.content
   },
+  async completions(asked) {
+    return (await client(asked).completions.create({ model: asked.chat, prompt: 'tell a story' })).choices[0].text
+  },
+  async responses(asked) {
+    const said = await client(asked).responses.create({ model: asked.chat, input: 'tell a story' })
+    const streamed = await client(asked).responses.stream({ model: asked.chat, input: 'tell a story' }).finalResponse()
+    if (streamed.output_text !== said.output_text) throw new Error(`streamed: ${streamed.output_text}`)
+    return said.output_text
+  },
+  async response_tools(asked) {
+    const given = { model: asked.chat, tools: [{ type: 'function', ...WEATHER.function, strict: false }] }
+    const first = await client(asked).responses.create({ ...given, input: [QUESTION] })
+    const input = first.output
+      .filter((item) => item.type === 'function_call')
+      .map((call) => ({ type: 'function_call_output', call_id: call.call_id, output: answered({ function: call }) }))
+    return (await client(asked).responses.create({ ...given, input, previous_response_id: first.id })).output_text
+  },
+  async parsed_response(asked) {
+    const format = { type: 'json_schema', ...PERSON }
+    const said = await client(asked).responses.create({ model: asked.chat, input: 'invent a person', text: { format } })
+    return said.output_text
+  },
   async errors(asked) {
     const say = async (model, text, more) => {
       const given = { model, messages: [{ role: 'user', content: text }], ...more }

@@ -58,6 +58,49 @@ def structured(asked: Asked) -> str:
     return said.choices[0].message.content
 
 
+def completions(asked: Asked) -> str:
+    said = client(asked).completions.create(model=asked.chat, prompt=STORY)
+    chunks = list(client(asked).completions.create(model=asked.chat, prompt=STORY, stream=True))
+    assert "".join(chunk.choices[0].text for chunk in chunks) == said.choices[0].text
+    return said.choices[0].text
+
+
+def responses(asked: Asked) -> str:
+    said = client(asked).responses.create(model=asked.chat, input=STORY)
+    assert (said.object, said.status) == ("response", "completed")
+    assert client(asked).responses.retrieve(said.id).output_text == said.output_text
+    with client(asked).responses.stream(model=asked.chat, input=STORY) as streaming:
+        pieces = [event.delta for event in streaming if event.type == "response.output_text.delta"]
+        assert streaming.get_final_response().output_text == "".join(pieces) == said.output_text
+    return said.output_text
+
+
+def response_tools(asked: Asked) -> str:
+    """Once with all that was said, and once from what is kept."""
+    tool = {"type": "function", **WEATHER["function"], "strict": False}
+    items = [{"role": "user", "content": QUESTION}]
+    with client(asked).responses.stream(model=asked.chat, input=items, tools=[tool]) as streaming:
+        first = streaming.get_final_response()
+    calls = [item for item in first.output if item.type == "function_call"]
+    results = [
+        {"type": "function_call_output", "call_id": call.call_id, "output": answered(call.arguments)} for call in calls
+    ]
+    said = (
+        client(asked)
+        .responses.create(model=asked.chat, input=results, tools=[tool], previous_response_id=first.id)
+        .output_text
+    )
+    items += [*first.output, *results]
+    assert client(asked).responses.create(model=asked.chat, input=items, tools=[tool]).output_text == said
+    return said
+
+
+def parsed_response(asked: Asked) -> str:
+    form = {"type": "json_schema", **JSON_SCHEMA}
+    said = client(asked).responses.create(model=asked.chat, input=PERSON, text={"format": form})
+    return said.output_text
+
+
 def errors(asked: Asked) -> list[str]:
     def say(model: str, text: str, **more: object) -> None:
         answer = client(asked).chat.completions.create(
@@ -86,4 +129,17 @@ def models(asked: Asked) -> bool:
     return asked.chat in found and client(asked).models.retrieve(asked.chat).id == asked.chat
 
 
-run(whole, stream, tools, streamed_tools, structured, errors, embeddings, models)
+run(
+    whole,
+    stream,
+    tools,
+    streamed_tools,
+    structured,
+    completions,
+    responses,
+    response_tools,
+    parsed_response,
+    errors,
+    embeddings,
+    models,
+)

@@ -184,10 +184,10 @@ CANNOT: list[tuple[dict[str, Any], str]] = [
     ({"temperature": 1.5}, f"Field [temperature] is [1.5] and must be between 0 and 1 {OF}"),
     ({"reasoning_effort": "minimal"},
      f"Field [reasoning_effort] is [minimal], not one of [low, medium, high, xhigh, max], {OF}"),
-    ({"response_format": {"type": "json_object"}},
-     f"Field [response_format] must be of the type [json_schema], with a [schema], {OF}"),
+    ({"response_format": {"type": "grammar"}},
+     f"Field [response_format] must be [json_object], or a [json_schema] with a [schema], {OF}"),
     ({"response_format": {"type": "json_schema", "json_schema": {"name": "n"}}},
-     f"Field [response_format] must be of the type [json_schema], with a [schema], {OF}"),
+     f"Field [response_format] must be [json_object], or a [json_schema] with a [schema], {OF}"),
     ({"parallel_tool_calls": "no"}, f"Field [parallel_tool_calls] must be true or false {OF}"),
     ({"tool_choice": "required"}, f"Field [tool_choice] needs [tools] {OF}"),
     *((arguments(text), f"Field [arguments] in object [function] of the tool call [c1] must be a JSON object {OF}")

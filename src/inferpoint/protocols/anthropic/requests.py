@@ -22,7 +22,7 @@ from inferpoint.model.chat import (
 )
 from inferpoint.model.http import present
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.protocols.chat import TOOL_MODES, Dialect, parameters, turns
+from inferpoint.protocols.chat import TOOL_MODES, Dialect, call_id, parameters, turns
 
 DIALECT = Dialect("Anthropic chat completion API")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
@@ -37,8 +37,8 @@ def request_body(request: InferenceRequest) -> dict[str, Any]:
         "model": conversation.model or None,
         "max_tokens": conversation.max_tokens,
         "messages": [_message(role, messages) for role, messages in turns(conversation)],
-        "system": [{"type": "text", "text": text} for text in DIALECT.system(conversation)] or None,
-        "stop_sequences": conversation.stop or None,
+        "system": [{"type": "text", "text": text} for text in DIALECT.system(conversation, params)] or None,
+        "stop_sequences": DIALECT.stops(conversation),
         "temperature": DIALECT.within_one("temperature", conversation.temperature),
         "top_p": conversation.top_p,
         "tools": [_tool(tool) for tool in DIALECT.tools(conversation)] or None,
@@ -65,7 +65,7 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
         DIALECT.only_text(message)
     blocks = [_block(part) for part in message.parts if not isinstance(part, Thought)]
     if message.tool_call_id is not None:
-        result: dict[str, Any] = {"type": "tool_result", "tool_use_id": message.tool_call_id}
+        result: dict[str, Any] = {"type": "tool_result", "tool_use_id": call_id(message.tool_call_id)}
         if message.failed:
             result["is_error"] = True
         return [result | {"content": blocks} if blocks else result]
@@ -84,7 +84,7 @@ def _block(part: Content | ToolUse) -> dict[str, Any]:
             block = {"type": "document", "source": _document(part)}
             return block if filename is None else block | {"title": filename}
         case ToolUse(called, name):
-            return {"type": "tool_use", "id": called, "name": name, "input": DIALECT.arguments(part)}
+            return {"type": "tool_use", "id": call_id(called), "name": name, "input": DIALECT.arguments(part)}
 
 
 def _base64(kind: str, data: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ same messages. What is refused is refused in Elasticsearch's words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from typing_extensions import override
@@ -32,6 +33,7 @@ from inferpoint.model.wording import JAVA_NAMES, as_java, nothing_in
 
 _ROLES = {"developer": Role.SYSTEM} | {role.value: role for role in Role}
 _DETAILS = ("auto", "low", "high")
+_ELSEWHERE = "The result is in the next message of the user."
 # An assistant's turn comes back as a client keeps it, with members that say nothing.
 _SILENT = (
     "refusal", "annotations", "audio", "function_call", "reasoning", "reasoning_details", "name",
@@ -85,7 +87,7 @@ def written(conversation: Conversation) -> dict[str, Any]:
     """The members of a request that hold a conversation."""
     return present(
         {
-            "messages": [_written_message(message) for message in conversation.messages],
+            "messages": [_written_message(message) for message in _shown_apart(conversation.messages)],
             "tools": [_written_tool(tool) for tool in conversation.tools] or None,
             "tool_choice": _written_choice(conversation.tool_choice),
         }
@@ -99,12 +101,32 @@ def request_body(conversation: Conversation, *, most: str = "max_completion_toke
             "model": conversation.model or None,
             **written(conversation),
             most: conversation.max_tokens,
-            "stop": conversation.stop or None,
+            "stop": [stop for stop in conversation.stop if stop] or None,
             "temperature": conversation.temperature,
             "top_p": conversation.top_p,
             "reasoning_effort": conversation.reasoning_effort,
         }
     )
+
+
+def _shown_apart(messages: Sequence[Message]) -> Iterator[Message]:
+    """*messages* with what tools answered beside text as the user's, after the last of the answers it came with.
+
+    OpenAI takes only text from a tool.
+    """
+    shown: list[Part] = []
+    for message in messages:
+        if message.role is not Role.TOOL and shown:
+            yield Message(Role.USER, tuple(shown))
+            shown = []
+        others = [part for part in message.parts if not isinstance(part, TextPart)]
+        if message.role is Role.TOOL and others:
+            texts = tuple(part for part in message.parts if isinstance(part, TextPart))
+            message = replace(message, parts=texts or (TextPart(_ELSEWHERE),))  # noqa: PLW2901 - the rest of it
+            shown += [TextPart(f"The result of the tool call [{message.tool_call_id}]:"), *others]
+        yield message
+    if shown:
+        yield Message(Role.USER, tuple(shown))
 
 
 def _message(value: Any) -> Message:

@@ -21,7 +21,7 @@ from inferpoint.model.chat import (
 )
 from inferpoint.model.http import present
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.protocols.chat import turns
+from inferpoint.protocols.chat import call_id, turns
 from inferpoint.services.amazonbedrock import words_only
 from inferpoint.services.amazonbedrock.tools import CLAUDE, DIALECT, tools
 
@@ -52,12 +52,12 @@ def request_body(request: InferenceRequest, provider: str) -> dict[str, Any]:
         "maxTokens": conversation.max_tokens,
         "temperature": DIALECT.within_one("temperature", conversation.temperature),
         "topP": conversation.top_p,
-        "stopSequences": conversation.stop or None,
+        "stopSequences": DIALECT.stops(conversation, blank=provider != CLAUDE),
     }
     config, native = tools(conversation, provider, sequential=DIALECT.sequential(params))
     body: dict[str, Any] = {
         "messages": _Messages().written(conversation),
-        "system": [{"text": text} for text in DIALECT.system(conversation)],
+        "system": [{"text": text} for text in DIALECT.system(conversation, params)],
         "inferenceConfig": present(limits),
         "toolConfig": config,
         "additionalModelRequestFields": native,
@@ -89,7 +89,7 @@ class _Messages:
         blocks = [self._block(part) for part in message.parts if not isinstance(part, Thought)]
         if message.tool_call_id is not None:
             status = {"status": "error"} if message.failed else {}
-            return [{"toolResult": {"toolUseId": message.tool_call_id, "content": blocks, **status}}]
+            return [{"toolResult": {"toolUseId": call_id(message.tool_call_id), "content": blocks, **status}}]
         return blocks
 
     def _block(self, part: Content | ToolUse) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class _Messages:
                 document = {"format": DOCUMENTS[kind], "name": self._named(part.filename), "source": {"bytes": data}}
                 return {"document": document}
             case ToolUse(called, name):
-                return {"toolUse": {"toolUseId": called, "name": name, "input": DIALECT.arguments(part)}}
+                return {"toolUse": {"toolUseId": call_id(called), "name": name, "input": DIALECT.arguments(part)}}
 
     def _named(self, filename: str | None) -> str:
         """A name in the characters that Bedrock takes, which no document before has."""

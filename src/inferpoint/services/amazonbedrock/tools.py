@@ -15,18 +15,24 @@ _AUTO = ToolChoice(ToolMode.AUTO)
 
 
 def tools(conversation: Conversation, provider: str, *, sequential: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`toolConfig`, and what the request of the provider's own models says of tools."""
+    """`toolConfig`, and what the request of the provider's own models says of tools.
+
+    Bedrock wants tools declared wherever messages hold calls: a turn that is to call none declares those that were
+    called, and Claude is told not to.
+    """
     declared, choice = DIALECT.tools(conversation), conversation.tool_choice
-    used = any(message.tool_uses or message.tool_call_id is not None for message in conversation.messages)
-    if choice and choice.mode is ToolMode.NONE:
-        if used and declared:
+    idle = not declared or (choice is not None and choice.mode is ToolMode.NONE)
+    if idle:
+        called = dict.fromkeys(use.name for message in conversation.messages for use in message.tool_uses)
+        if called and declared and provider != CLAUDE:
             raise DIALECT.cannot("tool_choice", "cannot be [none] where [messages] hold tool calls")
-        declared = ()
-    if used and not declared:
-        raise DIALECT.cannot("tools", "is required where [messages] hold tool calls")
+        known = {tool.name: tool for tool in declared}
+        declared = [known.get(name, Tool(name)) for name in called]
     if not declared:
         return {}, {}
     config: dict[str, Any] = {"tools": [{"toolSpec": _tool(tool)} for tool in declared]}
+    if idle:
+        return config, {"tool_choice": {"type": "none"}} if provider == CLAUDE else {}
     if sequential:
         if provider not in ONE_AT_A_TIME:
             raise DIALECT.cannot("parallel_tool_calls", f"cannot be false with models of [{provider}]")

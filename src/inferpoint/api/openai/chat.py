@@ -1,0 +1,92 @@
+"""`POST /v1/chat/completions`, on endpoints that chat and on those of completions, which are asked like them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from inferpoint.api.face import Request, Response, json_response, streamed
+from inferpoint.api.openai import errors
+from inferpoint.api.requests import USER, fields, for_user
+from inferpoint.endpoints.resolved import chatting
+from inferpoint.engine.engine import Engine
+from inferpoint.errors import invalid
+from inferpoint.model.chat import Conversation
+from inferpoint.model.endpoint import TaskType
+from inferpoint.model.fields import Fields
+from inferpoint.model.http import Event
+from inferpoint.model.results import Completion, Delta
+from inferpoint.protocols import sse
+from inferpoint.protocols.openai import completions, messages
+
+DONE = sse.written(Event(b"[DONE]"))
+# Members whose answer has no place in a result, so that asking a provider for them would lose it.
+_UNANSWERED = ("logprobs", "top_logprobs", "audio", "modalities", "functions", "function_call", "prediction")
+
+
+async def chat(engine: Engine, request: Request) -> Response:
+    """The next message of a conversation, whole or streamed."""
+    body = fields(request)
+    name, stream = body.need("model", str), body.take("stream", bool)
+    tell_usage = asks_for_usage(body)
+    conversation, user = _conversation(body), body.take(USER, str)
+    resolved = chatting(engine.find(request.caller, name))
+    inference = for_user(resolved, request.inference(conversation, params=body.rest()), user)
+    chunks = _Chunks(f"chatcmpl-{request.request_id}", request.time, name, tell_usage=tell_usage)
+    if stream:
+        pieces = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION)
+        return await streamed(pieces, chunks.feed, chunks.end, errors.failed)
+    result = await engine.infer(resolved, inference, TaskType.CHAT_COMPLETION)
+    assert isinstance(result, Completion)
+    return json_response(chunks.completed(completions.written(result)))
+
+
+def asks_for_usage(body: Fields) -> bool:
+    """Whether a stream is to end with its cost, by `stream_options`."""
+    return (body.object("stream_options") or {}).get("include_usage") is True
+
+
+def sampled(conversation: Conversation, body: Fields) -> Conversation:
+    """*conversation* with the members by which a model is told how to write, and how much."""
+    if body.take("n", int) not in (None, 1):
+        raise invalid("[n] must be 1: a request has one answer")
+    older, newer = body.take("max_tokens", int), body.take("max_completion_tokens", int)
+    if None not in (older, newer) and older != newer:
+        raise invalid("[max_tokens] and [max_completion_tokens] are two names of one limit, and differ")
+    return replace(
+        conversation,
+        max_tokens=older if newer is None else newer,
+        stop=body.text_or_texts("stop") or (),
+        temperature=body.take("temperature", float),
+        top_p=body.take("top_p", float),
+        reasoning_effort=body.take("reasoning_effort", str),
+    )
+
+
+def _conversation(body: Fields) -> Conversation:
+    conversation = messages.read(body.any("messages"), body.any("tools") or None, body.any("tool_choice"))
+    body.refuse(*_UNANSWERED)
+    return sampled(conversation, body)
+
+
+class _Chunks:
+    """One answer's chunks as bytes, with what the provider did not say about it."""
+
+    def __init__(self, name: str, time: int, model: str, *, tell_usage: bool) -> None:
+        self._writer = completions.Writer()
+        self._defaults = {"id": name, "model": model}
+        self._more: dict[str, Any] = {"created": time}
+        self._usage: dict[str, Any] = {"usage": None} if tell_usage else {}
+
+    def completed(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        defaults = {member: chunk[member] or value for member, value in self._defaults.items()}
+        return {**chunk, **defaults, **self._more}
+
+    def feed(self, deltas: Sequence[Delta]) -> bytes:
+        chunks = [{**self._usage, **self.completed(chunk)} for chunk in self._writer.chunks(deltas)]
+        return b"".join(map(sse.json_event, chunks))
+
+    def end(self) -> bytes:
+        last = self._writer.end()
+        return DONE if last is None or not self._usage else sse.json_event(self.completed(last)) + DONE

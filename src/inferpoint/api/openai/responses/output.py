@@ -1,0 +1,80 @@
+"""A model's answer as the items of a response."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from inferpoint.api.openai.responses import reasoning, tools
+from inferpoint.model.results import Choice, Completion, Usage
+
+COMPLETED = "completed"
+INCOMPLETE = "incomplete"
+IN_PROGRESS = "in_progress"
+FAILED = "failed"
+MESSAGE = "msg"
+CALL = "fc"
+_CUT = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+def cut_by(reason: str | None) -> str | None:
+    """Why an answer is not whole, in this API's words, when it ended for *reason*; None for one that is."""
+    return _CUT.get(reason or "")
+
+
+class Names:
+    """The ids of the items of one response, each unlike any other here."""
+
+    def __init__(self, response_id: str) -> None:
+        self._of = response_id.partition("_")[2]
+        self._count = 0
+
+    def next(self, prefix: str) -> str:
+        """The id of the next item, whose kind *prefix* tells."""
+        self._count += 1
+        return f"{prefix}_{self._of}{self._count:04x}"
+
+
+def items(result: Completion, names: Names, namespaces: Mapping[str, str], service: str) -> list[dict[str, Any]]:
+    """The items of a whole answer of *service*; what it answers beyond one choice follows it."""
+    return [item for choice in result.choices for item in _of_choice(choice, names, namespaces, service)]
+
+
+def _of_choice(choice: Choice, names: Names, namespaces: Mapping[str, str], service: str) -> list[dict[str, Any]]:
+    status = INCOMPLETE if cut_by(choice.reason) else COMPLETED
+    written = [reasoning.item(names.next(reasoning.PREFIX), thought, service) for thought in choice.thoughts]
+    if choice.text or not choice.tool_calls:
+        written.append(message(names.next(MESSAGE), choice.text, status))
+    for made in choice.tool_calls:
+        name, function = names.next(CALL), tools.called(made.name or "", namespaces)
+        written.append(call(name, made.id or f"call_{name}", function, made.arguments or "{}", status))
+    return written
+
+
+def message(name: str, text: str | None, status: str) -> dict[str, Any]:
+    """A message called *name*; None is one whose text has not begun."""
+    content = [] if text is None else [text_part(text)]
+    return {"id": name, "type": "message", "status": status, "role": "assistant", "content": content}
+
+
+def text_part(text: str) -> dict[str, Any]:
+    """A message's content."""
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def call(name: str, call_id: str, function: Mapping[str, str], arguments: str, status: str) -> dict[str, Any]:
+    """A call of the *function* of these members, which its result names by *call_id*."""
+    made = {"id": name, "type": "function_call", "status": status, "call_id": call_id}
+    return {**made, **function, "arguments": arguments}
+
+
+def usage(used: Usage | None) -> dict[str, Any]:
+    """The tokens that an answer cost; zero, where the provider did not tell."""
+    used = used or Usage()
+    return {
+        "input_tokens": used.input,
+        "input_tokens_details": {"cached_tokens": used.cached, "cache_write_tokens": used.cache_written},
+        "output_tokens": used.output,
+        "output_tokens_details": {"reasoning_tokens": used.reasoning},
+        "total_tokens": used.input + used.output,
+    }

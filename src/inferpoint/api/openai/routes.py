@@ -1,0 +1,32 @@
+"""OpenAI's API over the same endpoints: `model` is an inference id or an alias.
+
+https://platform.openai.com/docs/api-reference.
+"""
+
+from __future__ import annotations
+
+from inferpoint.api.face import Face, Route
+from inferpoint.api.openai.chat import chat
+from inferpoint.api.openai.completions import complete
+from inferpoint.api.openai.embeddings import embed
+from inferpoint.api.openai.errors import WORDS, fail
+from inferpoint.api.openai.models import model, models
+from inferpoint.api.openai.responses.routes import Responses
+from inferpoint.api.openai.responses.store import ResponseStore
+
+
+def face(store: ResponseStore) -> Face:
+    """The face, which keeps responses in *store*."""
+    return Face(
+        routes=(
+            Route("POST", "/v1/embeddings", embed, takes_body=True, infers=True),
+            Route("POST", "/v1/chat/completions", chat, takes_body=True, infers=True),
+            Route("POST", "/v1/completions", complete, takes_body=True, infers=True),
+            *Responses(store).routes(),
+            Route("GET", "/v1/models", models),
+            Route("GET", "/v1/models/{model}", model),
+        ),
+        words=WORDS,
+        fail=fail,
+        prefix="/v1/",
+    )
