@@ -109,7 +109,7 @@ class Collected:
             tuple(self._thoughts),
             finished and finished.stop_sequence,
         )
-        return Completion((choice,), self._usage, self._started.id, self._started.model)
+        return Completion([choice], self._usage, self._started.id, self._started.model)
 
     def _think(self, piece: Reasoning) -> None:
         if piece.redacted is not None or not self._open:

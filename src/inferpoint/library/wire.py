@@ -45,7 +45,7 @@ class _Chunk(msgspec.Struct):
 class _Row(msgspec.Struct):
     """One input's result, of whatever task."""
 
-    embedding: msgspec.Raw | None = None
+    embedding: msgspec.Raw = msgspec.Raw()
     is_truncated: bool = False
     chunks: list[_Chunk] = []
     index: int = 0
@@ -56,7 +56,7 @@ class _Row(msgspec.Struct):
     status: int = 0
 
     def weights(self) -> Mapping[str, float]:
-        return {} if self.embedding is None else parse(bytes(self.embedding), dict[str, float], of=RESULT)
+        return {} if self.error else parse(bytes(self.embedding), dict[str, float], of=RESULT)
 
 
 def result(reply: Reply, request: InferenceRequest) -> InferenceResult:
@@ -84,7 +84,7 @@ def result(reply: Reply, request: InferenceRequest) -> InferenceResult:
             return SparseEmbeddings([(row.weights(), row.is_truncated) for row in rows], usage, errors)
         case "text_embedding" | "embeddings":
             places = frozenset(range(len(rows))) if cut == len(rows) else frozenset[int]()
-            return Embeddings([row.embedding for row in rows], usage, places, errors)
+            return Embeddings([None if row.error else row.embedding for row in rows], usage, places, errors)
         case _:
             raise unreadable(RESULT, f"[{name}] is no task type")
 
