@@ -10,11 +10,13 @@ from operator import attrgetter
 from typing import Any
 
 import pytest
-from emulated_provider import Asked, Provider, vectors
+from emulated_provider import Asked, Provider, begun, chunk, silence, vectors
+from real_processes import PATIENCE
 from real_processes import Inferpoint as Server
 
 from inferpoint import InferenceError, Inferpoint, connect
 from inferpoint.errors import Kind
+from inferpoint.library import Connected
 from inferpoint.model.chat import Thought, ToolUse
 from inferpoint.model.results import Completion, Ranked, Reasoning, Text, Usage
 
@@ -38,6 +40,9 @@ TALK = [
 def model(asked: Asked) -> None:
     """Answer a chat as OpenAI does: by a tool call where there are tools, or with what it was asked for."""
     body = asked.json
+    if body["messages"][0]["content"] == "silence":
+        silence(asked)
+        return
     said: dict[str, Any] = {"content": json.dumps({name: body[name] for name in sorted(body) if name in SENT})}
     if "tools" in body:
         said = {"content": None, "tool_calls": [CALL]}
@@ -257,6 +262,13 @@ FAILURES: list[Any] = [
     pytest.param(
         lambda ip: ip.embed("a", task="embed", task_settings={"nothing": 1}), Kind.INVALID, "nothing", id="settings"
     ),
+    pytest.param(lambda ip: ip.chat("silence", task="chat", timeout=0.2), Kind.TIMED_OUT, "0.2|200", id="silent chat"),
+    pytest.param(
+        lambda ip: ip.stream_chat("silence", task="chat", timeout=0.2), Kind.TIMED_OUT, "0.2|200", id="silent stream"
+    ),
+    pytest.param(
+        lambda ip: ip.complete("silence", task="complete", timeout=0.2), Kind.TIMED_OUT, "0.2|200", id="silent model"
+    ),
     pytest.param(lambda ip: ip.embed("refused", task="embed"), Kind.INVALID, r"Error message: \[refused\]", id="input"),
 ]
 
@@ -291,3 +303,143 @@ def test_an_endpoint_that_is_there_is_a_conflict(world: World) -> None:
     assert raised.value.kind is Kind.CONFLICT
     assert shown in world.all("chat_completion")
     assert world.update(task="chat", aliases=[world.id("other")])["aliases"] == [world.id("other")]
+
+
+def chat_on(ip: Any, inference_id: str, playing: Provider) -> None:
+    settings = {"api_key": KEY, "model_id": "m", "url": playing.url}
+    ip.put(inference_id, task_type="chat_completion", service="openai", service_settings=settings)
+
+
+def test_leaving_a_stream_of_a_server_closes_it(
+    server: Server, provider: Callable[..., Provider], inference_id: str
+) -> None:
+    """Who leaves the iteration closes the connection to the server, and so the server the provider's."""
+    half = provider(begun)
+    with connect(server.url, validate=False) as ip:
+        chat_on(ip, inference_id, half)
+        for piece in ip.stream_chat(inference_id, "x"):
+            assert piece == Text("first")
+            break
+        assert half.next().left.wait(PATIENCE)
+
+    async def main() -> None:
+        async with Inferpoint(server.url) as awaiting, aclosing(awaiting.stream_chat(inference_id, "x")) as pieces:
+            assert await anext(pieces) == Text("first")
+        assert await asyncio.to_thread(half.next().left.wait, PATIENCE)
+
+    asyncio.run(main())
+
+
+def broken(asked: Asked) -> None:
+    """Begin to answer, and then fail."""
+    asked.stream()
+    asked.send(chunk("first") + b'data: {"error": {"message": "the GPU is on fire", "type": "server_error"}}\n\n')
+
+
+@pytest.mark.parametrize("place", ["here", "there"])
+def test_a_stream_that_breaks_tells_why(
+    server: Server, provider: Callable[..., Provider], inference_id: str, place: str
+) -> None:
+    """What came before an error is given, and the error is the provider's, in its words."""
+    with connect(*([server.url] if place == "there" else []), validate=False) as ip:
+        chat_on(ip, inference_id, provider(broken))
+        pieces = ip.stream_chat(inference_id, "x")
+        assert next(pieces) == Text("first")
+        with pytest.raises(InferenceError, match="the GPU is on fire") as raised:
+            next(pieces)
+        assert raised.value.kind is Kind.INTERNAL
+
+
+def test_a_server_is_sent_the_key_and_nobody_is_told_it(provider: Callable[..., Provider]) -> None:
+    """The key is a bearer token of every request, and in no repr and no error."""
+    refusing = provider(lambda asked: asked.answer({"error": {"message": "slow down"}}, 429, {"Retry-After": "7"}))
+    with connect(f"{refusing.url}/below/", api_key=KEY) as ip:
+        with pytest.raises(InferenceError, match="slow down") as raised:
+            ip.chat("chat", "x")
+        asked = refusing.next()
+        assert (asked.path, asked.headers["authorization"]) == ("/below/v1/chat/completions", f"Bearer {KEY}")
+        assert (raised.value.kind, raised.value.retry_after) == (Kind.RATE_LIMITED, 7.0)
+        assert repr(ip) == f"Connected('{refusing.url}', open)"
+        assert KEY not in repr(raised.value)
+    assert repr(ip) == f"Connected('{refusing.url}', closed)"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "kind", "words"),
+    [
+        (b"<html>", 200, Kind.UNREADABLE, "Failed to read the server's"),
+        (b"{}", 200, Kind.UNREADABLE, "Failed to read the server's"),
+        (b"[]", 200, Kind.UNREADABLE, "Failed to read the server's"),
+        (b"<html>", 502, Kind.INTERNAL, "The server answered with status 502"),
+        (b"{}", 404, Kind.NOT_FOUND, "The server answered with status 404"),
+        (b'{"error": "no handler"}', 404, Kind.NOT_FOUND, "no handler"),
+        (b'{"error": {"reason": "top", "caused_by": {"reason": "deep"}}, "status": 400}', 400, Kind.INVALID, "top"),
+    ],
+)
+def test_what_is_no_server_of_ours_is_an_error(
+    provider: Callable[..., Provider], answer: bytes, status: int, kind: Kind, words: str
+) -> None:
+    """Whatever answers at the address, the library says what it was in one sentence."""
+    strange = provider(lambda asked: asked.answer(answer, status))
+    with connect(strange.url) as ip:
+        for act in (lambda: ip.chat("e", "x"), lambda: ip.embed("e", "x")):
+            with pytest.raises(InferenceError, match=words) as raised:
+                act()
+            assert raised.value.kind is kind
+            if words == "top":
+                assert str(raised.value.__cause__) == "deep"
+
+
+def half_said(asked: Asked) -> None:
+    """Begin to answer as a server does, and break off."""
+    asked.stream()
+    completion = b'event: message\ndata: {"completion": [{"delta": "first"}]}\n\n'
+    asked.send(completion if asked.path.endswith("/_stream") else chunk("first"))
+
+
+def test_where_nobody_listens_is_told(provider: Callable[..., Provider]) -> None:
+    """A server that is not there is an error with its address; one that breaks off in a stream is one too."""
+    half = provider(half_said)
+    with connect(half.url) as ip:
+        for stream in (ip.stream_chat("e", "x"), ip.stream("e", "x")):
+            with pytest.raises(InferenceError) as raised:
+                list(stream)
+            assert raised.value.kind is Kind.CUT_OFF
+        half.__exit__()
+        with pytest.raises(InferenceError, match=half.url) as raised:
+            ip.chat("e", "x")
+        assert raised.value.kind is Kind.CUT_OFF
+
+
+def test_an_address_with_a_user_is_refused() -> None:
+    """A password in an address would be shown with it, so it is not taken; and a folder takes no key."""
+    with pytest.raises(InferenceError, match="no user in it") as raised:
+        connect(f"http://user:{KEY}@127.0.0.1:1")
+    assert KEY not in str(raised.value)
+    with pytest.raises(TypeError, match="is for the address of a server"):
+        connect("folder", api_key=KEY)
+
+
+def test_a_notebook_opens_and_closes(server: Server) -> None:
+    """Both may be done again where they are done already; before and after each use says how it is used."""
+    for place in ((), (server.url,)):
+        ip: Connected = connect(*place)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match=r"or between its open\(\) and close\(\)"):
+                ip.all()
+            assert ip.open().open() is ip
+            ip.all()
+            ip.close()
+            ip.close()
+
+    async def main(awaiting: Inferpoint) -> None:
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match=r"or between its open\(\) and close\(\)"):
+                await awaiting.all()
+            assert await (await awaiting.open()).open() is awaiting
+            await awaiting.all()
+            await awaiting.close()
+            await awaiting.close()
+
+    for place in ((), (server.url,)):
+        asyncio.run(main(Inferpoint(*place)))
