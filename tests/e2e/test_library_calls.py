@@ -284,6 +284,23 @@ def test_each_mistake_is_one_error_wherever_it_is_made(
     assert KEY not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("embed", ("x",)),
+        ("sparse", ("x",)),
+        ("rerank", ("q", ["x"])),
+        ("complete", ("x",)),
+        ("chat", ("x",)),
+        ("stream_chat", ("x",)),
+    ],
+)
+def test_a_name_that_is_no_parameter_is_refused(world: World, method: str, arguments: tuple[Any, ...]) -> None:
+    """A misspelt argument is Python's own `TypeError`, and names method and argument."""
+    with pytest.raises(TypeError, match=rf"{method}\(\) got an unexpected keyword argument 'maxTokens'"):
+        getattr(world, method)("e", *arguments, maxTokens=1)
+
+
 def test_several_problems_are_told_one_by_one(world: World) -> None:
     """An error tells each problem by itself."""
     with pytest.raises(InferenceError) as raised:

@@ -42,7 +42,7 @@ class Remote(Backend):
 
     @override
     async def open(self) -> None:
-        self._transport = HttpTransport(__version__)
+        self._transport = HttpTransport(__version__)  # one that was closed stays so
 
     @override
     async def close(self) -> None:
