@@ -16,7 +16,7 @@ from inferpoint.library import wire
 from inferpoint.library.backend import Backend
 from inferpoint.library.chats import Chat
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.http import Call, Event, Reply, address, parse, present
+from inferpoint.model.http import Call, Event, Reply, address, parse, present, unreadable
 from inferpoint.model.requests import Chunking, Documents, InferenceRequest
 from inferpoint.model.results import Completion, Delta, InferenceResult
 from inferpoint.outbound.transport import Arriving, HttpTransport
@@ -59,12 +59,14 @@ class Remote(Backend):
 
     @override
     async def get(self, inference_id: str) -> dict[str, Any]:
-        (endpoint,) = (await self._shown("GET", _path(inference_id)))["endpoints"]
-        return endpoint
+        shown = wire.endpoints(await self._whole(self._call("GET", _path(inference_id))))
+        if len(shown) != 1:
+            raise unreadable("server's endpoint", f"it shows [{len(shown)}]")
+        return shown[0]
 
     @override
     async def all(self, task_type: str | None) -> list[dict[str, Any]]:
-        return (await self._shown("GET", _path("_all", task_type)))["endpoints"]
+        return wire.endpoints(await self._whole(self._call("GET", _path("_all", task_type))))
 
     @override
     async def delete(self, inference_id: str) -> None:

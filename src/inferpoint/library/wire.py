@@ -65,7 +65,7 @@ def result(reply: Reply, request: InferenceRequest) -> InferenceResult:
     How many inputs were cut is told, and not which; so `cut` has places where that was all of them or none.
     """
     (name, rows), *others = parse(reply.body, dict[str, list[_Row]], of=RESULT).items() or (("", []),)
-    usage, cut = _usage(reply.headers), int(reply.headers.get(TRUNCATED, "0"))
+    usage, cut = _usage(reply.headers), _count(reply.headers, TRUNCATED) or 0
     errors = {
         index: _failed(row).of_input(index if len(rows) > 1 else None)
         for index, row in enumerate(rows)
@@ -89,6 +89,15 @@ def result(reply: Reply, request: InferenceRequest) -> InferenceResult:
             raise unreadable(RESULT, f"[{name}] is no task type")
 
 
+class _Endpoints(msgspec.Struct):
+    endpoints: list[dict[str, Any]]
+
+
+def endpoints(reply: Reply) -> list[dict[str, Any]]:
+    """The endpoints that a server shows, one or many."""
+    return parse(reply.body, _Endpoints, of="server's endpoints").endpoints
+
+
 def pieces(event: Event) -> Sequence[Text]:
     """The pieces of a completion's text in one event of a stream; an error that it tells is raised."""
     if event.name == "error":
@@ -103,19 +112,18 @@ def refusal(reply: Reply) -> InferenceError:
         body = parse(reply.body.rpartition(b"\ndata: ")[2], dict[str, Any], of="server's error")
     except InferenceError:
         body = dict[str, Any]()
-    status = body.get("status", reply.status)
-    wait = reply.headers.get("retry-after", "")
-    return _error(body.get("error"), int(status), float(wait) if wait.isdigit() else None)
+    status = body.get("status")
+    return _error(
+        body.get("error"), status if isinstance(status, int) else reply.status, _count(reply.headers, "retry-after")
+    )
 
 
 def _error(told: Any, status: int, retry_after: float | None = None) -> InferenceError:
     """The error that an object, or a sentence, tells of; with its cause where it has one."""
     members = cast("dict[str, Any]", told) if isinstance(told, dict) else {"reason": told}
     words = members.get("reason") or members.get("message") or f"The server answered with status {status}"
-    kind = next(
-        (_KIND_OF_WORD[word] for name in ("type", "code") if (word := members.get(name)) in _KIND_OF_WORD),
-        Kind.UNSUPPORTED if status == 405 else kind_of_status(status),
-    )
+    named = [kind for name in ("type", "code") if (kind := _KIND_OF_WORD.get(str(members.get(name)))) is not None]
+    kind = named[0] if named else Kind.UNSUPPORTED if status == 405 else kind_of_status(status)
     error = InferenceError(kind, *unnumbered(str(words)), retry_after=retry_after)
     if (cause := members.get("caused_by")) is not None:
         error.__cause__ = _error(cause, status)
@@ -132,5 +140,10 @@ def _chunks(row: _Row) -> Sequence[Chunk]:
 
 def _usage(headers: Mapping[str, str]) -> Usage | None:
     """The cost that headers tell; None where they tell none."""
-    counts = {name: int(headers[TOKENS.format(name)]) for name in _USAGE if TOKENS.format(name) in headers}
+    counts = {name: count for name in _USAGE if (count := _count(headers, TOKENS.format(name))) is not None}
     return Usage(**counts) if counts else None
+
+
+def _count(headers: Mapping[str, str], name: str) -> int | None:
+    told = headers.get(name, "")
+    return int(told) if told.isascii() and told.isdigit() else None
