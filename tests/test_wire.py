@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferpoint.api.elastic import errors, write
-from inferpoint.errors import InferenceError, Kind, Subject
+from inferpoint.errors import InferenceError, Kind, Subject, Upstream
 from inferpoint.library import wire
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Event, Reply
@@ -108,9 +108,9 @@ def plain(value: Any) -> Any:
         InferenceError(Kind.INVALID, "a", "b", subject=Subject.SETTINGS),
         InferenceError(Kind.INVALID, "a"),
         InferenceError(Kind.CONFLICT, "a", subject=Subject.EXISTING),
-        InferenceError(Kind.UNSUPPORTED, "a"),
-        InferenceError(Kind.RATE_LIMITED, "a", retry_after=6.5),
-        InferenceError(Kind.TIMED_OUT, "a"),
+        InferenceError(Kind.OVERLOADED, "a", retry_after=6.5),
+        InferenceError(Kind.INTERNAL, "a", upstream=Upstream(503, "busy")),
+        *(InferenceError(kind, "a") for kind in Kind),
     ],
     ids=lambda error: error.kind.value,
 )

@@ -20,6 +20,7 @@ from inferpoint.library import Connected
 from inferpoint.model.chat import Thought, ToolUse
 from inferpoint.model.results import Completion, Ranked, Reasoning, Text, Usage
 
+STRANGE = {"strange": 200, "down": 501}
 KEY = "sk-canary-0123456789"
 USAGE = {"prompt_tokens": 5, "completion_tokens": 7, "completion_tokens_details": {"reasoning_tokens": 3}}
 CALL = {
@@ -42,6 +43,9 @@ def model(asked: Asked) -> None:
     body = asked.json
     if body["messages"][0]["content"] == "silence":
         silence(asked)
+        return
+    if (text := body["messages"][0]["content"]) in STRANGE:
+        asked.answer({}, STRANGE[text])
         return
     said: dict[str, Any] = {"content": json.dumps({name: body[name] for name in sorted(body) if name in SENT})}
     if "tools" in body:
@@ -262,6 +266,11 @@ FAILURES: list[Any] = [
     pytest.param(
         lambda ip: ip.embed("a", task="embed", task_settings={"nothing": 1}), Kind.INVALID, "nothing", id="settings"
     ),
+    pytest.param(lambda ip: ip.complete("strange", task="complete"), Kind.UNREADABLE, "Failed to", id="unreadable"),
+    pytest.param(lambda ip: ip.chat("strange", task="chat"), Kind.UNREADABLE, "Failed to", id="unreadable chat"),
+    pytest.param(lambda ip: ip.complete("down", task="complete"), Kind.INTERNAL, "status", id="provider down"),
+    pytest.param(lambda ip: ip.chat("down", task="chat"), Kind.INTERNAL, "status", id="provider of chats down"),
+    pytest.param(lambda ip: ip.stream("a", task="embed"), Kind.UNSUPPORTED, "not allowed", id="stream of vectors"),
     pytest.param(lambda ip: ip.chat("silence", task="chat", timeout=0.2), Kind.TIMED_OUT, "0.2|200", id="silent chat"),
     pytest.param(
         lambda ip: ip.stream_chat("silence", task="chat", timeout=0.2), Kind.TIMED_OUT, "0.2|200", id="silent stream"

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from inferpoint.api.headers import TOKENS, TRUNCATED
+from inferpoint.api.headers import ERROR, TOKENS, TRUNCATED
 from inferpoint.errors import InferenceError, Kind, kind_of_status
 from inferpoint.model.http import Event, Reply, parse, unreadable
 from inferpoint.model.requests import InferenceRequest
@@ -27,6 +27,7 @@ from inferpoint.model.results import (
 from inferpoint.model.wording import unnumbered
 
 RESULT = "server's result"
+_KINDS = frozenset(Kind)
 _USAGE = tuple(Usage.__dataclass_fields__)
 # Kinds that a face tells by a word of its own and not by its status.
 _KIND_OF_WORD = {
@@ -113,9 +114,14 @@ def refusal(reply: Reply) -> InferenceError:
     except InferenceError:
         body = dict[str, Any]()
     status = body.get("status")
-    return _error(
-        body.get("error"), status if isinstance(status, int) else reply.status, _count(reply.headers, "retry-after")
+    error = _error(
+        body.get("error"),
+        status if isinstance(status, int) else reply.status,
+        _count(reply.headers, "retry-after"),
     )
+    if (kind := reply.headers.get(ERROR)) in _KINDS:
+        error.kind = Kind(kind)
+    return error
 
 
 def _error(told: Any, status: int, retry_after: float | None = None) -> InferenceError:
