@@ -26,6 +26,11 @@ class Portal:
         self._thread: threading.Thread | None = None
         self._tasks = Tasks()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the thread takes work."""
+        return self._loop is not None
+
     def start(self, inside: AbstractAsyncContextManager[Any]) -> None:
         """Start the thread, and enter *inside* in its loop; raises what entering raises."""
         if self._thread is not None:
@@ -81,7 +86,9 @@ class Portal:
                 futures.wait([outcome])
             raise
         work.close()
-        raise RuntimeError("Inferpoint is used inside `with inferpoint.connect(…) as ip:`")
+        raise RuntimeError(
+            "Inferpoint is used inside `with inferpoint.connect(…) as ip:`, or between its open() and close()"
+        )
 
     def iterate(self, pieces: AsyncGenerator[T]) -> Generator[T]:
         """The items of *pieces* as they come; an iteration that is left early closes *pieces*."""

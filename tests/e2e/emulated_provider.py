@@ -178,3 +178,10 @@ def said(text: str) -> dict[str, Any]:
     """A whole chat completion, as OpenAI answers it."""
     message = {"role": "assistant", "content": text}
     return {"id": "c", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+
+
+def begun(asked: Asked) -> None:
+    """Begin to answer, and then wait for the caller to leave."""
+    asked.stream()
+    asked.send(chunk("first"))
+    asked.until_left()

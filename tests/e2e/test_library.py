@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated_provider import END, Asked, Provider, chunk, said, silence, vectors
+from emulated_provider import END, Asked, Provider, begun, chunk, said, silence, vectors
 from real_processes import PATIENCE, ROOT, Program, environ, run
 from real_processes import Inferpoint as Server
 
@@ -75,13 +75,6 @@ def chat(asked: Asked) -> None:
         asked.send(b"".join(chunk(word) for word in (text, "!")) + END)
     else:
         asked.answer(said(text))
-
-
-def begun(asked: Asked) -> None:
-    """Begin to answer, and then wait for the caller to leave."""
-    asked.stream()
-    asked.send(chunk("first"))
-    asked.until_left()
 
 
 def on(provider: Provider, **more: Any) -> dict[str, Any]:

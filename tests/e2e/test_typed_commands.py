@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from emulated_provider import Asked, Provider, chunk
 from raw_http import ask
-from real_processes import Inferpoint, Program, environ, run
+from real_processes import PATIENCE, Inferpoint, Program, environ, run
 
 import inferpoint
 
@@ -99,6 +100,71 @@ def test_a_stream_is_printed(typed: Type, completion: str) -> None:
     lines = printed(typed("infer", completion, "--stream", "-o", "json", given="tell a story")).splitlines()
     assert lines.pop() == "[DONE]"
     assert "".join(json.loads(line)["completion"][0]["delta"] for line in lines) + "\n" == story
+
+
+def put(server: Inferpoint, kind: str, inference_id: str, service: str, **settings: str) -> None:
+    """Make an endpoint without trying it."""
+    config = {"service": service, "service_settings": {"api_key": "k", **settings}}
+    made = ask(server.url, "PUT", f"/_inference/{kind}/{inference_id}?skip_validation=true", config)
+    assert made.status == 200, made.body
+
+
+def test_a_chat_is_printed_as_it_comes(typed: Type, server: Inferpoint, inference_id: str) -> None:
+    """A chat endpoint streams without being asked to: its words and tool calls, or the events."""
+    put(server, "chat_completion", inference_id, "openai", model_id="gpt-4o-mini")
+    story = "Once upon a time there was an index of — naïve — vectors. 👋 They lived happily.\n"
+    assert printed(typed("infer", inference_id, "tell a story")) == story
+    assert printed(typed("infer", inference_id, given="tell a story")) == story
+    lines = printed(typed("infer", inference_id, "tell a story", "-o", "json")).splitlines()
+    assert lines.pop() == "[DONE]"
+    choices = [choice for line in lines for choice in json.loads(line).get("choices", ())]
+    assert "".join(choice["delta"].get("content", "") for choice in choices) + "\n" == story
+    assert 'weather {"city":"Oslo"}' in printed(typed("infer", inference_id, "the weather"))
+    assert "Incorrect API key provided" in sentence(typed("infer", inference_id, "wrong key"))
+    for option in ("--query", "--input-type"):
+        said = sentence(typed("infer", inference_id, "x", option, "search"))
+        assert said == f"{option} has no meaning for a chat"
+
+
+def test_a_ranking_is_a_table(typed: Type, server: Inferpoint, embedder: Provider, inference_id: str) -> None:
+    """Documents from arguments or lines are shown best first with their scores, or as the server answers them."""
+    put(server, "rerank", inference_id, "hugging_face", url=f"{embedder.url}/rerank")
+    documents = ("a [red] cat", "a dog")
+    for done in (
+        typed("infer", inference_id, *documents, "--query", "pets"),
+        typed("infer", inference_id, "--query", "pets", given="\n".join(documents)),
+    ):
+        rows = [line.split("│")[1:-1] for line in printed(done).splitlines() if line.startswith("│")]
+        assert [[cell.strip() for cell in row] for row in rows] == [
+            ["1", "1.0000", "1", "a dog"],
+            ["2", "0.5000", "0", "a [red] cat"],
+        ]
+    whole = json.loads(printed(typed("infer", inference_id, *documents, "--query", "pets", "-o", "json")))
+    assert [row["index"] for row in whole["rerank"]] == [1, 0]
+    assert "[query]" in sentence(typed("infer", inference_id, *documents))
+
+
+INTERRUPTED = """
+import signal, sys
+from inferpoint.__main__ import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a runner in the background hands on that it is ignored
+main()
+"""
+
+
+def test_interrupting_a_chat_is_quiet(
+    server: Inferpoint, home: Path, provider: Callable[..., Provider], inference_id: str
+) -> None:
+    """Ctrl-C ends a chat at once with a shell's status, and nothing is printed but what had come."""
+    half = provider(begin)
+    put(server, "chat_completion", inference_id, "openai", model_id="m", url=half.url)
+    words = [sys.executable, "-c", INTERRUPTED, "infer", inference_id, "x", "--url", server.url]
+    with Program(words, environ(home)) as command:
+        command.until(b"first")
+        command.tell(signal.SIGINT)
+        assert command.ended() == 130
+        assert command.written == b"first"
+    assert half.next().left.wait(PATIENCE)
 
 
 def test_quotas_are_shown(typed: Type, completion: str) -> None:

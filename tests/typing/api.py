@@ -4,15 +4,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_type
 
 import inferpoint
 from inferpoint import InferenceError, Inferpoint, connect
 from inferpoint.errors import Kind
-from inferpoint.library import Connected
-from inferpoint.model.results import ChunkedEmbeddings, Completion, Delta, Embeddings, InferenceResult, Text
+from inferpoint.library import Answer, ChatPiece, Connected
+from inferpoint.model.chat import Thought, ToolUse
+from inferpoint.model.results import (
+    ChunkedEmbeddings,
+    Completion,
+    Delta,
+    Embeddings,
+    InferenceResult,
+    Ranking,
+    Reasoning,
+    SparseEmbeddings,
+    Text,
+    ToolCall,
+    Usage,
+)
 
 
 async def awaiting(folder: Path) -> None:
@@ -60,6 +73,55 @@ def waiting() -> list[list[float]]:
     return []
 
 
+async def chatting() -> None:
+    """Each task by its own method, awaited."""
+    async with Inferpoint("http://127.0.0.1:9210", api_key="k") as ip:
+        assert_type(await ip.embed("e", ["a"], input_type="search", partial=True), Embeddings)
+        assert_type((await ip.embed("e", "a")).numbers(), list[list[float]])
+        assert_type(await ip.sparse("e", "a", timeout=1), SparseEmbeddings)
+        assert_type(await ip.rerank("e", "query", ["a", "b"], top_n=1), Ranking)
+        assert_type(await ip.complete("e", "a", task_settings={"user": "u"}), Answer)
+        assert_type(await ip.chat("e", "Hello", tools=[{"type": "function"}], stop="END"), Answer)
+        assert_type(ip.stream_chat("e", [{"role": "user", "content": "Hello"}]), AsyncGenerator[ChatPiece])
+        async for piece in ip.stream_chat("e", "Hello", max_tokens=5, response_format={"type": "json_object"}):
+            assert_type(piece, Text | Reasoning | ToolCall | Answer)
+    assert_type(await Inferpoint().open(), Inferpoint)
+    assert_type(await ip.close(), None)
+
+
+def chatting_without_await() -> str:
+    """Each task by its own method, waited for."""
+    ip = connect("http://127.0.0.1:9210", api_key="k").open()
+    assert_type(ip, Connected)
+    assert_type(ip.embed("e", ["a"]), Embeddings)
+    assert_type(ip.sparse("e", "a").weights, Sequence[tuple[Mapping[str, float], bool]])
+    ranking = ip.rerank("e", "query", ("a", "b"), return_documents=True)
+    assert_type(ranking, Ranking)
+    assert_type(
+        [(document.index, document.score, document.text) for document in ranking.ranked],
+        list[tuple[int, float, str | None]],
+    )
+    assert_type(ip.complete("e", "a").text, str)
+    answer = ip.chat("e", [{"role": "user", "content": "Hello"}], reasoning_effort="low", tool_choice="auto")
+    assert_type(answer, Answer)
+    assert_type(answer.usage, Usage | None)
+    assert_type(answer.reason, str | None)
+    assert_type(answer.tool_calls, tuple[ToolUse, ...])
+    assert_type(answer.thoughts, tuple[Thought, ...])
+    assert_type(answer.message(), dict[str, Any])
+    assert_type(ip.stream_chat("e", "Hello", temperature=0.5, timeout=None), Generator[ChatPiece])
+    for piece in ip.stream_chat("e", [*({"role": "user", "content": "Hello"},), answer.message()]):
+        match piece:
+            case Text(text) | Reasoning(text):
+                assert_type(text, str)
+            case ToolCall():
+                assert_type(piece.arguments, str)
+            case Answer():
+                return piece.text
+    assert_type(ip.close(), None)
+    return ""
+
+
 def failing() -> Kind:
     """What goes wrong."""
     try:
@@ -68,6 +130,11 @@ def failing() -> Kind:
         ip.infer("e", "a", chunks=True)  # pyright: ignore[reportCallIssue]
         ip.put("e", task_type="rerank", service="hugging_face")  # pyright: ignore[reportCallIssue]
         ip.update("e", service="openai")  # pyright: ignore[reportCallIssue]
+        ip.chat("e", 5)  # pyright: ignore[reportArgumentType]
+        ip.chat("e", "a", model="m")  # pyright: ignore[reportCallIssue]
+        ip.rerank("e", "query")  # pyright: ignore[reportCallIssue]
+        ip.embed("e", "a", chunked=True)  # pyright: ignore[reportCallIssue]
+        ip.complete("e", ["a"])  # pyright: ignore[reportArgumentType]
         ip.stream("e", "a", timeout="5s")  # pyright: ignore[reportArgumentType]
     except InferenceError as error:
         assert_type(error.problems, tuple[str, ...])

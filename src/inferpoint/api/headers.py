@@ -11,6 +11,7 @@ TRUNCATED = "x-inferpoint-truncated"  # how many inputs were shortened to fit th
 FAILED = "x-inferpoint-failed"  # how many inputs of a partial request have an error
 DROPPED = "x-inferpoint-dropped"  # the hints that the provider has no place for
 TOKENS = "x-inferpoint-{}-tokens"
+ERROR = "x-inferpoint-error"  # the kind of an error, which no face's status tells exactly
 _RETRY_AFTER = "retry-after"
 _SHOULD_RETRY = "x-should-retry"
 
@@ -33,9 +34,12 @@ def stats_headers(stats: RequestStats) -> dict[str, str]:
     return headers
 
 
-def retry_after(error: InferenceError) -> dict[str, str]:
-    """When to ask again, in whole seconds and at least one; empty where the error does not say it."""
-    return {} if error.retry_after is None else {_RETRY_AFTER: str(max(1, round(error.retry_after + 0.5)))}
+def error_headers(error: InferenceError) -> dict[str, str]:
+    """The kind of an error; and when to ask again, in whole seconds and at least one, where the error says it."""
+    headers = {ERROR: error.kind.value}
+    if error.retry_after is not None:
+        headers[_RETRY_AFTER] = str(max(1, round(error.retry_after + 0.5)))
+    return headers
 
 
 def retry_headers(error: InferenceError, status: int) -> dict[str, str]:
@@ -44,7 +48,7 @@ def retry_headers(error: InferenceError, status: int) -> dict[str, str]:
     Those clients repeat 408, 409, 429 and all from 500 on, unless a header says otherwise. A full queue of ours costs
     nothing to ask twice; a provider's work may be paid for twice.
     """
-    headers = retry_after(error)
+    headers = error_headers(error)
     if error.upstream is None and error.kind in (Kind.RATE_LIMITED, Kind.OVERLOADED):
         headers[_SHOULD_RETRY] = "true"
     elif status in (408, 409) or status >= 500:

@@ -10,35 +10,64 @@ from typing import Annotated, Any
 import typer
 
 from inferpoint.cli.remote import URL, InferenceId, Url, ask, ask_object, events, path, refused
-from inferpoint.cli.screen import Form, Output, read_json
-from inferpoint.errors import InferenceError, Kind
+from inferpoint.cli.screen import Form, Output, read_json, show
+from inferpoint.errors import InferenceError, Kind, invalid
+from inferpoint.model.endpoint import TaskType
+from inferpoint.model.http import present
+
+_INTERRUPTED = 130  # as a shell tells of SIGINT
 
 
 def infer(
     inference_id: InferenceId,
-    texts: Annotated[list[str] | None, typer.Argument(help="The inputs; none reads one from standard input.")] = None,
+    texts: Annotated[list[str] | None, typer.Argument(help="The inputs; none reads them from standard input.")] = None,
+    query: Annotated[str | None, typer.Option(help="What documents are ranked by, of a rerank endpoint.")] = None,
     input_type: Annotated[str | None, typer.Option(help="What embeddings are for: search or ingest.")] = None,
     task_settings: Annotated[str | None, typer.Option(help="Task settings for this request, as JSON.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Embed what can be, and fail for the rest.")] = False,  # noqa: FBT002 - a flag is a keyword to the person who types it
-    stream: Annotated[bool, typer.Option("--stream", help="Print the answer as it comes.")] = False,  # noqa: FBT002 - a flag is a keyword to the person who types it
+    stream: Annotated[bool, typer.Option("--stream", help="Print the answer as it comes, as chats always do.")] = False,  # noqa: FBT002 - a flag is a keyword to the person who types it
     url: Url = URL,
     output: Output = "table",
 ) -> None:
-    """Call an endpoint."""
-    body: dict[str, Any] = {"input": texts or [sys.stdin.read()]}
-    if input_type:
-        body["input_type"] = input_type
-    if task_settings:
-        body["task_settings"] = read_json(task_settings, "--task-settings")
-    if partial:
-        body["partial"] = True
-    if stream:
-        _stream(url, inference_id, body, output)
-        return
-    answer = ask_object(url, "POST", path(inference_id), body)
+    """Call an endpoint: embed texts, rank documents by a query, complete a text, or say something to a chat."""
+    settings = read_json(task_settings, "--task-settings") if task_settings else None
+    kind = ask_object(url, "GET", path(inference_id))["endpoints"][0]["task_type"]
+    inputs = texts or _typed(kind)
+    body = {"input": inputs, "query": query, "input_type": input_type, "task_settings": settings}
+    try:
+        match kind:
+            case TaskType.CHAT_COMPLETION:
+                _refuse(body, "query", "input_type", "task_settings")
+                turns = [{"role": "user", "content": "\n".join(inputs)}]
+                _stream(url, path(inference_id), {"messages": turns}, output)
+            case _ if stream:
+                _stream(url, path(inference_id), present(body), output)
+            case _:
+                _whole(url, path(inference_id), {**present(body), **({"partial": True} if partial else {})}, output)
+    except KeyboardInterrupt:  # whoever interrupts knows it
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _typed(kind: str) -> list[str]:
+    """The inputs on standard input: a document on each line for a ranking, else one text."""
+    text = sys.stdin.read()
+    return text.splitlines() if kind == TaskType.RERANK else [text]
+
+
+def _refuse(body: Mapping[str, Any], *names: str) -> None:
+    for name in names:
+        if body[name] is not None:
+            raise invalid(f"--{name.replace('_', '-')} has no meaning for a chat")
+
+
+def _whole(url: str, endpoint: str, body: Mapping[str, Any], output: Form) -> None:
+    """Print a whole result: a ranking as a table, any other with one line for each input."""
+    answer = ask_object(url, "POST", endpoint, body)
     results = next(iter(answer.values()))
     if output == "json":
         print(json.dumps(answer, ensure_ascii=False))
+    elif TaskType.RERANK in answer:
+        show(_ranked(results, body["input"]), output, ("rank", "score", "index", "document"))
     else:
         for result in results:
             print(result["result"] if "result" in result else json.dumps(result, ensure_ascii=False))
@@ -47,17 +76,43 @@ def infer(
         raise InferenceError(Kind.INVALID, *failed)
 
 
-def _stream(url: str, inference_id: str, body: Mapping[str, Any], output: Form) -> None:
+def _ranked(results: list[dict[str, Any]], documents: list[str]) -> list[dict[str, Any]]:
+    """The rows of a ranking, with the documents that were typed."""
+    return [
+        {
+            "rank": place,
+            "score": f"{row['relevance_score']:.4f}",
+            "index": row["index"],
+            "document": documents[row["index"]],
+        }
+        for place, row in enumerate(results, 1)
+    ]
+
+
+def _stream(url: str, endpoint: str, body: Mapping[str, Any], output: Form) -> None:
     """Print what comes, until the event that says that it is whole."""
-    for data in events(ask(url, "POST", path(inference_id) + "/_stream", body)):
+    for data in events(ask(url, "POST", f"{endpoint}/_stream", body)):
         whole = data == "[DONE]"
         if output == "json":
             print(data, flush=True)
-        event = {"completion": [{"delta": "\n"}]} if whole else read_json(data, "an event of the stream")
+        event: dict[str, Any] = {} if whole else read_json(data, "an event of the stream")
         if "error" in event:
             raise refused(event, 500)
         if output == "table":
-            print("".join(piece["delta"] for piece in event["completion"]), end="", flush=True)
+            print("\n" if whole else _text(event), end="", flush=True)
         if whole:
             return
     raise InferenceError(Kind.CUT_OFF, f"The answer of {url} broke off before its end")
+
+
+def _text(event: Mapping[str, Any]) -> str:
+    """The words in an event of a completion, or of a chat, whose tool calls are shown where their arguments come."""
+    pieces = [piece["delta"] for piece in event.get("completion", ())]
+    for choice in event.get("choices", ()):
+        delta = choice.get("delta", {})
+        pieces.append(delta.get("content") or "")
+        for call in delta.get("tool_calls", ()):
+            function = call.get("function", {})
+            name = f"\n{function['name']} " if "name" in function else ""
+            pieces.append(name + function.get("arguments", ""))
+    return "".join(pieces)

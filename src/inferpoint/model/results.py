@@ -34,6 +34,14 @@ class Usage:
         )
 
 
+def _shown(
+    name: str, of: str, count: int, usage: Usage | None, errors: Mapping[int, InferenceError] | None = None
+) -> str:
+    """The short repr of a result that may be large: how much of it there is, and not what it is."""
+    told = [f"{count} {of}", *([str(usage)] if usage else []), *([f"{len(errors)} errors"] if errors else [])]
+    return f"{name}({', '.join(told)})"
+
+
 @dataclass(frozen=True)
 class Embeddings:
     """Dense vectors in the order of the inputs.
@@ -57,6 +65,9 @@ class Embeddings:
             raise error
         return [parse(vector, list[float], of="embeddings") for vector in self.vectors]
 
+    def __repr__(self) -> str:
+        return _shown("Embeddings", "vectors", len(self.vectors), self.usage, self.errors)
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -76,6 +87,9 @@ class ChunkedEmbeddings:
     usage: Usage | None = None
     cut: int = 0
     errors: Mapping[int, InferenceError] = field(default_factory=dict[int, InferenceError])
+
+    def __repr__(self) -> str:
+        return _shown("ChunkedEmbeddings", "chunks", sum(map(len, self.inputs)), self.usage, self.errors)
 
 
 @dataclass(frozen=True)
@@ -97,6 +111,9 @@ class SparseEmbeddings:
     usage: Usage | None = None
     errors: Mapping[int, InferenceError] = field(default_factory=dict[int, InferenceError])
 
+    def __repr__(self) -> str:
+        return _shown("SparseEmbeddings", "vectors", len(self.weights), self.usage, self.errors)
+
 
 @dataclass(frozen=True)
 class Ranked:
@@ -113,6 +130,9 @@ class Ranking:
 
     ranked: Sequence[Ranked]
     usage: Usage | None = None
+
+    def __repr__(self) -> str:
+        return _shown("Ranking", "documents", len(self.ranked), self.usage)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ JAVA_NAMES: Mapping[type[Any], str] = {
 # Rather too much is hidden than too little: who wrote `apiKey` for `api_key` put a key there all the same.
 _SECRET_NAME = re.compile(r"(keys?|secrets?|passwords?|token|authorization|credentials?)$", re.IGNORECASE)
 _DEEPEST = 20
+_FAILED = "Validation Failed: "
 
 
 def looks_secret(name: str) -> bool:
@@ -49,7 +50,19 @@ def as_java(value: Any, depth: int = 0) -> str:
 
 def numbered(problems: Iterable[str]) -> str:
     """Problems in one line, numbered as Elasticsearch numbers them."""
-    return "Validation Failed: " + "".join(f"{n}: {problem};" for n, problem in enumerate(problems, 1))
+    return _FAILED + "".join(f"{n}: {problem};" for n, problem in enumerate(problems, 1))
+
+
+def unnumbered(line: str) -> tuple[str, ...]:
+    """The problems of a *line* that `numbered` wrote; any other line is a problem of its own."""
+    first = f"{_FAILED}1: "
+    if not line.startswith(first):
+        return (line,)
+    problems, rest = list[str](), line.removeprefix(first).removesuffix(";")
+    while rest:
+        problem, _, rest = rest.partition(f";{len(problems) + 2}: ")
+        problems.append(problem)
+    return tuple(problems)
 
 
 def not_of_type(name: str, value: Any, wanted: str) -> str:

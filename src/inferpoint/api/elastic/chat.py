@@ -9,7 +9,7 @@ from typing import Any
 from inferpoint.api.elastic import errors, read, write
 from inferpoint.api.elastic.form import flag
 from inferpoint.api.face import EVENT_STREAM, Request, Response, json_response, streamed
-from inferpoint.api.headers import retry_after
+from inferpoint.api.headers import error_headers
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine
 from inferpoint.engine.preflight import chat_only
@@ -58,7 +58,7 @@ async def infer(engine: Engine, request: Request, kind: TaskType | None, find: C
         inference = _inference(request, kind, find)
         result = await engine.infer(find(), inference, kind)
     except InferenceError as error:
-        return json_response(_envelope(error), errors.status(error), retry_after(error))
+        return json_response(_envelope(error), errors.status(error), error_headers(error))
     assert isinstance(result, Completion)
     return json_response(completions.written(result))
 
@@ -77,7 +77,7 @@ async def stream(engine: Engine, request: Request, kind: TaskType | None, find: 
         pieces = engine.stream(find(), inference, kind)
         return await streamed(pieces, lambda deltas: _chunks(writer.chunks(deltas)), end, _event)
     except InferenceError as error:
-        return Response(errors.status(error), _event(error), EVENT_STREAM, retry_after(error))
+        return Response(errors.status(error), _event(error), EVENT_STREAM, error_headers(error))
 
 
 def _chunks(chunks: Sequence[Mapping[str, Any]]) -> bytes:

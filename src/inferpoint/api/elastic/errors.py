@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inferpoint.api.face import EVENT_STREAM, Request, Response, Words, json_response
-from inferpoint.api.headers import retry_after
+from inferpoint.api.headers import error_headers
 from inferpoint.errors import InferenceError, Kind, Subject
 from inferpoint.model.wording import numbered
 from inferpoint.protocols import sse
@@ -74,12 +74,12 @@ def fail(error: InferenceError, request: Request) -> Response:
     if WORDS[error.kind].phrase:
         return json_response({"error": str(error), "status": status(error)}, status(error))
     trace = request.query.get("error_trace", "false") != "false"
-    return json_response(envelope(error, trace=trace), status(error), retry_after(error))
+    return json_response(envelope(error, trace=trace), status(error), error_headers(error))
 
 
 def fail_stream(error: InferenceError) -> Response:
     """An error before a stream's first piece: its real status, and one event."""
-    return Response(status(error), event(error), EVENT_STREAM, retry_after(error))
+    return Response(status(error), event(error), EVENT_STREAM, error_headers(error))
 
 
 def event(error: InferenceError) -> bytes:

@@ -1,0 +1,126 @@
+"""A model's answer as a program reads it, and the pieces of a stream put together to one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from inferpoint.model.chat import Thought, ToolUse
+from inferpoint.model.results import (
+    Choice,
+    Completion,
+    Delta,
+    Finished,
+    Reasoning,
+    Started,
+    Text,
+    ToolCall,
+    Usage,
+    Used,
+)
+from inferpoint.protocols.openai import completions
+
+_SHOWN = 60
+
+
+@dataclass(frozen=True, repr=False)
+class Answer:
+    """What a model said to a chat or a completion. `completion` is the result that this is read from."""
+
+    completion: Completion
+
+    @property
+    def text(self) -> str:
+        """The words; empty where the model only calls tools."""
+        return self._choice.text
+
+    @property
+    def tool_calls(self) -> tuple[ToolUse, ...]:
+        """The tools that the model calls; `arguments` is JSON as the model wrote it."""
+        return tuple(ToolUse(call.id or "", call.name or "", call.arguments) for call in self._choice.tool_calls)
+
+    @property
+    def thoughts(self) -> tuple[Thought, ...]:
+        """What the model thought, as far as it is told."""
+        return self._choice.thoughts
+
+    @property
+    def reason(self) -> str | None:
+        """Why the answer ended, in OpenAI's words: `stop`, `length`, `tool_calls`, `content_filter`; None untold."""
+        return self._choice.reason
+
+    @property
+    def usage(self) -> Usage | None:
+        """The cost in tokens; None where the provider did not tell it."""
+        return self.completion.usage
+
+    def message(self) -> dict[str, Any]:
+        """The answer as a message in OpenAI's form, to go on with: what the next chat's messages hold of it."""
+        return completions.written(self.completion)["choices"][0]["message"]
+
+    @property
+    def _choice(self) -> Choice:
+        return self.completion.choices[0]
+
+    def __repr__(self) -> str:
+        calls = "".join(f", {call.name}(…)" for call in self.tool_calls)
+        text = self.text if len(self.text) <= _SHOWN else f"{self.text[:_SHOWN]}…"
+        return f"Answer({text!r}{calls}, reason={self.reason!r}, usage={self.usage})"
+
+
+ChatPiece = Text | Reasoning | ToolCall | Answer
+
+
+class Collected:
+    """The deltas of one stream, put together."""
+
+    def __init__(self) -> None:
+        self._started = Started("", "")
+        self._finished: Finished | None = None
+        self._texts: list[str] = []
+        self._thoughts: list[Thought] = []
+        self._open = False  # whether the last thought goes on
+        self._calls: dict[int, ToolCall] = {}
+        self._usage: Usage | None = None
+
+    def add(self, delta: Delta) -> None:
+        """Take in the next delta."""
+        match delta:
+            case Started():
+                self._started = delta
+            case Text(text):
+                self._texts.append(text)
+            case Reasoning():
+                self._think(delta)
+            case ToolCall():
+                self._call(delta)
+            case Finished():
+                self._finished = delta
+            case Used(usage):
+                self._usage = usage
+
+    def completion(self) -> Completion:
+        """The whole answer."""
+        finished = self._finished
+        choice = Choice(
+            "".join(self._texts),
+            tuple(call for _, call in sorted(self._calls.items())),
+            finished and finished.reason,
+            tuple(self._thoughts),
+            finished and finished.stop_sequence,
+        )
+        return Completion([choice], self._usage, self._started.id, self._started.model)
+
+    def _think(self, piece: Reasoning) -> None:
+        if piece.redacted is not None or not self._open:
+            self._thoughts.append(Thought(piece.text, piece.signature, piece.redacted))
+        else:
+            last = self._thoughts[-1]
+            self._thoughts[-1] = replace(last, text=last.text + piece.text, signature=piece.signature)
+        self._open = piece.signature is None and piece.redacted is None
+
+    def _call(self, piece: ToolCall) -> None:
+        begun = self._calls.get(piece.ordinal, ToolCall(piece.ordinal))
+        self._calls[piece.ordinal] = ToolCall(
+            piece.ordinal, begun.id or piece.id, begun.name or piece.name, begun.arguments + piece.arguments
+        )
