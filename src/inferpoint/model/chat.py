@@ -59,22 +59,30 @@ class Thought:
 
     `signature` seals the thought for the service that gave it, `redacted` is all of one that is not told: both are that
     service's own, and go back to it as they came. `origin` names the service; it is empty where that is not known.
+    `member` is where a message in OpenAI's format had the words (`reasoning`, `reasoning_content`), `extra` are members
+    beside them that nobody here reads (`reasoning_details`, `extra_content`): they go back under the same names.
     """
 
     text: str = ""
     signature: str | None = None
     redacted: str | None = None
     origin: str = ""
+    member: str = ""
+    extra: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class ToolUse:
-    """A tool the assistant asked for; `arguments` is JSON as the model wrote it."""
+    """A tool the assistant asked for; `arguments` is JSON as the model wrote it.
+
+    `extra` is what its service put beside it and wants back as it was, such as Gemini's signature of a thought.
+    """
 
     id: str
     name: str
     arguments: str
     cache: CacheHint | None = None
+    extra: Mapping[str, Any] | None = None
 
 
 Content = TextPart | ImagePart | FilePart

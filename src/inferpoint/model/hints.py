@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from inferpoint.model.chat import Conversation, Message, Thought
+from inferpoint.model.chat import Conversation, Message, Part, Thought, ToolUse
 from inferpoint.model.requests import InferenceRequest
 
 
@@ -20,7 +20,7 @@ class Hint(StrEnum):
     CACHE = "cache_control"  # on texts, images, files, tool calls, tools and tools' results
     EFFORT = "reasoning_effort"
     THINKING = "thinking"  # that a model is asked to think
-    THOUGHTS = "thoughts"  # those of earlier turns, which are of this service
+    THOUGHTS = "thoughts"  # those of earlier turns, and what a service put beside its tool calls
 
 
 def carried(request: InferenceRequest) -> frozenset[str]:
@@ -48,9 +48,9 @@ def _in(conversation: Conversation) -> Iterator[str]:
         if message.cache:
             yield Hint.CACHE
         for part in message.parts:
-            if isinstance(part, Thought):
+            if isinstance(part, Thought) or (isinstance(part, ToolUse) and part.extra):
                 yield Hint.THOUGHTS
-            elif part.cache:
+            if not isinstance(part, Thought) and part.cache:
                 yield Hint.CACHE
 
 
@@ -68,8 +68,10 @@ def _stripped(conversation: Conversation, dropped: frozenset[str]) -> Conversati
 
 
 def _thoughtless(message: Message) -> Message:
-    parts = tuple(part for part in message.parts if not isinstance(part, Thought))
-    return message if len(parts) == len(message.parts) else replace(message, parts=parts)
+    def plain(part: Part) -> Part:
+        return replace(part, extra=None) if isinstance(part, ToolUse) and part.extra else part
+
+    return replace(message, parts=tuple(plain(part) for part in message.parts if not isinstance(part, Thought)))
 
 
 def _uncached(message: Message) -> Message:
