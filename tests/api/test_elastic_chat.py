@@ -97,6 +97,37 @@ def test_a_stream_is_openais_chunks_without_a_wrapper(world: World) -> None:
     assert b"null" not in told.body
 
 
+def test_an_answer_has_an_id_where_its_provider_gives_none(world: World) -> None:
+    """Every chunk of a stream has the same one, and a whole answer has one: clients join chunks by it."""
+    world.create("aws", CHAT, {"service": "amazonbedrock", "service_settings": BEDROCK})
+    world.provider.answer = lambda _: Arrived(200, [replayed("amazonbedrock/chat_completion_stream.eventstream")])
+    told = post(world, "/_inference/chat_completion/aws/_stream", ASKED)
+    *chunks, done = [data for _, data in told.events]
+    assert (len(chunks) > 3, done) == (True, "[DONE]")
+    (name,) = {chunk["id"] for chunk in chunks}
+    assert name.removeprefix("chatcmpl-") == told.headers["x-request-id"]
+    reply = {"output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}}, "stopReason": "end_turn"}
+    world.provider.answer = lambda _: json_reply(reply)
+    told = post(world, "/_inference/chat_completion/aws", ASKED)
+    assert told.json["id"] == f"chatcmpl-{told.headers['x-request-id']}"
+
+
+@pytest.mark.parametrize(
+    ("provider", "dropped"), [("anthropic", None), ("meta", "reasoning_effort"), ("amazontitan", "reasoning_effort")]
+)
+def test_a_hint_that_one_providers_models_take_is_dropped_by_the_others(
+    world: World, provider: str, dropped: str | None
+) -> None:
+    """One service has models of many makers: the endpoint says which hints reach them, and the header what did not."""
+    settings = {**BEDROCK, "provider": provider}
+    world.create("aws", CHAT, {"service": "amazonbedrock", "service_settings": settings})
+    reply = {"output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}}, "stopReason": "end_turn"}
+    world.provider.answer = lambda _: json_reply(reply)
+    told = post(world, "/_inference/chat_completion/aws", {**ASKED, "reasoning": {"effort": "high"}})
+    assert (told.status, told.headers.get("x-inferpoint-dropped")) == (200, dropped)
+    assert ("outputConfig" in body(world.provider.calls[-1])) == (dropped is None)
+
+
 def test_all_that_a_body_may_say_is_sent_on(world: World) -> None:
     """Every member goes to the provider, the model in place of the endpoint's, the effort under its name."""
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}

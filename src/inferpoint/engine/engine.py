@@ -129,7 +129,7 @@ class Engine:
 
     def _heeded(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
         """*request* with the hints that its endpoint's provider takes; the others are told, or refused by name."""
-        dropped = hints.carried(request) - resolved.task.hints
+        dropped = hints.carried(request) - resolved.task.hints(resolved.endpoint.settings)
         if not dropped:
             return request
         if self._refuse_hints:

@@ -115,6 +115,11 @@ def unlimited(_settings: Any) -> Limits:
     return Limits()
 
 
+def no_hints(_settings: Any) -> frozenset[str]:
+    """No hint has a place on the wire: the default of `Task.hints`."""
+    return frozenset()
+
+
 def no_check(_settings: Any, _options: Any) -> Sequence[str]:
     """Nothing contradicts and nothing to warn of: the default of `Task.check`."""
     return ()
@@ -170,7 +175,8 @@ class Task(Generic[S, O]):
     call, `decode` reads the whole reply, `reader` a streamed one; a task without a reader does not stream. `with_model`
     gives the settings with the model that a chat asks for in place of theirs: for the queue, and for the reader.
     `takes_tokens` says that `encode` takes inputs that are tokens already; otherwise they are made texts again.
-    `input_types` are those on the wire beyond `search` and `ingest`, which every embedding takes. `similarity` is how
+    `input_types` are those on the wire beyond `search` and `ingest`, which every embedding takes. `hints` are the names
+    of those that `encode` sends on (`model/hints.py`); the others never reach it. `similarity` is how
     vectors compare; only dense embeddings have one. `fixed` are settings that nobody sets, shown with those that are.
     """
 
@@ -185,7 +191,7 @@ class Task(Generic[S, O]):
     with_model: Callable[[S, str], S] | None = None
     takes_tokens: bool = False
     input_types: frozenset[InputType] = frozenset()
-    hints: frozenset[str] = frozenset()
+    hints: Callable[[S], frozenset[str]] = no_hints
     similarity: Callable[[S], str] | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     rates: Rates[S]

@@ -86,7 +86,7 @@ COMPLETE = Task(
     encode=encode,
     decode=partial(replies.completion, COMPLETIONS),
     reader=lambda _: replies.Messages(COMPLETIONS),
-    hints=frozenset({Hint.EFFORT, "user"}),
+    hints=lambda _: frozenset({Hint.EFFORT, "user"}),
     with_model=lambda account, model: replace(account, model_id=model),
     rates=Rates(default=50, group=group, limits=lambda _: Limits(inputs=1)),
     failures=Failures(

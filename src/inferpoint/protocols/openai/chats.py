@@ -64,7 +64,7 @@ def chat(
         encode=encode,
         decode=decode,
         reader=lambda _: completions.Chunks(label),
-        hints=frozenset({Hint.EFFORT}),
+        hints=lambda _: frozenset({Hint.EFFORT}),
         with_model=lambda account, model: replace(cast("Any", account), model_id=model),
         rates=rates,
         failures=FAILURES,
