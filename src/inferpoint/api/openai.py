@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from inferpoint.api.anthropic import models as anthropic_models
 from inferpoint.api.face import Face, Request, Response, Route, Words, error_response, json_response, streamed
 from inferpoint.api.headers import TRUNCATED
 from inferpoint.api.requests import USER, fields, for_user
@@ -93,6 +94,8 @@ async def chat(engine: Engine, request: Request) -> Response:
 
 async def models(engine: Engine, request: Request) -> Response:
     """`GET /v1/models`: every endpoint, whatever its task, under each of its names."""
+    if anthropic_models.wanted(request):
+        return await anthropic_models.answer(engine, request)
     endpoints = [resolved.endpoint for resolved in engine.lifecycle.all(request.caller)]
     data = [_model(name, endpoint) for endpoint in endpoints for name in (endpoint.inference_id, *endpoint.aliases)]
     return json_response({"object": "list", "data": data})
@@ -100,6 +103,8 @@ async def models(engine: Engine, request: Request) -> Response:
 
 async def model(engine: Engine, request: Request) -> Response:
     """`GET /v1/models/{id}`."""
+    if anthropic_models.wanted(request):
+        return await anthropic_models.answer(engine, request)
     name = request.path_params["model"]
     return json_response(_model(name, engine.lifecycle.get(request.caller, name).endpoint))
 

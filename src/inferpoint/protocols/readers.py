@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from typing_extensions import override
@@ -14,6 +14,7 @@ from inferpoint.model.results import Delta, ToolCall
 from inferpoint.protocols.service import Reader
 
 T = TypeVar("T")
+_MOST = 2**53  # of what a count may be
 
 
 def broken(upstream: Upstream) -> InferenceError:
@@ -36,6 +37,23 @@ class StreamReader(Reader):
 
     def _parsed(self, event: Event, shape: type[T]) -> T:
         return parse(event.data, shape, of=self._of)
+
+
+def count(value: Any) -> int | None:
+    """A count of tokens in whatever form a provider tells it; None when it is not known.
+
+    Fractions that are whole and lists of one stand for their number; -1, null and all else for a count nobody knows. A
+    count is never worth an answer that is paid for.
+    """
+    match value:
+        case bool():
+            return None
+        case int() | float() if 0 <= value < _MOST and value == int(value):
+            return int(value)
+        case [alone]:
+            return count(alone)
+        case _:
+            return None
 
 
 def compact(arguments: msgspec.Raw, of: str) -> str:

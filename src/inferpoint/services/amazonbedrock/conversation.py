@@ -57,7 +57,7 @@ def request_body(request: InferenceRequest, provider: str) -> dict[str, Any]:
     config, native = tools(conversation, provider, sequential=DIALECT.sequential(params))
     body: dict[str, Any] = {
         "messages": _Messages().written(conversation),
-        "system": [{"text": text} for text in DIALECT.system(conversation)],
+        "system": [{"text": part.text} for part in DIALECT.system(conversation, params)],
         "inferenceConfig": present(limits),
         "toolConfig": config,
         "additionalModelRequestFields": native,
