@@ -333,11 +333,11 @@ def test_a_stream_without_done_ends_well(world: World) -> None:
 
 
 def test_what_a_server_does_not_tell_is_left_out(world: World) -> None:
-    """A chunk of a server without ids and models has neither."""
+    """A chunk of a server without ids and models has no model, and the request's id."""
     said = b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n'
     world.provider.answer = lambda _: Arrived(200, [said])
     told = post(world, "/_inference/chat/_stream", ASKED)
-    assert all(set(data) == {"choices", "object"} for _, data in told.events[:-1])
+    assert all(set(data) == {"choices", "id", "object"} for _, data in told.events[:-1])
 
 
 STRANGE = st.recursive(
