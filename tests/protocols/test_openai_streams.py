@@ -265,7 +265,8 @@ def test_an_error_that_is_empty_is_none(error: Any) -> None:
 @pytest.mark.parametrize(
     "odd",
     [
-        {"choices": None}, {"choices": [None]}, {"choices": [{"delta": None, "index": None}]}, {"id": None, "model": None},
+        {"choices": None}, {"choices": [None]}, {"choices": [{"delta": None, "index": None}]},
+        {"id": None, "model": None},
         {"usage": None}, {"usage": []}, {"usage": {"prompt_tokens": None}}, {"id": 7, "created": "now"},
         {"choices": [{"delta": {"role": None, "content": None, "tool_calls": None}, "finish_reason": None}]},
     ],
