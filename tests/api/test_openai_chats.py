@@ -77,12 +77,9 @@ def test_no_arguments_are_an_empty_object(faces: Faces, arguments: str | None) -
 @pytest.mark.parametrize("end", [b"[DONE]", b"[done]", b" [Done] ", b"[DONE]\t"])
 def test_a_streams_end_may_be_written_in_any_way(faces: Faces, end: bytes) -> None:
     """Servers that speak like OpenAI write the mark in other letters, or with blanks, and their streams end with it."""
-    begun, said, done = streamed(faces, chunk({"index": 0, "delta": {"content": "a"}}), b"data: " + end + b"\n\n")
-    assert (begun["choices"][0]["delta"]["role"], said["choices"][0]["delta"], done) == (
-        "assistant",
-        {"content": "a"},
-        "[DONE]",
-    )
+    begun, said, last, done = streamed(faces, chunk({"index": 0, "delta": {"content": "a"}}), b"data: " + end + b"\n\n")
+    assert (begun["choices"][0]["delta"]["role"], said["choices"][0]["delta"]) == ("assistant", {"content": "a"})
+    assert (last["choices"][0]["finish_reason"], done) == ("stop", "[DONE]")
 
 
 def test_a_refusal_is_streamed_as_what_the_model_says(faces: Faces) -> None:

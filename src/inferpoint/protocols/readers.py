@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 from typing_extensions import override
@@ -55,6 +55,11 @@ def count(value: Any) -> int | None:
             return count(alone)
         case _:
             return None
+
+
+def members(value: Any) -> Mapping[str, Any]:
+    """The members of *value* where it is an object, and none where it is anything else."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def compact(arguments: msgspec.Raw, of: str) -> str:

@@ -9,7 +9,7 @@ from inferpoint.model.settings import settings
 from inferpoint.protocols import rate_headers
 from inferpoint.protocols.openai import account
 from inferpoint.protocols.openai.chats import chat
-from inferpoint.protocols.openai.completions import Chunks
+from inferpoint.protocols.openai.stream import Chunks
 from inferpoint.protocols.service import Origin, Rates, Service
 
 

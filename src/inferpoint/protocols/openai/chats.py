@@ -9,9 +9,10 @@ from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Completion
-from inferpoint.protocols.openai import completions, messages
+from inferpoint.protocols.openai import messages, replies
 from inferpoint.protocols.openai.account import Options, post
 from inferpoint.protocols.openai.failures import FAILURES
+from inferpoint.protocols.openai.stream import Chunks
 from inferpoint.protocols.service import Rates, Task
 
 
@@ -55,7 +56,7 @@ def chat(
         return post(model.url or f"{origin}{path}", body, options)
 
     def decode(reply: Reply, _request: InferenceRequest, _model: M, _options: object) -> Completion:
-        return completions.completion(reply, label)
+        return replies.completion(reply, label)
 
     return Task(
         label=label,
@@ -63,7 +64,7 @@ def chat(
         options=Options,
         encode=encode,
         decode=decode,
-        reader=lambda _: completions.Chunks(label),
+        reader=lambda _: Chunks(label),
         hints=lambda _: frozenset({Hint.EFFORT}),
         with_model=lambda account, model: replace(cast("Any", account), model_id=model),
         rates=rates,
