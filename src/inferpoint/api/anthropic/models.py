@@ -59,4 +59,4 @@ def _place(names: list[str], parameter: str, name: str) -> int:
 
 
 def _model(name: str) -> dict[str, Any]:
-    return {"type": "model", "id": name, "display_name": name, "created_at": _CREATED}
+    return {"type": "model", "id": name, "display_name": name, "created_at": _CREATED, "lifecycle": "active"}
