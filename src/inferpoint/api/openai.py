@@ -143,7 +143,7 @@ def _refuse_other_length(dimensions: int | None, length: int | None, model: str)
 
 
 def _conversation(body: Fields) -> Conversation:
-    conversation = messages.read(body.any("messages"), body.any("tools") or None, body.any("tool_choice"))
+    conversation = messages.read(body.any("messages"), body.any("tools"), body.any("tool_choice"))
     if body.take("n", int) not in (None, 1):
         raise invalid("[n] must be 1: a request has one answer")
     body.refuse(*_UNANSWERED)

@@ -10,6 +10,7 @@ import msgspec
 from typing_extensions import override
 
 from inferpoint.calls import provider_errors
+from inferpoint.calls.call_ids import CallIds
 from inferpoint.calls.sizing import Load, Sizing, load_of
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model.deadline import NEVER, Deadline
@@ -39,6 +40,7 @@ class EndpointJob(Job):
         self.lane = lane(like)
         self.stats = stats
         self.token = ""
+        self.call_ids = CallIds(like.request_id)
 
     @abstractmethod
     def request(self) -> InferenceRequest | None:
@@ -87,7 +89,7 @@ class EndpointJob(Job):
         """The result that *reply* holds; `UNREADABLE` when it holds none."""
         request, endpoint = self.request(), self.resolved.endpoint
         assert request is not None
-        return self.resolved.task.decode(reply, request, endpoint.settings, endpoint.options)
+        return self.call_ids.in_result(self.resolved.task.decode(reply, request, endpoint.settings, endpoint.options))
 
 
 class SingleJob(EndpointJob):

@@ -29,7 +29,10 @@ def reader(_account: Account) -> Chunks:
     return Chunks(COMPLETIONS, extension="x_groq")
 
 
-CHAT = replace(chat(COMPLETIONS, Account, RATES, path="/openai/v1/chat/completions"), reader=reader)
+# Groq refuses a message that has its thoughts under another name.
+CHAT = replace(
+    chat(COMPLETIONS, Account, RATES, path="/openai/v1/chat/completions", thoughts=lambda _: "reasoning"), reader=reader
+)
 
 SERVICE = Service(
     name="groq",

@@ -122,7 +122,7 @@ def _conversation(body: Fields, words: read.ParserWords) -> Conversation:
             f"Field [max_completion_tokens] must be a positive long, but was [{max_tokens}]", subject=Subject.ARGUMENT
         )
     return replace(
-        messages.read(body.any("messages"), body.any("tools") or None, body.any("tool_choice")),
+        messages.read(body.any("messages"), body.any("tools"), body.any("tool_choice")),
         model=body.take("model", str),
         max_tokens=max_tokens,
         stop=stop,
@@ -143,6 +143,8 @@ def _effort(reasoning: Mapping[str, Any] | None, words: read.ParserWords) -> str
         if value is not None and not (value in choices if choices else isinstance(value, bool)):
             shown = ", ".join(choices or ("true", "false"))
             raise invalid(f"Unrecognized value [{as_java(value)}] of [reasoning.{name}], must be one of [{shown}]")
+    if reasoning.get("enabled") is False:
+        return "none"
     effort = reasoning.get("effort")
     if effort is None:
         raise invalid("A chat completion requires [reasoning.effort] where there is [reasoning]")
