@@ -97,6 +97,13 @@ def test_a_stream_is_openais_chunks_without_a_wrapper(world: World) -> None:
     assert b"null" not in told.body
 
 
+@pytest.mark.parametrize("reasoning", [{"effort": "none"}, {"enabled": False}, {"effort": "low", "enabled": False}])
+def test_a_model_may_be_told_not_to_think(world: World, reasoning: dict[str, Any]) -> None:
+    """No effort and thinking that is not enabled are one thing, and said in the provider's word."""
+    assert post(world, "/_inference/chat", {**ASKED, "reasoning": reasoning}).status == 200
+    assert body(world.provider.calls[-1])["reasoning_effort"] == "none"
+
+
 def test_all_that_a_body_may_say_is_sent_on(world: World) -> None:
     """Every member goes to the provider, the model in place of the endpoint's, the effort under its name."""
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
@@ -108,7 +115,8 @@ def test_all_that_a_body_may_say_is_sent_on(world: World) -> None:
     assert post(world, "/_inference/chat", {**said, "reasoning": thinking}).status == 200
     wanted = {**said, "reasoning_effort": "low", "n": 1, "stream": False}
     assert body(world.provider.calls[-1]) == wanted
-    assert post(world, "/_inference/chat", {**ASKED, "stop": "end", "tools": [], "model": None}).status == 200
+    kibana = {**ASKED, "stop": "end", "tools": [], "tool_choice": "auto", "model": None}
+    assert post(world, "/_inference/chat", kibana).status == 200
     assert body(world.provider.calls[-1]) == {**ASKED, "stop": ["end"], "model": "m", "n": 1, "stream": False}
 
 
