@@ -56,7 +56,7 @@ def test_what_claude_code_sends_arrives(world: World) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_claude_code_hears_it_can_send_back(world: World, stream: bool) -> None:
-    """Thoughts with seals that tell whose they are, a call, the cost of the cache: the next turn has all of it again."""
+    """Thoughts with seals that tell whose they are, a call, the cost of the cache: the next turn has it again."""
     content = [THOUGHT, HIDDEN, USE]
     pieces = [
         event("messageStart", {"role": "assistant"}),

@@ -128,6 +128,13 @@ def test_a_hint_that_one_providers_models_take_is_dropped_by_the_others(
     assert ("outputConfig" in body(world.provider.calls[-1])) == (dropped is None)
 
 
+@pytest.mark.parametrize("reasoning", [{"effort": "none"}, {"enabled": False}, {"effort": "low", "enabled": False}])
+def test_a_model_may_be_told_not_to_think(world: World, reasoning: dict[str, Any]) -> None:
+    """No effort and thinking that is not enabled are one thing, and said in the provider's word."""
+    assert post(world, "/_inference/chat", {**ASKED, "reasoning": reasoning}).status == 200
+    assert body(world.provider.calls[-1])["reasoning_effort"] == "none"
+
+
 def test_all_that_a_body_may_say_is_sent_on(world: World) -> None:
     """Every member goes to the provider, the model in place of the endpoint's, the effort under its name."""
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
@@ -139,7 +146,8 @@ def test_all_that_a_body_may_say_is_sent_on(world: World) -> None:
     assert post(world, "/_inference/chat", {**said, "reasoning": thinking}).status == 200
     wanted = {**said, "reasoning_effort": "low", "n": 1, "stream": False}
     assert body(world.provider.calls[-1]) == wanted
-    assert post(world, "/_inference/chat", {**ASKED, "stop": "end", "tools": [], "model": None}).status == 200
+    kibana = {**ASKED, "stop": "end", "tools": [], "tool_choice": "auto", "model": None}
+    assert post(world, "/_inference/chat", kibana).status == 200
     assert body(world.provider.calls[-1]) == {**ASKED, "stop": ["end"], "model": "m", "n": 1, "stream": False}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -102,3 +103,29 @@ def test_a_context_that_overflows_is_told_as_openai_tells_it(faces: Faces, statu
     error = told.json["error"]
     assert (told.status, error["type"], error["code"]) == (400, "invalid_request_error", "context_length_exceeded")
     assert words in error["message"]
+
+
+def calling(**call: Any) -> dict[str, Any]:
+    return {"content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}, **call}]}
+
+
+@pytest.mark.parametrize("call", [{}, {"id": None}, {"id": ""}])
+def test_a_call_without_an_id_has_one(faces: Faces, call: dict[str, Any]) -> None:
+    """An id is made for a call that has none, of the request and the call's place, as no agent answers one without."""
+    (whole,) = choices(faces, calling(**call))
+    (piece,) = [
+        delta["tool_calls"][0]
+        for event in streamed(faces, chunk({"index": 0, "delta": calling(**call)}), b"data: [DONE]\n\n")[:-1]
+        if (delta := event["choices"][0]["delta"]).get("tool_calls") and delta["tool_calls"][0].get("id")
+    ]
+    ids = whole["message"]["tool_calls"][0]["id"], piece["id"]
+    assert all(re.fullmatch("call_[0-9a-f]{16}_0", name) for name in ids)
+    assert len(set(ids)) == 2, "another request's call has another id"
+
+
+@pytest.mark.parametrize("member", ["reasoning", "reasoning_content"])
+def test_thoughts_are_streamed_under_the_name_they_came_by(faces: Faces, member: str) -> None:
+    """A client that keeps them sends them back under that name, which the provider knows."""
+    pieces = [chunk({"index": 0, "delta": {member: piece}}) for piece in ("h", "m")]
+    events = streamed(faces, *pieces, chunk({"index": 0, "delta": {"content": "a"}}), b"data: [DONE]\n\n")[:-1]
+    assert "".join(event["choices"][0]["delta"].get(member, "") for event in events) == "hm"
