@@ -111,4 +111,8 @@ def substance(messages: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[tu
                     (role, "calls", each["id"], each["function"]["name"], json.loads(each["function"]["arguments"]))
                     for each in message.get("tool_calls", ())
                 ]
-    return system, rest
+    match rest:
+        case [*before, ("assistant", "says", text)]:  # an answer that is begun ends without white space
+            return system, [*before, ("assistant", "says", text.rstrip())]
+        case _:
+            return system, rest

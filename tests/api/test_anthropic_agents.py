@@ -10,10 +10,11 @@ import pytest
 from anthropic.pagination import SyncPage
 from anthropic.types import Message, ModelInfo
 from asgi import Application, Told
-from world import Arrived, body, json_reply
+from world import Arrived, World, body, json_reply, openai
 
 from inferpoint.api.anthropic import thoughts
 from inferpoint.model.chat import Thought
+from inferpoint.model.endpoint import TaskType
 from inferpoint.model.fields import Fields
 from inferpoint.model.http import Call, Reply
 
@@ -86,6 +87,25 @@ def test_what_others_have_no_place_for_is_dropped_by_name(faces: Faces) -> None:
     assert "anthropic-beta" not in call.headers
     for name in (b"cache_control", b"context_management", b"eager_input_streaming", b"thinking", b"budget"):
         assert name not in call.body
+
+
+def test_an_owner_may_have_hints_refused(make_world: Callable[..., World]) -> None:
+    """By their names, thoughts of another service among them."""
+    world = make_world(like_claude, validate=False, refuse_hints=True)
+    world.create("chat", TaskType.CHAT_COMPLETION, openai())
+    account = {"api_key": "k", "model_id": "m"}
+    config = {"service": "anthropic", "service_settings": account, "task_settings": {"max_tokens": 9}}
+    world.create("claude", TaskType.CHAT_COMPLETION, config)
+    ask = Application(world)
+    marked = [{"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": EPHEMERAL}]}]
+    strange = {"type": "thinking", "thinking": "Hm.", "signature": "amazonbedrock:c2ln"}
+    assert asked(ask, "claude", messages=marked).status == 200
+    for model, messages, name in [
+        ("chat", marked, "cache_control"),
+        ("claude", [HI, {"role": "assistant", "content": [strange, BLOCKS[2]]}, HI], "thoughts"),
+    ]:
+        told = asked(ask, model, messages=messages)
+        assert (told.status, f"[{name}]" in told.json["error"]["message"]) == (400, True)
 
 
 def test_tools_of_anthropics_own_are_refused(ask: Application) -> None:
@@ -203,6 +223,15 @@ def test_the_tokens_of_others_are_estimated(ask: Application) -> None:
     more = counted(ask, "chat", messages=[{"role": "user", "content": "The quick brown fox. " * 40}], tools=[TOOL])
     assert 1 < few < 100 < more.json["input_tokens"] < 1000
     assert ask.world.provider.calls == []
+
+
+@pytest.mark.parametrize("kind", ["image/png", "application/pdf"])
+def test_an_image_or_a_document_is_not_taken_for_words(ask: Application, kind: str) -> None:
+    """A screenshot of a megabyte has not the tokens of a megabyte of base64, for which an agent would compact."""
+    source = {"type": "base64", "media_type": kind, "data": "A" * 60_000}
+    block = {"type": "image" if "image" in kind else "document", "source": source}
+    tokens = counted(ask, "chat", messages=[{"role": "user", "content": [block]}]).json["input_tokens"]
+    assert 1000 < tokens < 3000
 
 
 def test_what_cannot_be_counted_is_told_in_anthropics_form(faces: Faces) -> None:

@@ -13,6 +13,7 @@ from inferpoint.calls import provider_errors
 from inferpoint.calls.call_ids import CallIds
 from inferpoint.calls.sizing import Load, Sizing, load_of
 from inferpoint.endpoints.resolved import Resolved
+from inferpoint.model.chat import Content, Conversation, FilePart, ImagePart
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.quota import Allowance, Cost, Lane
@@ -22,6 +23,8 @@ from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.ticket import Job, Ticket
 from inferpoint.protocols.service import Moment
 
+_IMAGE_BYTES = 4800  # of words that take as many tokens as the largest image, about 1600
+_FILE_BYTES = 10  # of a PDF for each byte of its words: a page is 75 KB, and takes about 2500 tokens
 _LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
 
 
@@ -162,9 +165,23 @@ def encoded(resolved: Resolved, request: InferenceRequest, origin: str) -> Call:
 
 
 def _load(request: InferenceRequest) -> Load:
-    """The load of a request that has a call of its own: of a chat also its tools, and what an image is called."""
+    """The load of a request that has a call of its own: of a chat its turns and tools, and what an image takes."""
     match request.input:
         case (str(text),):
             return load_of(text)
+        case Conversation() as conversation:
+            beyond = sum(_beyond_words(part) for message in conversation.messages for part in message.content)
+            return Load(1, len(msgspec.json.encode(conversation)) - beyond)
         case asked:
             return Load(1, len(msgspec.json.encode(asked)))
+
+
+def _beyond_words(part: Content) -> int:
+    """The bytes of an image or a document beyond those of words that would take as many tokens."""
+    match part:
+        case ImagePart(url) if url.startswith("data:"):
+            return max(0, len(url) - _IMAGE_BYTES)
+        case FilePart(data) if data.startswith("data:"):
+            return len(data) - len(data) // _FILE_BYTES
+        case _:
+            return 0

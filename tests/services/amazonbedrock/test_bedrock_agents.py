@@ -159,13 +159,13 @@ def test_claude_is_asked_to_think_in_its_own_request(asked: Thinking, native: di
 
 
 def test_an_endpoints_options_do_not_stand_in_the_way_of_thinking() -> None:
-    """A model that thinks takes no temperature and no `top_k`, and its thoughts count as tokens that it writes."""
-    options = {"temperature": 0.5, "top_k": 3, "max_new_tokens": 64}
+    """A model that thinks takes none of what steers its sampling, and its thoughts count as tokens that it writes."""
+    options = {"temperature": 0.5, "top_p": 0.5, "top_k": 3, "max_new_tokens": 64}
     body = sent(Conversation((HI,), thinking=Thinking(budget=2048)), **options)
     assert body["inferenceConfig"] == {"maxTokens": 2112}
     assert body["additionalModelRequestFields"].keys() == {"thinking"}
     body = sent(Conversation((HI,), thinking=Thinking(enabled=False)), **options)
-    assert body["inferenceConfig"] == {"maxTokens": 64, "temperature": 0.5}
+    assert body["inferenceConfig"] == {"maxTokens": 64, "temperature": 0.5, "topP": 0.5}
     assert body["additionalModelRequestFields"] == {"thinking": {"type": "disabled"}, "top_k": 3}
 
 

@@ -92,11 +92,11 @@ def encode(request: InferenceRequest, model: Account, options: Options, origin: 
 
 
 def _thinking(options: Options, thinking: Thinking) -> Options:
-    """*options* for a model that thinks: it takes no temperature and no `top_k`, and thoughts count as new tokens."""
+    """*options* for a model that thinks: it samples freely, and its thoughts count as new tokens."""
     if not thinking.enabled:
         return options
     limit = None if options.max_new_tokens is None else options.max_new_tokens + (thinking.budget or 0)
-    return replace(options, max_new_tokens=limit, temperature=None, top_k=None)
+    return replace(options, max_new_tokens=limit, temperature=None, top_p=None, top_k=None)
 
 
 def hints(model: Account) -> frozenset[str]:
