@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -250,3 +251,48 @@ def test_the_count_is_read() -> None:
         with pytest.raises(InferenceError) as error:
             count.decode(reply(body))
         assert error.value.kind is Kind.UNREADABLE
+
+
+# --- made legal -------------------------------------------------------------------------------------------------------
+
+STRANGE = ("functions.f:0", "functions.f.0", "ü", "", "a" * 65, "a" * 66)
+
+
+def test_ids_of_another_providers_calls_are_made_legal() -> None:
+    """No two become one, each is the same in the call and in its result, and legal ones stay."""
+    names = (*STRANGE, "toolu_01", "call-1")
+    results = [Message(Role.TOOL, (TextPart("1"),), tool_call_id=name) for name in names]
+    uses = Message(Role.ASSISTANT, tuple(ToolUse(name, "f", "{}") for name in names))
+    _, calls, answers = sent(Conversation((HI, uses, *results), (Tool("f"),)))["messages"]
+    ids = [block["id"] for block in calls["content"]]
+    assert ids == [block["tool_use_id"] for block in answers["content"]]
+    assert len(set(ids)) == len(names)
+    assert all(re.fullmatch("[a-zA-Z0-9_-]{1,64}", called) for called in ids)
+    assert ids[len(STRANGE) :] == ["toolu_01", "call-1"]
+
+
+@pytest.mark.parametrize(
+    ("stop", "told"), [((), None), (("",), None), (("", " \n", "END"), ["END"]), ((" END",), [" END"])]
+)
+def test_blank_stops_are_none(stop: tuple[str, ...], told: list[str] | None) -> None:
+    """Anthropic refuses those of white space alone."""
+    assert sent(replace(turn(TextPart("hi")), stop=stop)).get("stop_sequences") == told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("Answer: ", "Answer:"), ("Answer:\n\n", "Answer:"), (" Answer", " Answer")]
+)
+def test_an_answer_that_is_begun_ends_without_white_space(text: str, told: str) -> None:
+    """Anthropic refuses what it would have to go on from there; earlier turns keep theirs."""
+    begun = Message(Role.ASSISTANT, (TextPart(text),))
+    messages = sent(Conversation((HI, begun, HI, begun)))["messages"]
+    assert [message["content"] for message in messages] == ["hi", text, "hi", told]
+
+
+def test_any_json_object_is_asked_for_in_words() -> None:
+    """After the system's own words: a schema would have to name the members."""
+    conversation = Conversation((Message(Role.SYSTEM, (TextPart("Be brief."),)), HI))
+    body = sent(conversation, params={"response_format": {"type": "json_object"}})
+    system, form = (block["text"] for block in body["system"])
+    assert (system, "JSON object" in form) == ("Be brief.", True)
+    assert "output_config" not in body
