@@ -17,6 +17,7 @@ FILE, SERVICE_FILE, FUNCTION, PARAMETERS = 300, 150, 40, 6
 # Declarations, whose parameters are what may be declared.
 DECLARING = {
     "model/settings.py setting": "the members of a setting, each named where it is used",
+    "protocols/openai/chats.py chat": "how a server may differ from OpenAI's, each named where it does",
     "cli/infer.py infer": "typer declares an option by a parameter",
     "cli/chunk.py chunk": "typer declares an option by a parameter",
 }

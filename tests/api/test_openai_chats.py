@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -77,12 +78,9 @@ def test_no_arguments_are_an_empty_object(faces: Faces, arguments: str | None) -
 @pytest.mark.parametrize("end", [b"[DONE]", b"[done]", b" [Done] ", b"[DONE]\t"])
 def test_a_streams_end_may_be_written_in_any_way(faces: Faces, end: bytes) -> None:
     """Servers that speak like OpenAI write the mark in other letters, or with blanks, and their streams end with it."""
-    begun, said, done = streamed(faces, chunk({"index": 0, "delta": {"content": "a"}}), b"data: " + end + b"\n\n")
-    assert (begun["choices"][0]["delta"]["role"], said["choices"][0]["delta"], done) == (
-        "assistant",
-        {"content": "a"},
-        "[DONE]",
-    )
+    begun, said, last, done = streamed(faces, chunk({"index": 0, "delta": {"content": "a"}}), b"data: " + end + b"\n\n")
+    assert (begun["choices"][0]["delta"]["role"], said["choices"][0]["delta"]) == ("assistant", {"content": "a"})
+    assert (last["choices"][0]["finish_reason"], done) == ("stop", "[DONE]")
 
 
 def test_a_refusal_is_streamed_as_what_the_model_says(faces: Faces) -> None:
@@ -93,3 +91,41 @@ def test_a_refusal_is_streamed_as_what_the_model_says(faces: Faces) -> None:
     )
     assert "".join(each["choices"][0]["delta"].get("content", "") for each in found) == "I won't."
     assert done == "[DONE]"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_context_that_overflows_is_told_as_openai_tells_it(faces: Faces, status: int, *, stream: bool) -> None:
+    """Clients look for one status and one code, whatever the provider says; its words stay."""
+    words = "This model's maximum context length is 100 tokens."
+    refusal = json_reply({"error": {"message": words, "type": "BadRequestError", "code": status}}, status)
+    told = faces(lambda _: refusal)("POST", "/v1/chat/completions", {**ASKED, "stream": stream})
+    error = told.json["error"]
+    assert (told.status, error["type"], error["code"]) == (400, "invalid_request_error", "context_length_exceeded")
+    assert words in error["message"]
+
+
+def calling(**call: Any) -> dict[str, Any]:
+    return {"content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}, **call}]}
+
+
+@pytest.mark.parametrize("call", [{}, {"id": None}, {"id": ""}])
+def test_a_call_without_an_id_has_one(faces: Faces, call: dict[str, Any]) -> None:
+    """An id is made for a call that has none, of the request and the call's place, as no agent answers one without."""
+    (whole,) = choices(faces, calling(**call))
+    (piece,) = [
+        delta["tool_calls"][0]
+        for event in streamed(faces, chunk({"index": 0, "delta": calling(**call)}), b"data: [DONE]\n\n")[:-1]
+        if (delta := event["choices"][0]["delta"]).get("tool_calls") and delta["tool_calls"][0].get("id")
+    ]
+    ids = whole["message"]["tool_calls"][0]["id"], piece["id"]
+    assert all(re.fullmatch("call_[0-9a-f]{16}_0", name) for name in ids)
+    assert len(set(ids)) == 2, "another request's call has another id"
+
+
+@pytest.mark.parametrize("member", ["reasoning", "reasoning_content"])
+def test_thoughts_are_streamed_under_the_name_they_came_by(faces: Faces, member: str) -> None:
+    """A client that keeps them sends them back under that name, which the provider knows."""
+    pieces = [chunk({"index": 0, "delta": {member: piece}}) for piece in ("h", "m")]
+    events = streamed(faces, *pieces, chunk({"index": 0, "delta": {"content": "a"}}), b"data: [DONE]\n\n")[:-1]
+    assert "".join(event["choices"][0]["delta"].get(member, "") for event in events) == "hm"

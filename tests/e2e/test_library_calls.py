@@ -260,7 +260,9 @@ FAILURES: list[Any] = [
     pytest.param(lambda ip: ip.embed("a", task="rank"), Kind.INVALID, "query|rerank", id="embed by a ranker"),
     pytest.param(lambda ip: ip.embed("a", task="complete"), Kind.INVALID, "not Embeddings", id="embed by a model"),
     pytest.param(lambda ip: ip.rerank("q", ["a"], task="embed"), Kind.INVALID, "does not match", id="rank by embedder"),
-    pytest.param(lambda ip: ip.chat("a", task="embed"), Kind.INVALID, "Incompatible task_type|cannot chat", id="chat by embedder"),
+    pytest.param(
+        lambda ip: ip.chat("a", task="embed"), Kind.INVALID, "Incompatible task_type|cannot chat", id="chat by embedder"
+    ),
     pytest.param(lambda ip: ip.chat([{"role": "x"}], task="chat"), Kind.INVALID, r"Unrecognized role \[x\]", id="role"),
     pytest.param(lambda ip: ip.chat([], task="chat"), Kind.INVALID, "cannot be an empty array", id="no message"),
     pytest.param(

@@ -10,8 +10,10 @@ import msgspec
 from typing_extensions import override
 
 from inferpoint.calls import provider_errors
+from inferpoint.calls.call_ids import CallIds
 from inferpoint.calls.sizing import Load, Sizing, load_of
 from inferpoint.endpoints.resolved import Resolved
+from inferpoint.model.chat import Content, Conversation, FilePart, ImagePart
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.quota import Allowance, Cost, Lane
@@ -21,6 +23,8 @@ from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.ticket import Job, Ticket
 from inferpoint.protocols.service import Moment
 
+_IMAGE_BYTES = 4800  # of words that take as many tokens as the largest image, about 1600
+_FILE_BYTES = 10  # of a PDF for each byte of its words: a page is 75 KB, and takes about 2500 tokens
 _LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
 
 
@@ -39,6 +43,7 @@ class EndpointJob(Job):
         self.lane = lane(like)
         self.stats = stats
         self.token = ""
+        self.call_ids = CallIds(like.request_id)
 
     @abstractmethod
     def request(self) -> InferenceRequest | None:
@@ -87,7 +92,7 @@ class EndpointJob(Job):
         """The result that *reply* holds; `UNREADABLE` when it holds none."""
         request, endpoint = self.request(), self.resolved.endpoint
         assert request is not None
-        return self.resolved.task.decode(reply, request, endpoint.settings, endpoint.options)
+        return self.call_ids.in_result(self.resolved.task.decode(reply, request, endpoint.settings, endpoint.options))
 
 
 class SingleJob(EndpointJob):
@@ -117,6 +122,25 @@ class SingleJob(EndpointJob):
         return self._sizing.begin_by(self._request.deadline)
 
 
+class CountJob(SingleJob):
+    """The call that asks how many tokens the prompt of a request has, which costs none."""
+
+    @override
+    def tokens(self) -> int:
+        return 0
+
+    @override
+    def call(self) -> Call:
+        endpoint, count = self.resolved.endpoint, self.resolved.task.count
+        assert count is not None
+        return count.encode(self.request(), endpoint.settings, endpoint.options, self.origin)
+
+    def counted(self, reply: Reply) -> int:
+        """The number that *reply* tells; `UNREADABLE` when it tells none."""
+        assert self.resolved.task.count is not None
+        return self.resolved.task.count.decode(reply)
+
+
 def cost_of(usage: Usage) -> Cost:
     """What a call took of each limit in the end, as its provider counted."""
     return Cost(tokens=usage.input + usage.output)
@@ -141,9 +165,23 @@ def encoded(resolved: Resolved, request: InferenceRequest, origin: str) -> Call:
 
 
 def _load(request: InferenceRequest) -> Load:
-    """The load of a request that has a call of its own: of a chat also its tools, and what an image is called."""
+    """The load of a request that has a call of its own: of a chat its turns and tools, and what an image takes."""
     match request.input:
         case (str(text),):
             return load_of(text)
+        case Conversation() as conversation:
+            beyond = sum(_beyond_words(part) for message in conversation.messages for part in message.content)
+            return Load(1, len(msgspec.json.encode(conversation)) - beyond)
         case asked:
             return Load(1, len(msgspec.json.encode(asked)))
+
+
+def _beyond_words(part: Content) -> int:
+    """The bytes of an image or a document beyond those of words that would take as many tokens."""
+    match part:
+        case ImagePart(url) if url.startswith("data:"):
+            return max(0, len(url) - _IMAGE_BYTES)
+        case FilePart(data) if data.startswith("data:"):
+            return len(data) - len(data) // _FILE_BYTES
+        case _:
+            return 0

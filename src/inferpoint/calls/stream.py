@@ -26,7 +26,7 @@ class StreamReader:
         deltas: list[Delta] = []
         try:
             for event in self._framing.feed(piece):
-                deltas.extend(self._reader.feed(event))
+                deltas.extend(self._job.call_ids.in_deltas(self._reader.feed(event)))
         except InferenceError as error:
             if error.upstream is not None:
                 error = provider_errors.from_stream(self._job.resolved, error.upstream, self._job.secrets)
@@ -41,4 +41,4 @@ class StreamReader:
     def end(self) -> Sequence[Delta]:
         """The deltas that are left when the body ends."""
         deltas = [delta for event in self._framing.end() for delta in self._reader.feed(event)]
-        return [*deltas, *self._reader.end()]
+        return self._job.call_ids.in_deltas([*deltas, *self._reader.end()])

@@ -20,7 +20,7 @@ from inferpoint.model.http import Call, Event, Reply, address, parse, present, u
 from inferpoint.model.requests import Chunking, Documents, InferenceRequest
 from inferpoint.model.results import Completion, Delta, InferenceResult
 from inferpoint.outbound.transport import Arriving, HttpTransport
-from inferpoint.protocols.openai import completions
+from inferpoint.protocols.openai import replies, stream
 from inferpoint.protocols.sse import ServerSentEvents
 from inferpoint.version import __version__
 
@@ -91,13 +91,13 @@ class Remote(Backend):
     async def chat(self, inference_id: str, chat: Chat) -> Completion:
         async with _in_time(chat.timeout):
             reply = await self._whole(self._call("POST", _CHATS, {"model": inference_id, **chat.body}))
-        return completions.completion(reply, _LABEL)
+        return replies.completion(reply, _LABEL)
 
     @override
     async def stream_chat(self, inference_id: str, chat: Chat) -> AsyncGenerator[Sequence[Delta]]:
         streamed = {"stream": True, "stream_options": {"include_usage": True}}
         call = self._call("POST", _CHATS, {"model": inference_id, **chat.body, **streamed})
-        reader = completions.Chunks(_LABEL)
+        reader = stream.Chunks(_LABEL)
         async with aclosing(self._events(call, chat.timeout)) as events:
             async for event in events:
                 try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -21,10 +21,11 @@ class Role(StrEnum):
 class CacheHint:
     """That a provider may keep the conversation as far as the part which carries this.
 
-    `ttl` says for how long, in Anthropic's words ("5m", "1h"); None is the provider's usual time.
+    `ttl` says for how long and `scope` for whom, in Anthropic's words ("5m", "1h"; "global"); None is what is usual.
     """
 
     ttl: str | None = None
+    scope: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,22 +60,30 @@ class Thought:
 
     `signature` seals the thought for the service that gave it, `redacted` is all of one that is not told: both are that
     service's own, and go back to it as they came. `origin` names the service; it is empty where that is not known.
+    `member` is where a message in OpenAI's format had the words (`reasoning`, `reasoning_content`), `extra` are members
+    beside them that nobody here reads (`reasoning_details`, `extra_content`): they go back under the same names.
     """
 
     text: str = ""
     signature: str | None = None
     redacted: str | None = None
     origin: str = ""
+    member: str = ""
+    extra: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class ToolUse:
-    """A tool the assistant asked for; `arguments` is JSON as the model wrote it."""
+    """A tool the assistant asked for; `arguments` is JSON as the model wrote it.
+
+    `extra` is what its service put beside it and wants back as it was, such as Gemini's signature of a thought.
+    """
 
     id: str
     name: str
     arguments: str
     cache: CacheHint | None = None
+    extra: Mapping[str, Any] | None = None
 
 
 Content = TextPart | ImagePart | FilePart
@@ -118,13 +127,17 @@ class Message:
 
 @dataclass(frozen=True)
 class Tool:
-    """A function the model may ask for; `parameters` is a JSON schema."""
+    """A function the model may ask for; `parameters` is a JSON schema.
+
+    `hints` are further members that a provider may leave aside, by the names that they have in Anthropic's API.
+    """
 
     name: str
     description: str | None = None
     parameters: Mapping[str, Any] | None = None
     strict: bool | None = None
     cache: CacheHint | None = None
+    hints: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class ToolMode(StrEnum):

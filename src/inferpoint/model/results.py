@@ -137,12 +137,16 @@ class Ranking:
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A piece of a tool call: the n-th of this answer (`ordinal`), and a fragment of its arguments' JSON."""
+    """A piece of a tool call: the n-th of this answer (`ordinal`), and a fragment of its arguments' JSON.
+
+    The first piece has `id` and `name`, and `extra` as in `ToolUse`; together the fragments are never empty.
+    """
 
     ordinal: int
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+    extra: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -193,12 +197,14 @@ class Text:
 class Reasoning:
     """A piece of what the model thinks. One with a `signature` ends its thought, one that is `redacted` is a whole one.
 
-    Both are as in `Thought`.
+    All are as in `Thought`.
     """
 
     text: str = ""
     signature: str | None = None
     redacted: str | None = None
+    member: str = ""
+    extra: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -104,19 +104,19 @@ class Dialect:
             raise self.cannot("tool_choice", "needs [tools]")
         return conversation.tools
 
-    def system(self, conversation: Conversation, params: Mapping[str, Any]) -> Sequence[str]:
+    def system(self, conversation: Conversation, params: Mapping[str, Any]) -> Sequence[TextPart]:
         """The texts of the system's turns, wherever they stand, and what *params* want of an answer's form.
 
         Parts other than text are refused.
         """
-        texts: list[str] = []
+        texts: list[TextPart] = []
         for message in conversation.messages:
             if message.role is Role.SYSTEM:
                 self.only_text(message)
-                texts += [part.text for part in message.parts if isinstance(part, TextPart) and part.text.strip()]
+                texts += [part for part in message.parts if isinstance(part, TextPart) and part.text.strip()]
         match params.get("response_format"):
             case {"type": "json_object"}:
-                return [*texts, _JSON_OBJECT]
+                return [*texts, TextPart(_JSON_OBJECT)]
             case _:
                 return texts
 

@@ -9,7 +9,7 @@ from inferpoint.model.settings import settings
 from inferpoint.protocols import rate_headers
 from inferpoint.protocols.openai import account
 from inferpoint.protocols.openai.chats import chat
-from inferpoint.protocols.openai.completions import Chunks
+from inferpoint.protocols.openai.stream import Chunks
 from inferpoint.protocols.service import Origin, Rates, Service
 
 
@@ -29,7 +29,10 @@ def reader(_account: Account) -> Chunks:
     return Chunks(COMPLETIONS, extension="x_groq")
 
 
-CHAT = replace(chat(COMPLETIONS, Account, RATES, path="/openai/v1/chat/completions"), reader=reader)
+# Groq refuses a message that has its thoughts under another name.
+CHAT = replace(
+    chat(COMPLETIONS, Account, RATES, path="/openai/v1/chat/completions", thoughts=lambda _: "reasoning"), reader=reader
+)
 
 SERVICE = Service(
     name="groq",

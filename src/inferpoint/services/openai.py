@@ -92,7 +92,15 @@ EMBED = replace(
     check=check,
     failures=replace(FAILURES, phrases={**FAILURES.phrases, 429: COUNTERS}),
 )
-CHAT = replace(chat("OpenAI chat completions", Account, Rates(default=500, group=group)), check=check)
+
+
+def thoughts(account: Account) -> str | None:
+    """OpenAI refuses messages with what a model thought; servers at other addresses want them back as they came."""
+    return "" if account.url else None
+
+
+RATES = Rates(default=500, group=group)
+CHAT = replace(chat("OpenAI chat completions", Account, RATES, thoughts=thoughts), check=check)
 
 SERVICE = Service(
     name="openai",

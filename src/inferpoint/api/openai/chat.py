@@ -65,7 +65,7 @@ def sampled(conversation: Conversation, body: Fields) -> Conversation:
 
 
 def _conversation(body: Fields) -> Conversation:
-    conversation = messages.read(body.any("messages"), body.any("tools") or None, body.any("tool_choice"))
+    conversation = messages.read(body.any("messages"), body.any("tools"), body.any("tool_choice"))
     body.refuse(*_UNANSWERED)
     return sampled(conversation, body)
 

@@ -23,7 +23,7 @@ from inferpoint.model.fields import Fields
 from inferpoint.model.requests import Texts
 from inferpoint.model.results import Completion, Delta, Finished, Text, Usage, Used
 from inferpoint.protocols import sse
-from inferpoint.protocols.openai.completions import usage
+from inferpoint.protocols.openai import usage
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ class _Answer:
         """The body that answers each prompt, with the cost of all of them where it was told."""
         choices = [choice for result in results for choice in result.choices]
         told = [result.usage for result in results if result.usage is not None]
-        more = {"usage": usage(sum(told, Usage()))} if told else {}
+        more = {"usage": usage.written(sum(told, Usage()))} if told else {}
         return self.told([_choice(choice.text, n, choice.reason or "stop") for n, choice in enumerate(choices)], **more)
 
 
@@ -117,7 +117,7 @@ class _Chunks:
     def end(self) -> bytes:
         if self._used is None or not self._silent:
             return DONE
-        return sse.json_event(self._answer.told([], usage=usage(self._used))) + DONE
+        return sse.json_event(self._answer.told([], usage=usage.written(self._used))) + DONE
 
     def _chunk(self, delta: Delta) -> bytes:
         match delta:

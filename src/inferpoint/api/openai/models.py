@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from inferpoint.api.anthropic import models as anthropic_models
 from inferpoint.api.face import Request, Response, json_response
 from inferpoint.engine.engine import Engine
 from inferpoint.model.endpoint import Endpoint
@@ -11,6 +12,8 @@ from inferpoint.model.endpoint import Endpoint
 
 async def models(engine: Engine, request: Request) -> Response:
     """`GET /v1/models`: every endpoint, whatever its task, under each of its names."""
+    if anthropic_models.wanted(request):
+        return await anthropic_models.answer(engine, request)
     endpoints = [resolved.endpoint for resolved in engine.lifecycle.all(request.caller)]
     data = [_model(name, endpoint) for endpoint in endpoints for name in (endpoint.inference_id, *endpoint.aliases)]
     return json_response({"object": "list", "data": data})
@@ -18,6 +21,8 @@ async def models(engine: Engine, request: Request) -> Response:
 
 async def model(engine: Engine, request: Request) -> Response:
     """`GET /v1/models/{id}`."""
+    if anthropic_models.wanted(request):
+        return await anthropic_models.answer(engine, request)
     name = request.path_params["model"]
     return json_response(_model(name, engine.lifecycle.get(request.caller, name).endpoint))
 

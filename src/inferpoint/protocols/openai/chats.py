@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar, cast
 
@@ -9,9 +10,11 @@ from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Completion
-from inferpoint.protocols.openai import completions, messages
+from inferpoint.protocols.openai import replies
 from inferpoint.protocols.openai.account import Options, post
 from inferpoint.protocols.openai.failures import FAILURES
+from inferpoint.protocols.openai.requests import request_body
+from inferpoint.protocols.openai.stream import Chunks
 from inferpoint.protocols.service import Rates, Task
 
 
@@ -32,6 +35,11 @@ class Model(Protocol):
 M = TypeVar("M", bound=Model)
 
 
+def as_they_came(_model: Any) -> str:
+    """Thoughts go back under the name that they came by."""
+    return ""
+
+
 def chat(
     label: str,
     settings: type[M],
@@ -40,22 +48,24 @@ def chat(
     path: str = "/chat/completions",
     max_tokens: str = "max_completion_tokens",
     n: int | None = 1,
+    thoughts: Callable[[M], str | None] = as_they_came,
 ) -> Task[M, Any]:
     """The task of chats and of completions, which are chats of one turn.
 
     *path* follows the service's address. *max_tokens* is what the server calls that limit, *n* how many choices it is
-    asked for, None for servers that are not asked. What else differs is said by `replace`.
+    asked for, None for servers that are not asked. *thoughts* is where messages have what the model thought, as in
+    `request_body`. What else differs is said by `replace`.
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
-        asked = messages.request_body(request.conversation, most=max_tokens)
+        asked = request_body(request.conversation, most=max_tokens, thoughts=thoughts(model))
         body = {"model": model.model_id, "n": n, **asked, "stream": request.stream, **request.params}
         if request.stream:
             body["stream_options"] = {"include_usage": True}
         return post(model.url or f"{origin}{path}", body, options)
 
     def decode(reply: Reply, _request: InferenceRequest, _model: M, _options: object) -> Completion:
-        return completions.completion(reply, label)
+        return replies.completion(reply, label)
 
     return Task(
         label=label,
@@ -63,8 +73,8 @@ def chat(
         options=Options,
         encode=encode,
         decode=decode,
-        reader=lambda _: completions.Chunks(label),
-        hints=frozenset({Hint.EFFORT}),
+        reader=lambda _: Chunks(label),
+        hints=lambda _: frozenset({Hint.EFFORT, Hint.THOUGHTS}),
         with_model=lambda account, model: replace(cast("Any", account), model_id=model),
         rates=rates,
         failures=FAILURES,

@@ -11,7 +11,7 @@ from inferpoint.model.http import Call, Reply, parse
 from inferpoint.model.requests import InferenceRequest, Texts, Tokens
 from inferpoint.model.results import Embeddings
 from inferpoint.protocols import truncation, vectors
-from inferpoint.protocols.openai import chats, completions
+from inferpoint.protocols.openai import chats, usage
 from inferpoint.protocols.openai.account import Options, post
 from inferpoint.protocols.openai.failures import FAILURES
 from inferpoint.protocols.service import Rates, Task
@@ -86,7 +86,7 @@ class _Row(msgspec.Struct):
 
 class _Embeddings(msgspec.Struct):
     data: list[_Row]
-    usage: completions.Tokens | None = None
+    usage: Any = None
 
 
 def embeddings(reply: Reply, of: str) -> Embeddings:
@@ -95,4 +95,4 @@ def embeddings(reply: Reply, of: str) -> Embeddings:
     answer = parse(reply.body, _Embeddings, of=of)
     rows = [(place if row.index is None else row.index, row.embedding) for place, row in enumerate(answer.data)]
     dense = [vectors.dense(raw, of=of) for raw in vectors.in_order(rows, of=of)]
-    return Embeddings(dense, answer.usage.read() if answer.usage else None)
+    return Embeddings(dense, usage.read(answer.usage))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from typing import Any
+
 import msgspec
 
 from inferpoint.errors import Upstream
 from inferpoint.model.http import Reply, parse
 from inferpoint.protocols.oversize import Oversize, told_by
+from inferpoint.protocols.readers import members
 from inferpoint.protocols.service import Failures
 
 # https://platform.openai.com/docs/guides/error-codes. Most have the first for their type, and older servers for their
@@ -17,22 +22,77 @@ SPENT = frozenset({
 })  # fmt: skip
 
 
-class _Error(msgspec.Struct):
-    message: str = ""
-    type: str | None = None
-    code: str | int | None = None
-    param: str | None = None
+# The statuses of errors that tell their type and no code: those of OpenAI, vLLM, Gemini and the containers of Hugging
+# Face.
+_STATUSES = {
+    "invalid_request_error": 400, "badrequesterror": 400, "invalid_argument": 400, "authentication_error": 401,
+    "authenticationerror": 401, "unauthenticated": 401, "permission_error": 403, "permission_denied": 403,
+    "not_found_error": 404, "notfounderror": 404, "not_found": 404, "validation": 422, "rate_limit_error": 429,
+    "rate_limit_exceeded": 429, "ratelimiterror": 429, "resource_exhausted": 429, "insufficient_quota": 429,
+    "overloaded": 503, "overloaded_error": 503, "server_is_overloaded": 503, "unavailable": 503,
+    "timeout": 504, "deadline_exceeded": 504,
+}  # fmt: skip
 
 
 class _Refusal(msgspec.Struct):
-    error: _Error
+    error: Any = None
+    detail: Any = None
+    details: Any = None
+    message: Any = None
+    error_msg: Any = None
+    type: Any = None
+    error_type: Any = None
+    code: Any = None
+    error_code: Any = None
+    param: Any = None
 
 
 def complaint(reply: Reply) -> Upstream:
-    """The members of `{"error": {"message", "type", "code", "param"}}`."""
-    error = parse(reply.body, _Refusal, of="error").error
-    code = None if error.code is None else str(error.code)
-    return Upstream(reply.status, error.message, error.type, code, error.param)
+    """The words of an error body, in any of the forms in which servers that speak OpenAI's format write it.
+
+    They stand under `error`, as a string, a list of strings or OpenAI's `{"message", "type", "code", "param"}`; or at
+    the top, as `message`, `detail`, `details` or `error_msg`; and Gemini puts it all into a list.
+    """
+    if reply.body.lstrip()[:1] == b"[":
+        refusal = next(iter(parse(reply.body, list[_Refusal], of="error")), _Refusal())
+    else:
+        refusal = parse(reply.body, _Refusal, of="error")
+    words = (refusal.error, refusal.detail, refusal.message, refusal.error_msg, refusal.details)
+    error = members(refusal.error)
+    return Upstream(
+        reply.status,
+        _text(next((member for member in words if member), "")),
+        _name(error.get("type"), error.get("status"), refusal.error_type, refusal.type),
+        _name(error.get("code"), error.get("http_status_code"), refusal.code, refusal.error_code),
+        _name(error.get("param"), refusal.param),
+    )
+
+
+def stands_for(upstream: Upstream) -> Upstream:
+    """*upstream* with the status that its code or its type stands for; its own where they tell none."""
+    for name in (upstream.code, upstream.type):
+        if name and re.fullmatch("[45][0-9]{2}", name):
+            return replace(upstream, status=int(name))
+        if name and (status := _STATUSES.get(name.lower())):
+            return replace(upstream, status=status)
+    return upstream
+
+
+def _name(*values: Any) -> str | None:
+    """The first of *values* that is a name or a number."""
+    return next((str(value) for value in values if isinstance(value, str | int) and value != ""), None)
+
+
+def _text(words: Any) -> str:
+    match words:
+        case str():
+            return words
+        case {"message": str(message)}:
+            return message
+        case [*parts] if all(isinstance(part, str) for part in parts):
+            return "; ".join(parts)
+        case _:  # whatever it is, and however deep
+            return msgspec.json.encode(words).decode()
 
 
 def exhausted(upstream: Upstream) -> bool:

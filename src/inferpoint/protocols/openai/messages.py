@@ -1,4 +1,4 @@
-"""OpenAI's chat messages and tools, to a conversation and back.
+"""OpenAI's chat messages and tools, to a conversation.
 
 Spoken by OpenAI, Hugging Face and many a server, and by two faces of ours: Elasticsearch's `chat_completion` has the
 same messages. What is refused is refused in Elasticsearch's words.
@@ -6,15 +6,16 @@ same messages. What is refused is refused in Elasticsearch's words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+import msgspec
 from typing_extensions import override
 
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.chat import (
-    Content,
+    CacheHint,
     Conversation,
     FilePart,
     ImagePart,
@@ -22,23 +23,24 @@ from inferpoint.model.chat import (
     Part,
     Role,
     TextPart,
+    Thought,
     Tool,
     ToolChoice,
     ToolMode,
     ToolUse,
 )
 from inferpoint.model.fields import Fields, Vocabulary
-from inferpoint.model.http import present
+from inferpoint.model.hints import Hint
 from inferpoint.model.wording import JAVA_NAMES, as_java, nothing_in
+from inferpoint.protocols.openai.replies import OPAQUE, WORDS
 
 _ROLES = {"developer": Role.SYSTEM} | {role.value: role for role in Role}
+_MEMBERS = ("role", "content", "tool_calls", "tool_call_id", Hint.CACHE)
+_FUNCTION = ("name", "description", "parameters", "strict", Hint.CACHE)
 _DETAILS = ("auto", "low", "high")
 _ELSEWHERE = "The result is in the next message of the user."
 # An assistant's turn comes back as a client keeps it, with members that say nothing.
-_SILENT = (
-    "refusal", "annotations", "audio", "function_call", "reasoning", "reasoning_details", "name",
-    "provider_specific_fields",
-)  # fmt: skip
+_SILENT = ("refusal", "annotations", "audio", "function_call", "name", "provider_specific_fields")
 
 
 class _Words(Vocabulary):
@@ -68,7 +70,12 @@ _WORDS = _Words()
 
 
 def read(messages: Any, tools: Any = None, tool_choice: Any = None) -> Conversation:
-    """The conversation that a request holds; what is wrong with it is `INVALID` and names the field."""
+    """The conversation that a request holds; what is wrong with it is `INVALID` and names the field.
+
+    No tools in a list are no tools, and then a choice among them is none, as Kibana sends them.
+    """
+    if tools == []:
+        tools = tool_choice = None
     turns = tuple(_message(message) for message in _filled(messages, "messages"))
     refuse_unasked(turns)
     declared = () if tools is None else tuple(_tool(tool) for tool in _filled(tools, "tools"))
@@ -83,54 +90,10 @@ def refuse_unasked(messages: Sequence[Message]) -> None:
             raise invalid(f"Field [tool_call_id] is [{message.tool_call_id}], which no message before it asked for")
 
 
-def written(conversation: Conversation) -> dict[str, Any]:
-    """The members of a request that hold a conversation."""
-    return present(
-        {
-            "messages": [_written_message(message) for message in _shown_apart(conversation.messages)],
-            "tools": [_written_tool(tool) for tool in conversation.tools] or None,
-            "tool_choice": _written_choice(conversation.tool_choice),
-        }
-    )
-
-
-def request_body(conversation: Conversation, *, most: str = "max_completion_tokens") -> dict[str, Any]:
-    """All that a conversation says to a model; *most* is the server's name for the limit of tokens."""
-    return present(
-        {
-            "model": conversation.model or None,
-            **written(conversation),
-            most: conversation.max_tokens,
-            "stop": [stop for stop in conversation.stop if stop] or None,
-            "temperature": conversation.temperature,
-            "top_p": conversation.top_p,
-            "reasoning_effort": conversation.reasoning_effort,
-        }
-    )
-
-
-def _shown_apart(messages: Sequence[Message]) -> Iterator[Message]:
-    """*messages* with what tools answered beside text as the user's, after the last of the answers it came with.
-
-    OpenAI takes only text from a tool.
-    """
-    shown: list[Part] = []
-    for message in messages:
-        if message.role is not Role.TOOL and shown:
-            yield Message(Role.USER, tuple(shown))
-            shown = []
-        others = [part for part in message.parts if not isinstance(part, TextPart)]
-        if message.role is Role.TOOL and others:
-            texts = tuple(part for part in message.parts if isinstance(part, TextPart))
-            message = replace(message, parts=texts or (TextPart(_ELSEWHERE),))  # noqa: PLW2901 - the rest of it
-            shown += [TextPart(f"The result of the tool call [{message.tool_call_id}]:"), *others]
-        yield message
-    if shown:
-        yield Message(Role.USER, tuple(shown))
-
-
 def _message(value: Any) -> Message:
-    message = _object(value, "message", "role", "content", "tool_calls", "tool_call_id", *_SILENT)
+    message = _object(
+        value, "message", "role", "content", "tool_calls", "tool_call_id", Hint.CACHE, *WORDS, *OPAQUE, *_SILENT
+    )
     name = message.need("role", str)
     if name not in _ROLES:
         raise invalid(f"Unrecognized role [{name}] in object [message], must be one of [{', '.join(_ROLES)}]")
@@ -142,7 +105,39 @@ def _message(value: Any) -> Message:
     if (role is Role.TOOL) != (call_id is not None):
         problem = "is required in a message" if role is Role.TOOL else "is only for messages"
         raise invalid(f"Field [tool_call_id] {problem} of the role [tool]")
-    return Message(role, (*_parts(message.any("content")), *uses), call_id)
+    thoughts = _thoughts(message) if role is Role.ASSISTANT else ()
+    parts, cache = (*thoughts, *_parts(message.any("content")), *uses), _cache(message)
+    if role is Role.TOOL:
+        return Message(role, parts, call_id, cache=cache)
+    return Message(role, _marked(parts, cache))
+
+
+def _thoughts(message: Fields) -> Sequence[Thought]:
+    """What a model thought, with the names that it came by; in any other form it says nothing."""
+    words = {name: value for name in WORDS if isinstance(value := message.any(name), str)}
+    extra = {name: value for name in OPAQUE if (value := message.any(name))} or None
+    if not words:
+        return (Thought(extra=extra),) if extra else ()
+    member, text = next(iter(words.items()))
+    return (Thought(text, member=member, extra=extra),)
+
+
+def _cache(fields: Fields) -> CacheHint | None:
+    """The mark that a provider may keep what comes before, as clients of Anthropic's write it here too."""
+    match fields.any(Hint.CACHE):
+        case {"type": "ephemeral", "ttl": str(ttl)}:
+            return CacheHint(ttl)
+        case {"type": "ephemeral"}:
+            return CacheHint()
+        case _:
+            return None
+
+
+def _marked(parts: tuple[Part, ...], cache: CacheHint | None) -> tuple[Part, ...]:
+    """The *parts* of a message whose mark is that of its last part."""
+    if cache is None or not parts or isinstance(parts[-1], Thought):
+        return parts
+    return (*parts[:-1], replace(parts[-1], cache=cache))
 
 
 def _parts(content: Any) -> tuple[Part, ...]:
@@ -160,9 +155,10 @@ def _parts(content: Any) -> tuple[Part, ...]:
 
 def _part(value: Any) -> Part:
     part = _object(value, "content")
+    cache = _cache(part)
     match part.any("type"):
         case "text" | "refusal" as kind:
-            return TextPart(part.need(kind, str))
+            return TextPart(part.need(kind, str), cache)
         case "image_url":
             image = _object(part.need("image_url", dict), "image_url", "url", "detail")
             detail = image.take("detail", str)
@@ -170,12 +166,12 @@ def _part(value: Any) -> Part:
                 raise invalid(
                     f"Unrecognized detail [{detail}] in object [image_url], must be one of [{', '.join(_DETAILS)}]"
                 )
-            return ImagePart(image.need("url", str), detail)
+            return ImagePart(image.need("url", str), detail, cache)
         case "file":
             file = _object(part.need("file", dict), "file", "file_data", "filename", "file_id")
             if file.any("file_id") is not None:
                 raise invalid("Field [file_id] is not supported for content of type [file]")
-            return FilePart(file.need("file_data", str), file.take("filename", str))
+            return FilePart(file.need("file_data", str), file.take("filename", str), cache)
         case None:
             raise invalid("Field [type] in object [content] is required but was not found")
         case kind:
@@ -185,25 +181,41 @@ def _part(value: Any) -> Part:
 
 
 def _tool_use(value: Any) -> ToolUse:
-    call = _object(value, "tool_calls", "id", "type", "function", "index")
+    call = _object(value, "tool_calls", "id", "type", "function", "index", "extra_content", Hint.CACHE)
     function = _object(call.need("function", dict), "function", "name", "arguments")
-    name, arguments = function.need("name", str), function.need("arguments", str)
-    return ToolUse(call.need("id", str), name, arguments)
+    called, name, extra = call.need("id", str), function.need("name", str), call.object("extra_content")
+    return ToolUse(called, name, _arguments(function), _cache(call), extra)
+
+
+def _arguments(function: Fields) -> str:
+    """The arguments of a call as a string of JSON; some servers say them as an object, and their clients do too."""
+    match arguments := function.any("arguments"):
+        case str():
+            return arguments
+        case dict():
+            return msgspec.json.encode(arguments).decode()
+        case None:
+            raise _WORDS.missing("function", "arguments")
+        case _:
+            raise _WORDS.wrong_type("function", "arguments", str, arguments)
 
 
 def _tool(value: Any) -> Tool:
-    tool = _object(value, "tools", "type", "function")
+    tool = _object(value, "tools", "type", "function", Hint.CACHE)
     match value:
         case {"type": kind} if kind != "function":
             raise invalid(f"Unrecognized type [{as_java(kind)}] in object [tools], must be one of [function]")
         case _:
             pass
-    function = _object(tool.need("function", dict), "function", "name", "description", "parameters", "strict")
+    function = _object(
+        tool.need("function", dict), "function", "name", "description", "parameters", "strict", Hint.CACHE
+    )
     return Tool(
         function.need("name", str),
         function.take("description", str),
         function.object("parameters"),
         function.take("strict", bool),
+        _cache(tool) or _cache(function),
     )
 
 
@@ -217,47 +229,6 @@ def _choice(value: Any) -> ToolChoice:
             raise invalid(
                 "Field [tool_choice] must be one of [auto, none, required], or an object that names a function"
             )
-
-
-def _written_message(message: Message) -> dict[str, Any]:
-    body: dict[str, Any] = {"role": message.role.value}
-    content = message.content
-    texts = [part for part in content if isinstance(part, TextPart)]
-    if len(texts) == len(content) == 1:
-        body["content"] = texts[0].text
-    elif content or not message.tool_uses:
-        body["content"] = [_written_part(part) for part in content] if content else ""
-    if message.failed:  # OpenAI has no place for it but the words
-        body["content"] = f"Error: {message.text}"
-    if message.tool_uses:
-        body["tool_calls"] = [
-            {"id": use.id, "type": "function", "function": {"name": use.name, "arguments": use.arguments}}
-            for use in message.tool_uses
-        ]
-    if message.tool_call_id is not None:
-        body["tool_call_id"] = message.tool_call_id
-    return body
-
-
-def _written_part(part: Content) -> dict[str, Any]:
-    match part:
-        case TextPart(text):
-            return {"type": "text", "text": text}
-        case ImagePart(url, detail):
-            return {"type": "image_url", "image_url": present({"url": url, "detail": detail})}
-        case FilePart(data, filename):
-            return {"type": "file", "file": present({"file_data": data, "filename": filename})}
-
-
-def _written_tool(tool: Tool) -> dict[str, Any]:
-    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-    return {"type": "function", "function": present({**function, "strict": tool.strict})}
-
-
-def _written_choice(choice: ToolChoice | None) -> Any:
-    if choice is not None and choice.mode is ToolMode.NAMED:
-        return {"type": "function", "function": {"name": choice.name}}
-    return None if choice is None else choice.mode.value
 
 
 def _filled(value: Any, name: str) -> Sequence[Any]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
-from typing import Any, cast
+from collections.abc import Hashable
 
-import msgspec
-
-from inferpoint.errors import Upstream
-from inferpoint.model.http import Reply, parse
+from inferpoint.model.http import Reply
 from inferpoint.model.results import Usage
 from inferpoint.model.settings import secret, setting, settings
+from inferpoint.protocols.openai.failures import complaint
 from inferpoint.protocols.oversize import told_by
 from inferpoint.protocols.service import Failures, Limits, RateLimit, Rates, rate_limit
 
@@ -34,45 +31,6 @@ def usage(reply: Reply) -> Usage | None:
     """The tokens that Text Embeddings Inference counted, which only a header tells."""
     tokens = reply.headers.get("x-compute-tokens", "")
     return Usage(input=int(tokens)) if re.fullmatch("[0-9]{1,18}", tokens) else None
-
-
-class _Refusal(msgspec.Struct):
-    error: Any = None
-    error_type: str | None = None
-    detail: Any = None
-    message: str | None = None
-
-
-def complaint(reply: Reply) -> Upstream:
-    """The words of an error body, under `error`, `detail` or `message`: a string, a list of strings or an object."""
-    refusal = parse(reply.body, _Refusal, of="error")
-    words = next((member for member in (refusal.error, refusal.detail, refusal.message) if member), "")
-    error = _members(refusal.error)
-    kind, code, param = error.get("type"), error.get("code", error.get("http_status_code")), error.get("param")
-    return Upstream(
-        reply.status,
-        _text(words),
-        kind if isinstance(kind, str) else refusal.error_type,
-        str(code) if isinstance(code, str | int) else None,
-        param if isinstance(param, str) else None,
-    )
-
-
-def _members(error: Any) -> Mapping[str, Any]:
-    """The members of an error as OpenAI writes it; none of an error in another form."""
-    return cast("Mapping[str, Any]", error) if isinstance(error, dict) else {}
-
-
-def _text(words: Any) -> str:
-    match words:
-        case str():
-            return words
-        case {"message": str(message)}:
-            return message
-        case [*parts] if all(isinstance(part, str) for part in parts):
-            return "; ".join(parts)
-        case _:  # whatever it is, and however deep
-            return msgspec.json.encode(words).decode()
 
 
 RATES = Rates(default=3000, group=group)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.http import present
 from inferpoint.model.results import Choice, Completion, Embeddings, Ranking, SparseEmbeddings
 from inferpoint.testing.conversations import Exchange
 from inferpoint.testing.promises.checks import must, nothing_but_our_error, numbers, same, whole_usage
@@ -38,8 +39,8 @@ def _recorded(choice: Choice) -> dict[str, Any]:
     """*choice* as a conversation has it: what is empty or usual is not written down."""
     members: dict[str, Any] = {"text": choice.text, "reason": choice.reason}
     if choice.tool_calls:
-        members["tool_calls"] = [asdict(call) for call in choice.tool_calls]
-    if any(thought.signature or thought.redacted for thought in choice.thoughts):
+        members["tool_calls"] = [present(asdict(call)) for call in choice.tool_calls]
+    if any(thought.signature or thought.redacted or thought.extra for thought in choice.thoughts):
         members["thoughts"] = [
             {name: value for name, value in asdict(thought).items() if value} for thought in choice.thoughts
         ]

@@ -1,0 +1,43 @@
+"""Ids for tool calls to which their provider gives none, as agents answer a call by its id."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import replace
+
+from inferpoint.model.results import Choice, Completion, Delta, InferenceResult, ToolCall
+
+
+class CallIds:
+    """The ids of one request's tool calls, of letters, digits and `_` alone, which every provider takes back.
+
+    A call has the same id whether it is told whole or streamed; another request's has another. Without a *request_id*,
+    as the library's requests are, one is made up.
+    """
+
+    def __init__(self, request_id: str) -> None:
+        self._request_id = request_id
+
+    def in_result(self, result: InferenceResult) -> InferenceResult:
+        """*result* with an id for each call."""
+        if not isinstance(result, Completion) or all(
+            call.id for choice in result.choices for call in choice.tool_calls
+        ):
+            return result
+        return replace(result, choices=[self._in_choice(choice) for choice in result.choices])
+
+    def in_deltas(self, deltas: Iterable[Delta]) -> list[Delta]:
+        """*deltas* with an id for each call, in the piece that has its name."""
+        return [
+            self._filled(delta) if isinstance(delta, ToolCall) and delta.name is not None else delta for delta in deltas
+        ]
+
+    def _in_choice(self, choice: Choice) -> Choice:
+        return replace(choice, tool_calls=tuple(map(self._filled, choice.tool_calls)))
+
+    def _filled(self, call: ToolCall) -> ToolCall:
+        if call.id:
+            return call
+        self._request_id = self._request_id or os.urandom(8).hex()
+        return replace(call, id=f"call_{self._request_id}_{call.ordinal}")

@@ -1,0 +1,142 @@
+"""Whole answers in OpenAI's format; and the message that they and the chunks of a stream have in common.
+
+Servers leave members out, write null, or put something else where OpenAI has a string: none of that costs an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import msgspec
+
+from inferpoint.model.chat import Thought
+from inferpoint.model.http import Reply, parse, unreadable
+from inferpoint.model.results import Choice, Completion, ToolCall
+from inferpoint.protocols.openai import usage
+from inferpoint.protocols.readers import Calls, compact, members
+
+# The members of a message that hold what a model thought in words, and those that nobody here reads.
+WORDS = ("reasoning", "reasoning_content")
+OPAQUE = ("reasoning_details", "extra_content")
+
+
+class Function(msgspec.Struct):
+    """The tool that is called; `arguments` are a string of JSON or, from some servers, JSON itself."""
+
+    name: Any = None
+    arguments: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b""))
+
+
+class Call(msgspec.Struct):
+    """A tool call, or a piece of one."""
+
+    index: Any = None
+    id: Any = None
+    function: Function | None = None
+    extra_content: Any = None
+
+    @property
+    def name(self) -> str:
+        """What the tool is called; empty when it is not said."""
+        return text(self.function and self.function.name)
+
+    def arguments(self, of: str) -> str:
+        """The arguments as text, empty when there are none; `UNREADABLE`, said of *of*, when they are no JSON."""
+        raw = bytes(self.function.arguments) if self.function else b""
+        if raw[:1] == b'"':
+            return parse(raw, str, of=of)
+        return "" if raw in (b"", b"null") else compact(msgspec.Raw(raw), of)
+
+    @property
+    def extra(self) -> Mapping[str, Any] | None:
+        """What the server put beside the call."""
+        return members(self.extra_content) or None
+
+
+class Message(msgspec.Struct):
+    """A message, or a piece of one."""
+
+    content: str | list[Any] | None = None
+    refusal: Any = None
+    reasoning: Any = None
+    reasoning_content: Any = None
+    reasoning_details: Any = None
+    extra_content: Any = None
+    tool_calls: list[Call | None] | None = None
+
+    @property
+    def calls(self) -> Sequence[Call]:
+        """The tool calls, or pieces of them."""
+        return [call for call in self.tool_calls or () if call]
+
+    @property
+    def text(self) -> str:
+        """The words of the answer, those of parts joined; a refusal's where there are none."""
+        return _joined(self.content) or text(self.refusal)
+
+    @property
+    def thought(self) -> Thought | None:
+        """What the model thought: words, and what nobody here reads."""
+        member = next((name for name in WORDS if text(getattr(self, name))), "")
+        words = text(getattr(self, member)) if member else thinking(self.content)
+        extra = {name: value for name in OPAQUE if (value := getattr(self, name))}
+        return Thought(words, member=member, extra=extra or None) if words or extra else None
+
+
+class _Choice(msgspec.Struct):
+    message: Message | None = None
+    finish_reason: Any = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    id: Any = None
+    model: Any = None
+    usage: Any = None
+
+
+def completion(reply: Reply, of: str) -> Completion:
+    """Every choice of a whole answer; *of* names what was asked, for errors."""
+    of = f"{of} response"
+    answer = parse(reply.body, _Completion, of=of)
+    if not answer.choices:
+        raise unreadable(of, "it has no choice")
+    choices = [_choice(choice, of) for choice in answer.choices]
+    return Completion(choices, usage.read(answer.usage), text(answer.id), text(answer.model))
+
+
+def text(value: Any) -> str:
+    """*value* where it is a string, and nothing where it is anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def thinking(content: Any) -> str:
+    """The thoughts among the parts of a message's content, joined, as Mistral writes them."""
+    parts = cast("list[Any]", content) if isinstance(content, list) else []
+    return "".join(_joined(part.get("thinking")) for part in map(members, parts) if part.get("type") == "thinking")
+
+
+def _joined(content: Any) -> str:
+    """The words of a string, or of the parts of a list that are texts."""
+    if not isinstance(content, list):
+        return text(content)
+    parts = cast("list[Any]", content)
+    return "".join(text(part) or text(members(part).get("text")) for part in parts)
+
+
+def _choice(choice: _Choice, of: str) -> Choice:
+    message, word, calls = choice.message or Message(), text(choice.finish_reason), Calls()
+    tool_calls = tuple(_whole(calls, place, call, of) for place, call in enumerate(message.calls))
+    thought = message.thought
+    if not (message.content is not None or message.refusal or tool_calls or thought or word):
+        raise unreadable(of, "a message has no content")
+    return Choice(message.text, tool_calls, calls.reason(word), (thought,) if thought else ())
+
+
+def _whole(calls: Calls, place: int, call: Call, of: str) -> ToolCall:
+    if not call.name:
+        raise unreadable(of, "a tool call has no name")
+    begun = calls.begin(place, text(call.id), call.name, extra=call.extra)
+    return replace(begun, arguments=call.arguments(of) or "{}")

@@ -1,0 +1,137 @@
+"""A conversation as the body of a chat in OpenAI's format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from inferpoint.model.chat import (
+    Content,
+    Conversation,
+    FilePart,
+    ImagePart,
+    Message,
+    Role,
+    TextPart,
+    Thought,
+    Tool,
+    ToolChoice,
+    ToolMode,
+    ToolUse,
+)
+from inferpoint.model.http import present
+
+_SHOWN = "The result is in the user's message below."
+
+
+def request_body(
+    conversation: Conversation, *, most: str = "max_completion_tokens", thoughts: str | None = ""
+) -> dict[str, Any]:
+    """All that a conversation says to a model.
+
+    *most* is the server's name for the limit of tokens, *thoughts* that of the member in which a message has what the
+    model thought: empty for the one that it came in, None for servers that take none.
+    """
+    return present(
+        {
+            "model": conversation.model or None,
+            "messages": list(_messages(conversation.messages, thoughts)),
+            "tools": [_tool(tool) for tool in conversation.tools] or None,
+            "tool_choice": _choice(conversation.tool_choice),
+            most: conversation.max_tokens,
+            "stop": [stop for stop in conversation.stop if stop] or None,
+            "temperature": conversation.temperature,
+            "top_p": conversation.top_p,
+            "reasoning_effort": conversation.reasoning_effort,
+        }
+    )
+
+
+def _messages(messages: Iterable[Message], thoughts: str | None) -> Iterator[dict[str, Any]]:
+    """The messages; what tools show is in a user's after their results, which are of text alone in this format."""
+    shown: list[Content] = []
+    for message in messages:
+        if message.role is not Role.TOOL and shown:
+            yield _message(Message(Role.USER, tuple(shown)), thoughts)
+            shown = []
+        yield _message(message, thoughts)
+        if message.role is Role.TOOL and (pictures := _pictures(message)):
+            shown += [TextPart(f"The result of the tool call {message.tool_call_id}:"), *pictures]
+    if shown:
+        yield _message(Message(Role.USER, tuple(shown)), thoughts)
+
+
+def _pictures(message: Message) -> Sequence[Content]:
+    return [part for part in message.content if not isinstance(part, TextPart)]
+
+
+def _message(message: Message, thoughts: str | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"role": message.role.value}
+    if message.role is Role.TOOL:
+        body |= {"content": _result(message), "tool_call_id": message.tool_call_id}
+    elif (content := _content(message)) is not None:
+        body["content"] = content
+    if thoughts is not None:
+        body |= _thoughts(message.thoughts, thoughts)
+    if message.tool_uses:
+        body["tool_calls"] = [_tool_use(use, kept=thoughts is not None) for use in message.tool_uses]
+    return body
+
+
+def _content(message: Message) -> str | list[dict[str, Any]] | None:
+    match message.content:
+        case [TextPart(text)]:
+            return text
+        case []:
+            return None if message.tool_uses else ""
+        case parts:
+            return [_part(part) for part in parts]
+
+
+def _result(message: Message) -> str | list[dict[str, Any]]:
+    """The words of a tool's result; that it failed is said in words too, as there is no place for it."""
+    texts = [part for part in message.content if isinstance(part, TextPart)]
+    words = "".join(part.text for part in texts) or (_SHOWN if message.content else "")
+    if message.failed:
+        return f"Error: {words}"
+    return [_part(part) for part in texts] if len(texts) > 1 else words
+
+
+def _thoughts(thoughts: Sequence[Thought], name: str) -> dict[str, Any]:
+    """The members that tell a server what its model thought; a thought of another format has no place."""
+    members: dict[str, Any] = {}
+    for thought in thoughts:
+        if thought.member:
+            member = name or thought.member
+            members[member] = members.get(member, "") + thought.text
+        if not name:
+            members |= thought.extra or {}
+    return members
+
+
+def _tool_use(use: ToolUse, *, kept: bool) -> dict[str, Any]:
+    """A tool call; what its service put beside it where that is *kept*."""
+    function = {"name": use.name, "arguments": use.arguments}
+    extra = {"extra_content": use.extra} if kept and use.extra else {}
+    return {"id": use.id, "type": "function", "function": function, **extra}
+
+
+def _part(part: Content) -> dict[str, Any]:
+    match part:
+        case TextPart(text):
+            return {"type": "text", "text": text}
+        case ImagePart(url, detail):
+            return {"type": "image_url", "image_url": present({"url": url, "detail": detail})}
+        case FilePart(data, filename):
+            return {"type": "file", "file": present({"file_data": data, "filename": filename})}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": present({**function, "strict": tool.strict})}
+
+
+def _choice(choice: ToolChoice | None) -> Any:
+    if choice is not None and choice.mode is ToolMode.NAMED:
+        return {"type": "function", "function": {"name": choice.name}}
+    return None if choice is None else choice.mode.value

@@ -1,0 +1,124 @@
+"""Chat completion chunks of OpenAI's format, to deltas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from typing_extensions import override
+
+from inferpoint.errors import InferenceError, Upstream
+from inferpoint.model.http import Event, Reply, unreadable
+from inferpoint.model.results import Delta, Finished, Reasoning, Started, Text, Used
+from inferpoint.protocols.openai import usage
+from inferpoint.protocols.openai.failures import complaint, stands_for
+from inferpoint.protocols.openai.pieces import Pieces
+from inferpoint.protocols.openai.replies import Message, text
+from inferpoint.protocols.readers import StreamReader, broken
+
+
+class _Choice(msgspec.Struct):
+    delta: Message | None = None
+    index: int | None = None
+    finish_reason: Any = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice | None] | None = None
+    id: Any = None
+    model: Any = None
+    usage: Any = None
+    object: Any = None
+    error: Any = None
+    error_msg: Any = None
+
+
+class Chunks(StreamReader):
+    """The reader of one stream of chat completion chunks.
+
+    The end is `[DONE]` after anything that was answered or, from servers that do not send it, the body's end after a
+    finish reason. Why it ended is told when the cost or the end comes: some servers give a reason in every chunk, some
+    before a call, some never. *extension* is the member of the server's own, if it has one, in which a chunk may say by
+    an `error` that the stream stops early.
+    """
+
+    def __init__(self, label: str, extension: str | None = None) -> None:
+        super().__init__(label)
+        self._extension = extension
+        self._started = False
+        self._answered = False
+        self._done = False
+        self._pieces = Pieces(self._of)
+        self._reasons: dict[int, str] = {}  # as the server says them
+        self._told: dict[int, str] = {}
+
+    @override
+    def feed(self, event: Event) -> Sequence[Delta]:
+        if event.data.strip().upper() == b"[DONE]":
+            self._done = True
+            return list(self._ended()) if self._answered else ()
+        if event.name == "error":
+            raise broken(_refusal(event))
+        chunk = self._parsed(event, _Chunk)
+        if chunk.error or chunk.error_msg or chunk.object == "error":
+            raise broken(_refusal(event))
+        if self._extension is not None and b'"error"' in event.data:
+            self._look_into(self._extension, event)
+        deltas: list[Delta] = []
+        if not self._started:
+            self._started = True
+            deltas.append(Started(text(chunk.id), text(chunk.model)))
+        for choice in chunk.choices or ():
+            if choice:
+                deltas += self._deltas(choice)
+        if chunk.usage and (used := usage.read(chunk.usage)):
+            if self._reasons:
+                deltas += self._ended()
+            deltas.append(Used(used))
+        return deltas
+
+    @override
+    def end(self) -> Sequence[Delta]:
+        if self._done and not self._answered:
+            raise unreadable(self._of, "nothing was answered before its end")
+        rest = list(self._ended()) if self._reasons else []
+        return [*rest, *super().end()]
+
+    def _ended(self) -> Iterator[Delta]:
+        """What is due when an answer is whole, as far as it was not told."""
+        self._finished = True
+        yield from self._pieces.finish()
+        for choice, word in (self._reasons or {0: ""}).items():
+            reason = self._pieces.reason(word)
+            if self._told.get(choice) != reason:
+                self._told[choice] = reason
+                yield Finished(choice, reason)
+
+    def _look_into(self, extension: str, event: Event) -> None:
+        match self._parsed(event, dict[str, Any]).get(extension):
+            case {"error": str(message)}:
+                raise broken(Upstream(500, message))
+            case _:
+                pass
+
+    def _deltas(self, choice: _Choice) -> Iterator[Delta]:
+        message = choice.delta or Message()
+        if thought := message.thought:
+            yield Reasoning(thought.text, member=thought.member, extra=thought.extra)
+        if words := message.text:
+            yield Text(words)
+        calls = message.calls
+        if calls:
+            yield from self._pieces.feed(calls)
+        if word := text(choice.finish_reason):
+            self._reasons[choice.index or 0] = word
+        self._answered = self._answered or bool(thought or words or calls or word)
+
+
+def _refusal(event: Event) -> Upstream:
+    """The error that an event is, with the status that it stands for; its words as they are where it is no JSON."""
+    try:
+        return stands_for(complaint(Reply(500, event.data)))
+    except InferenceError:
+        return Upstream(500, event.data.decode("utf-8", "replace").strip())

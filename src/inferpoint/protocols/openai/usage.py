@@ -1,0 +1,47 @@
+"""The member `usage` of chats and embeddings in OpenAI's format, to a cost and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from inferpoint.model.results import Usage
+from inferpoint.protocols.readers import count, members
+
+# Where servers tell what a cache gave and took: OpenAI, OpenRouter, LiteLLM; DeepSeek and Moonshot beside the counts.
+_CACHED = ("cached_tokens", "cache_read_input_tokens", "prompt_cache_hit_tokens")
+_WRITTEN = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
+
+
+def read(value: Any) -> Usage | None:
+    """The cost that *value* tells, in whatever form a server tells it; None when it tells nothing that can be read."""
+    told = members(value)
+    output, total = count(told.get("completion_tokens")), count(told.get("total_tokens"))
+    prompt = count(told.get("prompt_tokens"))
+    if prompt is None and total is not None:
+        prompt = max(0, total - (output or 0))
+    if prompt is None and output is None:
+        return None
+    details = {**told, **members(told.get("prompt_tokens_details"))}
+    thought = count(members(told.get("completion_tokens_details")).get("reasoning_tokens"))
+    return Usage(prompt or 0, output or 0, _first(details, _CACHED), thought or 0, _first(details, _WRITTEN))
+
+
+def written(used: Usage) -> dict[str, Any]:
+    """The member `usage` in OpenAI's names; details are there when there is something to tell."""
+    body: dict[str, Any] = {
+        "completion_tokens": used.output,
+        "prompt_tokens": used.input,
+        "total_tokens": used.input + used.output,
+    }
+    cache = {"cached_tokens": used.cached, "cache_write_tokens": used.cache_written}
+    if told := {name: tokens for name, tokens in cache.items() if tokens}:
+        body["prompt_tokens_details"] = told
+    if used.reasoning:
+        body["completion_tokens_details"] = {"reasoning_tokens": used.reasoning}
+    return body
+
+
+def _first(details: Mapping[str, Any], names: tuple[str, ...]) -> int:
+    """The first of the counts called *names* that is not 0."""
+    return next((tokens for name in names if (tokens := count(details.get(name)))), 0)
