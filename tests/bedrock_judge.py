@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -34,6 +35,19 @@ def ours(call: Call, origin: str) -> tuple[str, str, Any, dict[str, str]]:
     assert call.url.startswith(origin)
     headers = {name: call.headers[name] for name in call.headers.keys() - {"authorization", "x-amz-date"}}
     return call.method, call.url.removeprefix(origin), json.loads(call.body), headers
+
+
+def legal(call: Call, origin: str, model: str, operation: str = "Converse") -> dict[str, Any]:
+    """The body of *call*, when the SDK makes the same call of the same parameters."""
+    parameters = json.loads(call.body, object_hook=_in_bytes)
+    assert ours(call, origin) == sent(operation, modelId=model, **parameters)
+    return json.loads(call.body)
+
+
+def _in_bytes(members: dict[str, Any]) -> dict[str, Any]:
+    """The SDK takes bytes and writes base64."""
+    blobs = {name: base64.b64decode(members[name]) for name in ("bytes", "redactedContent") if name in members}
+    return members | blobs
 
 
 def read(operation: str, reply: Reply) -> Mapping[str, Any]:

@@ -28,7 +28,8 @@ __all__ = ["ARGUMENTS", "NAMES", "WORDS", "asking", "dialogues", "substance", "w
 
 def whole(deltas: Sequence[Delta]) -> Completion:
     """What a stream said, as one answer: how a client puts its pieces together."""
-    begun, text, thought, reason = Started("", ""), "", "", None
+    begun, text, reason, stop_sequence = Started("", ""), "", None, None
+    thoughts: list[Thought] = []
     usage: Usage | None = None
     calls: dict[int, ToolCall] = {}
     for delta in deltas:
@@ -37,19 +38,28 @@ def whole(deltas: Sequence[Delta]) -> Completion:
                 begun = delta
             case Text(more):
                 text += more
-            case Reasoning(more):
-                thought += more
+            case Reasoning():
+                _think(thoughts, delta)
             case ToolCall(ordinal):
                 before = calls.get(ordinal, ToolCall(ordinal))
                 arguments = before.arguments + delta.arguments
                 calls[ordinal] = ToolCall(ordinal, before.id or delta.id, before.name or delta.name, arguments)
-            case Finished(_, reason):
+            case Finished(_, reason, stop_sequence):
                 pass
             case Used(usage):
                 pass
     assert list(calls) == sorted(calls)
-    thoughts = (Thought(thought),) if thought else ()
-    return Completion([Choice(text, tuple(calls.values()), reason, thoughts)], usage, begun.id, begun.model)
+    choice = Choice(text, tuple(calls.values()), reason, tuple(thoughts), stop_sequence)
+    return Completion([choice], usage, begun.id, begun.model)
+
+
+def _think(thoughts: list[Thought], piece: Reasoning) -> None:
+    """Add a piece to the last of *thoughts*, if that goes on: a signature ends one, a redacted one is whole."""
+    last = thoughts[-1] if thoughts else None
+    if last is None or last.signature or last.redacted or piece.redacted:
+        thoughts.append(Thought(piece.text, piece.signature, piece.redacted))
+    else:
+        thoughts[-1] = Thought(last.text + piece.text, piece.signature)
 
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=20)

@@ -77,6 +77,6 @@ def test_a_docstring_stands_alone(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_a_name_says_what_a_thing_is(path: Path) -> None:
     """A variable that could hold anything is called by what it holds."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in (node for function in functions(path) for node in ast.walk(function)):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             assert node.id not in SAY_NOTHING, f"{node.id} in line {node.lineno}"

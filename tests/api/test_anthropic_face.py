@@ -10,15 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import Arrived, body, json_reply
 
-from inferpoint.api.anthropic import read, write
+from inferpoint.api.anthropic import read
+from inferpoint.api.anthropic.events import Events
 from inferpoint.api.anthropic.routes import FACE
+from inferpoint.api.anthropic.write import Teller
 from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.chat import FilePart, ImagePart, Message, Role, TextPart, ToolMode, ToolUse
 from inferpoint.model.fields import Fields
 from inferpoint.model.requests import ANONYMOUS, InferenceRequest
 from inferpoint.model.results import Finished, Started, Text, ToolCall, Usage, Used
-from inferpoint.protocols.anthropic import replies, requests
+from inferpoint.protocols.anthropic import requests
+from inferpoint.protocols.anthropic.stream import Messages
 from inferpoint.protocols.sse import ServerSentEvents
 
 SAID = [{"role": "user", "content": "hi"}]
@@ -150,13 +153,20 @@ def test_that_a_tool_failed_is_told_on(ask: Application, failed: bool | None, to
         ),
         (
             {"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"x": 1}}]}]},
-            "[messages.0.content.0.cache_control]",
+            "[messages.0.content.0.cache_control.type] is required",
         ),
         (
             {"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "is_error": 1}]}]},
             "[messages.0.content.0.is_error]",
         ),
-        ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "[thinking]"),
+        ({"thinking": {"type": "deep"}}, "[thinking.type] must be one of [enabled, adaptive, disabled], not [deep]"),
+        ({"thinking": {"type": "enabled"}}, "[thinking.budget_tokens] is required"),
+        ({"thinking": {"type": "adaptive", "budget_tokens": 5}}, "[thinking.budget_tokens] is not supported"),
+        ({"thinking": {"type": "adaptive", "display": "all"}}, "[thinking.display] must be one of"),
+        (
+            {"system": [{"type": "text", "text": "a", "cache_control": {"type": "forever"}}]},
+            "[system.0.cache_control.type] must be [ephemeral], not [forever]",
+        ),
         ({"service_tier": "priority"}, "[service_tier]"),
         ({"container": "x"}, "[container] is not supported"),
         ({"system": [{"type": "image"}]}, "[system.0.type] [image]"),
@@ -225,7 +235,7 @@ def test_a_stream_read_again_says_the_same(said: Any, given_tokens: int, made: i
         deltas += [ToolCall(len(arguments), None, None, fragment) for fragment in fragments]
         arguments.append("".join(fragments))
     deltas += [Finished(0, reason), Used(Usage(given_tokens, made))]
-    writing, reading = write.Events("i", "m"), replies.Messages("x")
+    writing, reading = Events(Teller("i", "m", "anthropic", thinking=True)), Messages("x")
     events = ServerSentEvents().feed(writing.feed(deltas) + writing.end())
     assert all(json.loads(event.data)["type"] == event.name for event in events)
     found = [delta for event in events for delta in reading.feed(event)]
@@ -234,24 +244,23 @@ def test_a_stream_read_again_says_the_same(said: Any, given_tokens: int, made: i
     calls = [d for d in found if isinstance(d, ToolCall)]
     for ordinal, wanted in enumerate(arguments):
         assert "".join(call.arguments for call in calls if call.ordinal == ordinal) == (wanted or "{}")
-    assert [d.reason for d in found if isinstance(d, Finished)] == [reason]
+    ended = "tool_calls" if arguments and reason == "stop" else reason
+    assert [d.reason for d in found if isinstance(d, Finished)] == [ended]
     assert [d for d in found if isinstance(d, Used)][-1].usage == Usage(given_tokens, made)
 
 
-def test_a_tool_call_that_goes_on_after_another_began_is_not_mixed_up() -> None:
-    writing = write.Events("i", "m")
-    writing.feed([ToolCall(0, "a", "f", ""), ToolCall(1, "b", "f", "")])
-    with pytest.raises(InferenceError, match="goes on with a tool call that had ended") as caught:
-        writing.feed([ToolCall(0, None, None, "{}")])
-    assert caught.value.kind is Kind.UNREADABLE
-
-
-def test_arguments_that_are_no_object_are_a_providers_fault(faces: Faces) -> None:
-    message = {"content": None, "tool_calls": [{"id": "t", "function": {"name": "f", "arguments": "{oops"}}]}
-    ask = faces(lambda _: json_reply({"choices": [{"message": message}]}))
+@pytest.mark.parametrize("cut", ["{oops", '{"a": "Os', "[1]", "5", "null"])
+def test_arguments_that_are_no_object_never_cost_the_answer(faces: Faces, cut: str) -> None:
+    """A model that was cut off within a call has written a text that is paid; the call has an empty input."""
+    message = {"content": "So:", "tool_calls": [{"id": "t", "function": {"name": "f", "arguments": cut}}]}
+    ask = faces(lambda _: json_reply({"choices": [{"message": message, "finish_reason": "length"}]}))
     told = asked(ask)
-    assert (told.status, told.json["error"]["type"]) == (502, "api_error")
-    assert told.headers["x-should-retry"] == "false"
+    assert told.status == 200
+    assert told.json["content"] == [
+        {"type": "text", "text": "So:"},
+        {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+    ]
+    assert told.json["stop_reason"] == "max_tokens"
 
 
 @pytest.mark.parametrize("headers", [{"x-api-key": "k"}, {"authorization": "Bearer k"}])
@@ -283,6 +292,7 @@ def test_every_kind_has_its_words(kind: Kind) -> None:
     ("kind", "status", "name"),
     [
         (Kind.INVALID, 400, "invalid_request_error"),
+        (Kind.CONTEXT_OVERFLOW, 400, "invalid_request_error"),
         (Kind.UNAUTHENTICATED, 401, "authentication_error"),
         (Kind.FORBIDDEN, 403, "permission_error"),
         (Kind.NOT_FOUND, 404, "not_found_error"),

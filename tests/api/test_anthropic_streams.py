@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 from asgi import Application
+from hypothesis import given
+from hypothesis import strategies as st
 from world import Arrived
+
+from inferpoint.api.anthropic.events import Events
+from inferpoint.api.anthropic.write import Teller
+from inferpoint.model.results import Delta, Finished, Reasoning, Started, Text, ToolCall, Usage, Used
+from inferpoint.protocols.sse import ServerSentEvents
 
 DONE = b"data: [DONE]\n\n"
 ASKED = {"model": "chat", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "stream": True}
@@ -70,3 +77,105 @@ def test_why_an_answer_ended_is_told_in_anthropics_words(
     pieces = (said("a"), ended(reason), ended("length" if reason != "length" else "stop", choice=1))
     (last,) = (data for name, data in events(faces, *pieces) if name == "message_delta")
     assert last["delta"] == {"stop_reason": told, "stop_sequence": None}
+
+
+def begun(ordinal: int, arguments: str = "") -> ToolCall:
+    return ToolCall(ordinal, f"t{ordinal}", "f", arguments)
+
+
+def more(ordinal: int, arguments: str) -> ToolCall:
+    return ToolCall(ordinal, arguments=arguments)
+
+
+def written(*deltas: Delta, service: str = "anthropic", thinking: bool = True) -> list[dict[str, Any]]:
+    """The data of the events of *deltas*, each of which comes alone."""
+    events = Events(Teller("i", "m", service, thinking))
+    stream = b"".join([*(events.feed([delta]) for delta in deltas), events.end()])
+    return [json.loads(event.data) for event in ServerSentEvents().feed(stream)]
+
+
+def joined(events: list[dict[str, Any]]) -> list[Any]:
+    """The blocks of a stream as a client joins them; one block is open at a time, and only that one goes on."""
+    blocks: list[Any] = []
+    open_block: int | None = None
+    for event in events:
+        match event["type"]:
+            case "content_block_start":
+                assert (open_block, event["index"]) == (None, len(blocks))
+                open_block = event["index"]
+                blocks.append(dict(event["content_block"]))
+            case "content_block_delta":
+                assert event["index"] == open_block
+                for name, piece in event["delta"].items():
+                    if name != "type":
+                        blocks[-1][name] = blocks[-1].get(name, "") + piece
+            case "content_block_stop":
+                assert event["index"] == open_block
+                open_block = None
+            case _:
+                assert open_block is None
+    return [block.get("partial_json", block.get("text", block)) for block in blocks]
+
+
+@pytest.mark.parametrize(
+    ("deltas", "blocks"),
+    [
+        ([begun(0, '{"a":'), begun(1, '{"b":'), more(0, "1}"), more(1, "2}")], ['{"a":1}', '{"b":2}']),
+        ([begun(0), begun(1), more(1, '{"b":2}'), more(0, '{"a":1}')], ['{"a":1}', '{"b":2}']),
+        ([begun(0, "{"), begun(1, "{"), begun(2, "{"), more(2, "}"), more(1, "}"), more(0, "}")], ["{}"] * 3),
+        ([begun(0, "{"), Text("so"), more(0, "}"), Text("!")], ["{}", "so!"]),
+        ([begun(0, "{"), begun(1, "{}"), Text("so")], ["{", "{}", "so"]),
+        ([begun(0, '{"a":"{}'), begun(1, "{}"), more(0, '"}')], ['{"a":"{}"}', "{}"]),
+        ([Text("a"), begun(0, "{}"), begun(1, "{}"), Text("b")], ["a", "{}", "{}", "b"]),
+    ],
+)
+def test_calls_whose_pieces_alternate_are_told_one_after_the_other(deltas: list[Delta], blocks: list[str]) -> None:
+    """A block that was closed cannot go on: what comes meanwhile waits until the open call is whole, or all ends."""
+    assert joined(written(*deltas, Finished(0, "tool_calls"))) == blocks
+
+
+@given(st.permutations([0] * 3 + [1] * 3 + [2] * 3))
+def test_calls_are_whole_in_whatever_order_their_pieces_come(order: list[int]) -> None:
+    """Each with its own pieces."""
+    left = {ordinal: iter(('{"a":', str(ordinal), "}")) for ordinal in range(3)}
+    seen: set[int] = set()
+    deltas: list[Delta] = []
+    for ordinal in order:
+        deltas.append((more if ordinal in seen else begun)(ordinal, next(left[ordinal])))
+        seen.add(ordinal)
+    assert sorted(joined(written(*deltas))) == ['{"a":0}', '{"a":1}', '{"a":2}']
+
+
+THOUGHTS: list[Delta] = [Reasoning("H"), Reasoning("m."), Reasoning(signature="EqQB"), Reasoning(redacted="RqQB")]
+
+
+@pytest.mark.parametrize(("service", "mark"), [("anthropic", ""), ("amazonbedrock", "amazonbedrock:")])
+def test_thoughts_are_blocks_with_their_seals(service: str, mark: str) -> None:
+    """The signature ends its block; two thoughts are two blocks; whose they are is told but for Anthropic's own."""
+    assert joined(written(*THOUGHTS, *THOUGHTS[:3], Text("So."), service=service)) == [
+        {"type": "thinking", "thinking": "Hm.", "signature": f"{mark}EqQB"},
+        {"type": "redacted_thinking", "data": f"{mark}RqQB"},
+        {"type": "thinking", "thinking": "Hm.", "signature": f"{mark}EqQB"},
+        "So.",
+    ]
+    assert joined(written(*THOUGHTS, Text("So."), thinking=False)) == ["So."]
+
+
+def test_a_thought_that_nobody_signed_is_told_without_a_signature() -> None:
+    """As other makers' models have them."""
+    assert joined(written(Reasoning("Hm."), Text("So."), service="openai")) == [
+        {"type": "thinking", "thinking": "Hm.", "signature": ""},
+        "So.",
+    ]
+
+
+def test_the_cost_that_is_known_at_the_start_is_told_there() -> None:
+    """Agents read the size of the prompt from it; the end tells all."""
+    events = Events(Teller("i", "m", "anthropic", thinking=True))
+    begin = events.feed([Started("i", "m"), Used(Usage(1110, 1, cached=1000, cache_written=100))])
+    end = events.feed([Finished(0, "stop", "END"), Used(Usage(1110, 15, cached=1000, cache_written=100))])
+    first, last, _ = (json.loads(event.data) for event in ServerSentEvents().feed(begin + end + events.end()))
+    cached = {"cache_creation_input_tokens": 100, "cache_read_input_tokens": 1000}
+    assert first["message"]["usage"] == {"input_tokens": 10, "output_tokens": 1, **cached}
+    assert last["usage"] == {"input_tokens": 10, "output_tokens": 15, **cached}
+    assert last["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "END"}

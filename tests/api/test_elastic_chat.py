@@ -104,6 +104,37 @@ def test_a_model_may_be_told_not_to_think(world: World, reasoning: dict[str, Any
     assert body(world.provider.calls[-1])["reasoning_effort"] == "none"
 
 
+def test_an_answer_has_an_id_where_its_provider_gives_none(world: World) -> None:
+    """Every chunk of a stream has the same one, and a whole answer has one: clients join chunks by it."""
+    world.create("aws", CHAT, {"service": "amazonbedrock", "service_settings": BEDROCK})
+    world.provider.answer = lambda _: Arrived(200, [replayed("amazonbedrock/chat_completion_stream.eventstream")])
+    told = post(world, "/_inference/chat_completion/aws/_stream", ASKED)
+    *chunks, done = [data for _, data in told.events]
+    assert (len(chunks) > 3, done) == (True, "[DONE]")
+    (name,) = {chunk["id"] for chunk in chunks}
+    assert name.removeprefix("chatcmpl-") == told.headers["x-request-id"]
+    reply = {"output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}}, "stopReason": "end_turn"}
+    world.provider.answer = lambda _: json_reply(reply)
+    told = post(world, "/_inference/chat_completion/aws", ASKED)
+    assert told.json["id"] == f"chatcmpl-{told.headers['x-request-id']}"
+
+
+@pytest.mark.parametrize(
+    ("provider", "dropped"), [("anthropic", None), ("meta", "reasoning_effort"), ("amazontitan", "reasoning_effort")]
+)
+def test_a_hint_that_one_providers_models_take_is_dropped_by_the_others(
+    world: World, provider: str, dropped: str | None
+) -> None:
+    """One service has models of many makers: the endpoint says which hints reach them, and the header what did not."""
+    settings = {**BEDROCK, "provider": provider}
+    world.create("aws", CHAT, {"service": "amazonbedrock", "service_settings": settings})
+    reply = {"output": {"message": {"role": "assistant", "content": [{"text": "Hi"}]}}, "stopReason": "end_turn"}
+    world.provider.answer = lambda _: json_reply(reply)
+    told = post(world, "/_inference/chat_completion/aws", {**ASKED, "reasoning": {"effort": "high"}})
+    assert (told.status, told.headers.get("x-inferpoint-dropped")) == (200, dropped)
+    assert ("outputConfig" in body(world.provider.calls[-1])) == (dropped is None)
+
+
 def test_all_that_a_body_may_say_is_sent_on(world: World) -> None:
     """Every member goes to the provider, the model in place of the endpoint's, the effort under its name."""
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
@@ -310,11 +341,11 @@ def test_a_stream_without_done_ends_well(world: World) -> None:
 
 
 def test_what_a_server_does_not_tell_is_left_out(world: World) -> None:
-    """A chunk of a server without ids and models has neither."""
+    """A chunk of a server without ids and models has no model, and the request's id."""
     said = b'data: {"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}\n\n'
     world.provider.answer = lambda _: Arrived(200, [said])
     told = post(world, "/_inference/chat/_stream", ASKED)
-    assert all(set(data) == {"choices", "object"} for _, data in told.events[:-1])
+    assert all(set(data) == {"choices", "id", "object"} for _, data in told.events[:-1])
 
 
 STRANGE = st.recursive(

@@ -16,7 +16,6 @@ from turns import Queue, place
 from world import EMBEDDING, World, openai
 
 from inferpoint.calls.refusals import too_late
-from inferpoint.cli.screen import Output
 from inferpoint.model.quota import UNITS, Allowance, Bucket, Cost, PerUnit, Rate
 from inferpoint.workers.messages import Settled, Wanted
 
@@ -54,7 +53,7 @@ def test_a_limit_that_is_set_is_shown_everywhere(
     command: Any = sys.modules["inferpoint.cli.quotas"]
     monkeypatch.setattr(command, "ask_object", lambda *_: quotas)
     monkeypatch.setenv("COLUMNS", "300")
-    command.quotas(output=Output.TABLE)
+    command.quotas(output="table")
     table = capsys.readouterr().out
     assert f"77 {unit}/min" in table
     assert f"88 of 88 {unit} left" in table

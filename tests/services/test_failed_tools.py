@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from played import endpoint
 
-from inferpoint.errors import InferenceError
 from inferpoint.model.chat import Conversation, Message, Role, TextPart, Tool, ToolUse
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.requests import InferenceRequest
@@ -49,7 +47,7 @@ def test_claude_on_bedrock_is_told_by_a_status() -> None:
     assert block["toolResult"]["status"] == "error"
 
 
-def test_other_models_of_bedrock_cannot_be_told() -> None:
-    """A model that does not take the status is not asked, and the error names the field."""
-    with pytest.raises(InferenceError, match=r"\[is_error\] is not supported by models of \[mistral\]"):
-        last_message("amazonbedrock", {**AWS, "provider": "mistral"}, {})
+def test_other_models_of_bedrock_are_told_in_words() -> None:
+    """A model that does not take the status reads what it would say."""
+    (block,) = last_message("amazonbedrock", {**AWS, "provider": "mistral"}, {})["content"]
+    assert block["toolResult"] == {"toolUseId": "c1", "content": [{"text": "Error:"}, {"text": "no such city"}]}

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from inferpoint.api.anthropic import models as anthropic_models
 from inferpoint.api.face import Face, Request, Response, Route, Words, error_response, json_response, streamed
 from inferpoint.api.headers import TRUNCATED
 from inferpoint.api.requests import USER, fields, for_user
@@ -28,6 +29,7 @@ _SERVER = "server_error"
 _NOT_ALLOWED = "Not allowed to {method} on {path}, only to {allowed}"
 _WORDS = {
     Kind.INVALID: Words(400, _REQUEST),
+    Kind.CONTEXT_OVERFLOW: Words(400, _REQUEST, "context_length_exceeded"),
     Kind.UNAUTHENTICATED: Words(401, _REQUEST, "invalid_api_key"),
     Kind.FORBIDDEN: Words(403, _REQUEST),
     Kind.NOT_FOUND: Words(404, _REQUEST, "model_not_found"),
@@ -92,6 +94,8 @@ async def chat(engine: Engine, request: Request) -> Response:
 
 async def models(engine: Engine, request: Request) -> Response:
     """`GET /v1/models`: every endpoint, whatever its task, under each of its names."""
+    if anthropic_models.wanted(request):
+        return await anthropic_models.answer(engine, request)
     endpoints = [resolved.endpoint for resolved in engine.lifecycle.all(request.caller)]
     data = [_model(name, endpoint) for endpoint in endpoints for name in (endpoint.inference_id, *endpoint.aliases)]
     return json_response({"object": "list", "data": data})
@@ -99,6 +103,8 @@ async def models(engine: Engine, request: Request) -> Response:
 
 async def model(engine: Engine, request: Request) -> Response:
     """`GET /v1/models/{id}`."""
+    if anthropic_models.wanted(request):
+        return await anthropic_models.answer(engine, request)
     name = request.path_params["model"]
     return json_response(_model(name, engine.lifecycle.get(request.caller, name).endpoint))
 
@@ -184,7 +190,7 @@ def _described(error: InferenceError) -> dict[str, Any]:
     """An error in OpenAI's form, with a provider's own members where it has some."""
     words = _WORDS[error.kind]
     name, code, param = words.name, words.code, None
-    if upstream := error.upstream:
+    if (upstream := error.upstream) and error.kind is not Kind.CONTEXT_OVERFLOW:
         name, code, param = upstream.type or name, upstream.code or code, upstream.param
     if error.index is not None:  # the provider's own would be the place in a call of ours
         param = f"input[{error.index}]"

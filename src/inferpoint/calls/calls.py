@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from inferpoint.calls import provider_errors
 from inferpoint.calls.grants import Grants
-from inferpoint.calls.job import EndpointJob, SingleJob, cost_of, encoded, lane, ticket
+from inferpoint.calls.job import CountJob, EndpointJob, SingleJob, cost_of, encoded, lane, ticket
 from inferpoint.calls.refusals import refused
 from inferpoint.calls.sizing import Sizing
 from inferpoint.calls.stream import StreamReader
@@ -74,6 +74,21 @@ class Calls:
         self.sizing(job.resolved).took(job.stats.upstream)
         self._count(job, result.usage)
         return result
+
+    def estimate(self, resolved: Resolved, request: InferenceRequest) -> int:
+        """The tokens that the prompt of *request* is taken to have; nobody is asked."""
+        return SingleJob(resolved, self.origin(resolved), request, self.sizing(resolved)).input_tokens()
+
+    async def count(self, resolved: Resolved, request: InferenceRequest) -> int:
+        """The tokens of the prompt of *request*, as its provider counts them."""
+        job = CountJob(resolved, self.origin(resolved), request, self.sizing(resolved))
+        try:
+            reply, permit = await self._sent(job, self._outbound.send)
+            with permit:
+                permit.settle(Cost())
+                return job.counted(reply)
+        except InferenceError as error:
+            raise provider_errors.public(resolved, error, job.secrets) from error.__cause__
 
     async def pieces(self, job: EndpointJob) -> AsyncGenerator[Sequence[Delta], None]:
         """The result of one call, read as it comes; nothing is tried again once it has begun."""

@@ -119,6 +119,25 @@ class SingleJob(EndpointJob):
         return self._sizing.begin_by(self._request.deadline)
 
 
+class CountJob(SingleJob):
+    """The call that asks how many tokens the prompt of a request has, which costs none."""
+
+    @override
+    def tokens(self) -> int:
+        return 0
+
+    @override
+    def call(self) -> Call:
+        endpoint, count = self.resolved.endpoint, self.resolved.task.count
+        assert count is not None
+        return count.encode(self.request(), endpoint.settings, endpoint.options, self.origin)
+
+    def counted(self, reply: Reply) -> int:
+        """The number that *reply* tells; `UNREADABLE` when it tells none."""
+        assert self.resolved.task.count is not None
+        return self.resolved.task.count.decode(reply)
+
+
 def cost_of(usage: Usage) -> Cost:
     """What a call took of each limit in the end, as its provider counted."""
     return Cost(tokens=usage.input + usage.output)

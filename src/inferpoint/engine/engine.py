@@ -25,6 +25,7 @@ from inferpoint.errors import InferenceError, invalid
 from inferpoint.local import tokens
 from inferpoint.model import hints
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.hints import Hint
 from inferpoint.model.requests import Caller, Chunking, InferenceRequest, Texts, Tokens
 from inferpoint.model.results import Delta, InferenceResult, Previewed
 from inferpoint.outbound.outbound import Outbound
@@ -46,7 +47,7 @@ class Policy:
 
 
 class Engine:
-    """Inference on endpoints, whole and in pieces. `lifecycle` is where endpoints come from."""
+    """Inference on endpoints, whole and in pieces. `lifecycle` is where endpoints come from, `clock` the time."""
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class Engine:
         self._outbound = outbound
         self._caches = caches
         self._batcher = Batcher(self._calls, caches, telemetry.batches, clock)
-        self._clock = clock
+        self.clock = clock
         self._chunking_threads = chunked.ChunkingThreads(clock)
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints
@@ -97,14 +98,24 @@ class Engine:
         resolved = prepared(resolved, request, kind)
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
-        request = timed(resolved, replace(request, stream=True), self._clock)
+        request = timed(resolved, replace(request, stream=True), self.clock)
         job = self._calls.single(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
-            async with in_time(resolved, request, request.stats.begun, self._clock):
+            async with in_time(resolved, request, request.stats.begun, self.clock):
                 first = await anext(pieces)
             yield first
             async for deltas in pieces:
                 yield deltas
+
+    async def count(self, resolved: Resolved, request: InferenceRequest) -> int:
+        """How many tokens a chat's prompt has: as its provider counts them, or an estimate where none does."""
+        request = self._heeded(resolved, request)
+        resolved = prepared(resolved, request, TaskType.CHAT_COMPLETION)
+        if resolved.task.count is None:
+            return self._calls.estimate(resolved, request)
+        request = timed(resolved, request, self.clock)
+        async with in_time(resolved, request, request.stats.begun, self.clock):
+            return await self._calls.count(resolved, request)
 
     async def preview(self, texts: Texts, chunking: Chunking) -> Sequence[Sequence[Previewed]]:
         """The chunks of every text, without calling anybody."""
@@ -129,19 +140,21 @@ class Engine:
 
     def _heeded(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
         """*request* with the hints that its endpoint's provider takes; the others are told, or refused by name."""
-        dropped = hints.carried(request) - resolved.task.hints
+        own = hints.own_thoughts(request, resolved.service.name)
+        unknown = hints.carried(own) - resolved.task.hints(resolved.endpoint.settings)
+        dropped = unknown if own is request else unknown | {Hint.THOUGHTS}
         if not dropped:
             return request
         if self._refuse_hints:
             raise invalid(*(f"Field [{name}] is not supported by [{resolved.task.label}]" for name in sorted(dropped)))
         request.stats.dropped |= dropped
-        return hints.without(request, dropped)
+        return hints.without(own, unknown)
 
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
-        request = timed(resolved, request, self._clock)
+        request = timed(resolved, request, self.clock)
         if not resolved.endpoint.task_type.embeds:
             job = self._calls.single(resolved, request)
-            async with in_time(resolved, request, request.stats.begun, self._clock):
+            async with in_time(resolved, request, request.stats.begun, self.clock):
                 return await self._calls.whole(job)
         try:
             if request.chunking is None:

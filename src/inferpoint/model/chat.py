@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -21,10 +21,11 @@ class Role(StrEnum):
 class CacheHint:
     """That a provider may keep the conversation as far as the part which carries this.
 
-    `ttl` says for how long, in Anthropic's words ("5m", "1h"); None is the provider's usual time.
+    `ttl` says for how long and `scope` for whom, in Anthropic's words ("5m", "1h"; "global"); None is what is usual.
     """
 
     ttl: str | None = None
+    scope: str | None = None
 
 
 @dataclass(frozen=True)
@@ -126,13 +127,17 @@ class Message:
 
 @dataclass(frozen=True)
 class Tool:
-    """A function the model may ask for; `parameters` is a JSON schema."""
+    """A function the model may ask for; `parameters` is a JSON schema.
+
+    `hints` are further members that a provider may leave aside, by the names that they have in Anthropic's API.
+    """
 
     name: str
     description: str | None = None
     parameters: Mapping[str, Any] | None = None
     strict: bool | None = None
     cache: CacheHint | None = None
+    hints: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class ToolMode(StrEnum):

@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-from inferpoint.model.chat import Conversation, Message, Part, Thought, ToolUse
+from inferpoint.model.chat import Conversation, Message, Part, Thought, Tool, ToolUse
 from inferpoint.model.requests import InferenceRequest
 
 
@@ -37,13 +37,35 @@ def without(request: InferenceRequest, dropped: frozenset[str]) -> InferenceRequ
     return replace(request, hints=left)
 
 
+def own_thoughts(request: InferenceRequest, service: str) -> InferenceRequest:
+    """*request* without the thoughts that only another service than *service* can read; itself where it has none."""
+    conversation = request.input
+
+    def foreign(thought: Thought) -> bool:
+        return thought.origin not in ("", service)
+
+    if not isinstance(conversation, Conversation) or not any(
+        foreign(thought) for message in conversation.messages for thought in message.thoughts
+    ):
+        return request
+    messages = tuple(
+        replace(
+            message, parts=tuple(part for part in message.parts if not (isinstance(part, Thought) and foreign(part)))
+        )
+        for message in conversation.messages
+    )
+    return replace(request, input=replace(conversation, messages=messages))
+
+
 def _in(conversation: Conversation) -> Iterator[str]:
     if conversation.reasoning_effort is not None:
         yield Hint.EFFORT
     if conversation.thinking is not None:
         yield Hint.THINKING
-    if any(tool.cache for tool in conversation.tools):
-        yield Hint.CACHE
+    for tool in conversation.tools:
+        yield from tool.hints
+        if tool.cache:
+            yield Hint.CACHE
     for message in conversation.messages:
         if message.cache:
             yield Hint.CACHE
@@ -62,12 +84,18 @@ def _stripped(conversation: Conversation, dropped: frozenset[str]) -> Conversati
     if Hint.THOUGHTS in dropped:
         conversation = replace(conversation, messages=tuple(map(_thoughtless, conversation.messages)))
     if Hint.CACHE in dropped:
-        tools = tuple(replace(tool, cache=None) for tool in conversation.tools)
-        conversation = replace(conversation, tools=tools, messages=tuple(map(_uncached, conversation.messages)))
-    return conversation
+        conversation = replace(conversation, messages=tuple(map(_uncached, conversation.messages)))
+    return replace(conversation, tools=tuple(_without(tool, dropped) for tool in conversation.tools))
+
+
+def _without(tool: Tool, dropped: frozenset[str]) -> Tool:
+    hints = {name: value for name, value in tool.hints.items() if name not in dropped}
+    return replace(tool, hints=hints, cache=None if Hint.CACHE in dropped else tool.cache)
 
 
 def _thoughtless(message: Message) -> Message:
+    """*message* without thoughts, and without what a service put beside its tool calls."""
+
     def plain(part: Part) -> Part:
         return replace(part, extra=None) if isinstance(part, ToolUse) and part.extra else part
 

@@ -123,7 +123,7 @@ class Pacer:
         self.settle(taken, Cost(requests=int(taken.number != self._number)), now)
 
     def pause(self, seconds: float, now: float) -> None:
-        """Nobody goes for so many seconds."""
+        """Let no call go for so many seconds."""
         self.paused_until = max(self.paused_until, now + min(seconds, LONGEST_PAUSE))
 
     def learn(self, allowance: Allowance, now: float) -> None:

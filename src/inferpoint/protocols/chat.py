@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -38,7 +40,16 @@ _SILENT: Mapping[str, Any] = {
     "response_format": {"type": "text"},
     "store": False,
 }
+# Hints to the caches of OpenAI's own servers, which change no answer.
+_HINTS = ("prompt_cache_key", "prompt_cache_retention")
+# What a format of any JSON object says, to models whose API has none: a schema would have to name the members, a tool
+# that must be called forbids all others, and newer models refuse an answer that is begun for them.
+_JSON_OBJECT = (
+    "Answer with one valid JSON object and nothing else: no words before or after it, and no code fence around it."
+)
 _IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
+# What a conversation that another provider began may hold, and these refuse.
+_CALL_ID, _FOREIGN = re.compile(r"[a-zA-Z0-9_-]{1,64}"), re.compile(r"[^a-zA-Z0-9_-]")
 _FORM = "a base64 data URI with the format [data:{MIME-type};base64,...]"
 
 
@@ -57,7 +68,7 @@ class Dialect:
         asked = {
             name: value
             for name, value in request.params.items()
-            if value is not None and (name not in _SILENT or value != _SILENT[name])
+            if value is not None and name not in _HINTS and (name not in _SILENT or value != _SILENT[name])
         }
         if unknown := [name for name in asked if name not in taken]:
             raise invalid(*(str(self.cannot(name)) for name in unknown))
@@ -77,14 +88,14 @@ class Dialect:
         return not value
 
     def schema(self, params: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """`json_schema` of `response_format`, with its `schema`; the other formats need OpenAI."""
+        """`json_schema` of `response_format`, with its `schema`; `json_object` is said in `system`."""
         match params.get("response_format"):
-            case None:
+            case None | {"type": "json_object"}:
                 return None
             case {"type": "json_schema", "json_schema": {"schema": dict()} as schema}:
                 return cast("Mapping[str, Any]", schema)
             case _:
-                raise self.cannot("response_format", "must be of the type [json_schema], with a [schema],")
+                raise self.cannot("response_format", "must be [json_object], or a [json_schema] with a [schema],")
 
     def tools(self, conversation: Conversation) -> Sequence[Tool]:
         """The tools; a choice among none is refused."""
@@ -93,14 +104,25 @@ class Dialect:
             raise self.cannot("tool_choice", "needs [tools]")
         return conversation.tools
 
-    def system(self, conversation: Conversation) -> Sequence[str]:
-        """The texts of the system's turns, wherever they stand; parts other than text are refused."""
-        texts: list[str] = []
+    def system(self, conversation: Conversation, params: Mapping[str, Any]) -> Sequence[TextPart]:
+        """The texts of the system's turns, wherever they stand, and what *params* want of an answer's form.
+
+        Parts other than text are refused.
+        """
+        texts: list[TextPart] = []
         for message in conversation.messages:
             if message.role is Role.SYSTEM:
                 self.only_text(message)
-                texts += [part.text for part in message.parts if isinstance(part, TextPart) and part.text.strip()]
-        return texts
+                texts += [part for part in message.parts if isinstance(part, TextPart) and part.text.strip()]
+        match params.get("response_format"):
+            case {"type": "json_object"}:
+                return [*texts, TextPart(_JSON_OBJECT)]
+            case _:
+                return texts
+
+    def stops(self, conversation: Conversation, *, blank: bool = False) -> Sequence[str] | None:
+        """The words at which to stop; those of white space alone only where the model takes *blank* ones."""
+        return [stop for stop in conversation.stop if (stop if blank else stop.strip())] or None
 
     def arguments(self, use: ToolUse) -> msgspec.Raw:
         """The arguments of a tool call as the JSON object that they are, its numbers as they were written."""
@@ -157,13 +179,31 @@ def turns(conversation: Conversation) -> Sequence[tuple[Role, Sequence[Message]]
     """The turns of user and assistant, neighbours of one side together; a tool's result is the user's.
 
     Blank texts say nothing and go, and turns that only they made; unless there is nothing else to send.
+    An answer that is begun for the model ends without white space.
     """
     talk = [message for message in conversation.messages if message.role is not Role.SYSTEM]
     merged = _merged([kept for message in talk if (kept := _unblank(message)) is not None])
     merged = merged or _merged([message for message in talk if message.parts])
     if not merged:
         raise invalid("Field [messages] must hold a message with content beside those of the role [system]")
-    return merged
+    side, last = merged[-1]
+    return merged if side is Role.USER else [*merged[:-1], (side, [*last[:-1], _trimmed(last[-1])])]
+
+
+def call_id(name: str) -> str:
+    """The id of a tool call as these providers take it: *name* itself, or one that only *name* becomes."""
+    if _CALL_ID.fullmatch(name):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{_FOREIGN.sub('_', name)[:48]}_{digest}"
+
+
+def _trimmed(message: Message) -> Message:
+    match message.parts:
+        case [*before, TextPart(text)]:
+            return replace(message, parts=(*before, TextPart(text.rstrip())))
+        case _:
+            return message
 
 
 def _unblank(message: Message) -> Message | None:

@@ -115,6 +115,11 @@ def unlimited(_settings: Any) -> Limits:
     return Limits()
 
 
+def no_hints(_settings: Any) -> frozenset[str]:
+    """No hint has a place on the wire: the default of `Task.hints`."""
+    return frozenset()
+
+
 def no_check(_settings: Any, _options: Any) -> Sequence[str]:
     """Nothing contradicts and nothing to warn of: the default of `Task.check`."""
     return ()
@@ -162,6 +167,14 @@ class Failures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenCount(Generic[S, O]):
+    """How a provider is asked for the tokens of a prompt, without an answer: the call, and its reply's number."""
+
+    encode: Callable[[InferenceRequest, S, O, str], Call]
+    decode: Callable[[Reply], int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task(Generic[S, O]):
     """How one service does one task: what it is, how fast it goes (`rates`), and what its refusals mean (`failures`).
 
@@ -170,8 +183,10 @@ class Task(Generic[S, O]):
     call, `decode` reads the whole reply, `reader` a streamed one; a task without a reader does not stream. `with_model`
     gives the settings with the model that a chat asks for in place of theirs: for the queue, and for the reader.
     `takes_tokens` says that `encode` takes inputs that are tokens already; otherwise they are made texts again.
-    `input_types` are those on the wire beyond `search` and `ingest`, which every embedding takes. `similarity` is how
+    `input_types` are those on the wire beyond `search` and `ingest`, which every embedding takes. `hints` are the names
+    of those that `encode` sends on for an endpoint with these settings; the others never reach it. `similarity` is how
     vectors compare; only dense embeddings have one. `fixed` are settings that nobody sets, shown with those that are.
+    `count` asks for the tokens of a prompt, where a provider counts them.
     """
 
     label: str
@@ -181,11 +196,12 @@ class Task(Generic[S, O]):
     encode: Callable[[InferenceRequest, S, O, str], Call]
     decode: Callable[[Reply, InferenceRequest, S, O], InferenceResult]
     reader: Callable[[S], Reader] | None = None
+    count: TokenCount[S, O] | None = None
     framing: Callable[[], Framing] = ServerSentEvents
     with_model: Callable[[S, str], S] | None = None
     takes_tokens: bool = False
     input_types: frozenset[InputType] = frozenset()
-    hints: frozenset[str] = frozenset()
+    hints: Callable[[S], frozenset[str]] = no_hints
     similarity: Callable[[S], str] | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     rates: Rates[S]

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call, json_call
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import rate_headers
-from inferpoint.protocols.anthropic import replies, requests
+from inferpoint.protocols.anthropic import failures, replies, requests
+from inferpoint.protocols.anthropic.stream import Messages
 from inferpoint.protocols.auth import header
-from inferpoint.protocols.service import Failures, Limits, Origin, RateLimit, Rates, Service, Task, rate_limit
+from inferpoint.protocols.oversize import told_by
+from inferpoint.protocols.service import (
+    Failures,
+    Limits,
+    Origin,
+    RateLimit,
+    Rates,
+    Service,
+    Task,
+    TokenCount,
+    rate_limit,
+)
 
 ADDRESS = "https://api.anthropic.com"
 # The last version that takes temperature, top_p and top_k; 2026-10-21 refuses all three.
 VERSION = "2023-06-01"
 COMPLETIONS = "Anthropic chat completions"
+_SAMPLING = ("temperature", "top_p", "top_k")
+_COUNTED = (
+    "model", "messages", "system", "tools", "tool_choice", "thinking", "output_config", "context_management",
+    "cache_control",
+)  # fmt: skip
 
 
 @settings
@@ -54,15 +71,28 @@ def advice(_account: Account, options: Options) -> Sequence[str]:
 def encode(request: InferenceRequest, model: Account, options: Options, origin: str) -> Call:
     """A conversation, with what is set and nothing else: newer models refuse what they were not asked to take."""
     body = requests.request_body(request)
-    defaults = {
-        "model": model.model_id,
-        "max_tokens": options.max_tokens,
-        "temperature": options.temperature,
-        "top_p": options.top_p,
-        "top_k": options.top_k,
-    }
+    thinking = request.conversation.thinking
+    defaults: dict[str, Any] = {"model": model.model_id, "max_tokens": options.max_tokens}
+    if thinking is not None and thinking.enabled:  # a budget counts as written, and a model that thinks samples freely
+        defaults["max_tokens"] += thinking.budget or 0
+    else:
+        defaults |= {name: getattr(options, name) for name in _SAMPLING}
     body |= {name: value for name, value in defaults.items() if name not in body}
-    return json_call(model.url or f"{origin}/v1/messages", body).with_headers({"anthropic-version": VERSION})
+    return _call(request, model.url or f"{origin}/v1/messages", body)
+
+
+def encode_count(request: InferenceRequest, model: Account, _options: Options, origin: str) -> Call:
+    """The question how many tokens a conversation has, which is told nothing of how to answer.
+
+    https://docs.anthropic.com/en/api/messages-count-tokens.
+    """
+    asked = requests.request_body(request)
+    body = {"model": model.model_id, **{name: asked[name] for name in _COUNTED if name in asked}}
+    return _call(request, f"{model.url or f'{origin}/v1/messages'}/count_tokens", body)
+
+
+def _call(request: InferenceRequest, url: str, body: Mapping[str, Any]) -> Call:
+    return json_call(url, body).with_headers({"anthropic-version": VERSION, **requests.headers(request)})
 
 
 def group(account: Account) -> Hashable:
@@ -85,22 +115,27 @@ COMPLETE = Task(
     check=advice,
     encode=encode,
     decode=partial(replies.completion, COMPLETIONS),
-    reader=lambda _: replies.Messages(COMPLETIONS),
-    hints=frozenset({Hint.EFFORT, "user"}),
+    reader=lambda _: Messages(COMPLETIONS),
+    hints=lambda _: requests.HINTS,
     with_model=lambda account, model: replace(account, model_id=model),
     rates=Rates(default=50, group=group, limits=lambda _: Limits(inputs=1)),
     failures=Failures(
-        complaint=replies.complaint,
+        complaint=failures.complaint,
         phrases={
             403: "Received a permission denied error status code",
             429: COUNTERS,
             529: "Received an Anthropic server is temporarily overloaded status code",
         },
         retried=frozenset({429, 500, 529}),
-        exhausted=replies.exhausted,
+        exhausted=failures.exhausted,
+        oversize=told_by(tokens=(r"prompt is too long", r"exceed context limit")),
     ),
 )
-CHAT = replace(COMPLETE, decode=partial(replies.answer, COMPLETIONS))
+CHAT = replace(
+    COMPLETE,
+    decode=partial(replies.answer, COMPLETIONS),
+    count=TokenCount(encode=encode_count, decode=partial(replies.counted, COMPLETIONS)),
+)
 
 SERVICE = Service(
     name="anthropic",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from bedrock_judge import ours, read, read_stream
-from bedrock_judge import sent as made
+from bedrock_judge import legal, read, read_stream
 from conversing import asking, dialogues, substance, whole
 from frames import GOLDEN, event, exception
 from hypothesis import given, settings
@@ -51,14 +49,7 @@ def sent(body: Mapping[str, Any], provider: str = "anthropic", **options: Any) -
     resolved = model(provider, **options)
     stored = resolved.endpoint
     call = resolved.task.encode(asking(body), stored.settings, stored.options, HOST)
-    parameters = json.loads(call.body, object_hook=_in_bytes)
-    assert ours(call, HOST) == made("Converse", modelId=body.get("model", "m:0"), **parameters)
-    return json.loads(call.body)
-
-
-def _in_bytes(found: dict[str, Any]) -> dict[str, Any]:
-    """The SDK takes bytes and writes base64."""
-    return {"bytes": base64.b64decode(found["bytes"])} if found.keys() == {"bytes"} else found
+    return legal(call, HOST, body.get("model", "m:0"))
 
 
 def content(*parts: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +84,10 @@ def test_what_is_said_arrives(messages: list[dict[str, Any]]) -> None:
                     found.append((turn["role"], "calls", called, name, arguments))
                 case {"toolResult": {"toolUseId": called, "content": texts}}:
                     found.append((turn["role"], "answers", called, "".join(each["text"] for each in texts)))
-    assert ([block["text"] for block in body.get("system", ())], found) == substance(messages)
+    system, wanted = substance(messages)
+    if wanted[-1][:2] == ("assistant", "says"):  # with white space at its end Claude refuses to go on
+        wanted[-1] = ("assistant", "says", wanted[-1][2].rstrip())
+    assert ([block["text"] for block in body.get("system", ())], found) == (system, wanted)
 
 
 def test_what_is_not_said_is_not_sent() -> None:
@@ -207,14 +201,13 @@ CANNOT: list[tuple[str, dict[str, Any], str]] = [
         ("n", 2), ("seed", 5), ("logprobs", True), ("metadata", {}), ("x", 0),
     ]),
     ("meta", {"temperature": 1.5}, f"Field [temperature] is [1.5] and must be between 0 and 1 {OF}"),
-    ("meta", {"response_format": {"type": "json_object"}},
-     f"Field [response_format] must be of the type [json_schema], with a [schema], {OF}"),
+    ("meta", {"response_format": {"type": "grammar"}},
+     f"Field [response_format] must be [json_object], or a [json_schema] with a [schema], {OF}"),
+    ("anthropic", {"reasoning_effort": "utmost"},
+     f"Field [reasoning_effort] is [utmost], not one of [low, medium, high, xhigh, max], {OF}"),
     ("meta", {"tools": [TOOL], "parallel_tool_calls": False},
      f"Field [parallel_tool_calls] cannot be false with models of [meta] {OF}"),
     ("meta", {"tool_choice": "required"}, f"Field [tool_choice] needs [tools] {OF}"),
-    ("meta", {"messages": CALLED}, f"Field [tools] is required where [messages] hold tool calls {OF}"),
-    ("meta", {"messages": CALLED, "tools": [TOOL], "tool_choice": "none"},
-     f"Field [tool_choice] cannot be [none] where [messages] hold tool calls {OF}"),
     ("anthropic", content(image("https://a.test/x")),
      f"Field [url] in object [image_url] must be a data URI and not an address {OF}"),
     ("anthropic", content(file("data:image/png;base64,AAAA")),
@@ -250,7 +243,8 @@ BLOCKS = [
     {"text": "Done."},
 ]
 CALLS = (ToolCall(0, "t1", "f", "{}"), ToolCall(1, "t2", "g", '{"a":[1,"é"]}'))
-ANSWER = Completion([Choice("Two. Done.", CALLS, "tool_calls", (Thought("Hm."),))], Usage(2, 3), "", "m:0")
+THOUGHTS = (Thought("Hm.", "c2ln"), Thought(redacted="c2ln"))
+ANSWER = Completion([Choice("Two. Done.", CALLS, "tool_calls", THOUGHTS)], Usage(2, 3), "", "m:0")
 WHOLE = {
     "output": {"message": {"role": "assistant", "content": BLOCKS}},
     "stopReason": "tool_use",
@@ -277,11 +271,12 @@ def start(index: int, called: str, name: str) -> bytes:
 
 STREAM = [
     GOLDEN,
-    *(delta(0, {"reasoningContent": said}) for said in ({"text": "H"}, {"text": "m."}, {"signature": "sig"})),
+    *(delta(0, {"reasoningContent": said}) for said in ({"text": "H"}, {"text": "m."}, {"signature": "c2ln"})),
     *(delta(1, {"text": text}) for text in ("Two", ". ")),
     event("contentBlockStop", {"contentBlockIndex": 1}),
     start(2, "t1", "f"),
     event("contentBlockStop", {"contentBlockIndex": 2}),
+    delta(3, {"reasoningContent": {"redactedContent": "c2ln"}}),
     start(4, "t2", "g"),
     *(delta(4, {"toolUse": {"input": text}}) for text in ("", '{"a":', '[1,"é"]', "}")),
     event("contentBlockStop", {"contentBlockIndex": 4}),
@@ -324,7 +319,7 @@ def test_emulated_faults_at_every_event() -> None:
         assert (fault is None) == any(isinstance(each, Finished) for each in cut)
 
 
-@pytest.mark.parametrize("use", [{}, {"toolUseId": 5, "name": "f"}, {"name": "f"}, []])
+@pytest.mark.parametrize("use", [{}, {"toolUseId": 5, "name": "f"}, {"toolUseId": "t"}, []])
 def test_a_call_of_another_shape_is_unreadable(use: Any) -> None:
     """Whole and streamed."""
     with pytest.raises(InferenceError) as error:

@@ -152,7 +152,7 @@ def test_every_block_of_text_is_a_result_of_its_own() -> None:
 def test_what_was_cached_is_part_of_the_prompt() -> None:
     """Bedrock counts it apart."""
     usage = {**WHOLE["usage"], "cacheReadInputTokens": 100, "cacheWriteInputTokens": 20}
-    assert whole(usage=usage).usage == Usage(150, 628, cached=100)
+    assert whole(usage=usage).usage == Usage(150, 628, cached=100, cache_written=20)
 
 
 REASONS = [
@@ -261,7 +261,7 @@ def test_a_stream_that_ends_before_its_end_is_cut_off() -> None:
     [
         event("contentBlockStart", {"contentBlockIndex": 0, "start": {}}),  # as aimock sends it
         event("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"toolUse": {"input": '{"text":1}'}}}),
-        event("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"reasoningContent": {"signature": "c2ln"}}}),
+        event("contentBlockDelta", {"contentBlockIndex": 1, "delta": {"reasoningContent": {}}}),
         event("contentBlockDelta", {"contentBlockIndex": 1, "delta": {}}),
         event("eventOf2031", {"text": ["not", "text"]}),
         event("metadata", {"metrics": {"latencyMs": 1}}),

@@ -182,12 +182,12 @@ CANNOT: list[tuple[dict[str, Any], str]] = [
         ("logit_bias", {"1": 1}), ("store", True), ("metadata", {}), ("service_tier", "flex"), ("x", 0),
     ]),
     ({"temperature": 1.5}, f"Field [temperature] is [1.5] and must be between 0 and 1 {OF}"),
-    ({"reasoning_effort": "minimal"},
-     f"Field [reasoning_effort] is [minimal], not one of [low, medium, high, xhigh, max], {OF}"),
-    ({"response_format": {"type": "json_object"}},
-     f"Field [response_format] must be of the type [json_schema], with a [schema], {OF}"),
+    ({"reasoning_effort": "utmost"},
+     f"Field [reasoning_effort] is [utmost], not one of [low, medium, high, xhigh, max], {OF}"),
+    ({"response_format": {"type": "grammar"}},
+     f"Field [response_format] must be [json_object], or a [json_schema] with a [schema], {OF}"),
     ({"response_format": {"type": "json_schema", "json_schema": {"name": "n"}}},
-     f"Field [response_format] must be of the type [json_schema], with a [schema], {OF}"),
+     f"Field [response_format] must be [json_object], or a [json_schema] with a [schema], {OF}"),
     ({"parallel_tool_calls": "no"}, f"Field [parallel_tool_calls] must be true or false {OF}"),
     ({"tool_choice": "required"}, f"Field [tool_choice] needs [tools] {OF}"),
     *((arguments(text), f"Field [arguments] in object [function] of the tool call [c1] must be a JSON object {OF}")
@@ -243,7 +243,8 @@ BLOCKS: list[dict[str, Any]] = [
     {"type": "text", "text": "Done.", "citations": None},
 ]
 CALLS = (ToolCall(0, "t1", "f", "{}"), ToolCall(1, "t2", "g", '{"a":[1,2.50,"é"]}'))
-ANSWER = Completion([Choice("Two. Done.", CALLS, "tool_calls", (Thought("Hm."),))], Usage(2, 3), "msg_1", "claude")
+THOUGHTS = (Thought("Hm.", "c2ln"), Thought(redacted="c2ln"))
+ANSWER = Completion([Choice("Two. Done.", CALLS, "tool_calls", THOUGHTS)], Usage(2, 3), "msg_1", "claude")
 
 
 def test_an_answer_is_one_choice() -> None:
@@ -267,7 +268,7 @@ def stream(*blocks: dict[str, Any]) -> list[dict[str, Any]]:
         {"type": "message_start", "message": message(stop_reason=None, usage={"input_tokens": 2, "output_tokens": 1})}
     ]
     for index, block in enumerate(blocks):
-        empty = {**block, **{name: "" for name in ("text", "thinking") if name in block}}
+        empty = {**block, **{name: "" for name in ("text", "thinking", "signature") if name in block}}
         events.append(
             {
                 "type": "content_block_start",
@@ -290,6 +291,9 @@ def stream(*blocks: dict[str, Any]) -> list[dict[str, Any]]:
             {"type": "content_block_delta", "index": index, "delta": {"type": kind, member: text[place : place + 3]}}
             for place in range(0, len(text or ""), 3)
         ]
+        if "signature" in block:
+            sealed = {"type": "signature_delta", "signature": block["signature"]}
+            events.append({"type": "content_block_delta", "index": index, "delta": sealed})
         events.append({"type": "content_block_stop", "index": index})
     return [
         *events,

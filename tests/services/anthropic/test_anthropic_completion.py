@@ -143,13 +143,13 @@ def test_what_was_cached_is_part_of_the_prompt() -> None:
         "output_tokens_details": {"thinking_tokens": 5},
         "service_tier": "standard",
     }
-    assert whole(usage=usage).usage == Usage(123, 7, cached=100, reasoning=5)
+    assert whole(usage=usage).usage == Usage(123, 7, cached=100, reasoning=5, cache_written=20)
 
 
 @pytest.mark.parametrize(
     "body",
     [b"", b"null", b"[]", b"<html>", b'{"type":"message"}', b'{"content":"text"}', b'{"content":[{"type":"text"}]}',
-     b'{"content":[{"type":"text","text":null}]}', b'{"content":[{"type":"text","text":"cut'],
+     b'{"content":[{"type":"text","text":5}]}', b'{"content":[{"type":"text","text":"cut'],
 )  # fmt: skip
 def test_what_is_no_message_is_unreadable(body: bytes) -> None:
     """Never another exception."""
@@ -273,7 +273,9 @@ def test_a_stream_that_ends_before_its_end_is_cut_off(length: int) -> None:
         ("not_found_error", 404, 404),
         ("request_too_large", 413, 413),
         ("rate_limit_error", 429, 429),
-        ("overloaded_error", 500, 400),
+        ("billing_error", 402, 402),
+        ("timeout_error", 504, 400),
+        ("overloaded_error", 529, 400),
         ("api_error", 500, 400),
         ("an_error_of_2031", 500, 400),
     ],
@@ -291,7 +293,7 @@ def test_an_error_in_a_stream(kind: str, status: int, told_status: int) -> None:
 @pytest.mark.parametrize(
     "data",
     [b"", b"null", b"{", b'{"type":"error"}', b'{"type":"message_start"}', b'{"type":1}',
-     b'{"type":"content_block_delta","delta":{"type":"text_delta"}}', b'{"type":"message_delta","usage":[]}'],
+     b'{"type":"content_block_delta","delta":{"type":"text_delta"}}'],
 )  # fmt: skip
 def test_what_is_no_event_is_unreadable(data: bytes) -> None:
     """Never another exception."""

@@ -1,64 +1,70 @@
-"""Anthropic's `POST /v1/messages` over chat endpoints: `model` is an inference id. Both versions are taken."""
+"""Anthropic's API over chat endpoints: `model` is an inference id. All versions of it are taken.
+
+https://docs.anthropic.com/en/api/messages.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from inferpoint.api.anthropic import read, write
-from inferpoint.api.face import Face, Request, Response, Route, Words, error_response, json_response, streamed
+from inferpoint.api.anthropic import errors, read, write
+from inferpoint.api.anthropic.events import Events
+from inferpoint.api.anthropic.pings import pinged
+from inferpoint.api.anthropic.read import Asked
+from inferpoint.api.anthropic.write import Teller
+from inferpoint.api.face import Face, Request, Response, Route, json_response, streamed
 from inferpoint.api.requests import fields, for_user
+from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine
-from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.hints import Hint
+from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Completion
+from inferpoint.protocols.anthropic.requests import BETA
 
-_NOT_ALLOWED = "Not allowed to {method} on {path}, only to {allowed}"
-_WORDS = {
-    Kind.INVALID: Words(400, "invalid_request_error"),
-    Kind.UNAUTHENTICATED: Words(401, "authentication_error"),
-    Kind.FORBIDDEN: Words(403, "permission_error"),
-    Kind.NOT_FOUND: Words(404, "not_found_error"),
-    Kind.NO_ROUTE: Words(404, "not_found_error", phrase="No such path: {path}"),
-    Kind.WRONG_METHOD: Words(405, "invalid_request_error", phrase=_NOT_ALLOWED),
-    Kind.CONFLICT: Words(409, "conflict_error"),
-    Kind.TOO_LARGE: Words(413, "request_too_large"),
-    Kind.UNSUPPORTED: Words(400, "invalid_request_error"),
-    Kind.RATE_LIMITED: Words(429, "rate_limit_error"),
-    Kind.OVERLOADED: Words(529, "overloaded_error"),
-    Kind.TIMED_OUT: Words(504, "timeout_error"),
-    Kind.CUT_OFF: Words(502, "api_error"),
-    Kind.UNREADABLE: Words(502, "api_error"),
-    Kind.INTERNAL: Words(500, "api_error"),
-}
+_BETA_HEADER = "anthropic-beta"
 
 
 async def messages(engine: Engine, request: Request) -> Response:
-    """The next message of a conversation, whole or streamed."""
+    """`POST /v1/messages`: the next message of a conversation, whole or streamed."""
     body = fields(request)
     model, stream = body.need("model", str), body.take("stream", bool)
     asked = read.asked(body)
     resolved = engine.find(request.caller, model)
-    inference = request.inference(asked.conversation, options=asked.options, params=asked.params)
-    inference = for_user(resolved, inference, asked.user)
-    name = f"msg_{request.request_id}"
+    inference, teller = _inference(resolved, request, asked), _teller(resolved, request, asked, model)
     if stream:
-        pieces, events = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION), write.Events(name, model)
-        return await streamed(
-            pieces, events.feed, events.end, lambda error: write.event("error", **_described(error, request))
-        )
+        pieces, events = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION), Events(teller)
+        response = await streamed(pieces, events.feed, events.end, lambda error: errors.event_of(error, request))
+        assert response.pieces is not None
+        return replace(response, pieces=pinged(response.pieces, engine.clock))
     result = await engine.infer(resolved, inference, TaskType.CHAT_COMPLETION)
     assert isinstance(result, Completion)
-    return json_response(write.message(result, name, model))
+    return json_response(write.message(result, teller))
 
 
-def fail(error: InferenceError, request: Request) -> Response:
-    """An error in Anthropic's form."""
-    return error_response(error, _WORDS[error.kind].status, {"type": "error", **_described(error, request)})
+async def count_tokens(engine: Engine, request: Request) -> Response:
+    """`POST /v1/messages/count_tokens`: the tokens of a conversation, estimated where no provider counts them."""
+    body = fields(request)
+    model = body.need("model", str)
+    asked = read.asked(body, counted=True)
+    resolved = engine.find(request.caller, model)
+    return json_response({"input_tokens": await engine.count(resolved, _inference(resolved, request, asked))})
 
 
-def _described(error: InferenceError, request: Request) -> dict[str, Any]:
-    return {"error": {"type": _WORDS[error.kind].name, "message": str(error)}, "request_id": request.request_id}
+def _inference(resolved: Resolved, request: Request, asked: Asked) -> InferenceRequest:
+    beta = request.headers.get(_BETA_HEADER)
+    hints = {**asked.hints, BETA: beta} if beta else asked.hints
+    inference = request.inference(asked.conversation, options=asked.options, params=asked.params, hints=hints)
+    return for_user(resolved, inference, asked.user)
+
+
+def _teller(resolved: Resolved, request: Request, asked: Asked, model: str) -> Teller:
+    """Who can be asked to think decides which thoughts are told; those of others are told to who asked for some."""
+    thinking = asked.conversation.thinking
+    wanted = Hint.THINKING in resolved.task.hints(resolved.endpoint.settings) or (
+        thinking is not None and thinking.enabled
+    )
+    return Teller(f"msg_{request.request_id}", model, resolved.service.name, wanted)
 
 
 def finish(response: Response, request: Request) -> Response:
@@ -67,9 +73,12 @@ def finish(response: Response, request: Request) -> Response:
 
 
 FACE = Face(
-    routes=(Route("POST", "/v1/messages", messages, takes_body=True, infers=True),),
-    words=_WORDS,
-    fail=fail,
+    routes=(
+        Route("POST", "/v1/messages", messages, takes_body=True, infers=True),
+        Route("POST", "/v1/messages/count_tokens", count_tokens, takes_body=True, infers=True),
+    ),
+    words=errors.WORDS,
+    fail=errors.fail,
     finish=finish,
     prefix="/v1/messages/",
 )

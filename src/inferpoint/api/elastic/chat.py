@@ -60,28 +60,32 @@ async def infer(engine: Engine, request: Request, kind: TaskType | None, find: C
     except InferenceError as error:
         return json_response(_envelope(error), errors.status(error), retry_after(error))
     assert isinstance(result, Completion)
-    return json_response(completions.written(result))
+    return json_response(_identified(completions.written(result), request))
 
 
 async def stream(engine: Engine, request: Request, kind: TaskType | None, find: Callable[[], Resolved]) -> Response:
     """An answer as it comes. The status is known with the first piece, so an error before it has its own."""
     writer = completions.Writer()
 
+    def written(chunks: Sequence[Mapping[str, Any]]) -> bytes:
+        return b"".join(sse.json_event(_told(_identified(chunk, request)), "message") for chunk in chunks)
+
     def end() -> bytes:
         """The cost, where it is known, and that the answer is whole."""
         last = writer.end()
-        return _chunks([] if last is None else [last]) + write.DONE
+        return written([] if last is None else [last]) + write.DONE
 
     try:
         inference = _inference(request, kind, find)
         pieces = engine.stream(find(), inference, kind)
-        return await streamed(pieces, lambda deltas: _chunks(writer.chunks(deltas)), end, _event)
+        return await streamed(pieces, lambda deltas: written(writer.chunks(deltas)), end, _event)
     except InferenceError as error:
         return Response(errors.status(error), _event(error), EVENT_STREAM, retry_after(error))
 
 
-def _chunks(chunks: Sequence[Mapping[str, Any]]) -> bytes:
-    return b"".join(sse.json_event(_told(chunk), "message") for chunk in chunks)
+def _identified(answer: Mapping[str, Any], request: Request) -> Mapping[str, Any]:
+    """*answer*, or a chunk of it, with an id: that of the *request* where the provider gave none."""
+    return {**answer, "id": answer["id"] or f"chatcmpl-{request.request_id}"}
 
 
 def _told(chunk: Mapping[str, Any]) -> Mapping[str, Any]:

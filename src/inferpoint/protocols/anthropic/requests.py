@@ -7,54 +7,71 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inferpoint.model.chat import (
+    CacheHint,
     Content,
     Conversation,
     FilePart,
     ImagePart,
     Message,
+    Part,
     Role,
     TextPart,
+    Thinking,
     Thought,
     Tool,
     ToolChoice,
     ToolMode,
     ToolUse,
 )
+from inferpoint.model.hints import Hint
 from inferpoint.model.http import present
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.protocols.chat import TOOL_MODES, Dialect, parameters, turns
+from inferpoint.protocols.chat import TOOL_MODES, Dialect, call_id, parameters, turns
 
 DIALECT = Dialect("Anthropic chat completion API")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 DOCUMENTS = ("application/pdf", "text/plain")
+# Members of tools that other providers leave aside.
+TOOL_HINTS = ("allowed_callers", "defer_loading", "eager_input_streaming", "input_examples")
+USER, CONTEXT_MANAGEMENT, BETA = "user", "context_management", "anthropic_beta"
+HINTS = frozenset({*Hint, *TOOL_HINTS, USER, CONTEXT_MANAGEMENT, BETA})
 _PARAMS = ("parallel_tool_calls", "response_format")
+_SHOWN = {True: "summarized", False: "omitted"}
 
 
 def request_body(request: InferenceRequest) -> dict[str, Any]:
     """All that a conversation says; the model and the length are the endpoint's where it names none."""
-    conversation, params = request.conversation, DIALECT.params(request, _PARAMS)
+    conversation, params, hints = request.conversation, DIALECT.params(request, _PARAMS), request.hints
     body: dict[str, Any] = {
         "model": conversation.model or None,
         "max_tokens": conversation.max_tokens,
         "messages": [_message(role, messages) for role, messages in turns(conversation)],
-        "system": [{"type": "text", "text": text} for text in DIALECT.system(conversation)] or None,
-        "stop_sequences": conversation.stop or None,
+        "system": [_block(part) for part in DIALECT.system(conversation, params)] or None,
+        "stop_sequences": DIALECT.stops(conversation),
         "temperature": DIALECT.within_one("temperature", conversation.temperature),
         "top_p": conversation.top_p,
         "tools": [_tool(tool) for tool in DIALECT.tools(conversation)] or None,
         "tool_choice": _choice(conversation, sequential=DIALECT.sequential(params)),
+        "thinking": None if conversation.thinking is None else _thinking(conversation.thinking),
         "output_config": _output(conversation, params) or None,
-        "metadata": {"user_id": request.hints["user"]} if "user" in request.hints else None,
+        "metadata": {"user_id": hints[USER]} if USER in hints else None,
+        "context_management": hints.get(CONTEXT_MANAGEMENT),
+        "cache_control": hints.get(Hint.CACHE),
         "stream": True if request.stream else None,
     }
     return present(body)
 
 
+def headers(request: InferenceRequest) -> Mapping[str, str]:
+    """The headers in which a caller asks Anthropic for what is not generally there yet."""
+    return {"anthropic-beta": request.hints[BETA]} if BETA in request.hints else {}
+
+
 def _message(role: Role, messages: Sequence[Message]) -> dict[str, Any]:
-    """One turn. A single text is a string: what everybody sends."""
+    """One turn. A single text is a string: what everybody sends, and what a mark for the cache has no place in."""
     blocks = [block for message in messages for block in _blocks(message)]
     match blocks:
-        case [{"type": "text", "text": str(text)}]:
+        case [{"type": "text", "text": str(text)}] if "cache_control" not in blocks[0]:
             return {"role": role.value, "content": text}
         case _:
             return {"role": role.value, "content": blocks}
@@ -63,28 +80,56 @@ def _message(role: Role, messages: Sequence[Message]) -> dict[str, Any]:
 def _blocks(message: Message) -> list[dict[str, Any]]:
     if message.role is Role.ASSISTANT:
         DIALECT.only_text(message)
-    blocks = [_block(part) for part in message.parts if not isinstance(part, Thought)]
-    if message.tool_call_id is not None:
-        result: dict[str, Any] = {"type": "tool_result", "tool_use_id": message.tool_call_id}
-        if message.failed:
-            result["is_error"] = True
-        return [result | {"content": blocks} if blocks else result]
-    return blocks
+    blocks = [_block(part) for part in message.parts if not isinstance(part, Thought) or _sealed(part)]
+    if message.tool_call_id is None:
+        return blocks
+    result = {
+        "type": "tool_result",
+        "tool_use_id": call_id(message.tool_call_id),
+        "is_error": True if message.failed else None,
+        "content": blocks or None,
+    }
+    return [_marked(present(result), message.cache)]
 
 
-def _block(part: Content | ToolUse) -> dict[str, Any]:
+def _sealed(thought: Thought) -> bool:
+    """Whether Anthropic would know *thought* again: one of another maker's it refuses."""
+    return thought.signature is not None or thought.redacted is not None
+
+
+def _block(part: Part) -> dict[str, Any]:
     match part:
-        case TextPart(text=text):
+        case Thought(redacted=str(data)):
+            return {"type": "redacted_thinking", "data": data}
+        case Thought(text, signature):
+            return {"type": "thinking", "thinking": text, "signature": signature}
+        case ToolUse(called, name):
+            use = {"type": "tool_use", "id": call_id(called), "name": name, "input": DIALECT.arguments(part)}
+            return _marked(use, part.cache)
+        case _:
+            return _marked(_content(part), part.cache)
+
+
+def _content(part: Content) -> dict[str, Any]:
+    match part:
+        case TextPart(text):
             return {"type": "text", "text": text}
         case ImagePart():
             data = DIALECT.image(part)
-            source = {"type": "url", "url": part.url} if data is None else _base64(*data)
-            return {"type": "image", "source": source}
+            return {"type": "image", "source": _address(part.url) if data is None else _base64(*data)}
         case FilePart(filename=filename):
-            block = {"type": "document", "source": _document(part)}
-            return block if filename is None else block | {"title": filename}
-        case ToolUse(called, name):
-            return {"type": "tool_use", "id": called, "name": name, "input": DIALECT.arguments(part)}
+            return present({"type": "document", "source": _document(part), "title": filename})
+
+
+def _marked(block: dict[str, Any], cache: CacheHint | None) -> dict[str, Any]:
+    """*block*, up to which Anthropic may keep the conversation where there is a hint to it."""
+    if cache is None:
+        return block
+    return {**block, "cache_control": present({"type": "ephemeral", "ttl": cache.ttl, "scope": cache.scope})}
+
+
+def _address(url: str) -> dict[str, Any]:
+    return {"type": "url", "url": url}
 
 
 def _base64(kind: str, data: str) -> dict[str, Any]:
@@ -92,6 +137,8 @@ def _base64(kind: str, data: str) -> dict[str, Any]:
 
 
 def _document(part: FilePart) -> dict[str, Any]:
+    if part.data.startswith(("http://", "https://")):
+        return _address(part.data)
     kind, data = DIALECT.file(part, DOCUMENTS)
     if kind == "application/pdf":
         return _base64(kind, data)
@@ -103,15 +150,14 @@ def _document(part: FilePart) -> dict[str, Any]:
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    description = tool.description or None
-    return present(
-        {
-            "name": tool.name,
-            "description": description,
-            "input_schema": parameters(tool),
-            "strict": tool.strict,
-        }
-    )
+    declared = {
+        "name": tool.name,
+        "description": tool.description or None,
+        "input_schema": parameters(tool),
+        "strict": tool.strict,
+        **tool.hints,
+    }
+    return _marked(present(declared), tool.cache)
 
 
 def _choice(conversation: Conversation, *, sequential: bool) -> dict[str, Any] | None:
@@ -122,9 +168,20 @@ def _choice(conversation: Conversation, *, sequential: bool) -> dict[str, Any] |
     return present({"type": TOOL_MODES[choice.mode], "name": choice.name, "disable_parallel_tool_use": alone})
 
 
+def _thinking(thinking: Thinking) -> dict[str, Any]:
+    """With a budget as older models want it; without one the model decides how much it thinks."""
+    if not thinking.enabled:
+        return {"type": "disabled"}
+    kind = "adaptive" if thinking.budget is None else "enabled"
+    shown = None if thinking.shown is None else _SHOWN[thinking.shown]
+    return present({"type": kind, "budget_tokens": thinking.budget, "display": shown})
+
+
 def _output(conversation: Conversation, params: Mapping[str, Any]) -> dict[str, Any]:
+    """How hard to think, and the answer's form. Not to think is what Anthropic does unasked, and its least is `low`."""
     config: dict[str, Any] = {}
-    if (effort := conversation.reasoning_effort) is not None:
+    effort = {"none": None, "minimal": "low"}.get(word := conversation.reasoning_effort or "none", word)
+    if effort is not None:
         if effort not in EFFORTS:
             raise DIALECT.cannot("reasoning_effort", f"is [{effort}], not one of [{', '.join(EFFORTS)}],")
         config["effort"] = effort

@@ -97,8 +97,15 @@ def raised(event: Event) -> InferenceError | None:
     if not event.name.startswith(EXCEPTION):
         return None
     kind = event.name.removeprefix(EXCEPTION)
-    message = parse(event.data or b"{}", _Refusal, of="Amazon Bedrock stream").text
-    return broken(Upstream(STATUSES.get(kind.lower(), 500), message, kind))
+    return broken(Upstream(STATUSES.get(kind.lower(), 500), _message(event), kind))
+
+
+def _message(event: Event) -> str:
+    """The words of an exception; one of another form is no less an exception."""
+    try:
+        return parse(event.data or b"{}", _Refusal, of="Amazon Bedrock stream").text
+    except InferenceError:
+        return ""
 
 
 def rates(limits: Callable[[Account], Limits]) -> Rates[Account]:
@@ -113,6 +120,12 @@ FAILURES = Failures(
     # The words of the schemas of models, and of Cohere's and Titan's own servers.
     oversize=told_by(
         inputs=(r"expected maximum item count", r"number of texts"),
-        tokens=(r"expected maxLength", r"too many (input )?tokens"),
+        tokens=(
+            r"expected maxLength",
+            r"too many (input |total )?(text )?tokens",
+            r"(input|prompt) is too long",
+            r"(input length|prompt tokens).* exceed",
+            r"maximum context length",
+        ),
     ),
 )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from inferpoint.errors import invalid
+from inferpoint.model.chat import Thinking
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call, json_call, present
@@ -18,12 +19,14 @@ from inferpoint.protocols.eventstream import AmazonEventStream
 from inferpoint.protocols.service import Limits, Task
 from inferpoint.services.amazonbedrock import account, conversation, replies
 from inferpoint.services.amazonbedrock.account import PROVIDERS, Account
+from inferpoint.services.amazonbedrock.dialect import CLAUDE
 from inferpoint.services.amazonbedrock.stream import Events
 
 NEW_TOKENS = 64
 # Converse has no field for `top_k`: it goes in the request of the model itself, under the name it has there.
 TOP_K = {"anthropic": "top_k", "cohere": "k", "mistral": "top_k"}
 _EXACT = 2**53
+_CLAUDES = frozenset({Hint.CACHE, Hint.EFFORT, Hint.THINKING, Hint.THOUGHTS})
 
 
 @settings
@@ -71,6 +74,8 @@ def encode(request: InferenceRequest, model: Account, options: Options, origin: 
     """A conversation, with the endpoint's options where it does not say; a completion's length is always bounded."""
     talk = request.conversation
     bounded = isinstance(request.input, tuple) and options.max_new_tokens is None
+    if talk.thinking is not None:
+        options = _thinking(options, talk.thinking)
     defaults = {
         "maxTokens": NEW_TOKENS if bounded else options.max_new_tokens,
         "temperature": options.temperature,
@@ -84,6 +89,19 @@ def encode(request: InferenceRequest, model: Account, options: Options, origin: 
         body["additionalModelRequestFields"] = body.get("additionalModelRequestFields", {}) | native
     called = model if talk.model is None else replace(model, model=talk.model)
     return json_call(account.operation(called, origin, "converse-stream" if request.stream else "converse"), body)
+
+
+def _thinking(options: Options, thinking: Thinking) -> Options:
+    """*options* for a model that thinks: it takes no temperature and no `top_k`, and thoughts count as new tokens."""
+    if not thinking.enabled:
+        return options
+    limit = None if options.max_new_tokens is None else options.max_new_tokens + (thinking.budget or 0)
+    return replace(options, max_new_tokens=limit, temperature=None, top_k=None)
+
+
+def hints(model: Account) -> frozenset[str]:
+    """The hints that the provider's models have a place for."""
+    return _CLAUDES if model.provider == CLAUDE else frozenset()
 
 
 def _integral(number: float) -> float:
@@ -100,7 +118,7 @@ COMPLETE = Task(
     decode=replies.completion,
     reader=Events,
     framing=AmazonEventStream,
-    hints=frozenset({Hint.EFFORT}),
+    hints=hints,
     with_model=lambda account, model: replace(account, model=model),
     rates=account.rates(lambda _: Limits(inputs=1)),
     failures=account.FAILURES,

@@ -6,6 +6,8 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.htm
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
 
 import msgspec
 
@@ -14,40 +16,46 @@ from inferpoint.model.chat import Thought
 from inferpoint.model.http import Reply, parse
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Choice, Completion, ToolCall, Usage
-from inferpoint.protocols.readers import compact
+from inferpoint.protocols.readers import Calls, compact, count
 from inferpoint.services.amazonbedrock.account import Account
 
 COMPLETIONS = "Amazon Bedrock chat completions"
 
 
-class Counts(msgspec.Struct, rename="camel"):
-    """The member `usage`."""
+def usage_of(counts: Any) -> Usage | None:
+    """The member `usage` in our names; None where it counts nothing.
 
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_input_tokens: int = 0
-    cache_write_input_tokens: int = 0
-
-    def read(self) -> Usage:
-        """The cost in our names; what a cache took and gave is part of the prompt, and not of `inputTokens`."""
-        prompt = self.input_tokens + self.cache_read_input_tokens + self.cache_write_input_tokens
-        return Usage(prompt, self.output_tokens, self.cache_read_input_tokens)
+    What a cache took and gave is part of the prompt, and not of `inputTokens`.
+    """
+    if not isinstance(counts, dict):
+        return None
+    members = cast("dict[str, Any]", counts).items()
+    told = {name: number for name, value in members if (number := count(value)) is not None}
+    if not told:
+        return None
+    cached, written = told.get("cacheReadInputTokens", 0), told.get("cacheWriteInputTokens", 0)
+    prompt = told.get("inputTokens", 0) + cached + written
+    return Usage(prompt, told.get("outputTokens", 0), cached, cache_written=written)
 
 
 class _ToolUse(msgspec.Struct):
-    tool_use_id: str = msgspec.field(name="toolUseId")
     name: str
+    tool_use_id: str | None = msgspec.field(default=None, name="toolUseId")
     input: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"{}"))
 
 
-class Words(msgspec.Struct):
-    """A text in an object of its own."""
-
-    text: str = ""
+class _Sealed(msgspec.Struct):
+    text: str | None = None
+    signature: str | None = None
 
 
 class _Thought(msgspec.Struct, rename="camel"):
-    reasoning_text: Words = msgspec.field(default_factory=Words)
+    reasoning_text: _Sealed | None = None
+    redacted_content: str | None = None
+
+    def read(self) -> Thought:
+        words = self.reasoning_text or _Sealed()
+        return Thought(words.text or "", words.signature, self.redacted_content)
 
 
 class Block(msgspec.Struct, rename="camel"):
@@ -59,69 +67,79 @@ class Block(msgspec.Struct, rename="camel"):
 
 
 class _Message(msgspec.Struct):
-    content: list[Block]
+    content: list[Block] | None
 
 
 class _Output(msgspec.Struct):
     message: _Message
 
 
-class _Reply(msgspec.Struct, rename="camel"):
+class End(msgspec.Struct, rename="camel"):
+    """Why an answer ended, and what of Claude's own answer was asked for."""
+
+    stop_reason: str | None = None
+    additional_model_response_fields: Any = None
+
+    def reason(self, calls: Calls) -> str:
+        """The reason in OpenAI's words, after *calls*; `UNREADABLE` when the model's answer was malformed."""
+        if (self.stop_reason or "").startswith("malformed_"):
+            raise InferenceError(Kind.UNREADABLE, f"The model's answer cannot be used [{self.stop_reason}]")
+        return calls.reason(self.stop_reason)
+
+    @property
+    def stop_sequence(self) -> str | None:
+        """The stop sequence that the model met."""
+        match self.additional_model_response_fields:
+            case {"stop_sequence": str(met)} | {"delta": {"stop_sequence": str(met)}}:
+                return met
+            case _:
+                return None
+
+
+class _Reply(End, kw_only=True):
     output: _Output
-    stop_reason: str = ""
-    usage: Counts | None = None
-
-
-REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "guardrail_intervened": "content_filter",
-    "content_filtered": "content_filter",
-}
+    usage: Any = None
 
 
 def completion(reply: Reply, request: InferenceRequest, model: Account, _options: object) -> Completion:
     """Each block of text as a result of its own, as in Elasticsearch."""
-    answer = parse(reply.body, _Reply, of=f"{COMPLETIONS} response")
-    reason = reason_of(answer.stop_reason)
-    choices = [Choice(block.text, reason=reason) for block in answer.output.message.content if block.text is not None]
+    answer, blocks = _read(reply)
+    reason = answer.reason(Calls())
+    choices = [Choice(block.text, reason=reason) for block in blocks if block.text is not None]
     return _completion(choices, answer, reply, request, model)
 
 
 def chat(reply: Reply, request: InferenceRequest, model: Account, _options: object) -> Completion:
-    """All blocks as one choice: its texts joined, its thoughts joined, its tool calls in their order."""
-    answer = parse(reply.body, _Reply, of=f"{COMPLETIONS} response")
-    blocks = answer.output.message.content
-    uses = [block.tool_use for block in blocks if block.tool_use]
+    """All blocks as one choice: its texts joined, its thoughts and its tool calls in their order."""
+    answer, blocks = _read(reply)
+    calls = Calls()
     choice = Choice(
         "".join(block.text or "" for block in blocks),
+        tuple(_call(calls, ordinal, block.tool_use) for ordinal, block in enumerate(blocks) if block.tool_use),
+        answer.reason(calls),
         tuple(
-            ToolCall(ordinal, use.tool_use_id, use.name, compact(use.input, f"{COMPLETIONS} response"))
-            for ordinal, use in enumerate(uses)
-        ),
-        reason_of(answer.stop_reason),
-        tuple(
-            Thought(block.reasoning_content.reasoning_text.text)
+            thought
             for block in blocks
-            if block.reasoning_content and block.reasoning_content.reasoning_text.text
+            if block.reasoning_content and (thought := block.reasoning_content.read()) != Thought()
         ),
+        answer.stop_sequence,
     )
     return _completion([choice], answer, reply, request, model)
+
+
+def _call(calls: Calls, block: int, use: _ToolUse) -> ToolCall:
+    return replace(
+        calls.begin(block, use.tool_use_id, use.name), arguments=compact(use.input, f"{COMPLETIONS} response")
+    )
+
+
+def _read(reply: Reply) -> tuple[_Reply, Sequence[Block]]:
+    answer = parse(reply.body, _Reply, of=f"{COMPLETIONS} response")
+    return answer, answer.output.message.content or ()
 
 
 def _completion(
     choices: Sequence[Choice], answer: _Reply, reply: Reply, request: InferenceRequest, model: Account
 ) -> Completion:
-    usage = answer.usage.read() if answer.usage else None
     called = request.conversation.model or model.model
-    return Completion(choices, usage, reply.headers.get("x-amzn-requestid", ""), called)
-
-
-def reason_of(stop: str) -> str:
-    """Why an answer ended, in OpenAI's words; `UNREADABLE` when the model's answer was malformed."""
-    if stop.startswith("malformed_"):
-        raise InferenceError(Kind.UNREADABLE, f"The model's answer cannot be used [{stop}]")
-    return REASONS.get(stop, "stop")
+    return Completion(choices, usage_of(answer.usage), reply.headers.get("x-amzn-requestid", ""), called)

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStre
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from typing_extensions import override
@@ -15,17 +16,27 @@ from inferpoint.model.results import Delta, Finished, Reasoning, Started, Text, 
 from inferpoint.protocols.readers import Calls, StreamReader
 from inferpoint.services.amazonbedrock import account
 from inferpoint.services.amazonbedrock.account import Account
-from inferpoint.services.amazonbedrock.replies import COMPLETIONS, Block, Counts, Words, reason_of
+from inferpoint.services.amazonbedrock.replies import COMPLETIONS, Block, End, usage_of
 
 
 class _Fragment(msgspec.Struct):
-    input: str = ""
+    input: str | None = None
+
+
+class _Musing(msgspec.Struct, rename="camel"):
+    text: str | None = None
+    signature: str | None = None
+    redacted_content: str | None = None
+
+    def read(self) -> Sequence[Reasoning]:
+        piece = Reasoning(self.text or "", self.signature, self.redacted_content)
+        return () if piece == Reasoning() else [piece]
 
 
 class _Fragments(msgspec.Struct, rename="camel"):
     text: str | None = None
     tool_use: _Fragment | None = None
-    reasoning_content: Words | None = None
+    reasoning_content: _Musing | None = None
 
 
 class _Piece(msgspec.Struct, rename="camel"):
@@ -34,12 +45,8 @@ class _Piece(msgspec.Struct, rename="camel"):
     delta: _Fragments = msgspec.field(default_factory=_Fragments)
 
 
-class _Stop(msgspec.Struct, rename="camel"):
-    stop_reason: str = ""
-
-
 class _Metadata(msgspec.Struct):
-    usage: Counts | None = None
+    usage: Any = None
 
 
 class Events(StreamReader):
@@ -61,11 +68,12 @@ class Events(StreamReader):
                 return self._block(event.name, self._parsed(event, _Piece))
             case "messageStop":
                 self._finished = True
-                reason = reason_of(self._parsed(event, _Stop).stop_reason)
-                return [*self._calls.finish(), Finished(0, reason)]
+                end = self._parsed(event, End)
+                finished = Finished(0, end.reason(self._calls), end.stop_sequence)
+                return [*self._calls.finish(), finished]
             case "metadata":
-                usage = self._parsed(event, _Metadata).usage
-                return [Used(usage.read())] if usage else ()
+                usage = usage_of(self._parsed(event, _Metadata).usage)
+                return [Used(usage)] if usage else ()
             case _:
                 return ()
 
@@ -78,8 +86,8 @@ class Events(StreamReader):
             case "contentBlockStop":
                 return self._calls.end(block)
             case _ if delta.tool_use:
-                return self._calls.more(block, delta.tool_use.input)
-            case _ if delta.reasoning_content and delta.reasoning_content.text:
-                return [Reasoning(delta.reasoning_content.text)]
+                return self._calls.more(block, delta.tool_use.input or "")
+            case _ if delta.reasoning_content:
+                return delta.reasoning_content.read()
             case _:
                 return [Text(delta.text)] if delta.text else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inferpoint.model.chat import Conversation, ImagePart, Role, TextPart
-from inferpoint.services.amazonbedrock.tools import DIALECT
+from inferpoint.services.amazonbedrock.dialect import DIALECT
 
 PROVIDERS = ("amazontitan",)
 

@@ -1,0 +1,60 @@
+"""What Converse passes on to Claude and back: thinking, one tool at a time, and the stop sequence that was met.
+
+https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from inferpoint.model.chat import Message, Thinking, Thought, ToolChoice, ToolMode
+from inferpoint.model.http import present
+from inferpoint.protocols.chat import TOOL_MODES
+from inferpoint.services.amazonbedrock.dialect import DIALECT
+
+# Where Claude tells the stop sequence: in a whole answer, and in the last event of a stream.
+STOP_SEQUENCE = ("/stop_sequence", "/delta/stop_sequence")
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
+_AUTO = ToolChoice(ToolMode.AUTO)
+
+
+def thinking(asked: Thinking | None) -> dict[str, Any]:
+    """The member `thinking` of Claude's own request."""
+    if asked is None:
+        return {}
+    if not asked.enabled:
+        return {"thinking": {"type": "disabled"}}
+    kind = "adaptive" if asked.budget is None else "enabled"
+    display = None if asked.shown is None else "summarized" if asked.shown else "omitted"
+    return {"thinking": present({"type": kind, "budget_tokens": asked.budget, "display": display})}
+
+
+def effort(asked: str | None) -> str | None:
+    """The effort in Claude's words, whose least is `low`; none is not to think, as when nobody asks."""
+    if asked in (None, "none"):
+        return None
+    if asked == "minimal":
+        return "low"
+    if asked not in _EFFORTS:
+        raise DIALECT.cannot("reasoning_effort", f"is [{asked}], not one of [{', '.join(_EFFORTS)}],")
+    return asked
+
+
+def one_tool(choice: ToolChoice | None) -> dict[str, Any]:
+    """The member `tool_choice` of Claude's own request, for *choice* with one tool at a time."""
+    chosen = choice or _AUTO
+    return present({"type": TOOL_MODES[chosen.mode], "name": chosen.name, "disable_parallel_tool_use": True})
+
+
+def sealed(message: Message) -> Message:
+    """*message* without the thoughts that nothing seals, which Claude does not take back."""
+    parts = tuple(part for part in message.parts if not isinstance(part, Thought) or part.signature or part.redacted)
+    return message if len(parts) == len(message.parts) else replace(message, parts=parts)
+
+
+def thought(part: Thought) -> dict[str, Any]:
+    """A sealed thought of an earlier turn, as it came."""
+    if part.redacted is not None:
+        return {"reasoningContent": {"redactedContent": part.redacted}}
+    return {"reasoningContent": {"reasoningText": {"text": part.text, "signature": part.signature}}}

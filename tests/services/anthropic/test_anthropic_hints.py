@@ -1,0 +1,252 @@
+"""What agents send beside the words: thinking, marks for the cache, members of tools, and the count of a prompt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from anthropic.types.beta.message_count_tokens_params import MessageCountTokensParams
+from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
+from played import endpoint, reply
+from pydantic import TypeAdapter
+
+from inferpoint.endpoints.resolved import Resolved
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.chat import (
+    CacheHint,
+    Conversation,
+    FilePart,
+    ImagePart,
+    Message,
+    Role,
+    TextPart,
+    Thinking,
+    Thought,
+    Tool,
+    ToolUse,
+)
+from inferpoint.model.endpoint import TaskType
+from inferpoint.model.http import Call
+from inferpoint.model.requests import InferenceRequest
+
+BODY = TypeAdapter(MessageCreateParamsNonStreaming)
+COUNTED = TypeAdapter(MessageCountTokensParams)
+HI = Message(Role.USER, (TextPart("hi"),))
+ORIGIN = "https://a.test"
+EPHEMERAL = {"type": "ephemeral"}
+HOUR = CacheHint("1h")
+
+
+def claude(settings: Mapping[str, Any] | None = None, **options: Any) -> Resolved:
+    given = {"api_key": "sk-ant-example", "model_id": "claude-sonnet-4-5", **(settings or {})}
+    return endpoint(TaskType.CHAT_COMPLETION, "anthropic", given, {"max_tokens": 1024, **options})
+
+
+def called(conversation: Conversation, resolved: Resolved | None = None, **more: Any) -> Call:
+    resolved = resolved or claude()
+    stored = resolved.endpoint
+    return resolved.task.encode(InferenceRequest(conversation, **more), stored.settings, stored.options, ORIGIN)
+
+
+def sent(conversation: Conversation, resolved: Resolved | None = None, **more: Any) -> dict[str, Any]:
+    body = json.loads(called(conversation, resolved, **more).body)
+    if not more:
+        BODY.validate_python(body)
+    return body
+
+
+def turn(*parts: Any, role: Role = Role.USER, **more: Any) -> Conversation:
+    before = [] if role is Role.USER else [HI]
+    return Conversation((*before, Message(role, parts, **more)))
+
+
+# --- marks for the cache ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hint", "told"),
+    [
+        (CacheHint(), EPHEMERAL),
+        (CacheHint("5m"), {**EPHEMERAL, "ttl": "5m"}),
+        (HOUR, {**EPHEMERAL, "ttl": "1h"}),
+        (CacheHint(scope="global"), {**EPHEMERAL, "scope": "global"}),
+    ],
+)
+def test_a_mark_is_told_as_it_was_asked(hint: CacheHint, told: dict[str, Any]) -> None:
+    """A marked text stays a block, as a string has no place for the mark."""
+    (message,) = sent(turn(TextPart("long", hint)))["messages"]
+    assert message["content"] == [{"type": "text", "text": "long", "cache_control": told}]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        TextPart("a", HOUR),
+        ImagePart("https://a.test/x.png", cache=HOUR),
+        FilePart("data:application/pdf;base64,AAAA", cache=HOUR),
+        FilePart("https://a.test/x.pdf", cache=HOUR),
+    ],
+)
+def test_every_part_of_a_users_turn_can_be_marked(part: Any) -> None:
+    """A text, an image, a document; each without its mark is the same block without it."""
+    (block,) = sent(turn(part))["messages"][0]["content"]
+    assert block.pop("cache_control") == {**EPHEMERAL, "ttl": "1h"}
+    (plain,) = sent(turn(replace(part, cache=None), TextPart("b")))["messages"][0]["content"][:1]
+    assert plain == block
+
+
+def test_calls_results_tools_and_the_systems_words_can_be_marked() -> None:
+    """Each where it stands; a result both as a whole and in its parts."""
+    use, result = ToolUse("c1", "f", "{}", HOUR), (TextPart("1", HOUR),)
+    conversation = Conversation(
+        (
+            Message(Role.SYSTEM, (TextPart("rules", HOUR), TextPart("more"))),
+            HI,
+            Message(Role.ASSISTANT, (use,)),
+            Message(Role.TOOL, result, tool_call_id="c1", cache=HOUR),
+        ),
+        (Tool("f", cache=HOUR), Tool("g")),
+    )
+    body = sent(conversation)
+    marked = {**EPHEMERAL, "ttl": "1h"}
+    assert [block.get("cache_control") for block in body["system"]] == [marked, None]
+    assert [tool.get("cache_control") for tool in body["tools"]] == [marked, None]
+    assert body["messages"][1]["content"][0]["cache_control"] == marked
+    (answer,) = body["messages"][2]["content"]
+    assert (answer["cache_control"], answer["content"][0]["cache_control"]) == (marked, marked)
+
+
+# --- thinking ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("thinking", "told"),
+    [
+        (None, None),
+        (Thinking(enabled=False), {"type": "disabled"}),
+        (Thinking(), {"type": "adaptive"}),
+        (Thinking(shown=True), {"type": "adaptive", "display": "summarized"}),
+        (Thinking(shown=False), {"type": "adaptive", "display": "omitted"}),
+        (Thinking(budget=1024), {"type": "enabled", "budget_tokens": 1024}),
+        (Thinking(budget=2048, shown=False), {"type": "enabled", "budget_tokens": 2048, "display": "omitted"}),
+    ],
+)
+def test_thinking_is_asked_for_in_anthropics_words(thinking: Thinking | None, told: Any) -> None:
+    """With a budget, adapting, or not at all."""
+    assert sent(replace(turn(TextPart("hi")), thinking=thinking)).get("thinking") == told
+
+
+@pytest.mark.parametrize(
+    ("thinking", "wanted"),
+    [
+        (None, {"max_tokens": 1024, "temperature": 0.5, "top_k": 3}),
+        (Thinking(enabled=False), {"max_tokens": 1024, "temperature": 0.5, "top_k": 3}),
+        (Thinking(), {"max_tokens": 1024}),
+        (Thinking(budget=1024), {"max_tokens": 2048}),
+    ],
+)
+def test_the_endpoints_settings_make_way_for_thinking(thinking: Thinking | None, wanted: dict[str, Any]) -> None:
+    """A model that thinks takes no temperature and no top_k, and its budget must leave room for the answer."""
+    resolved = claude(temperature=0.5, top_k=3)
+    body = sent(replace(turn(TextPart("hi")), thinking=thinking), resolved)
+    assert {name: body[name] for name in ("max_tokens", "temperature", "top_k") if name in body} == wanted
+    own = sent(Conversation((HI,), max_tokens=7, temperature=1.0, thinking=thinking), resolved)
+    assert (own["max_tokens"], own["temperature"]) == (7, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("effort", "told"),
+    [(None, None), ("none", None), ("minimal", "low"), ("low", "low"), ("high", "high"), ("max", "max")],
+)
+def test_an_effort_is_one_that_anthropic_knows(effort: str | None, told: str | None) -> None:
+    """Not to think is what it does unasked, and its least is `low`."""
+    assert sent(replace(turn(TextPart("hi")), reasoning_effort=effort)).get("output_config", {}).get("effort") == told
+
+
+@pytest.mark.parametrize(
+    ("thought", "block"),
+    [
+        (Thought("Hm.", "c2ln", origin="anthropic"), {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}),
+        (Thought("", "c2ln", origin="anthropic"), {"type": "thinking", "thinking": "", "signature": "c2ln"}),
+        (Thought(redacted="c2ln", origin="anthropic"), {"type": "redacted_thinking", "data": "c2ln"}),
+        (Thought("Hm."), None),
+    ],
+)
+def test_thoughts_go_back_in_their_place(thought: Thought, block: dict[str, Any] | None) -> None:
+    """Before the call that they led to, as they came; one that nobody signed is another model's, and is not sent."""
+    use = ToolUse("c1", "f", "{}")
+    body = sent(turn(thought, TextPart("So:"), use, role=Role.ASSISTANT))
+    kinds = [inner["type"] for inner in body["messages"][1]["content"]]
+    assert kinds == [*([block["type"]] if block else []), "text", "tool_use"]
+    assert block is None or body["messages"][1]["content"][0] == block
+
+
+# --- hints ------------------------------------------------------------------------------------------------------------
+
+
+def test_members_of_tools_go_on() -> None:
+    """Those that only Anthropic knows."""
+    hints = {"eager_input_streaming": True, "defer_loading": False, "input_examples": [{"a": 1}]}
+    (tool,) = sent(replace(turn(TextPart("hi")), tools=(Tool("f", hints=hints),)))["tools"]
+    assert hints.items() <= tool.items()
+
+
+def test_hints_of_a_request_go_where_anthropic_reads_them() -> None:
+    """The caller's betas as a header, the rest in the body; nothing is there that was not asked."""
+    edits = {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]}
+    hints = {"context_management": edits, "anthropic_beta": "a-1,b-2", "user": "ada", "cache_control": EPHEMERAL}
+    call = called(turn(TextPart("hi")), hints=hints)
+    body = json.loads(call.body)
+    assert call.headers["anthropic-beta"] == "a-1,b-2"
+    assert (body["context_management"], body["metadata"], body["cache_control"]) == (
+        edits,
+        {"user_id": "ada"},
+        EPHEMERAL,
+    )
+    plain = called(turn(TextPart("hi")))
+    assert "anthropic-beta" not in plain.headers
+    assert json.loads(plain.body).keys() == {"model", "max_tokens", "messages"}
+
+
+# --- the count of a prompt --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        (None, f"{ORIGIN}/v1/messages/count_tokens"),
+        ("https://b.test/v1/messages", "https://b.test/v1/messages/count_tokens"),
+    ],
+)
+def test_a_prompt_is_counted_as_it_would_be_asked(url: str | None, address: str) -> None:
+    """Messages, system, tools and thinking; nothing of how to answer, which the count refuses."""
+    resolved = claude({"url": url} if url else None, temperature=0.5)
+    conversation = Conversation(
+        (Message(Role.SYSTEM, (TextPart("Be brief."),)), HI),
+        (Tool("f"),),
+        max_tokens=5,
+        stop=("x",),
+        thinking=Thinking(budget=1024),
+    )
+    assert resolved.task.count is not None
+    request = InferenceRequest(conversation, hints={"anthropic_beta": "a-1", "user": "ada"})
+    call = resolved.task.count.encode(request, resolved.endpoint.settings, resolved.endpoint.options, ORIGIN)
+    body = json.loads(call.body)
+    assert call.url == address
+    assert call.headers["anthropic-beta"] == "a-1"
+    assert body.keys() == {"model", "messages", "system", "tools", "thinking"}
+    COUNTED.validate_python(body)
+
+
+def test_the_count_is_read() -> None:
+    """Anything but a number is unreadable."""
+    count = claude().task.count
+    assert count is not None
+    assert count.decode(reply({"input_tokens": 14})) == 14
+    for body in (b"", {"input_tokens": None}, {"input_tokens": "14"}, {}):
+        with pytest.raises(InferenceError) as error:
+            count.decode(reply(body))
+        assert error.value.kind is Kind.UNREADABLE
