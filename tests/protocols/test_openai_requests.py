@@ -157,7 +157,7 @@ def test_a_stop_that_is_empty_is_none() -> None:
 
 @pytest.mark.parametrize("inside", [False, True])
 def test_further_members_of_a_tool_are_hints(*, inside: bool) -> None:
-    """What Anthropic's tools may say more is kept for it, wherever a client writes it; other servers are not sent it."""
+    """What Anthropic's tools may say more is kept for it, wherever a client writes it; no other server is sent it."""
     more: dict[str, Any] = {"eager_input_streaming": True, "input_examples": [{}]}
     tool: dict[str, Any] = {"function": {"name": "f", **more}} if inside else {"function": {"name": "f"}, **more}
     conversation = messages.read([HI], [tool])

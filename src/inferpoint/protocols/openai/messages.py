@@ -208,9 +208,7 @@ def _tool(value: Any) -> Tool:
             raise invalid(f"Unrecognized type [{as_java(kind)}] in object [tools], must be one of [function]")
         case _:
             pass
-    function = _object(
-        tool.need("function", dict), "function", "name", "description", "parameters", "strict", Hint.CACHE
-    )
+    function = _object(tool.need("function", dict), "function", *_FUNCTION)
     return Tool(
         function.need("name", str),
         function.take("description", str),
