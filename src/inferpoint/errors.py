@@ -5,6 +5,7 @@ What can go wrong, as each face is told it::
     InferenceError
     ├── the caller's
     │   ├── INVALID          the request or the settings are wrong; `subject` says which
+    │   ├── CONTEXT_OVERFLOW a prompt is longer than its model takes, as the provider says
     │   ├── UNAUTHENTICATED  nobody knows who is asking (or the provider refused our key)
     │   ├── FORBIDDEN        known, but not allowed
     │   ├── NOT_FOUND        no such endpoint, model or address of a provider's
@@ -33,6 +34,7 @@ class Kind(StrEnum):
     """The sort of thing that went wrong; each face has one table from it to its own words."""
 
     INVALID = "invalid"
+    CONTEXT_OVERFLOW = "context_overflow"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"

@@ -283,6 +283,7 @@ def test_every_kind_has_its_words(kind: Kind) -> None:
     ("kind", "status", "name"),
     [
         (Kind.INVALID, 400, "invalid_request_error"),
+        (Kind.CONTEXT_OVERFLOW, 400, "invalid_request_error"),
         (Kind.UNAUTHENTICATED, 401, "authentication_error"),
         (Kind.FORBIDDEN, 403, "permission_error"),
         (Kind.NOT_FOUND, 404, "not_found_error"),

@@ -93,3 +93,15 @@ def test_a_refusal_is_streamed_as_what_the_model_says(faces: Faces) -> None:
     )
     assert "".join(each["choices"][0]["delta"].get("content", "") for each in found) == "I won't."
     assert done == "[DONE]"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_context_that_overflows_is_told_as_openai_tells_it(faces: Faces, status: int, *, stream: bool) -> None:
+    """Clients look for one status and one code, whatever the provider says; its words stay."""
+    words = "This model's maximum context length is 100 tokens."
+    refusal = json_reply({"error": {"message": words, "type": "BadRequestError", "code": status}}, status)
+    told = faces(lambda _: refusal)("POST", "/v1/chat/completions", {**ASKED, "stream": stream})
+    error = told.json["error"]
+    assert (told.status, error["type"], error["code"]) == (400, "invalid_request_error", "context_length_exceeded")
+    assert words in error["message"]

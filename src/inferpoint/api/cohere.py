@@ -14,6 +14,7 @@ from inferpoint.model.results import Ranking
 
 _WORDS = {
     Kind.INVALID: Words(400),
+    Kind.CONTEXT_OVERFLOW: Words(400),
     Kind.UNAUTHENTICATED: Words(401),
     Kind.FORBIDDEN: Words(403),
     Kind.NOT_FOUND: Words(404),

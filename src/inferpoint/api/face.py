@@ -108,10 +108,11 @@ class Face:
 def error_response(error: InferenceError, ours: int, body: Any) -> Response:
     """An error as the makers' own clients take it, with *body* as its form.
 
-    The status is a provider's own below 500, 502 for what else a provider says, and *ours* when none said anything.
+    The status is a provider's own below 500, 502 for what else a provider says, and *ours* when none said anything, or
+    a context overflows, which clients look for under one status.
     """
     status = ours
-    if error.upstream is not None:
+    if error.upstream is not None and error.kind is not Kind.CONTEXT_OVERFLOW:
         status = error.upstream.status if 400 <= error.upstream.status < 500 else PROVIDER_FAILED
     return json_response(body, status, retry_headers(error, status))
 

@@ -28,6 +28,7 @@ _SERVER = "server_error"
 _NOT_ALLOWED = "Not allowed to {method} on {path}, only to {allowed}"
 _WORDS = {
     Kind.INVALID: Words(400, _REQUEST),
+    Kind.CONTEXT_OVERFLOW: Words(400, _REQUEST, "context_length_exceeded"),
     Kind.UNAUTHENTICATED: Words(401, _REQUEST, "invalid_api_key"),
     Kind.FORBIDDEN: Words(403, _REQUEST),
     Kind.NOT_FOUND: Words(404, _REQUEST, "model_not_found"),
@@ -184,7 +185,7 @@ def _described(error: InferenceError) -> dict[str, Any]:
     """An error in OpenAI's form, with a provider's own members where it has some."""
     words = _WORDS[error.kind]
     name, code, param = words.name, words.code, None
-    if upstream := error.upstream:
+    if (upstream := error.upstream) and error.kind is not Kind.CONTEXT_OVERFLOW:
         name, code, param = upstream.type or name, upstream.code or code, upstream.param
     if error.index is not None:  # the provider's own would be the place in a call of ours
         param = f"input[{error.index}]"

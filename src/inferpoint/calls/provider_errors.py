@@ -10,6 +10,7 @@ from inferpoint.errors import InferenceError, Kind, Upstream, kind_of_status
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.retries import asked_to_wait
+from inferpoint.protocols.oversize import Oversize
 
 LONGEST_WORDS = 2000
 _PHRASES = {
@@ -24,7 +25,7 @@ def from_reply(resolved: Resolved, secrets: Secrets, call: Call | None, reply: R
     upstream = parsed(resolved, reply, secrets)
     phrase = secrets.hide(_phrase({**_PHRASES, **resolved.task.failures.phrases}, call, reply))
     return InferenceError(
-        kind_of_status(reply.status),
+        _kind(resolved, upstream),
         worded(phrase, resolved, upstream, status=reply.status),
         upstream=upstream,
         retry_after=asked_to_wait(reply.headers, now) or None,
@@ -36,8 +37,9 @@ def from_stream(resolved: Resolved, complaint: Upstream, secrets: Secrets) -> In
     """The error that a provider writes into a stream it has begun."""
     upstream = hidden(complaint, secrets)
     reason = worded("Received an error response", resolved, upstream)
-    kind, whose_limit = kind_of_status(upstream.status), _whose_limit(upstream.status)
-    return InferenceError(kind, reason, upstream=upstream, whose_limit=whose_limit)
+    return InferenceError(
+        _kind(resolved, upstream), reason, upstream=upstream, whose_limit=_whose_limit(upstream.status)
+    )
 
 
 def public(resolved: Resolved, error: InferenceError, secrets: Secrets) -> InferenceError:
@@ -83,6 +85,14 @@ def hidden(complaint: Upstream, secrets: Secrets, longest: int = LONGEST_WORDS) 
         complaint.code and start(complaint.code),
         complaint.param and start(complaint.param),
     )
+
+
+def _kind(resolved: Resolved, upstream: Upstream) -> Kind:
+    """The kind that a refusal's status stands for; a prompt that is too long is told in words only."""
+    generates = resolved.endpoint.task_type.generates
+    if generates and resolved.task.failures.oversize(upstream) is Oversize.TOKENS:
+        return Kind.CONTEXT_OVERFLOW
+    return kind_of_status(upstream.status)
 
 
 def _whose_limit(status: int) -> str | None:

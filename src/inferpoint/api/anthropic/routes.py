@@ -16,6 +16,7 @@ from inferpoint.model.results import Completion
 _NOT_ALLOWED = "Not allowed to {method} on {path}, only to {allowed}"
 _WORDS = {
     Kind.INVALID: Words(400, "invalid_request_error"),
+    Kind.CONTEXT_OVERFLOW: Words(400, "invalid_request_error"),
     Kind.UNAUTHENTICATED: Words(401, "authentication_error"),
     Kind.FORBIDDEN: Words(403, "permission_error"),
     Kind.NOT_FOUND: Words(404, "not_found_error"),

@@ -15,6 +15,7 @@ from inferpoint.protocols import sse
 _WRONG_METHOD = "Incorrect HTTP method for uri [{path}] and method [{method}], allowed: [{allowed}]"
 WORDS = {
     Kind.INVALID: Words(400, "status_exception"),
+    Kind.CONTEXT_OVERFLOW: Words(400, "status_exception"),
     Kind.UNAUTHENTICATED: Words(401, "security_exception"),
     Kind.FORBIDDEN: Words(403, "security_exception"),
     Kind.NOT_FOUND: Words(404, "resource_not_found_exception"),
