@@ -10,7 +10,7 @@ from inferpoint.calls.grants import Grants
 from inferpoint.calls.job import EndpointJob, SingleJob, cost_of, encoded, lane, ticket
 from inferpoint.calls.refusals import refused
 from inferpoint.calls.sizing import Sizing
-from inferpoint.calls.stream import StreamReader
+from inferpoint.calls.stream import reader_of
 from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, invalid
@@ -81,7 +81,7 @@ class Calls:
             arriving, permit = await self._sent(job, self._outbound.open)
             with permit:
                 try:
-                    reader, usage = StreamReader(job), None
+                    reader, usage = reader_of(job, arriving), None
                     async for piece in arriving.pieces():
                         if deltas := reader.feed(piece):
                             usage = _used(deltas) or usage

@@ -19,6 +19,7 @@ from inferpoint.model.requests import Caller, InferenceRequest, InputType, Reque
 from inferpoint.model.results import InferenceResult, Usage
 from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.ticket import Job, Ticket
+from inferpoint.protocols import error_bodies
 from inferpoint.protocols.service import Moment
 
 _LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
@@ -72,8 +73,8 @@ class EndpointJob(Job):
         return self.resolved.service.sign(call, self.resolved.endpoint.settings, Moment(now, self.token))
 
     @override
-    def retries(self, status: int) -> bool:
-        return status in self.resolved.task.failures.retried
+    def status(self, reply: Reply) -> int:
+        return error_bodies.status(reply)
 
     @override
     def is_final(self, reply: Reply) -> bool:

@@ -151,13 +151,13 @@ class Job(Protocol):
     def call(self) -> Call | None:
         """The call, which grows no more; None when nobody wants it any more. It is asked for when the turn has come."""
 
-    @abstractmethod
-    def retries(self, status: int, /) -> bool:
-        """Whether a reply of that status is worth another try, beside 429."""
-
     def sign(self, call: Call, _now: datetime, /) -> Call:
         """The call with its signature, made anew for every attempt; as it is where it needs none."""
         return call
+
+    def status(self, reply: Reply, /) -> int:
+        """The status that a whole reply stands for: that of its body's error, where a good one has an error in it."""
+        return reply.status
 
     def is_final(self, _reply: Reply, /) -> bool:
         """Whether a refusal is one that no retry will change."""

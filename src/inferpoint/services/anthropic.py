@@ -96,7 +96,6 @@ COMPLETE = Task(
             429: COUNTERS,
             529: "Received an Anthropic server is temporarily overloaded status code",
         },
-        retried=frozenset({429, 500, 529}),
         exhausted=replies.exhausted,
     ),
 )

@@ -49,7 +49,6 @@ FAILURES = Failures(
         422: "Received an input validation error response",
         503: "Received a server busy error status code",
     },
-    retried=frozenset({429, 500, 503}),
     exhausted=exhausted,
     # The words of OpenAI, and of servers and gateways that speak its format: Azure, vLLM, Text Embeddings Inference,
     # DashScope, Voyage; and Gemini and Vertex AI, which gateways quote.
