@@ -92,13 +92,16 @@ class EndpointJob(Job):
 
 
 class SingleJob(EndpointJob):
-    """The call of one request that shares it with no other."""
+    """The call of one request that shares it with no other.
+
+    `input_tokens` are those that the request is estimated to have, without what a model may write.
+    """
 
     def __init__(self, resolved: Resolved, origin: str, request: InferenceRequest, sizing: Sizing) -> None:
         super().__init__(resolved, origin, request, request.stats)
         self._request = request
         self._sizing = sizing
-        self._load = _load(request)
+        self.input_tokens = sizing.tokens(_load(request))
 
     @override
     def request(self) -> InferenceRequest:
@@ -107,11 +110,7 @@ class SingleJob(EndpointJob):
     @override
     def tokens(self) -> int:
         written = int(self._sizing.output) if self.resolved.endpoint.task_type.generates else 0
-        return self.input_tokens() + written
-
-    def input_tokens(self) -> int:
-        """The tokens that the request is estimated to have, without what a model may write."""
-        return self._sizing.tokens(self._load)
+        return self.input_tokens + written
 
     @override
     def deadline(self) -> Deadline:

@@ -116,7 +116,9 @@ class Outbound:
                     return Refusal(Reason.UNWANTED)
                 permit.settle(job.cost())  # others may have joined the call while its turn came
                 attempts.breaker = self._breaker(attempts.call).at_once()
-            if attempts.breaker is not None and attempts.breaker.holds:
+                if attempts.breaker is not None:
+                    return attempts.call
+            elif attempts.breaker is not None and attempts.breaker.holds:
                 return attempts.call
             attempts.ahead = True
 
@@ -128,7 +130,7 @@ class Outbound:
         attempts.begin()
         status = 0
         try:
-            transport = self._transports[call.url.partition(":")[0].lower()]
+            transport = self._transports[address(call.url).partition(":")[0]]
             arriving = await transport.send(job.sign(call, self._clock.now()))
             status = arriving.status
             reply = await _read(job, arriving, whole=whole)
