@@ -49,7 +49,7 @@ class Attempts:
         stats.upstream = max(stats.upstream, self.upstream)
 
     def throttled(self, now: float) -> float:
-        """How many seconds ago the provider asked to wait for the first time; that may be *now*."""
+        """How many seconds ago the job first met a provider that asks to wait; that may be *now*."""
         if self._throttled_at is None:
             self._throttled_at = now
         return now - self._throttled_at

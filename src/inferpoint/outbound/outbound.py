@@ -8,6 +8,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
+import msgspec
+
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply, address
@@ -15,7 +17,7 @@ from inferpoint.model.quota import Allowance, Cost
 from inferpoint.outbound.attempts import Attempts
 from inferpoint.outbound.breaker import FAILURES, Breaker, Breakers, State
 from inferpoint.outbound.retries import Budget, Throttles, Verdict, asked_to_wait, patience, pause, verdict
-from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal
+from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal, Ticket
 from inferpoint.outbound.transport import Arriving, Transport, Whole
 from inferpoint.telemetry.counters import CallCounters
 from inferpoint.telemetry.events import Called, Retry
@@ -70,9 +72,12 @@ class Outbound:
 
     async def _reply(self, attempts: Attempts, *, whole: bool) -> Reply | Arriving | Refusal:
         """Attempts until there is something to hand on."""
+        throttle: Reply | None = None
         while True:
             call = await self._permitted(attempts)
             if isinstance(call, Refusal):
+                if call.reason is Reason.PAUSED and throttle is not None:
+                    return _telling_when(throttle, call.wait)
                 return call
             attempts.ahead = True
             try:
@@ -86,8 +91,9 @@ class Outbound:
                 self._throttles.over(attempts.job.group, attempts.sent_at)
                 return reply
             assert isinstance(reply, Reply)
+            throttle = reply if reason is Retry.THROTTLED else None
             if not await self._again(attempts, reason, reply):
-                return _telling_when(reply, attempts.pause) if reason is Retry.THROTTLED else reply
+                return reply if throttle is None else _telling_when(throttle, attempts.pause)
 
     async def _permitted(self, attempts: Attempts) -> Call | Refusal:
         """The call, once there are permits of its group and of its address.
@@ -103,7 +109,7 @@ class Outbound:
                 if isinstance(entered, Refusal):
                     return entered
                 attempts.breaker = entered
-            permit = await self.limiter.permit(job.ticket(ahead=attempts.ahead), job.cost)
+            permit = await self.limiter.permit(self._ticket(attempts), job.cost)
             if isinstance(permit, Refusal):
                 return permit
             attempts.permit = permit
@@ -121,6 +127,16 @@ class Outbound:
             elif attempts.breaker is not None and attempts.breaker.holds:
                 return attempts.call
             attempts.ahead = True
+
+    def _ticket(self, attempts: Attempts) -> Ticket:
+        """The place to wait at; while the provider asks to wait it says how long that is borne."""
+        job = attempts.job
+        ticket = job.ticket(ahead=attempts.ahead)
+        if not self._throttles.is_on(job.group):
+            return ticket
+        now = self._clock.monotonic()
+        borne = patience(job.lane, ticket.deadline.timeout) - attempts.throttled(now)
+        return msgspec.structs.replace(ticket, bears_until=now + borne)
 
     async def _attempt(self, attempts: Attempts, call: Call, *, whole: bool) -> Reply | Arriving:
         job, breaker = attempts.job, attempts.breaker
@@ -204,7 +220,8 @@ class Outbound:
         if reason is not Retry.THROTTLED:
             return pause(attempts.failures, asked, random.uniform)
         group = attempts.job.group
-        seconds = asked or pause(self._throttles.again(group, attempts.sent_at), 0.0, random.uniform)
+        times = self._throttles.again(group, attempts.sent_at)
+        seconds = asked or pause(times, 0.0, random.uniform)
         self.limiter.pause(group, seconds)
         return seconds
 

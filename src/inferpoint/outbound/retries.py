@@ -149,6 +149,10 @@ class Throttles:
             before = self._groups[group] = _Throttled(before.times + 1 if before else 1, now)
         return before.times
 
+    def is_on(self, group: str) -> bool:
+        """Whether the last that *group* was told is to wait."""
+        return group in self._groups
+
     def over(self, group: str, sent: float) -> None:
         """Forget the throttles of *group*, as a call was taken that was sent at *sent*, after the last pause."""
         before = self._groups.get(group)
