@@ -38,7 +38,8 @@ class Outgoing:
     until: Deadline
     tokens: int | Callable[[], int]
     stats: RequestStats = field(default_factory=RequestStats)
-    final: Callable[[Reply], bool] = lambda _: False
+    final: Callable[[Reply], bool] = lambda reply: reply.status == 500  # one that no retry will change
+    judged: Callable[[Reply], int] = lambda reply: reply.status
     quota: Callable[[Mapping[str, str], datetime], Allowance] = lambda _headers, _now: Allowance()
     lane: Lane = Lane.OTHER
     service: str = "s"
@@ -59,8 +60,8 @@ class Outgoing:
     def sign(self, call: Call, now: datetime) -> Call:
         return call.with_headers({"date": str(now)})
 
-    def retries(self, status: int) -> bool:
-        return status == 503
+    def status(self, reply: Reply) -> int:
+        return self.judged(reply)
 
     def is_final(self, reply: Reply) -> bool:
         return self.final(reply)
@@ -110,7 +111,7 @@ class Way:
         prepare: Callable[[], Call] = lambda: Call("HTTPS://a.test/x?key=secret"),
         **more: Any,
     ) -> Outgoing:
-        """A call that must begin within *seconds*, of a service that has 503 tried again."""
+        """A call that must begin within *seconds*, of a service whose 500 no retry will change."""
         until = NEVER if seconds is None else Deadline(self.clock.monotonic() + seconds, seconds)
         return Outgoing(prepare, rate or Rate(), until, tokens, **more)
 

@@ -93,18 +93,6 @@ def test_a_refusal_is_streamed_as_what_the_model_says(faces: Faces) -> None:
     assert done == "[DONE]"
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("status", [400, 413, 422])
-def test_a_context_that_overflows_is_told_as_openai_tells_it(faces: Faces, status: int, *, stream: bool) -> None:
-    """Clients look for one status and one code, whatever the provider says; its words stay."""
-    words = "This model's maximum context length is 100 tokens."
-    refusal = json_reply({"error": {"message": words, "type": "BadRequestError", "code": status}}, status)
-    told = faces(lambda _: refusal)("POST", "/v1/chat/completions", {**ASKED, "stream": stream})
-    error = told.json["error"]
-    assert (told.status, error["type"], error["code"]) == (400, "invalid_request_error", "context_length_exceeded")
-    assert words in error["message"]
-
-
 def calling(**call: Any) -> dict[str, Any]:
     return {"content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}, **call}]}
 
@@ -129,3 +117,15 @@ def test_thoughts_are_streamed_under_the_name_they_came_by(faces: Faces, member:
     pieces = [chunk({"index": 0, "delta": {member: piece}}) for piece in ("h", "m")]
     events = streamed(faces, *pieces, chunk({"index": 0, "delta": {"content": "a"}}), b"data: [DONE]\n\n")[:-1]
     assert "".join(event["choices"][0]["delta"].get(member, "") for event in events) == "hm"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_context_that_overflows_is_told_as_openai_tells_it(faces: Faces, status: int, *, stream: bool) -> None:
+    """Clients look for one status and one code, whatever the provider says; its words stay."""
+    words = "This model's maximum context length is 100 tokens."
+    refusal = json_reply({"error": {"message": words, "type": "BadRequestError", "code": status}}, status)
+    told = faces(lambda _: refusal)("POST", "/v1/chat/completions", {**ASKED, "stream": stream})
+    error = told.json["error"]
+    assert (told.status, error["type"], error["code"]) == (400, "invalid_request_error", "context_length_exceeded")
+    assert words in error["message"]

@@ -30,6 +30,7 @@ from world import COMPLETION, EMBEDDING, World, body, like_openai
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
+from inferpoint.model.requests import InputType
 
 MakeWorld = Callable[..., World]
 
@@ -58,7 +59,7 @@ def test_who_is_late_at_the_turn_is_not_paid_for(world: World) -> None:
     world.provider.answer = pausing(world, 120)
 
     async def both() -> list[Any]:
-        before = asking(world, "before")
+        before = asking(world, "before", input_type=InputType.INGEST)  # bears to be told to wait
         await settle()
         hurried, patient = asking(world, "own", "shared", timeout=60), asking(world, "shared", "other")
         await settle()
@@ -67,7 +68,7 @@ def test_who_is_late_at_the_turn_is_not_paid_for(world: World) -> None:
     hurried, patient, _ = asyncio.run(both())
     assert is_ours(hurried)
     right(patient, "shared", "other")
-    assert sent(world) == [["before"], ["before"], ["shared", "other"]]
+    assert sent(world) == [["before"], ["shared", "other"], ["before"]]
     nothing_is_left(world)
 
 
@@ -76,7 +77,7 @@ def test_when_all_are_late_nothing_is_sent(world: World) -> None:
     world.provider.answer = pausing(world, 120)
 
     async def one_is_left() -> list[Any]:
-        before = asking(world, "before")
+        before = asking(world, "before", input_type=InputType.INGEST)  # bears to be told to wait
         await settle()
         hurried, patient = asking(world, "a", timeout=60), asking(world, "b")
         await settle()
@@ -124,7 +125,7 @@ def test_what_could_be_begun_in_time_but_not_answered_is_refused(make_world: Mak
 
     async def behind_another() -> list[Any]:
         await world.clock.advance(10)
-        before = asking(world, "before")
+        before = asking(world, "before", input_type=InputType.INGEST)  # bears to be told to wait
         await settle()
         after = asking(world, "after", timeout=10.5)
         await settle()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from clock import on_a_loop, settle
@@ -214,3 +215,49 @@ async def test_a_failing_address_is_not_forgotten_while_somebody_is_busy_with_it
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize("lane", [Lane.SEARCH, Lane.OTHER])
+@on_a_loop
+async def test_all_who_wait_for_a_provider_that_throttles_hear_so_soon(lane: Lane) -> None:
+    """Nobody is held up by the pauses that others were told: who comes, and who had a turn, hears it in time."""
+    way = Way(LIMITED)
+    began: dict[asyncio.Task[Any], float] = {}
+    took: list[float] = []
+    for _ in range(40):
+        task = way.sending(seconds=50, lane=lane)
+        began[task] = way.clock.passed
+        task.add_done_callback(lambda task: took.append(way.clock.passed - began[task]))
+        await way.clock.advance(1)
+    await way.clock.advance(10)
+    assert len(took) == 40
+    assert max(took) <= 10
+    errors = [error for task in began if (error := task.exception()) is not None]
+    statuses = {task.result()[0].status for task in began if task.exception() is None}
+    assert statuses == {429}
+    assert all(isinstance(error, InferenceError) and error.whose_limit == "provider" for error in errors)
+
+
+@on_a_loop
+async def test_what_is_ingested_waits_for_any_pause() -> None:
+    """A document that comes while the provider asks to wait is sent once it does not."""
+    way = Way(Reply(429, headers={"retry-after": "40"}), OK)
+    tasks = [way.sending(lane=Lane.INGEST)]
+    await way.clock.advance(1)
+    tasks += [way.sending(lane=Lane.INGEST), way.sending(lane=Lane.OTHER)]
+    await settle()
+    assert [task.done() for task in tasks] == [False, False, True]
+    await way.clock.advance(45)
+    assert [task.result()[0] for task in tasks[:2]] == [OK, OK]
+
+
+@on_a_loop
+async def test_who_was_told_to_wait_hears_the_providers_words_when_others_are_told_to_wait_longer() -> None:
+    """The refusal that a call had is its answer, with the pause of its queue, when that gets too long for it."""
+    way = Way(Reply(429, b"slow down"))
+    waiting = way.sending(lane=Lane.OTHER)
+    await settle()
+    assert not waiting.done()
+    way.limiter.pause("g", 30)
+    await settle()
+    assert waiting.result()[0] == Reply(429, b"slow down", {"retry-after": "30"})

@@ -15,7 +15,7 @@ from world import HANG, Arrived
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.quota import Allowance, Bucket, Cost, Rate
+from inferpoint.model.quota import Allowance, Bucket, Cost, Lane, Rate
 from inferpoint.model.requests import RequestStats
 
 
@@ -30,11 +30,13 @@ def test_a_good_answer_is_taken_at_once() -> None:
     assert (len(way.provider.calls), way.clock.passed) == (1, 0)
 
 
-@pytest.mark.parametrize("failure", [BUSY, CUT, Arrived(200, [b"half", CUT])])
+@pytest.mark.parametrize(
+    "failure", [BUSY, Reply(502), Reply(504), Reply(529), CUT, Arrived(200, [b"half", CUT])], ids=str
+)
 def test_a_failure_is_tried_three_times(failure: Any) -> None:
     """Two failures are got over, after pauses of up to one second and up to two; each try is signed anew."""
     way = Way(failure, failure, OK)
-    assert way.send() == OK
+    assert way.send(final=lambda _: False) == OK
     assert len(way.provider.calls) == 3
     assert 0 < way.clock.passed <= 3
     assert len({call.headers["date"] for call in way.provider.calls}) == 3
@@ -50,19 +52,62 @@ def test_the_third_failure_is_the_answer() -> None:
     assert len(way.provider.calls) == 3
 
 
-def test_throttles_end_by_the_deadline_only() -> None:
-    """A throttled call goes back to the queue as often as its time allows, also when the task does not name 429."""
+def test_throttles_of_what_is_ingested_end_by_the_deadline_only() -> None:
+    """A throttled call that nobody waits for goes back to the queue as often as its time allows."""
     way = Way(*[LIMITED] * 9, OK)
-    assert way.send() == OK
+    assert way.send(lane=Lane.INGEST) == OK
     way = Way(LIMITED)
-    assert way.send(seconds=30).status == 429
-    assert way.clock.passed < 30
+    assert way.send(seconds=30, lane=Lane.INGEST).status == 429
+    assert 6 < way.clock.passed < 30
     assert len(way.provider.calls) > 3
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 413, 500, 502, 301])
+@pytest.mark.parametrize("lane", [Lane.SEARCH, Lane.OTHER])
+@pytest.mark.parametrize(("seconds", "most"), [(None, 10), (120, 10), (50, 10), (30, 6), (5, 1)])
+@on_a_loop
+async def test_who_waits_for_a_provider_that_throttles_hears_so_soon(
+    lane: Lane, seconds: float | None, most: float
+) -> None:
+    """Within ten seconds or a fifth of the timeout the provider's refusal is the answer, with when to come again."""
+    way = Way(Reply(429, b"slow down"))
+    opened, _ = await way.clock.drive(way.outbound.open(way.outgoing(seconds, lane=lane)))
+    reply = await opened.read()
+    assert (reply.status, reply.body) == (429, b"slow down")
+    assert 1 <= int(reply.headers["retry-after"]) <= 5
+    assert way.clock.passed <= most
+
+
+@pytest.mark.parametrize(("asked", "calls"), [(5, 2), (7, 1), (3600, 1)])
+def test_a_pause_that_is_too_long_to_wait_for_is_told_at_once(asked: int, calls: int) -> None:
+    """When the provider asks for more seconds than somebody bears to be throttled, they are told instead of waited."""
+    way = Way(Reply(429, headers={"retry-after": str(asked)}), OK)
+    reply = way.send(seconds=30)
+    assert len(way.provider.calls) == calls
+    assert (way.clock.passed, reply.headers) == ((5, {}) if calls == 2 else (0, {"retry-after": str(asked)}))
+
+
+def test_a_good_reply_that_holds_an_error_is_what_the_error_is() -> None:
+    """An error under a 200 is tried again, counted and handed on under the status that it stands for."""
+    way = Way(Reply(200, b"busy"))
+    assert way.send(judged=lambda reply: 503 if reply.body == b"busy" else reply.status) == Reply(503, b"busy")
+    assert way.counted('inferpoint_provider_calls_total{service="s",status="503"}') == len(way.sent) == 3
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
+@on_a_loop
+async def test_an_answer_that_is_no_stream_is_read_whole_and_judged(content_type: str) -> None:
+    """JSON in the place of events may be an error like any other, and is tried again before anything is handed on."""
+    of_json = {"content-type": content_type}
+    way = Way(Arrived(200, [b"bu", b"sy"], of_json), Arrived(200, [b"go", b"od"], of_json))
+    outgoing = way.outgoing(judged=lambda reply: 503 if reply.body == b"busy" else reply.status)
+    opened, _ = await way.clock.drive(way.outbound.open(outgoing))
+    assert await opened.read() == Reply(200, b"good", of_json)
+    assert all(each.closed for each in way.provider.arrived)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 413, 501, 505, 301])
 def test_other_statuses_are_not_tried_again(status: int) -> None:
-    """What the task does not name as worth another try is the answer."""
+    """Only what a provider answers while it fails or has much to do is worth another try."""
     way = Way(Reply(status))
     assert way.send().status == status
     assert len(way.provider.calls) == 1

@@ -3,13 +3,15 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from clock import NOON, FakeClock, on_a_loop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferpoint.outbound.retries import Budget, Throttles, asked_to_wait, pause
+from inferpoint.model.quota import Lane
+from inferpoint.outbound.retries import Budget, Throttles, Verdict, asked_to_wait, patience, pause, verdict
 
 ODD = ["²", "9" * 400, "inf", "nan", "-1", "Mon, 99 Jan 2026 00:00:00 GMT", "1 2 3 4 5"]
 
@@ -46,6 +48,56 @@ def test_any_retry_after_is_a_number_of_seconds(text: str, milliseconds: bool) -
     """Whatever a provider writes there, it is a time that can be told to a caller, or none."""
     found = asked_to_wait({"retry-after-ms" if milliseconds else "retry-after": text}, NOON)
     assert 0 <= found < math.inf
+
+
+@pytest.mark.parametrize(
+    ("lane", "timeout", "seconds"),
+    [
+        (Lane.INGEST, 30, math.inf),
+        (Lane.SEARCH, 30, 6),
+        (Lane.OTHER, 30, 6),
+        (Lane.OTHER, 120, 10),
+        (Lane.OTHER, math.inf, 10),
+    ],
+)
+def test_patience_is_of_those_who_do_not_wait(lane: Lane, timeout: float, seconds: float) -> None:
+    """A fifth of the timeout and ten seconds at most, where somebody waits for the answer."""
+    assert patience(lane, timeout) == seconds
+
+
+HASTE, ENDLESS = 10.0, math.inf
+
+
+@pytest.mark.parametrize(
+    ("what", "judged"),  # the arguments, in their order
+    [
+        ((0, 0, HASTE, 1, 30, True), Verdict.REQUEUE),
+        ((9, 0, HASTE, 1, 30, True), Verdict.REQUEUE),
+        ((9, 0, HASTE, 1.1, 30, True), Verdict.STOP),
+        ((0, 0, HASTE, 11, 30, True), Verdict.STOP),
+        ((0, 0, HASTE, 1, 1, True), Verdict.STOP),
+        ((5, 9, HASTE, 1, 30, False), Verdict.REQUEUE),
+        ((900, 0, ENDLESS, 60, 90, False), Verdict.REQUEUE),
+        ((900, 0, ENDLESS, 60, 60, True), Verdict.STOP),
+        ((None, 1, HASTE, 1, 30, True), Verdict.RETRY),
+        ((None, 2, HASTE, 29, 30, True), Verdict.RETRY),
+        ((None, 3, HASTE, 1, 30, True), Verdict.STOP),
+        ((None, 1, HASTE, 30, 30, True), Verdict.STOP),
+        ((None, 1, HASTE, 1, 30, False), Verdict.UNAFFORDABLE),
+        ((None, 99, ENDLESS, 1, 30, True), Verdict.RETRY),
+        ((None, 1, ENDLESS, 1, 30, False), Verdict.WAIT),
+        ((None, 1, ENDLESS, 30, 30, False), Verdict.STOP),
+    ],
+)
+def test_the_verdict_after_an_attempt(what: tuple[Any, ...], judged: Verdict) -> None:
+    """Throttled calls go round while their patience lasts, failed ones three times and within the budget."""
+    throttled, failures, patience, pause, left, affordable = what
+    assert (
+        verdict(
+            throttled=throttled, failures=failures, patience=patience, pause=pause, left=left, affordable=affordable
+        )
+        is judged
+    )
 
 
 def spent(budget: Budget) -> int:

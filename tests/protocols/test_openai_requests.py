@@ -7,17 +7,20 @@ from typing import Any
 import pytest
 
 from inferpoint.model.chat import CacheHint, Conversation, Message, Role, TextPart, Thought
+from inferpoint.model.hints import Hint, without
+from inferpoint.model.requests import InferenceRequest
 from inferpoint.protocols.openai import messages
 from inferpoint.protocols.openai.requests import request_body
+from inferpoint.services.openai import CHAT, Account
 
 HI = {"role": "user", "content": "Hi"}
-CALL = {"id": "a", "type": "function", "function": {"name": "shot", "arguments": "{}"}}
+CALL: dict[str, Any] = {"id": "a", "type": "function", "function": {"name": "shot", "arguments": "{}"}}
 RESULT = {"role": "tool", "tool_call_id": "a", "content": "12"}
-PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
-MARK = {"cache_control": {"type": "ephemeral"}}
+PICTURE: dict[str, Any] = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+MARK: dict[str, Any] = {"cache_control": {"type": "ephemeral"}}
 
 
-def sent(*turns: dict[str, Any], thoughts: str | None = "") -> list[dict[str, Any]]:
+def sent(*turns: dict[str, Any], thoughts: str = "") -> list[dict[str, Any]]:
     """The messages that a server is sent when a client sends *turns*."""
     return request_body(messages.read(list(turns)), thoughts=thoughts)["messages"]
 
@@ -35,16 +38,25 @@ def sent(*turns: dict[str, Any], thoughts: str | None = "") -> list[dict[str, An
     ],
 )
 def test_what_a_model_thought_goes_back_as_it_came(told: dict[str, Any]) -> None:
-    """The next turn has it under the name that it came by, untouched; a server that takes none has nothing of it."""
+    """The next turn has it under the name that it came by, untouched; without the hint nothing of it is left."""
     turn = {"role": "assistant", "content": "ok", "tool_calls": [CALL], **told}
     assert sent(HI, turn, RESULT)[1] == turn
-    assert sent(HI, turn, RESULT, thoughts=None)[1] == {"role": "assistant", "content": "ok", "tool_calls": [CALL]}
+    asked = InferenceRequest(messages.read([HI, turn, RESULT]))
+    bare = request_body(without(asked, frozenset({Hint.THOUGHTS})).conversation)["messages"][1]
+    assert bare == {"role": "assistant", "content": "ok", "tool_calls": [CALL]}
+
+
+def test_openai_itself_takes_no_thoughts() -> None:
+    """At its own address they are dropped as a hint; a server that speaks its format elsewhere has them back."""
+    own, elsewhere = (Account(api_key="k", model_id="m", url=url) for url in (None, "https://a.test"))
+    assert Hint.THOUGHTS not in CHAT.hints(own)
+    assert Hint.THOUGHTS in CHAT.hints(elsewhere)
 
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
 def test_a_server_may_call_thoughts_by_one_name(name: str) -> None:
     """Thoughts of another server go to one that knows one name by that name, and nothing else of them."""
-    turn = {"role": "assistant", "content": "ok", name: "hm", "reasoning_details": [{}]}
+    turn = {"role": "assistant", "content": "ok", name: "hm", "reasoning_details": [{"type": "x"}]}
     assert sent(HI, turn, HI, thoughts="reasoning")[1] == {"role": "assistant", "content": "ok", "reasoning": "hm"}
 
 
@@ -141,3 +153,13 @@ def test_a_stop_that_is_empty_is_none() -> None:
     """Words at which to stop are sent as they are, blank ones too; empty ones go."""
     assert request_body(Conversation((), stop=("", "\n", "a")))["stop"] == ["\n", "a"]
     assert "stop" not in request_body(Conversation((), stop=("",)))
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_further_members_of_a_tool_are_hints(*, inside: bool) -> None:
+    """What Anthropic's tools may say more is kept for it, wherever a client writes it; no other server is sent it."""
+    more: dict[str, Any] = {"eager_input_streaming": True, "input_examples": [{}]}
+    tool: dict[str, Any] = {"function": {"name": "f", **more}} if inside else {"function": {"name": "f"}, **more}
+    conversation = messages.read([HI], [tool])
+    assert conversation.tools[0].hints == more
+    assert request_body(conversation)["tools"] == [{"type": "function", "function": {"name": "f"}}]

@@ -237,7 +237,7 @@ def test_a_stream_that_answered_nothing_is_no_success(events: Sequence[Event], k
         (Event(b'{"error": {"message": "no", "type": "rate_limit_error"}}'), 429, "no"),
         (Event(b'{"error": {"message": "no", "code": 8, "type": "BadRequestError"}}'), 400, "no"),
         (Event(b'{"error": {"message": "no"}}'), 500, "no"),
-        (Event(b'{"error": "no", "error_type": "generation"}'), 500, "no"),
+        (Event(b'{"error": "no", "error_type": "generation"}'), 424, "no"),
         (Event(b'{"error": ["no", "never"]}'), 500, "no; never"),
         (Event(b'{"object": "error", "message": "no", "type": "NotFoundError", "code": 404}'), 404, "no"),
         (Event(b'{"error_code": 17, "error_msg": "no"}'), 500, "no"),

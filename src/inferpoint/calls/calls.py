@@ -11,7 +11,7 @@ from inferpoint.calls.grants import Grants
 from inferpoint.calls.job import CountJob, EndpointJob, SingleJob, cost_of, encoded, lane, ticket
 from inferpoint.calls.refusals import refused
 from inferpoint.calls.sizing import Sizing
-from inferpoint.calls.stream import StreamReader
+from inferpoint.calls.stream import reader_of
 from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, invalid
@@ -59,7 +59,7 @@ class Calls:
     def single(self, resolved: Resolved, request: InferenceRequest) -> SingleJob:
         """The job of *request* alone; `INVALID` when its tokens are more than those of a minute."""
         job = SingleJob(resolved, self.origin(resolved), request, self.sizing(resolved))
-        if error := too_long(resolved, job.input_tokens()):
+        if error := too_long(resolved, job.input_tokens):
             raise error
         return job
 
@@ -78,7 +78,7 @@ class Calls:
 
     def estimate(self, resolved: Resolved, request: InferenceRequest) -> int:
         """The tokens that the prompt of *request* is taken to have; nobody is asked."""
-        return SingleJob(resolved, self.origin(resolved), request, self.sizing(resolved)).input_tokens()
+        return SingleJob(resolved, self.origin(resolved), request, self.sizing(resolved)).input_tokens
 
     async def count(self, resolved: Resolved, request: InferenceRequest) -> int:
         """The tokens of the prompt of *request*, as its provider counts them."""
@@ -97,7 +97,7 @@ class Calls:
             arriving, permit = await self._sent(job, self._outbound.open)
             with permit:
                 try:
-                    reader, usage = StreamReader(job), None
+                    reader, usage = reader_of(job, arriving), None
                     async with aclosing(arriving.pieces()) as body:
                         async for piece in body:
                             if deltas := reader.feed(piece):
@@ -147,17 +147,20 @@ class Calls:
 
     async def _sent(self, job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
         """A reply that is no refusal; a token that the provider does not take any more is fetched anew, once."""
-        job.token = await self._grants.token(job.resolved, job.caller)
-        reply, permit = await _permitted(job, send)
-        if job.token and reply.status == 401:
+        while True:
+            refused_token, job.token = job.token, await self._grants.token(job.resolved, job.caller)
+            answer = await send(job)
+            if isinstance(answer, Refusal):
+                raise refused(answer, job.ticket(ahead=True), job.resolved.endpoint.inference_id)
+            reply, permit = answer
+            if 200 <= reply.status < 300:
+                return reply, permit
+            if reply.status != 401 or refused_token or not job.token:
+                break
             permit.release()
             if not isinstance(reply, Reply):
                 reply.close()
             self._grants.forget(job.resolved, job.token)
-            job.token = await self._grants.token(job.resolved, job.caller)
-            reply, permit = await _permitted(job, send)
-        if 200 <= reply.status < 300:
-            return reply, permit
         with permit:
             permit.settle(Cost())  # what is refused is not counted
             whole = reply if isinstance(reply, Reply) else await reply.read()
@@ -180,14 +183,6 @@ def too_long(resolved: Resolved, tokens: int) -> InferenceError | None:
     return invalid(
         f"An input of about [{tokens}] tokens is longer than the [{most}] tokens_per_minute of its rate limit"
     )
-
-
-async def _permitted(job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
-    """The reply that *send* brings; its refusal as an error."""
-    answer = await send(job)
-    if isinstance(answer, Refusal):
-        raise refused(answer, job.ticket(ahead=True), job.resolved.endpoint.inference_id)
-    return answer
 
 
 def _settle(permit: Permit, usage: Usage | None) -> None:

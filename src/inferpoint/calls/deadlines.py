@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from typing import Any
 
 from inferpoint.calls.job import lane, ticket
 from inferpoint.calls.refusals import too_late
@@ -25,7 +25,9 @@ def timed(resolved: Resolved, request: InferenceRequest, clock: Clock) -> Infere
     """*request* with its deadline: after Elasticsearch's timeout for the task where it names none."""
     usual = GENERATING_SECONDS if resolved.endpoint.task_type.generates else OTHER_SECONDS
     timeout = usual if request.timeout is None else request.timeout
-    return replace(request, deadline=Deadline(clock.monotonic() + timeout, timeout))
+    deadline = Deadline(clock.monotonic() + timeout, timeout)
+    members: dict[str, Any] = {**vars(request), "deadline": deadline}  # what `replace` does, in a tenth of its steps
+    return InferenceRequest(**members)
 
 
 @asynccontextmanager

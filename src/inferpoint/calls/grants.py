@@ -24,7 +24,6 @@ from inferpoint.tasks import Tasks
 EARLY_SECONDS = 60.0
 FETCH_SECONDS = 30.0
 _LONGEST_WORDS = 500
-_RETRIED = frozenset({429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -124,10 +123,6 @@ class TokenJob(Job):
     @override
     def call(self) -> Call:
         return self._call
-
-    @override
-    def retries(self, status: int) -> bool:
-        return status in _RETRIED
 
 
 def _refusal(resolved: Resolved, grant: Grant[object], reply: Reply) -> InferenceError:

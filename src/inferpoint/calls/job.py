@@ -21,6 +21,7 @@ from inferpoint.model.requests import Caller, InferenceRequest, InputType, Reque
 from inferpoint.model.results import InferenceResult, Usage
 from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.ticket import Job, Ticket
+from inferpoint.protocols import error_bodies
 from inferpoint.protocols.service import Moment
 
 _IMAGE_BYTES = 4800  # of words that take as many tokens as the largest image, about 1600
@@ -77,8 +78,8 @@ class EndpointJob(Job):
         return self.resolved.service.sign(call, self.resolved.endpoint.settings, Moment(now, self.token))
 
     @override
-    def retries(self, status: int) -> bool:
-        return status in self.resolved.task.failures.retried
+    def status(self, reply: Reply) -> int:
+        return error_bodies.status(reply)
 
     @override
     def is_final(self, reply: Reply) -> bool:
@@ -96,13 +97,16 @@ class EndpointJob(Job):
 
 
 class SingleJob(EndpointJob):
-    """The call of one request that shares it with no other."""
+    """The call of one request that shares it with no other.
+
+    `input_tokens` are those that the request is estimated to have, without what a model may write.
+    """
 
     def __init__(self, resolved: Resolved, origin: str, request: InferenceRequest, sizing: Sizing) -> None:
         super().__init__(resolved, origin, request, request.stats)
         self._request = request
         self._sizing = sizing
-        self._load = _load(request)
+        self.input_tokens = sizing.tokens(_load(request))
 
     @override
     def request(self) -> InferenceRequest:
@@ -111,11 +115,7 @@ class SingleJob(EndpointJob):
     @override
     def tokens(self) -> int:
         written = int(self._sizing.output) if self.resolved.endpoint.task_type.generates else 0
-        return self.input_tokens() + written
-
-    def input_tokens(self) -> int:
-        """The tokens that the request is estimated to have, without what a model may write."""
-        return self._sizing.tokens(self._load)
+        return self.input_tokens + written
 
     @override
     def deadline(self) -> Deadline:

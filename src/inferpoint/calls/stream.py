@@ -1,13 +1,18 @@
-"""A stream of a provider, from bytes to deltas."""
+"""A stream of a provider, from bytes to deltas; or a whole answer in its place."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from typing_extensions import override
 
 from inferpoint.calls import provider_errors
 from inferpoint.calls.job import EndpointJob
 from inferpoint.errors import InferenceError
-from inferpoint.model.results import Delta
+from inferpoint.model.chat import Thought
+from inferpoint.model.http import Reply
+from inferpoint.model.results import Completion, Delta, Finished, Reasoning, Started, Text, Used
+from inferpoint.outbound.transport import Arriving, Whole
 
 
 class StreamReader:
@@ -42,3 +47,45 @@ class StreamReader:
         """The deltas that are left when the body ends."""
         deltas = [delta for event in self._framing.end() for delta in self._reader.feed(event)]
         return self._job.call_ids.in_deltas([*deltas, *self._reader.end()])
+
+
+class WholeReader(StreamReader):
+    """The reader of a *reply* that is the whole answer to *job*, from a provider that does not stream it."""
+
+    def __init__(self, job: EndpointJob, reply: Reply) -> None:
+        super().__init__(job)
+        self._reply = reply
+
+    @override
+    def feed(self, piece: bytes) -> Sequence[Delta]:
+        answer = self._job.decode(self._reply)
+        assert isinstance(answer, Completion)
+        return list(deltas(answer))
+
+    @override
+    def end(self) -> Sequence[Delta]:
+        return ()
+
+
+def reader_of(job: EndpointJob, arriving: Arriving) -> StreamReader:
+    """The reader of what answers *job*: of events, under whatever type they come, or of one JSON object."""
+    if isinstance(arriving, Whole) and arriving.reply.body.lstrip().startswith(b"{"):
+        return WholeReader(job, arriving.reply)
+    return StreamReader(job)
+
+
+def deltas(answer: Completion) -> Iterator[Delta]:
+    """A whole *answer* as the deltas of a stream that would have said it."""
+    yield Started(answer.id, answer.model)
+    for index, choice in enumerate(answer.choices):
+        yield from map(_reasoning, choice.thoughts)
+        if choice.text:
+            yield Text(choice.text)
+        yield from choice.tool_calls
+        yield Finished(index, choice.reason or "stop", choice.stop_sequence)
+    if answer.usage is not None:
+        yield Used(answer.usage)
+
+
+def _reasoning(thought: Thought) -> Reasoning:
+    return Reasoning(thought.text, thought.signature, thought.redacted, thought.member, thought.extra)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -86,6 +87,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+@lru_cache(1024)
 def address(url: str) -> str:
     """Where *url* leads, as `scheme://host:port`, without user, path and query; in our own process its scheme alone."""
     scheme, there, rest = url.partition("://")

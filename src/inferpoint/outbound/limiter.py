@@ -47,7 +47,7 @@ class _Entry:
     def __init__(self, ticket: Ticket, cost: Callable[[], Cost], joined: float) -> None:
         self.ticket = ticket
         self.cost = cost
-        self.permit: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
+        self.permit: asyncio.Future[Permit | Refusal] = asyncio.get_running_loop().create_future()
         self.joined = joined
 
 
@@ -88,7 +88,8 @@ class Limiter(RateLimiter):
         if not group.queue and group.free_at() <= now:
             taken = group.pacer.take(ticket.rate, cost(), now, due=now)
             return QueuePermit(self, group, taken, 0.0)
-        if not ticket.ahead and (refusal := self._refusal(ticket, group, 1, now)):
+        too_long = _pause_beyond(group, ticket.bears_until, now)
+        if refusal := too_long if ticket.ahead else self._refusal(ticket, group, 1, now):
             return refusal
         return await self._wait(group, _Entry(ticket, cost, now))
 
@@ -100,7 +101,14 @@ class Limiter(RateLimiter):
     @override
     def pause(self, group: str, seconds: float) -> None:
         if known := self._groups.get(group):
-            known.pacer.pause(seconds, self._clock.monotonic())
+            now = self._clock.monotonic()
+            known.pacer.pause(seconds, now)
+            for entry in [entry for _, entries in known.queue.lanes() for entry in entries]:
+                ticket = entry.ticket
+                if refusal := _pause_beyond(known, ticket.bears_until, now):
+                    known.queue.leave(entry, ticket.lane, ticket.caller.name)
+                    if not entry.permit.done():
+                        entry.permit.set_result(refusal)
             self._arm(known)
 
     @override
@@ -138,7 +146,7 @@ class Limiter(RateLimiter):
         group = self._groups[ticket.group] = _Group(ticket, now)
         return group
 
-    async def _wait(self, group: _Group, entry: _Entry) -> Permit:
+    async def _wait(self, group: _Group, entry: _Entry) -> Permit | Refusal:
         ticket = entry.ticket
         group.queue.join(entry, ticket.lane, ticket.caller.name, ticket.caller.share, ahead=ticket.ahead)
         self._arm(group)
@@ -146,7 +154,9 @@ class Limiter(RateLimiter):
             return await entry.permit
         except asyncio.CancelledError:
             if not group.queue.leave(entry, ticket.lane, ticket.caller.name) and not entry.permit.cancelled():
-                entry.permit.result().release()
+                answer = entry.permit.result()
+                if isinstance(answer, Permit):
+                    answer.release()
             self._arm(group)
             raise
 
@@ -181,15 +191,20 @@ class Limiter(RateLimiter):
         """Why the last of so many calls is refused: no room in the queue, or none before its deadline."""
         if len(group.queue) + calls - 1 >= self._capacity:
             return Refusal(Reason.FULL, retry_after=max(0.0, group.free_at() - now))
-        paused = group.pacer.paused_until
-        if paused > ticket.deadline.at:
-            return Refusal(Reason.PAUSED, paused - now, paused - now)
+        if refusal := _pause_beyond(group, min(ticket.bears_until, ticket.deadline.at), now):
+            return refusal
         ahead = group.queue.ahead(ticket.lane, ticket.caller.name, ticket.caller.share) + calls - 1
         spacing = max(group.pacer.seconds(ticket.rate, Cost(), now), group.pacer.typical)
         wait = max(0.0, group.free_at() - now) + ahead * spacing
         if now + wait > ticket.deadline.at:
             return Refusal(Reason.LATE, wait, now + wait - ticket.deadline.at)
         return None
+
+
+def _pause_beyond(group: _Group, moment: float, now: float) -> Refusal | None:
+    """The refusal of a call that does not wait beyond *moment* for the end of the group's pause, if that is later."""
+    paused = group.pacer.paused_until
+    return Refusal(Reason.PAUSED, paused - now, paused - now) if paused > moment else None
 
 
 def _report(group: _Group, now: float) -> GroupReport:

@@ -3,83 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Mapping
-from typing import Self
+from dataclasses import replace
+
+import msgspec
 
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply, address
-from inferpoint.model.quota import Allowance, Cost, Lane
-from inferpoint.outbound.breaker import FAILURES, Breaker, BreakerPermit, Breakers, State
-from inferpoint.outbound.retries import Budget, Throttles, Verdict, asked_to_wait, pause, verdict
-from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal
+from inferpoint.model.quota import Allowance, Cost
+from inferpoint.outbound.attempts import Attempts
+from inferpoint.outbound.breaker import FAILURES, Breaker, Breakers, State
+from inferpoint.outbound.retries import Budget, Throttles, Verdict, asked_to_wait, patience, pause, verdict
+from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal, Ticket
 from inferpoint.outbound.transport import Arriving, Transport, Whole
 from inferpoint.telemetry.counters import CallCounters
 from inferpoint.telemetry.events import Called, Retry
 
-THROTTLED = 429
+# The statuses that are worth another try, and why.
+_REASONS = {429: Retry.THROTTLED, **dict.fromkeys(FAILURES, Retry.SERVER_ERROR)}
 # A provider that let a deadline pass has failed if it had so many seconds; callers may be in any hurry.
 FAIR_SECONDS = 5.0
 _EARLY_TIMER = 0.01
 _NOTHING = Allowance()
-
-
-class Attempts:
-    """How far a job has come; a context manager that releases the permits which were not handed on.
-
-    A job that had a turn goes `ahead` of its caller's others. `sent_at` is when the last attempt was made, `upstream`
-    how many seconds all of them were at the provider.
-    """
-
-    def __init__(self, job: Job, clock: Clock) -> None:
-        self.job = job
-        self.ahead = False
-        self.call: Call | None = None
-        self.permit: Permit | None = None
-        self.breaker: BreakerPermit | None = None
-        self.count = 0
-        self.failures = 0
-        self.sent_at = 0.0
-        self.upstream = 0.0
-        self._clock = clock
-        self._began = clock.monotonic()
-
-    def begin(self) -> None:
-        """Count an attempt, which is charged from now on."""
-        assert self.permit is not None
-        self.permit.sent()
-        self.sent_at = self._clock.monotonic()
-        self.count += 1
-        self.job.stats.calls += self.count == 1
-        self.job.stats.attempts += 1
-        self.note_times(self.sent_at)
-
-    def note_times(self, now: float) -> None:
-        """Note how long the call has waited, and been at the provider, until *now*."""
-        stats = self.job.stats
-        stats.queued = max(stats.queued, now - self._began - self.upstream)
-        stats.upstream = max(stats.upstream, self.upstream)
-
-    def hand_on(self) -> Permit:
-        """The permit of the last attempt, for the caller to settle and release."""
-        permit, self.permit = self.permit, None
-        assert permit is not None
-        return permit
-
-    def release(self) -> None:
-        """End both permits: what was not sent costs nothing, and says nothing of the address."""
-        if self.breaker is not None:
-            self.breaker.release()
-        if self.permit is not None:
-            self.permit.release()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.release()
-        self.note_times(self._clock.monotonic())
 
 
 class Outbound:
@@ -114,7 +62,7 @@ class Outbound:
     async def open(self, job: Job) -> tuple[Arriving, Permit] | Refusal:
         """A reply that has begun, to be closed, with the permit to settle and release; nothing is tried again after.
 
-        A reply that is not good is there whole.
+        A reply that is not good, or is no stream, is a `Whole` one.
         """
         with Attempts(job, self._clock) as attempts:
             reply = await self._reply(attempts, whole=False)
@@ -124,9 +72,12 @@ class Outbound:
 
     async def _reply(self, attempts: Attempts, *, whole: bool) -> Reply | Arriving | Refusal:
         """Attempts until there is something to hand on."""
+        throttle: Reply | None = None
         while True:
             call = await self._permitted(attempts)
             if isinstance(call, Refusal):
+                if call.reason is Reason.PAUSED and throttle is not None:
+                    return _telling_when(throttle, call.wait)
                 return call
             attempts.ahead = True
             try:
@@ -135,13 +86,14 @@ class Outbound:
                 if error.kind is not Kind.CUT_OFF or not await self._again(attempts, Retry.UNREACHABLE, None):
                     raise
                 continue
-            if isinstance(reply, Reply) and (reason := _reason(attempts.job, reply)):
-                again = await self._again(attempts, reason, reply)
-            else:
+            reason = _REASONS.get(reply.status)
+            if reason is None:
                 self._throttles.over(attempts.job.group, attempts.sent_at)
-                again = False
-            if not again:
                 return reply
+            assert isinstance(reply, Reply)
+            throttle = reply if reason is Retry.THROTTLED else None
+            if not await self._again(attempts, reason, reply):
+                return reply if throttle is None else _telling_when(throttle, attempts.pause)
 
     async def _permitted(self, attempts: Attempts) -> Call | Refusal:
         """The call, once there are permits of its group and of its address.
@@ -157,7 +109,7 @@ class Outbound:
                 if isinstance(entered, Refusal):
                     return entered
                 attempts.breaker = entered
-            permit = await self.limiter.permit(job.ticket(ahead=attempts.ahead), job.cost)
+            permit = await self.limiter.permit(self._ticket(attempts), job.cost)
             if isinstance(permit, Refusal):
                 return permit
             attempts.permit = permit
@@ -170,9 +122,21 @@ class Outbound:
                     return Refusal(Reason.UNWANTED)
                 permit.settle(job.cost())  # others may have joined the call while its turn came
                 attempts.breaker = self._breaker(attempts.call).at_once()
-            if attempts.breaker is not None and attempts.breaker.holds:
+                if attempts.breaker is not None:
+                    return attempts.call
+            elif attempts.breaker is not None and attempts.breaker.holds:
                 return attempts.call
             attempts.ahead = True
+
+    def _ticket(self, attempts: Attempts) -> Ticket:
+        """The place to wait at; while the provider asks to wait it says how long that is borne."""
+        job = attempts.job
+        ticket = job.ticket(ahead=attempts.ahead)
+        if not self._throttles.is_on(job.group):
+            return ticket
+        now = self._clock.monotonic()
+        borne = patience(job.lane, ticket.deadline.timeout) - attempts.throttled(now)
+        return msgspec.structs.replace(ticket, bears_until=now + borne)
 
     async def _attempt(self, attempts: Attempts, call: Call, *, whole: bool) -> Reply | Arriving:
         job, breaker = attempts.job, attempts.breaker
@@ -180,19 +144,20 @@ class Outbound:
         if not attempts.count:
             self._budget.earn()
         attempts.begin()
-        status, failed = 0, False
+        status = 0
         try:
-            transport = self._transports[call.url.partition(":")[0].lower()]
+            transport = self._transports[address(call.url).partition(":")[0]]
             arriving = await transport.send(job.sign(call, self._clock.now()))
-            status, failed = arriving.status, arriving.status in FAILURES
-            reply = await _read(arriving, whole=whole)
-            breaker.ended(failed=failed)
+            status = arriving.status
+            reply = await _read(job, arriving, whole=whole)
+            status = reply.status
+            breaker.ended(failed=status in FAILURES)
         except InferenceError as error:
             if error.kind is Kind.CUT_OFF:
                 breaker.ended(failed=True)
             raise
         except asyncio.CancelledError:
-            if failed or self._was_late(attempts, call):
+            if status in FAILURES or self._was_late(attempts, call):
                 breaker.ended(failed=True)
             raise
         finally:
@@ -224,14 +189,15 @@ class Outbound:
         if reply is not None and _is_final(job, reply):
             return False
         while True:
-            seconds = self._pause(attempts, reason, reply)
+            seconds = attempts.pause = self._pause(attempts, reason, reply)
             spared = self._is_spared(attempts)
+            now, deadline = self._clock.monotonic(), job.deadline()
             judged = verdict(
-                throttled=reason is Retry.THROTTLED,
+                throttled=attempts.throttled(now) if reason is Retry.THROTTLED else None,
                 failures=attempts.failures,
-                patient=job.lane is Lane.INGEST,
+                patience=patience(job.lane, deadline.timeout),
                 pause=seconds,
-                left=job.deadline().left(self._clock.monotonic()),
+                left=deadline.left(now),
                 affordable=spared or self._budget.left() >= 1,
             )
             if judged in (Verdict.WAIT, Verdict.UNAFFORDABLE):
@@ -254,7 +220,8 @@ class Outbound:
         if reason is not Retry.THROTTLED:
             return pause(attempts.failures, asked, random.uniform)
         group = attempts.job.group
-        seconds = asked or pause(self._throttles.again(group, attempts.sent_at), 0.0, random.uniform)
+        times = self._throttles.again(group, attempts.sent_at)
+        seconds = asked or pause(times, 0.0, random.uniform)
         self.limiter.pause(group, seconds)
         return seconds
 
@@ -266,27 +233,32 @@ class Outbound:
         return self.breakers.of(address(call.url))
 
 
-def _reason(job: Job, reply: Reply) -> Retry | None:
-    """Why *reply* may be worth another try; None for one to hand on."""
-    if reply.status == THROTTLED:
-        return Retry.THROTTLED
-    return Retry.SERVER_ERROR if job.retries(reply.status) else None
-
-
 def _is_final(job: Job, reply: Reply) -> bool:
     return reply.headers.get("x-should-retry", "").lower() == "false" or job.is_final(reply)
 
 
-async def _read(arriving: Arriving, *, whole: bool) -> Reply | Arriving:
-    """A good reply, read when it is to be *whole*; a refusal always, and without words when they cannot be read."""
+def _telling_when(reply: Reply, pause: float) -> Reply:
+    """The refusal *reply* with when to come again: after the *pause* of its queue, where the provider did not say."""
+    if not pause or "retry-after" in reply.headers or "retry-after-ms" in reply.headers:
+        return reply
+    return replace(reply, headers={**reply.headers, "retry-after": str(math.ceil(pause))})
+
+
+async def _read(job: Job, arriving: Arriving, *, whole: bool) -> Reply | Arriving:
+    """A good reply, read when it is to be *whole*, or is no stream; a refusal always, without words if need be.
+
+    A good reply that holds an error has the status of that error.
+    """
     good = 200 <= arriving.status < 300
-    if good and not whole:
+    if good and not whole and not arriving.headers.get("content-type", "").startswith("application/json"):
         return arriving
     try:
-        return await arriving.read()
+        reply = await arriving.read()
     except InferenceError:
         if good:
             raise
         return Reply(arriving.status, headers=arriving.headers)
     finally:
         arriving.close()
+    status = job.status(reply)
+    return reply if status == reply.status else replace(reply, status=status)

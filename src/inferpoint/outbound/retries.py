@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,8 +10,11 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from inferpoint.clock import Clock
+from inferpoint.model.quota import Lane
 
 ATTEMPTS = 3  # that may fail, as in Elasticsearch; but what is ingested has time, and is tried until its deadline
+LONGEST_THROTTLED = 10.0  # seconds, for which a call is told 429 while somebody waits for it
+THROTTLED_PART = 1 / 5  # of the timeout, where that is less
 FIRST_BOUND = 1.0
 LARGEST_BOUND = 5.0
 LONGEST_ASKED = 86_400.0  # a header may say anything, infinity too; callers are told no more than a day
@@ -31,17 +35,28 @@ class Verdict(StrEnum):
     UNAFFORDABLE = "unaffordable"  # the budget is empty, and the call cannot wait for it: hand on what came
 
 
-def verdict(*, throttled: bool, failures: int, patient: bool, pause: float, left: float, affordable: bool) -> Verdict:
+def patience(lane: Lane, timeout: float) -> float:
+    """For how many seconds a call of *lane* bears to be throttled: what is ingested for ever, others a while.
+
+    The clients of those who wait give up after 10 seconds to a minute; sooner they learn why, and when to come again.
+    """
+    return math.inf if lane is Lane.INGEST else min(LONGEST_THROTTLED, timeout * THROTTLED_PART)
+
+
+def verdict(
+    *, throttled: float | None, failures: int, patience: float, pause: float, left: float, affordable: bool
+) -> Verdict:
     """Whether to try again, after a *pause* of seconds, when *left* seconds remain before the deadline.
 
-    A call that was *throttled* goes back to its queue as often as its time allows. One that failed is tried again until
-    there were `ATTEMPTS` *failures* in a row, or as long as there is time when it is *patient*; if the budget makes it
-    *affordable*.
+    A call that was first *throttled* so many seconds ago goes back to its queue as long as its *patience* lasts. One
+    that failed (*throttled* is None) is tried again until there were `ATTEMPTS` *failures* in a row, or as long as
+    there is time when its patience has no end; if the budget makes it *affordable*.
     """
     if pause >= left:
         return Verdict.STOP
-    if throttled:
-        return Verdict.REQUEUE
+    if throttled is not None:
+        return Verdict.REQUEUE if throttled + pause <= patience else Verdict.STOP
+    patient = patience == math.inf
     if failures >= ATTEMPTS and not patient:
         return Verdict.STOP
     if affordable:
@@ -133,6 +148,10 @@ class Throttles:
             self._groups = {name: last for name, last in self._groups.items() if now - last.at < _FORGOTTEN}
             before = self._groups[group] = _Throttled(before.times + 1 if before else 1, now)
         return before.times
+
+    def is_on(self, group: str) -> bool:
+        """Whether the last that *group* was told is to wait."""
+        return group in self._groups
 
     def over(self, group: str, sent: float) -> None:
         """Forget the throttles of *group*, as a call was taken that was sent at *sent*, after the last pause."""

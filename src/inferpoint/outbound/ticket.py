@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -20,7 +21,8 @@ class Ticket(msgspec.Struct, frozen=True):
     """A place in the queue of a rate group, as a value that can be sent to the process which has the queue.
 
     Calls of equal `group` share the queue and the limits of `rate`. `lane` is what the call is for, `deadline` by when
-    it must begin. A ticket that goes `ahead` is served before the other tickets of its caller.
+    it must begin, and `bears_until` by when a pause of its provider must be over. A ticket that goes `ahead` is served
+    before the other tickets of its caller.
     """
 
     group: str
@@ -30,6 +32,7 @@ class Ticket(msgspec.Struct, frozen=True):
     service: str = ""
     deadline: Deadline = NEVER
     ahead: bool = False
+    bears_until: float = math.inf
 
 
 class Reason(StrEnum):
@@ -37,7 +40,7 @@ class Reason(StrEnum):
 
     FULL = "full"  # too many wait
     LATE = "late"  # the turn would come, or has come, after the deadline
-    PAUSED = "paused"  # the provider asked to wait until after the deadline
+    PAUSED = "paused"  # the provider asked to wait until after the deadline, or longer than is borne
     BROKEN = "broken"  # the address is left alone until after the deadline, or too many wait for it
     UNWANTED = "unwanted"  # whoever wanted the call has left
     STOPPING = "stopping"  # the process that has the queues is gone
@@ -151,13 +154,13 @@ class Job(Protocol):
     def call(self) -> Call | None:
         """The call, which grows no more; None when nobody wants it any more. It is asked for when the turn has come."""
 
-    @abstractmethod
-    def retries(self, status: int, /) -> bool:
-        """Whether a reply of that status is worth another try, beside 429."""
-
     def sign(self, call: Call, _now: datetime, /) -> Call:
         """The call with its signature, made anew for every attempt; as it is where it needs none."""
         return call
+
+    def status(self, reply: Reply, /) -> int:
+        """The status that a whole reply stands for: that of its body's error, where a good one has an error in it."""
+        return reply.status
 
     def is_final(self, _reply: Reply, /) -> bool:
         """Whether a refusal is one that no retry will change."""

@@ -56,20 +56,20 @@ class Transport(Protocol):
 
 
 class Whole(Arriving):
-    """A reply that is all there, for transports that do not wait for a body."""
+    """A *reply* that is all there, so that nobody waits for its body."""
 
     def __init__(self, reply: Reply) -> None:
-        self._reply = reply
+        self.reply = reply
         self.status = reply.status
         self.headers = reply.headers
 
     @override
     async def read(self) -> Reply:
-        return self._reply
+        return self.reply
 
     @override
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        yield self._reply.body
+        yield self.reply.body
 
     @override
     def close(self) -> None:

@@ -154,14 +154,13 @@ class Failures:
     """The meaning of a provider's refusals.
 
     `complaint` reads an error body; it may raise an `InferenceError`, and then the body's first words stand for it.
-    `phrases` say what a status means, with `{url}` and the reply's headers to fill in. `retried` are the statuses that
-    are worth another try. `exhausted` tells a quota that no waiting brings back, so that another try is in vain.
-    `oversize` tells whether fewer inputs in one call would help.
+    `phrases` say what a status means, with `{url}` and the reply's headers to fill in. `exhausted` tells a quota that
+    no waiting brings back, so that another try is in vain. `oversize` tells whether fewer inputs in one call would
+    help.
     """
 
     complaint: Callable[[Reply], Upstream]
     phrases: Mapping[int, str] = field(default_factory=dict[int, str])
-    retried: frozenset[int] = frozenset({429})
     exhausted: Callable[[Upstream], bool] = never_final
     oversize: Callable[[Upstream], Oversize | None] = by_status
 

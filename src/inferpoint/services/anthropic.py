@@ -126,7 +126,6 @@ COMPLETE = Task(
             429: COUNTERS,
             529: "Received an Anthropic server is temporarily overloaded status code",
         },
-        retried=frozenset({429, 500, 529}),
         exhausted=failures.exhausted,
         oversize=told_by(tokens=(r"prompt is too long", r"exceed context limit")),
     ),

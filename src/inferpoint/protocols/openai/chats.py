@@ -54,11 +54,11 @@ def chat(
 
     *path* follows the service's address. *max_tokens* is what the server calls that limit, *n* how many choices it is
     asked for, None for servers that are not asked. *thoughts* is where messages have what the model thought, as in
-    `request_body`. What else differs is said by `replace`.
+    `request_body`; None where the server takes none. What else differs is said by `replace`.
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
-        asked = request_body(request.conversation, most=max_tokens, thoughts=thoughts(model))
+        asked = request_body(request.conversation, most=max_tokens, thoughts=thoughts(model) or "")
         body = {"model": model.model_id, "n": n, **asked, "stream": request.stream, **request.params}
         if request.stream:
             body["stream_options"] = {"include_usage": True}
@@ -74,7 +74,7 @@ def chat(
         encode=encode,
         decode=decode,
         reader=lambda _: Chunks(label),
-        hints=lambda _: frozenset({Hint.EFFORT, Hint.THOUGHTS}),
+        hints=lambda model: frozenset({Hint.EFFORT} if thoughts(model) is None else {Hint.EFFORT, Hint.THOUGHTS}),
         with_model=lambda account, model: replace(cast("Any", account), model_id=model),
         rates=rates,
         failures=FAILURES,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +9,7 @@ import msgspec
 
 from inferpoint.errors import Upstream
 from inferpoint.model.http import Reply, parse
+from inferpoint.protocols import error_bodies
 from inferpoint.protocols.oversize import Oversize, told_by
 from inferpoint.protocols.readers import members
 from inferpoint.protocols.service import Failures
@@ -20,18 +20,6 @@ SPENT = frozenset({
     "insufficient_quota", "billing_not_active", "credit_balance_exhausted", "organization_spend_limit_exceeded",
     "organization_usage_limit_exceeded", "project_spend_limit_exceeded",
 })  # fmt: skip
-
-
-# The statuses of errors that tell their type and no code: those of OpenAI, vLLM, Gemini and the containers of Hugging
-# Face.
-_STATUSES = {
-    "invalid_request_error": 400, "badrequesterror": 400, "invalid_argument": 400, "authentication_error": 401,
-    "authenticationerror": 401, "unauthenticated": 401, "permission_error": 403, "permission_denied": 403,
-    "not_found_error": 404, "notfounderror": 404, "not_found": 404, "validation": 422, "rate_limit_error": 429,
-    "rate_limit_exceeded": 429, "ratelimiterror": 429, "resource_exhausted": 429, "insufficient_quota": 429,
-    "overloaded": 503, "overloaded_error": 503, "server_is_overloaded": 503, "unavailable": 503,
-    "timeout": 504, "deadline_exceeded": 504,
-}  # fmt: skip
 
 
 class _Refusal(msgspec.Struct):
@@ -70,12 +58,7 @@ def complaint(reply: Reply) -> Upstream:
 
 def stands_for(upstream: Upstream) -> Upstream:
     """*upstream* with the status that its code or its type stands for; its own where they tell none."""
-    for name in (upstream.code, upstream.type):
-        if name and re.fullmatch("[45][0-9]{2}", name):
-            return replace(upstream, status=int(name))
-        if name and (status := _STATUSES.get(name.lower())):
-            return replace(upstream, status=status)
-    return upstream
+    return replace(upstream, status=error_bodies.named(upstream.code, upstream.type, upstream.status))
 
 
 def _name(*values: Any) -> str | None:
@@ -109,7 +92,6 @@ FAILURES = Failures(
         422: "Received an input validation error response",
         503: "Received a server busy error status code",
     },
-    retried=frozenset({429, 500, 503}),
     exhausted=exhausted,
     # The words of OpenAI, and of servers and gateways that speak its format: Azure, vLLM, Text Embeddings Inference,
     # DashScope, Voyage; and Gemini and Vertex AI, which gateways quote.

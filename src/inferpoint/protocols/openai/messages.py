@@ -31,12 +31,14 @@ from inferpoint.model.chat import (
 )
 from inferpoint.model.fields import Fields, Vocabulary
 from inferpoint.model.hints import Hint
+from inferpoint.model.http import present
 from inferpoint.model.wording import JAVA_NAMES, as_java, nothing_in
+from inferpoint.protocols.anthropic.requests import TOOL_HINTS
 from inferpoint.protocols.openai.replies import OPAQUE, WORDS
 
 _ROLES = {"developer": Role.SYSTEM} | {role.value: role for role in Role}
 _MEMBERS = ("role", "content", "tool_calls", "tool_call_id", Hint.CACHE)
-_FUNCTION = ("name", "description", "parameters", "strict", Hint.CACHE)
+_FUNCTION = ("name", "description", "parameters", "strict", Hint.CACHE, *TOOL_HINTS)
 _DETAILS = ("auto", "low", "high")
 _ELSEWHERE = "The result is in the next message of the user."
 # An assistant's turn comes back as a client keeps it, with members that say nothing.
@@ -201,21 +203,20 @@ def _arguments(function: Fields) -> str:
 
 
 def _tool(value: Any) -> Tool:
-    tool = _object(value, "tools", "type", "function", Hint.CACHE)
+    tool = _object(value, "tools", "type", "function", Hint.CACHE, *TOOL_HINTS)
     match value:
         case {"type": kind} if kind != "function":
             raise invalid(f"Unrecognized type [{as_java(kind)}] in object [tools], must be one of [function]")
         case _:
             pass
-    function = _object(
-        tool.need("function", dict), "function", "name", "description", "parameters", "strict", Hint.CACHE
-    )
+    function = _object(tool.need("function", dict), "function", *_FUNCTION)
     return Tool(
         function.need("name", str),
         function.take("description", str),
         function.object("parameters"),
         function.take("strict", bool),
         _cache(tool) or _cache(function),
+        present({name: tool.any(name) or function.any(name) for name in TOOL_HINTS}),
     )
 
 

@@ -25,12 +25,12 @@ _SHOWN = "The result is in the user's message below."
 
 
 def request_body(
-    conversation: Conversation, *, most: str = "max_completion_tokens", thoughts: str | None = ""
+    conversation: Conversation, *, most: str = "max_completion_tokens", thoughts: str = ""
 ) -> dict[str, Any]:
     """All that a conversation says to a model.
 
     *most* is the server's name for the limit of tokens, *thoughts* that of the member in which a message has what the
-    model thought: empty for the one that it came in, None for servers that take none.
+    model thought, empty for the one that it came in.
     """
     return present(
         {
@@ -47,7 +47,7 @@ def request_body(
     )
 
 
-def _messages(messages: Iterable[Message], thoughts: str | None) -> Iterator[dict[str, Any]]:
+def _messages(messages: Iterable[Message], thoughts: str) -> Iterator[dict[str, Any]]:
     """The messages; what tools show is in a user's after their results, which are of text alone in this format."""
     shown: list[Content] = []
     for message in messages:
@@ -65,16 +65,15 @@ def _pictures(message: Message) -> Sequence[Content]:
     return [part for part in message.content if not isinstance(part, TextPart)]
 
 
-def _message(message: Message, thoughts: str | None) -> dict[str, Any]:
+def _message(message: Message, thoughts: str) -> dict[str, Any]:
     body: dict[str, Any] = {"role": message.role.value}
     if message.role is Role.TOOL:
         body |= {"content": _result(message), "tool_call_id": message.tool_call_id}
     elif (content := _content(message)) is not None:
         body["content"] = content
-    if thoughts is not None:
-        body |= _thoughts(message.thoughts, thoughts)
+    body |= _thoughts(message.thoughts, thoughts)
     if message.tool_uses:
-        body["tool_calls"] = [_tool_use(use, kept=thoughts is not None) for use in message.tool_uses]
+        body["tool_calls"] = [_tool_use(use) for use in message.tool_uses]
     return body
 
 
@@ -109,11 +108,9 @@ def _thoughts(thoughts: Sequence[Thought], name: str) -> dict[str, Any]:
     return members
 
 
-def _tool_use(use: ToolUse, *, kept: bool) -> dict[str, Any]:
-    """A tool call; what its service put beside it where that is *kept*."""
+def _tool_use(use: ToolUse) -> dict[str, Any]:
     function = {"name": use.name, "arguments": use.arguments}
-    extra = {"extra_content": use.extra} if kept and use.extra else {}
-    return {"id": use.id, "type": "function", "function": function, **extra}
+    return present({"id": use.id, "type": "function", "function": function, "extra_content": use.extra})
 
 
 def _part(part: Content) -> dict[str, Any]:

@@ -116,7 +116,6 @@ def rates(limits: Callable[[Account], Limits]) -> Rates[Account]:
 FAILURES = Failures(
     complaint=complaint,
     phrases={403: "Received a permission denied error status code"},
-    retried=frozenset({429, 500, 503}),
     # The words of the schemas of models, and of Cohere's and Titan's own servers.
     oversize=told_by(
         inputs=(r"expected maximum item count", r"number of texts"),

@@ -43,8 +43,6 @@ FAILURES = Failures(
         502: "Received a rate limit status code",
         503: "Received a rate limit status code",
     },
-    # A deployment that was scaled to zero answers 502 or 503 until it is awake.
-    retried=frozenset({429, 502, 503}),
     # The words of Text Embeddings Inference.
     oversize=told_by(inputs=(r"batch size\b",), tokens=(r"must have less than [0-9]+ tokens",)),
 )

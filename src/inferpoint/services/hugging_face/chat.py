@@ -21,6 +21,6 @@ class ChatSettings(Settings):
 CHAT = replace(
     chat("Hugging Face chat completions", ChatSettings, RATES, max_tokens="max_tokens", n=None),
     options=NoOptions,
-    failures=replace(FAILURES, phrases=failures.FAILURES.phrases, retried=failures.FAILURES.retried | FAILURES.retried),
+    failures=replace(FAILURES, phrases=failures.FAILURES.phrases),
 )
 COMPLETE = replace(CHAT, label="Hugging Face completions")
