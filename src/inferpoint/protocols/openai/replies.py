@@ -136,7 +136,7 @@ def _choice(choice: _Choice, of: str) -> Choice:
 
 
 def _whole(calls: Calls, place: int, call: Call, of: str) -> ToolCall:
-    if not call.name:
+    if not (call.function and isinstance(call.function.name, str)):
         raise unreadable(of, "a tool call has no name")
     begun = calls.begin(place, text(call.id), call.name, extra=call.extra)
     return replace(begun, arguments=call.arguments(of) or "{}")
