@@ -51,6 +51,12 @@ SAID: list[tuple[str, int, Any, Oversize | None]] = [
     ("openai", 400, openais("This model's maximum context length is 512 tokens. However, you requested 600 tokens in"
                             " the input for embedding generation. Please reduce the length of the input."), TOKENS),
     ("openai", 400, openais("the input length exceeds the context length"), TOKENS),
+    ("openai", 400, openais("the request exceeds the available context size. try increasing the context size"), TOKENS),
+    ("openai", 400, openais("This model's maximum prompt length is 131072 but the request contains 140000 tokens."),
+     TOKENS),
+    ("openai", 422, openais("Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 5000"),
+     TOKENS),
+    ("openai", 400, openais("prompt is too long: 210000 tokens > 200000 maximum"), TOKENS),
     ("openai", 413, openais("Request too large"), TOKENS),
     ("openai", 400, openais("Invalid value for 'dimensions': must be at most 1536", "invalid_value"), None),
     ("openai", 400, openais("'$.input' is invalid. Please check the API reference."), None),

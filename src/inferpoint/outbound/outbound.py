@@ -152,6 +152,7 @@ class Outbound:
             reply = await _read(job, arriving, whole=whole)
             status = reply.status
             breaker.ended(failed=status in FAILURES)
+            attempts.breaker = None
         except InferenceError as error:
             if error.kind is Kind.CUT_OFF:
                 breaker.ended(failed=True)

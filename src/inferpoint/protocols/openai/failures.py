@@ -94,7 +94,7 @@ FAILURES = Failures(
     },
     exhausted=exhausted,
     # The words of OpenAI, and of servers and gateways that speak its format: Azure, vLLM, Text Embeddings Inference,
-    # DashScope, Voyage; and Gemini and Vertex AI, which gateways quote.
+    # DashScope, Voyage, llama.cpp, xAI, Text Generation Inference; and Gemini and Vertex AI, which gateways quote.
     oversize=told_by(
         inputs=(
             r"array too long", r"at most [0-9]+ (items|requests)", r"too many (inputs|texts)", r"batch ?size\b",
@@ -103,7 +103,8 @@ FAILURES = Failures(
         tokens=(
             r"tokens per (submitted )?(request|batch)", r"context length", r"maximum (input|model) length",
             r"maximum request size", r"'input[^']*': string too long", r"too many (input )?tokens",
-            r"input token count", r"must have less than [0-9]+ tokens",
+            r"input token count", r"must have less than [0-9]+ tokens", r"context size", r"maximum prompt length",
+            r"prompt is too long", r"`inputs` tokens",
         ),
         codes={
             "array_above_max_length": Oversize.INPUTS,
