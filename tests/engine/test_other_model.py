@@ -16,7 +16,7 @@ from inferpoint.model.results import Started
 
 AWS = {"access_key": "AKIDEXAMPLE", "secret_key": SECRET, "region": "us-east-1", "provider": "anthropic", "model": "m"}
 BEDROCK = {"service": "amazonbedrock", "service_settings": AWS}
-DONE = b"data: [DONE]\n\n"
+DONE = b'data: {"choices": [{"delta": {"content": "hi"}}]}\n\ndata: [DONE]\n\n'
 
 
 @pytest.mark.parametrize("model", [None, "other"])

@@ -90,11 +90,11 @@ def test_a_call_keeps_one_id_that_the_provider_takes(resolved: Resolved, asked: 
 
 @pytest.mark.parametrize("choice", [{}, {"tools": [TOOL], "tool_choice": "none"}], ids=["no tools", "none"])
 def test_bedrock_is_told_of_tools_that_were_called_before(choice: dict[str, Any]) -> None:
-    """An agent's last turn has no tools, and Bedrock wants those of the history; Claude is to call none of them."""
+    """An agent's last turn has no tools, and Bedrock wants those of the history; they say that they are not for calls."""
     body = sent(BEDROCK, HI, called("a"), result("a"), HI, **choice)
     assert [tool["toolSpec"]["name"] for tool in body["toolConfig"]["tools"]] == ["look"]
     assert "toolChoice" not in body["toolConfig"]
-    assert body["additionalModelRequestFields"]["tool_choice"] == {"type": "none"}
+    assert "cannot be called" in body["toolConfig"]["tools"][0]["toolSpec"]["description"]
     other = sent(META, HI, called("a"), result("a"), HI)
     assert [tool["toolSpec"]["name"] for tool in other["toolConfig"]["tools"]] == ["look"]
     assert "additionalModelRequestFields" not in other
@@ -108,8 +108,8 @@ def test_what_a_tool_shows_is_the_users_where_a_tool_has_only_words() -> None:
     ]
     assert [message["role"] for message in messages] == ["user", "assistant", "tool", "tool", "tool", "user", "user"]
     assert [message["content"] for message in messages[2:4]] == ["page 1", "12:31"]
-    assert "next message" in messages[4]["content"]
+    assert "below" in messages[4]["content"]
     texts = [part["text"] for part in messages[5]["content"] if part["type"] == "text"]
-    assert [re.findall(r"\[(.)\]", text) for text in texts] == [["a"], ["c"]]
+    assert [re.findall(r"call (.):", text) for text in texts] == [["a"], ["c"]]
     assert [part for part in messages[5]["content"] if part["type"] == "image_url"] == [IMAGE, IMAGE]
     assert sent(OPENAI, HI, called("a"), result("a", other))["messages"][-1]["role"] == "user"

@@ -29,21 +29,32 @@ class Function(msgspec.Struct):
     arguments: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b""))
 
 
+class Custom(msgspec.Struct):
+    """A tool of OpenAI's that takes a text in place of arguments; `input` is what the model wrote for it."""
+
+    name: Any = None
+    input: Any = None
+
+
 class Call(msgspec.Struct):
     """A tool call, or a piece of one."""
 
     index: Any = None
     id: Any = None
     function: Function | None = None
+    custom: Custom | None = None
     extra_content: Any = None
 
     @property
     def name(self) -> str:
         """What the tool is called; empty when it is not said."""
-        return text(self.function and self.function.name)
+        called = self.function or self.custom
+        return text(called and called.name)
 
     def arguments(self, of: str) -> str:
         """The arguments as text, empty when there are none; `UNREADABLE`, said of *of*, when they are no JSON."""
+        if self.custom:
+            return msgspec.json.encode({"input": text(self.custom.input)}).decode()
         raw = bytes(self.function.arguments) if self.function else b""
         if raw[:1] == b'"':
             return parse(raw, str, of=of)
@@ -136,7 +147,8 @@ def _choice(choice: _Choice, of: str) -> Choice:
 
 
 def _whole(calls: Calls, place: int, call: Call, of: str) -> ToolCall:
-    if not (call.function and isinstance(call.function.name, str)):
+    called = call.function or call.custom
+    if not (called and isinstance(called.name, str)):
         raise unreadable(of, "a tool call has no name")
     begun = calls.begin(place, text(call.id), call.name, extra=call.extra)
     return replace(begun, arguments=call.arguments(of) or "{}")
