@@ -90,7 +90,7 @@ def test_a_call_keeps_one_id_that_the_provider_takes(resolved: Resolved, asked: 
 
 @pytest.mark.parametrize("choice", [{}, {"tools": [TOOL], "tool_choice": "none"}], ids=["no tools", "none"])
 def test_bedrock_is_told_of_tools_that_were_called_before(choice: dict[str, Any]) -> None:
-    """An agent's last turn has no tools, and Bedrock wants those of the history; they say that they are not for calls."""
+    """An agent's last turn has no tools, and Bedrock wants those of the history, which say that they are not called."""
     body = sent(BEDROCK, HI, called("a"), result("a"), HI, **choice)
     assert [tool["toolSpec"]["name"] for tool in body["toolConfig"]["tools"]] == ["look"]
     assert "toolChoice" not in body["toolConfig"]

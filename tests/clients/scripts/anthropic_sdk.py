@@ -69,7 +69,7 @@ def errors(asked: Asked) -> list[str]:
 
     return [
         kind(lambda: say("nobody", STORY)),
-        kind(lambda: say(asked.chat, STORY, thinking={"type": "enabled", "budget_tokens": 1024})),
+        kind(lambda: say(asked.chat, STORY, extra_body={"container": "c"})),
         kind(lambda: say(asked.chat, "wrong key")),
         kind(lambda: say(asked.chat, "broken off", stream=True)),
     ]
