@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -113,14 +114,25 @@ class Collected:
 
     def _think(self, piece: Reasoning) -> None:
         if piece.redacted is not None or not self._open:
-            self._thoughts.append(Thought(piece.text, piece.signature, piece.redacted))
+            thought = Thought(piece.text, piece.signature, piece.redacted, member=piece.member, extra=piece.extra)
+            self._thoughts.append(thought)
         else:
             last = self._thoughts[-1]
-            self._thoughts[-1] = replace(last, text=last.text + piece.text, signature=piece.signature)
+            text, extra = last.text + piece.text, _joined(last.extra, piece.extra)
+            self._thoughts[-1] = replace(last, text=text, signature=piece.signature, extra=extra)
         self._open = piece.signature is None and piece.redacted is None
 
     def _call(self, piece: ToolCall) -> None:
-        begun = self._calls.get(piece.ordinal, ToolCall(piece.ordinal))
-        self._calls[piece.ordinal] = ToolCall(
-            piece.ordinal, begun.id or piece.id, begun.name or piece.name, begun.arguments + piece.arguments
-        )
+        begun = self._calls.get(piece.ordinal)
+        if begun is not None:
+            piece = replace(begun, arguments=begun.arguments + piece.arguments, extra=piece.extra or begun.extra)
+        self._calls[piece.ordinal] = piece
+
+
+def _joined(before: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Members beside a thought after one more piece: lists (`reasoning_details`) go on, others are told anew."""
+    joined = dict(before or {})
+    for name, value in (more or {}).items():
+        begun = joined.get(name)
+        joined[name] = [*begun, *value] if isinstance(begun, list) and isinstance(value, list) else value
+    return joined or None
