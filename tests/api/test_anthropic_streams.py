@@ -10,7 +10,7 @@ import pytest
 from asgi import Application
 from hypothesis import given
 from hypothesis import strategies as st
-from world import Arrived
+from world import Arrived, json_reply
 
 from inferpoint.api.anthropic.events import Events
 from inferpoint.api.anthropic.write import Teller
@@ -48,6 +48,15 @@ def events(faces: Callable[..., Application], *pieces: bytes) -> list[tuple[str,
 def test_a_stream_without_a_word_is_a_message_all_the_same(faces: Callable[..., Application]) -> None:
     """When the provider says no more than that it ended, the message still begins and ends, as clients need it."""
     assert [name for name, _ in events(faces, ended("stop"))] == ["message_start", "message_delta", "message_stop"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_message_is_of_the_model_that_was_asked_for(faces: Callable[..., Application], *, stream: bool) -> None:
+    """It names the inference id, not the provider's model: Claude Code takes back the thoughts of no other model."""
+    whole = {"id": "c", "model": "m", "choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}
+    reply = Arrived(200, [said("a"), ended("stop"), DONE]) if stream else json_reply(whole)
+    told = faces(lambda _: reply)("POST", "/v1/messages", {**ASKED, "stream": stream})
+    assert (told.events[0][1]["message"] if stream else told.json)["model"] == ASKED["model"]
 
 
 def test_one_block_closes_before_the_next_opens(faces: Callable[..., Application]) -> None:

@@ -46,14 +46,14 @@ class Events:
     def end(self) -> bytes:
         """The events that end a whole answer."""
         last = write.ended(self._finished.reason, self._finished.stop_sequence)
-        closing = [*self._begin("", ""), *self._rest(), *self._close()]
+        closing = [*self._begin(""), *self._rest(), *self._close()]
         closing.append(event("message_delta", delta=last, usage=write.usage(self._used)))
         return b"".join([*closing, event("message_stop")])
 
     def _of(self, delta: Delta) -> Iterator[bytes]:
         match delta:
-            case Started(name, model):
-                yield from self._begin(name, model)
+            case Started(name):
+                yield from self._begin(name)
             case Finished(0):
                 self._finished = delta
             case Text() | ToolCall() | Reasoning():
@@ -118,15 +118,15 @@ class Events:
             yield from self._close()
             yield from self._go_on()
 
-    def _begin(self, name: str, model: str) -> Iterator[bytes]:
+    def _begin(self, name: str) -> Iterator[bytes]:
         if not self._begun:
             self._begun = True
-            shell = {**self._teller.shell(name, model), **_EMPTY}
+            shell = {**self._teller.shell(name), **_EMPTY}
             yield event("message_start", message={**shell, "content": [], "usage": write.usage(self._used)})
 
     def _in(self, key: int | str, block: Any) -> Iterator[bytes]:
         """See that the block of *key* is the open one."""
-        yield from self._begin("", "")
+        yield from self._begin("")
         if self._open != key:
             yield from self._close()
             self._open, self._arguments = key, []

@@ -15,9 +15,10 @@ _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"
 
 @dataclass(frozen=True)
 class Teller:
-    """How one request's answer is told: its id and model where the provider names none, and whose thoughts it has.
+    """How one request's answer is told: its id where the provider names none, its model, and whose thoughts it has.
 
-    With `thinking` the thoughts are told that the answer has.
+    The `model` is the one that was asked for: agents take back the thoughts of no other. With `thinking` the thoughts
+    are told that the answer has.
     """
 
     name: str
@@ -25,9 +26,9 @@ class Teller:
     service: str
     thinking: bool
 
-    def shell(self, name: str, model: str) -> dict[str, Any]:
+    def shell(self, name: str) -> dict[str, Any]:
         """The members of every message."""
-        return {"id": name or self.name, "type": "message", "role": "assistant", "model": model or self.model}
+        return {"id": name or self.name, "type": "message", "role": "assistant", "model": self.model}
 
 
 def message(result: Completion, teller: Teller) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def message(result: Completion, teller: Teller) -> dict[str, Any]:
         for call in choice.tool_calls
     ]
     return {
-        **teller.shell(result.id, result.model),
+        **teller.shell(result.id),
         "content": content,
         **ended(choice.reason or "stop", choice.stop_sequence),
         "usage": usage(result.usage),
