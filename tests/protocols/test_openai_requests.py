@@ -46,11 +46,19 @@ def test_what_a_model_thought_goes_back_as_it_came(told: dict[str, Any]) -> None
     assert bare == {"role": "assistant", "content": "ok", "tool_calls": [CALL]}
 
 
-def test_openai_itself_takes_no_thoughts() -> None:
-    """At its own address they are dropped as a hint; a server that speaks its format elsewhere has them back."""
-    own, elsewhere = (Account(api_key="k", model_id="m", url=url) for url in (None, "https://a.test"))
-    assert Hint.THOUGHTS not in CHAT.hints(own)
-    assert Hint.THOUGHTS in CHAT.hints(elsewhere)
+@pytest.mark.parametrize(
+    ("url", "origin", "taken"),
+    [
+        (None, "https://api.openai.com/v1", False),
+        (None, "https://eu.api.openai.com/v1", False),
+        ("https://api.openai.com/v1/chat/completions", "https://a.test/v1", False),
+        ("https://a.test/chat", "https://api.openai.com/v1", True),
+        (None, "https://a.test/v1", True),
+    ],
+)
+def test_openai_itself_takes_no_thoughts(url: str | None, origin: str, *, taken: bool) -> None:
+    """At its own addresses they are dropped as a hint; a server that speaks its format elsewhere has them back."""
+    assert (Hint.THOUGHTS in CHAT.hints(Account(api_key="k", model_id="m", url=url), origin)) is taken
 
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
@@ -65,6 +73,14 @@ def test_thoughts_of_another_form_say_nothing(odd: dict[str, Any]) -> None:
     """What is no text and nothing to keep is passed over, as clients keep members that say nothing."""
     turn = {"role": "assistant", "content": "ok"}
     assert sent(HI, {**turn, **odd})[1] == turn
+
+
+@pytest.mark.parametrize(("thoughts", "name"), [("", "reasoning_content"), ("reasoning", "reasoning")])
+def test_a_thought_that_nobody_sealed_is_sent(thoughts: str, name: str) -> None:
+    """Clients of other formats keep no name of the member that it came by: it has the one that most servers know."""
+    turn = Message(Role.ASSISTANT, (Thought("hm"), TextPart("ok")))
+    (told,) = request_body(Conversation((turn,)), thoughts=thoughts)["messages"]
+    assert told == {"role": "assistant", "content": "ok", name: "hm"}
 
 
 def test_a_sealed_thought_of_another_format_is_not_sent() -> None:

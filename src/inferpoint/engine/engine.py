@@ -117,6 +117,10 @@ class Engine:
         async with in_time(resolved, request, request.stats.begun, self.clock):
             return await self._calls.count(resolved, request)
 
+    def hints(self, resolved: Resolved) -> frozenset[str]:
+        """The names of the hints that an endpoint's provider takes, where it is."""
+        return resolved.task.hints(resolved.endpoint.settings, self._calls.origin(resolved))
+
     async def preview(self, texts: Texts, chunking: Chunking) -> Sequence[Sequence[Previewed]]:
         """The chunks of every text, without calling anybody."""
         return await self._chunking_threads.preview(texts, chunked.wanted(chunking, None, largest=self._largest_chunk))
@@ -141,7 +145,7 @@ class Engine:
     def _heeded(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
         """*request* with the hints that its endpoint's provider takes; the others are told, or refused by name."""
         own = hints.own_thoughts(request, resolved.service.name)
-        unknown = hints.carried(own) - resolved.task.hints(resolved.endpoint.settings)
+        unknown = hints.carried(own) - self.hints(resolved)
         dropped = unknown if own is request else unknown | {Hint.THOUGHTS}
         if not dropped:
             return request

@@ -115,7 +115,7 @@ def unlimited(_settings: Any) -> Limits:
     return Limits()
 
 
-def no_hints(_settings: Any) -> frozenset[str]:
+def no_hints(_settings: Any, _origin: str) -> frozenset[str]:
     """No hint has a place on the wire: the default of `Task.hints`."""
     return frozenset()
 
@@ -183,8 +183,9 @@ class Task(Generic[S, O]):
     gives the settings with the model that a chat asks for in place of theirs: for the queue, and for the reader.
     `takes_tokens` says that `encode` takes inputs that are tokens already; otherwise they are made texts again.
     `input_types` are those on the wire beyond `search` and `ingest`, which every embedding takes. `hints` are the names
-    of those that `encode` sends on for an endpoint with these settings; the others never reach it. `similarity` is how
-    vectors compare; only dense embeddings have one. `fixed` are settings that nobody sets, shown with those that are.
+    of those that `encode` sends on for an endpoint with these settings at this origin; the others never reach it.
+    `similarity` is how vectors compare; only dense embeddings have one. `fixed` are settings that nobody sets, shown
+    with those that are.
     `count` asks for the tokens of a prompt, where a provider counts them.
     """
 
@@ -200,7 +201,7 @@ class Task(Generic[S, O]):
     with_model: Callable[[S, str], S] | None = None
     takes_tokens: bool = False
     input_types: frozenset[InputType] = frozenset()
-    hints: Callable[[S], frozenset[str]] = no_hints
+    hints: Callable[[S, str], frozenset[str]] = no_hints
     similarity: Callable[[S], str] | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     rates: Rates[S]

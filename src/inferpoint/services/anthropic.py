@@ -116,7 +116,7 @@ COMPLETE = Task(
     encode=encode,
     decode=partial(replies.completion, COMPLETIONS),
     reader=lambda _: Messages(COMPLETIONS),
-    hints=lambda _: requests.HINTS,
+    hints=lambda _account, _origin: requests.HINTS,
     with_model=lambda account, model: replace(account, model_id=model),
     rates=Rates(default=50, group=group, limits=lambda _: Limits(inputs=1)),
     failures=Failures(

@@ -31,7 +31,10 @@ def reader(_account: Account) -> Chunks:
 
 # Groq refuses a message that has its thoughts under another name.
 CHAT = replace(
-    chat(COMPLETIONS, Account, RATES, path="/openai/v1/chat/completions", thoughts=lambda _: "reasoning"), reader=reader
+    chat(
+        COMPLETIONS, Account, RATES, path="/openai/v1/chat/completions", thoughts=lambda _account, _origin: "reasoning"
+    ),
+    reader=reader,
 )
 
 SERVICE = Service(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import replace
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.endpoint import TaskType
@@ -18,6 +19,7 @@ from inferpoint.protocols.openai.embeddings import embedding
 from inferpoint.protocols.openai.failures import FAILURES
 from inferpoint.protocols.service import SIMILARITIES, Grant, Limits, Origin, RateLimit, Rates, Service, rate_limit
 
+HOST = "api.openai.com"  # that of a region has its name before
 OAUTH2 = ("client_id", "scopes", "token_url")
 
 
@@ -94,9 +96,10 @@ EMBED = replace(
 )
 
 
-def thoughts(account: Account) -> str | None:
+def thoughts(account: Account, origin: str) -> str | None:
     """OpenAI refuses messages with what a model thought; servers at other addresses want them back as they came."""
-    return "" if account.url else None
+    host = urlsplit(account.url or origin).hostname or ""
+    return None if host == HOST or host.endswith(f".{HOST}") else ""
 
 
 RATES = Rates(default=500, group=group)
@@ -114,5 +117,5 @@ SERVICE = Service(
     sign=account.sign,
     quota=rate_headers.openai,
     grant=Grant(ask, oauth2.read, oauth2.complaint),
-    origin=Origin(lambda _: "https://api.openai.com/v1", "OPENAI_BASE_URL"),
+    origin=Origin(lambda _: f"https://{HOST}/v1", "OPENAI_BASE_URL"),
 )

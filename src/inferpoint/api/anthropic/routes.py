@@ -31,7 +31,7 @@ async def messages(engine: Engine, request: Request) -> Response:
     model, stream = body.need("model", str), body.take("stream", bool)
     asked = read.asked(body)
     resolved = engine.find(request.caller, model)
-    inference, teller = _inference(resolved, request, asked), _teller(resolved, request, asked, model)
+    inference, teller = _inference(resolved, request, asked), _teller(engine, resolved, request, asked, model)
     if stream:
         pieces, events = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION), Events(teller)
         response = await streamed(pieces, events.feed, events.end, lambda error: errors.event_of(error, request))
@@ -58,12 +58,10 @@ def _inference(resolved: Resolved, request: Request, asked: Asked) -> InferenceR
     return for_user(resolved, inference, asked.user)
 
 
-def _teller(resolved: Resolved, request: Request, asked: Asked, model: str) -> Teller:
+def _teller(engine: Engine, resolved: Resolved, request: Request, asked: Asked, model: str) -> Teller:
     """Who can be asked to think decides which thoughts are told; those of others are told to who asked for some."""
     thinking = asked.conversation.thinking
-    wanted = Hint.THINKING in resolved.task.hints(resolved.endpoint.settings) or (
-        thinking is not None and thinking.enabled
-    )
+    wanted = Hint.THINKING in engine.hints(resolved) or (thinking is not None and thinking.enabled)
     return Teller(f"msg_{request.request_id}", model, resolved.service.name, wanted)
 
 

@@ -33,9 +33,10 @@ class Model(Protocol):
 
 
 M = TypeVar("M", bound=Model)
+_HINTS = frozenset[str]({Hint.EFFORT})
 
 
-def as_they_came(_model: Any) -> str:
+def as_they_came(_model: Any, _origin: str) -> str:
     """Thoughts go back under the name that they came by."""
     return ""
 
@@ -48,7 +49,7 @@ def chat(
     path: str = "/chat/completions",
     max_tokens: str = "max_completion_tokens",
     n: int | None = 1,
-    thoughts: Callable[[M], str | None] = as_they_came,
+    thoughts: Callable[[M, str], str | None] = as_they_came,
 ) -> Task[M, Any]:
     """The task of chats and of completions, which are chats of one turn.
 
@@ -58,7 +59,7 @@ def chat(
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
-        asked = request_body(request.conversation, most=max_tokens, thoughts=thoughts(model) or "")
+        asked = request_body(request.conversation, most=max_tokens, thoughts=thoughts(model, origin) or "")
         body = {"model": model.model_id, "n": n, **asked, "stream": request.stream, **request.params}
         if request.stream:
             body["stream_options"] = {"include_usage": True}
@@ -74,7 +75,7 @@ def chat(
         encode=encode,
         decode=decode,
         reader=lambda _: Chunks(label),
-        hints=lambda model: frozenset({Hint.EFFORT} if thoughts(model) is None else {Hint.EFFORT, Hint.THOUGHTS}),
+        hints=lambda model, origin: _HINTS if thoughts(model, origin) is None else _HINTS | {Hint.THOUGHTS},
         with_model=lambda account, model: replace(cast("Any", account), model_id=model),
         rates=rates,
         failures=FAILURES,

@@ -21,6 +21,7 @@ from inferpoint.model.chat import (
 )
 from inferpoint.model.http import present
 
+_THOUGHT = "reasoning_content"  # where most servers have thoughts, for one whose client does not say its name
 _SHOWN = "The result is in the user's message below."
 
 
@@ -97,11 +98,11 @@ def _result(message: Message) -> str | list[dict[str, Any]]:
 
 
 def _thoughts(thoughts: Sequence[Thought], name: str) -> dict[str, Any]:
-    """The members that tell a server what its model thought; a thought of another format has no place."""
+    """The members that tell a server what its model thought; a sealed thought of another format has no place."""
     members: dict[str, Any] = {}
     for thought in thoughts:
-        if thought.member:
-            member = name or thought.member
+        if thought.member or (thought.text and thought.signature is None):
+            member = name or thought.member or _THOUGHT
             members[member] = members.get(member, "") + thought.text
         if not name:
             members |= thought.extra or {}

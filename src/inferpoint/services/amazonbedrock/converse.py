@@ -99,7 +99,7 @@ def _thinking(options: Options, thinking: Thinking) -> Options:
     return replace(options, max_new_tokens=limit, temperature=None, top_p=None, top_k=None)
 
 
-def hints(model: Account) -> frozenset[str]:
+def hints(model: Account, _origin: str) -> frozenset[str]:
     """The hints that the provider's models have a place for."""
     return _CLAUDES if model.provider == CLAUDE else frozenset()
 
