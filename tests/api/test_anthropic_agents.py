@@ -130,15 +130,21 @@ def test_thoughts_of_anthropics_are_told_and_sent_back_as_they_came(faces: Faces
 
 
 def test_thoughts_of_others_are_told_when_they_are_asked_for(faces: Faces) -> None:
-    """Without a signature; and they stay with the model that had them: Anthropic would refuse them."""
+    """Sealed by the service's name; and they stay with the model that had them: Anthropic would refuse them."""
     ask = faces(lambda call: like_claude(call) if "anthropic" in call.url else json_reply(MUSED))
     assert asked(ask, "chat").json["content"] == [{"type": "text", "text": "Noon."}]
     told = asked(ask, "chat", thinking={"type": "adaptive"})
-    thought = {"type": "thinking", "thinking": "Hm.", "signature": ""}
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "openai:"}
     assert told.json["content"] == [thought, {"type": "text", "text": "Noon."}]
     told = asked(ask, "claude", messages=[HI, {"role": "assistant", "content": told.json["content"]}, HI])
     assert told.status == 200
     assert sent(ask)["messages"][1] == {"role": "assistant", "content": "Noon."}
+
+
+def test_an_unsealed_thought_knows_whose_it_is() -> None:
+    """So that it goes back to the service that had it, and to no other."""
+    block = dict(thoughts.written(Thought("Hm."), "openai"))
+    assert thoughts.read(Fields(block), block.pop("type")) == Thought("Hm.", origin="openai")
 
 
 @pytest.mark.parametrize("service", ["anthropic", "amazonbedrock"])

@@ -202,6 +202,7 @@ def test_what_we_write_to_anthropic_is_what_we_read_from_its_clients(turns: Any,
         if asked_for:
             messages += [Message(Role.TOOL, (TextPart("4"),), tool_call_id=use.id) for use in asked_for]
             messages.append(Message(Role.ASSISTANT, (TextPart("so"),)))
+    messages.append(Message(Role.USER, (TextPart("and?"),)))  # an answer that is begun is trimmed
     found = read.asked(Fields({"messages": [], **_written(messages), "max_tokens": 5})).conversation.messages
     assert found == tuple(messages)
 

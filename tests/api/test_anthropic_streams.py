@@ -170,10 +170,11 @@ def test_thoughts_are_blocks_with_their_seals(service: str, mark: str) -> None:
     assert joined(written(*THOUGHTS, Text("So."), thinking=False)) == ["So."]
 
 
-def test_a_thought_that_nobody_signed_is_told_without_a_signature() -> None:
-    """As other makers' models have them."""
-    assert joined(written(Reasoning("Hm."), Text("So."), service="openai")) == [
-        {"type": "thinking", "thinking": "Hm.", "signature": ""},
+@pytest.mark.parametrize(("service", "seal"), [("openai", "openai:"), ("anthropic", "")])
+def test_a_thought_that_nobody_signed_is_sealed_by_its_services_name(service: str, seal: str) -> None:
+    """As other makers' models have them: clients send back no thought that has no signature."""
+    assert joined(written(Reasoning("Hm."), Text("So."), service=service)) == [
+        {"type": "thinking", "thinking": "Hm.", "signature": seal},
         "So.",
     ]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inferpoint.model.chat import CacheHint, Conversation, Message, Role, TextPart, Thought
+from inferpoint.model.chat import CacheHint, Conversation, Message, Role, TextPart, Thinking, Thought
 from inferpoint.model.hints import Hint, without
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.protocols.openai import messages
@@ -73,6 +73,40 @@ def test_thoughts_of_another_form_say_nothing(odd: dict[str, Any]) -> None:
     """What is no text and nothing to keep is passed over, as clients keep members that say nothing."""
     turn = {"role": "assistant", "content": "ok"}
     assert sent(HI, {**turn, **odd})[1] == turn
+
+
+@pytest.mark.parametrize(
+    ("model", "taken"),
+    [
+        *((model, True) for model in ("o1", "o3-mini", "o4-mini", "gpt-5", "gpt-5.1-codex", "openai/gpt-oss-20b")),
+        *((model, False) for model in ("gpt-4o", "gpt-4.1", "o1-mini", "o1-preview", "gpt-5-chat-latest", "gpt-5-pro")),
+        ("my-gpt-5", False),
+    ],
+)
+def test_models_that_reason_are_asked_to_think(model: str, *, taken: bool) -> None:
+    """Other models would refuse a request with an effort, so that thinking is dropped there as a hint."""
+    account = Account(api_key="k", model_id=model)
+    assert (Hint.THINKING in CHAT.hints(account, "https://api.openai.com/v1")) is taken
+
+
+@pytest.mark.parametrize(
+    ("thinking", "effort", "told"),
+    [
+        (None, None, None),
+        (None, "none", "none"),
+        (Thinking(), "high", "high"),
+        (Thinking(), None, "medium"),
+        (Thinking(enabled=False), None, "low"),
+        (Thinking(budget=4_999), None, "low"),
+        (Thinking(budget=5_000), None, "medium"),
+        (Thinking(budget=10_000), None, "high"),
+    ],
+)
+def test_thinking_is_an_effort(thinking: Thinking | None, effort: str | None, told: str | None) -> None:
+    """Its budget says how hard to think, unless the caller says that too."""
+    turn = Message(Role.USER, (TextPart("hi"),))
+    body = request_body(Conversation((turn,), thinking=thinking, reasoning_effort=effort))
+    assert body.get("reasoning_effort") == told
 
 
 @pytest.mark.parametrize(("thoughts", "name"), [("", "reasoning_content"), ("reasoning", "reasoning")])

@@ -174,8 +174,9 @@ class Conversation:
     """The input of a chat: messages, tools, and how to go on.
 
     `model` is called in place of the endpoint's. `reasoning_effort` is in OpenAI's words, with `none` for a model that
-    is not to think; `thinking` is in Anthropic's terms. What is None or empty was not said, and is left to the endpoint
-    and its provider.
+    is not to think; `thinking` is in Anthropic's terms. With `effort_only` the effort was said in Anthropic's terms,
+    where it does not ask a model to think. What is None or empty was not said, and is left to the endpoint and its
+    provider.
     """
 
     messages: tuple[Message, ...]
@@ -188,6 +189,7 @@ class Conversation:
     top_p: float | None = None
     reasoning_effort: str | None = None
     thinking: Thinking | None = None
+    effort_only: bool = False
 
 
 def said(text: str) -> Conversation:

@@ -12,7 +12,7 @@ from inferpoint.model.http import Call, json_call
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import rate_headers
-from inferpoint.protocols.anthropic import failures, replies, requests
+from inferpoint.protocols.anthropic import failures, replies, requests, thinking
 from inferpoint.protocols.anthropic.stream import Messages
 from inferpoint.protocols.auth import header
 from inferpoint.protocols.oversize import told_by
@@ -71,10 +71,10 @@ def advice(_account: Account, options: Options) -> Sequence[str]:
 def encode(request: InferenceRequest, model: Account, options: Options, origin: str) -> Call:
     """A conversation, with what is set and nothing else: newer models refuse what they were not asked to take."""
     body = requests.request_body(request)
-    thinking = request.conversation.thinking
+    asked = thinking.asked(request.conversation)
     defaults: dict[str, Any] = {"model": model.model_id, "max_tokens": options.max_tokens}
-    if thinking is not None and thinking.enabled:  # a budget counts as written, and a model that thinks samples freely
-        defaults["max_tokens"] += thinking.budget or 0
+    if asked is not None and asked.enabled:  # a budget counts as written, and a model that thinks samples freely
+        defaults["max_tokens"] += asked.budget or 0
     else:
         defaults |= {name: getattr(options, name) for name in _SAMPLING}
     body |= {name: value for name, value in defaults.items() if name not in body}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from dataclasses import replace
 from datetime import datetime
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import oauth2, rate_headers, truncation
@@ -20,6 +22,8 @@ from inferpoint.protocols.openai.failures import FAILURES
 from inferpoint.protocols.service import SIMILARITIES, Grant, Limits, Origin, RateLimit, Rates, Service, rate_limit
 
 HOST = "api.openai.com"  # that of a region has its name before
+# Models with an effort to choose, also under the name of a maker; those named chat, pro and preview have none.
+_REASONS = re.compile(r"(?:^|/)(?:o1(?!-mini)|o[3-9]|gpt-[5-9]|gpt-oss)(?!.*(?:chat|pro|preview))")
 OAUTH2 = ("client_id", "scopes", "token_url")
 
 
@@ -103,7 +107,16 @@ def thoughts(account: Account, origin: str) -> str | None:
 
 
 RATES = Rates(default=500, group=group)
-CHAT = replace(chat("OpenAI chat completions", Account, RATES, thoughts=thoughts), check=check)
+_CHAT = chat("OpenAI chat completions", Account, RATES, thoughts=thoughts)
+
+
+def hints(account: Account, origin: str) -> frozenset[str]:
+    """Those of every chat; models that reason think as hard as asked, and the others refuse to be asked."""
+    taken = _CHAT.hints(account, origin)
+    return taken | {Hint.THINKING} if _REASONS.search(account.model_id) else taken
+
+
+CHAT = replace(_CHAT, check=check, hints=hints)
 
 SERVICE = Service(
     name="openai",

@@ -169,6 +169,27 @@ def test_an_endpoints_options_do_not_stand_in_the_way_of_thinking() -> None:
     assert body["additionalModelRequestFields"] == {"thinking": {"type": "disabled"}, "top_k": 3}
 
 
+EFFORTS: list[tuple[dict[str, Any], Any]] = [
+    ({"reasoning_effort": "high"}, {"type": "adaptive", "display": "summarized"}),
+    ({"reasoning_effort": "high", "temperature": 1.0}, {"type": "adaptive", "display": "summarized"}),
+    ({"reasoning_effort": "none"}, None),
+    ({"reasoning_effort": "high", "effort_only": True}, None),
+    ({"reasoning_effort": "high", "temperature": 0.5}, None),
+    ({"reasoning_effort": "high", "top_p": 0.5}, None),
+    ({"reasoning_effort": "high", "tools": (Tool("f"),), "tool_choice": ToolChoice(ToolMode.REQUIRED)}, None),
+    ({"reasoning_effort": "high", "tools": (Tool("f"),), "tool_choice": ToolChoice(ToolMode.AUTO)},
+     {"type": "adaptive", "display": "summarized"}),
+    ({"reasoning_effort": "high", "thinking": Thinking(enabled=False)}, {"type": "disabled"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "native"), EFFORTS)
+def test_an_effort_of_openais_asks_claude_to_think(asked: dict[str, Any], native: Any) -> None:
+    """Unless Claude would refuse to think, or Anthropic's own client did not ask for it."""
+    more = sent(Conversation((HI,), **asked), top_k=3)["additionalModelRequestFields"]
+    assert (more.get("thinking"), "top_k" in more) == (native, native in (None, {"type": "disabled"}))
+
+
 @pytest.mark.parametrize(
     ("effort", "config"),
     [("none", None), ("minimal", {"effort": "low"}), ("low", {"effort": "low"}), ("max", {"effort": "max"})],

@@ -27,6 +27,8 @@ from inferpoint.model.chat import (
     Thinking,
     Thought,
     Tool,
+    ToolChoice,
+    ToolMode,
     ToolUse,
 )
 from inferpoint.model.endpoint import TaskType
@@ -156,6 +158,27 @@ def test_the_endpoints_settings_make_way_for_thinking(thinking: Thinking | None,
     assert {name: body[name] for name in ("max_tokens", "temperature", "top_k") if name in body} == wanted
     own = sent(Conversation((HI,), max_tokens=7, temperature=1.0, thinking=thinking), resolved)
     assert (own["max_tokens"], own["temperature"]) == (7, 1.0)
+
+
+EFFORTS: list[tuple[dict[str, Any], Any]] = [
+    ({"reasoning_effort": "high"}, {"type": "adaptive", "display": "summarized"}),
+    ({"reasoning_effort": "high", "temperature": 1.0}, {"type": "adaptive", "display": "summarized"}),
+    ({"reasoning_effort": "none"}, None),
+    ({"reasoning_effort": "high", "effort_only": True}, None),
+    ({"reasoning_effort": "high", "temperature": 0.5}, None),
+    ({"reasoning_effort": "high", "top_p": 0.5}, None),
+    ({"reasoning_effort": "high", "tools": (Tool("f"),), "tool_choice": ToolChoice(ToolMode.REQUIRED)}, None),
+    ({"reasoning_effort": "high", "tools": (Tool("f"),), "tool_choice": ToolChoice(ToolMode.AUTO)},
+     {"type": "adaptive", "display": "summarized"}),
+    ({"reasoning_effort": "high", "thinking": Thinking(enabled=False)}, {"type": "disabled"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "native"), EFFORTS)
+def test_an_effort_of_openais_asks_claude_to_think(asked: dict[str, Any], native: Any) -> None:
+    """Unless Claude would refuse to think, or Anthropic's own client did not ask for it."""
+    body = sent(Conversation((HI,), **asked), claude(top_k=3))
+    assert (body.get("thinking"), "top_k" in body) == (native, native in (None, {"type": "disabled"}))
 
 
 @pytest.mark.parametrize(

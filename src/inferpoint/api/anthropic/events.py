@@ -13,7 +13,7 @@ from inferpoint.model.chat import Thought
 from inferpoint.model.results import Delta, Finished, Reasoning, Started, Text, ToolCall, Usage, Used
 from inferpoint.protocols import sse
 
-_TEXT, _THOUGHT = "text", "thought"
+_TEXT, _THOUGHT, _REDACTED = "text", "thought", "redacted"
 _EMPTY: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
 
 
@@ -88,15 +88,14 @@ class Events:
     def _thought(self, thought: Reasoning) -> Iterator[bytes]:
         service = self._teller.service
         if thought.text or thought.signature:
-            yield from self._in(_THOUGHT, thoughts.written(Thought(), service))
+            yield from self._in(_THOUGHT, {"type": "thinking", "thinking": "", "signature": ""})
         if thought.text:
             yield self._more({"type": "thinking_delta", "thinking": thought.text})
         if thought.signature:
-            yield self._more({"type": "signature_delta", "signature": thoughts.sealed(thought.signature, service)})
-            yield from self._close()
+            yield from self._sealed(thought.signature)
         if thought.redacted is not None:
             yield from self._close()
-            yield from self._in(_THOUGHT, thoughts.written(Thought(redacted=thought.redacted), service))
+            yield from self._in(_REDACTED, thoughts.written(Thought(redacted=thought.redacted), service))
             yield from self._close()
 
     def _whole(self) -> bool:
@@ -136,7 +135,16 @@ class Events:
     def _more(self, delta: dict[str, Any]) -> bytes:
         return event("content_block_delta", index=self._index, delta=delta)
 
+    def _sealed(self, signature: str) -> Iterator[bytes]:
+        """The end of a thought, with its seal where it has one."""
+        if seal := thoughts.sealed(signature, self._teller.service):
+            yield self._more({"type": "signature_delta", "signature": seal})
+        self._open = None
+        yield event("content_block_stop", index=self._index)
+
     def _close(self) -> Iterator[bytes]:
-        if self._open is not None:
+        if self._open == _THOUGHT:
+            yield from self._sealed("")
+        elif self._open is not None:
             self._open = None
             yield event("content_block_stop", index=self._index)

@@ -58,6 +58,7 @@ def asked(body: Fields, *, counted: bool = False) -> Asked:
         top_p=body.take("top_p", float),
         reasoning_effort=effort,
         thinking=_thinking(body.object("thinking")),
+        effort_only=True,
     )
     metadata, top_k = Fields(body.any("metadata") or {}, "metadata"), body.take("top_k", int)
     user = metadata.take("user_id", str)

@@ -1,7 +1,8 @@
 """Thoughts in Anthropic's blocks, whose seals tell the service that can read them.
 
 A signature, and the data of a redacted thought, are opaque to all but the service that gave them. Anthropic's own are
-told as they came; before those of another service stands its name and a colon, which no base64 has.
+told as they came; before those of another service stands its name and a colon, which no base64 has. Another service's
+thought without a signature has that alone: clients send back no thought that is not sealed.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def written(thought: Thought, service: str) -> Mapping[str, Any]:
 
 def sealed(seal: str, service: str) -> str:
     """The *seal* of a thought as a client keeps it, with the name of the *service* whose it is."""
-    return seal if not seal or service == _OWN else f"{service}:{seal}"
+    return seal if service == _OWN else f"{service}:{seal}"
 
 
 def _opened(seal: str) -> tuple[str, str]:

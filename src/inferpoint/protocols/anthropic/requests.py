@@ -16,7 +16,6 @@ from inferpoint.model.chat import (
     Part,
     Role,
     TextPart,
-    Thinking,
     Thought,
     Tool,
     ToolChoice,
@@ -26,6 +25,7 @@ from inferpoint.model.chat import (
 from inferpoint.model.hints import Hint
 from inferpoint.model.http import present
 from inferpoint.model.requests import InferenceRequest
+from inferpoint.protocols.anthropic import thinking
 from inferpoint.protocols.chat import TOOL_MODES, Dialect, call_id, parameters, turns
 
 DIALECT = Dialect("Anthropic chat completion API")
@@ -36,7 +36,6 @@ TOOL_HINTS = ("allowed_callers", "defer_loading", "eager_input_streaming", "inpu
 USER, CONTEXT_MANAGEMENT, BETA = "user", "context_management", "anthropic_beta"
 HINTS = frozenset({*Hint, *TOOL_HINTS, USER, CONTEXT_MANAGEMENT, BETA})
 _PARAMS = ("parallel_tool_calls", "response_format")
-_SHOWN = {True: "summarized", False: "omitted"}
 
 
 def request_body(request: InferenceRequest) -> dict[str, Any]:
@@ -52,7 +51,7 @@ def request_body(request: InferenceRequest) -> dict[str, Any]:
         "top_p": conversation.top_p,
         "tools": [_tool(tool) for tool in DIALECT.tools(conversation)] or None,
         "tool_choice": _choice(conversation, sequential=DIALECT.sequential(params)),
-        "thinking": None if conversation.thinking is None else _thinking(conversation.thinking),
+        "thinking": None if (asked := thinking.asked(conversation)) is None else thinking.written(asked),
         "output_config": _output(conversation, params) or None,
         "metadata": {"user_id": hints[USER]} if USER in hints else None,
         "context_management": hints.get(CONTEXT_MANAGEMENT),
@@ -166,15 +165,6 @@ def _choice(conversation: Conversation, *, sequential: bool) -> dict[str, Any] |
         return None
     alone = True if sequential and choice.mode is not ToolMode.NONE else None
     return present({"type": TOOL_MODES[choice.mode], "name": choice.name, "disable_parallel_tool_use": alone})
-
-
-def _thinking(thinking: Thinking) -> dict[str, Any]:
-    """With a budget as older models want it; without one the model decides how much it thinks."""
-    if not thinking.enabled:
-        return {"type": "disabled"}
-    kind = "adaptive" if thinking.budget is None else "enabled"
-    shown = None if thinking.shown is None else _SHOWN[thinking.shown]
-    return present({"type": kind, "budget_tokens": thinking.budget, "display": shown})
 
 
 def _output(conversation: Conversation, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from inferpoint.model.chat import (
     Message,
     Role,
     TextPart,
+    Thinking,
     Thought,
     Tool,
     ToolChoice,
@@ -22,6 +23,7 @@ from inferpoint.model.chat import (
 from inferpoint.model.http import present
 
 _THOUGHT = "reasoning_content"  # where most servers have thoughts, for one whose client does not say its name
+_MEDIUM, _HIGH = 5_000, 10_000  # the budgets, in tokens, from which an effort is more than low
 _SHOWN = "The result is in the user's message below."
 
 
@@ -43,9 +45,19 @@ def request_body(
             "stop": [stop for stop in conversation.stop if stop] or None,
             "temperature": conversation.temperature,
             "top_p": conversation.top_p,
-            "reasoning_effort": conversation.reasoning_effort,
+            "reasoning_effort": conversation.reasoning_effort or _effort(conversation.thinking),
         }
     )
+
+
+def _effort(thinking: Thinking | None) -> str | None:
+    """The effort for *thinking* in Anthropic's terms, in words that every model knows that reasons."""
+    if thinking is None:
+        return None
+    if not thinking.enabled:
+        return "low"
+    budget = _MEDIUM if thinking.budget is None else thinking.budget
+    return "low" if budget < _MEDIUM else "medium" if budget < _HIGH else "high"
 
 
 def _messages(messages: Iterable[Message], thoughts: str) -> Iterator[dict[str, Any]]:

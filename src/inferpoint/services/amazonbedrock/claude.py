@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from inferpoint.model.chat import Message, Thinking, Thought, ToolChoice, ToolMode
+from inferpoint.model.chat import Conversation, Message, Thought, ToolChoice, ToolMode
 from inferpoint.model.http import present
+from inferpoint.protocols.anthropic import thinking as claudes
 from inferpoint.protocols.chat import TOOL_MODES
 from inferpoint.services.amazonbedrock.dialect import DIALECT
 
@@ -19,15 +20,10 @@ _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _AUTO = ToolChoice(ToolMode.AUTO)
 
 
-def thinking(asked: Thinking | None) -> dict[str, Any]:
+def thinking(conversation: Conversation) -> dict[str, Any]:
     """The member `thinking` of Claude's own request."""
-    if asked is None:
-        return {}
-    if not asked.enabled:
-        return {"thinking": {"type": "disabled"}}
-    kind = "adaptive" if asked.budget is None else "enabled"
-    display = None if asked.shown is None else "summarized" if asked.shown else "omitted"
-    return {"thinking": present({"type": kind, "budget_tokens": asked.budget, "display": display})}
+    asked = claudes.asked(conversation)
+    return {} if asked is None else {"thinking": claudes.written(asked)}
 
 
 def effort(asked: str | None) -> str | None:

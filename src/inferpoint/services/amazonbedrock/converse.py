@@ -15,6 +15,7 @@ from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call, json_call, present
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.settings import setting, settings
+from inferpoint.protocols.anthropic import thinking
 from inferpoint.protocols.eventstream import AmazonEventStream
 from inferpoint.protocols.service import Limits, Task
 from inferpoint.services.amazonbedrock import account, conversation, replies
@@ -74,8 +75,8 @@ def encode(request: InferenceRequest, model: Account, options: Options, origin: 
     """A conversation, with the endpoint's options where it does not say; a completion's length is always bounded."""
     talk = request.conversation
     bounded = isinstance(request.input, tuple) and options.max_new_tokens is None
-    if talk.thinking is not None:
-        options = _thinking(options, talk.thinking)
+    if (asked := thinking.asked(talk)) is not None:
+        options = _thinking(options, asked)
     defaults = {
         "maxTokens": NEW_TOKENS if bounded else options.max_new_tokens,
         "temperature": options.temperature,
@@ -91,11 +92,11 @@ def encode(request: InferenceRequest, model: Account, options: Options, origin: 
     return json_call(account.operation(called, origin, "converse-stream" if request.stream else "converse"), body)
 
 
-def _thinking(options: Options, thinking: Thinking) -> Options:
+def _thinking(options: Options, asked: Thinking) -> Options:
     """*options* for a model that thinks: it samples freely, and its thoughts count as new tokens."""
-    if not thinking.enabled:
+    if not asked.enabled:
         return options
-    limit = None if options.max_new_tokens is None else options.max_new_tokens + (thinking.budget or 0)
+    limit = None if options.max_new_tokens is None else options.max_new_tokens + (asked.budget or 0)
     return replace(options, max_new_tokens=limit, temperature=None, top_p=None, top_k=None)
 
 
