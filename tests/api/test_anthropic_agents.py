@@ -144,7 +144,8 @@ def test_thoughts_of_others_are_told_when_they_are_asked_for(faces: Faces) -> No
 def test_an_unsealed_thought_knows_whose_it_is() -> None:
     """So that it goes back to the service that had it, and to no other."""
     block = dict(thoughts.written(Thought("Hm."), "openai"))
-    assert thoughts.read(Fields(block), block.pop("type")) == Thought("Hm.", origin="openai")
+    kind = block.pop("type")
+    assert thoughts.read(Fields(block), kind) == Thought("Hm.", origin="openai")
 
 
 @pytest.mark.parametrize("service", ["anthropic", "amazonbedrock"])
