@@ -70,8 +70,8 @@ def advice(_account: Account, options: Options) -> Sequence[str]:
 
 def encode(request: InferenceRequest, model: Account, options: Options, origin: str) -> Call:
     """A conversation, with what is set and nothing else: newer models refuse what they were not asked to take."""
-    body = requests.request_body(request)
-    asked = thinking.asked(request.conversation)
+    request = thinking.asking(request, model.model_id)
+    body, asked = requests.request_body(request), request.conversation.thinking
     defaults: dict[str, Any] = {"model": model.model_id, "max_tokens": options.max_tokens}
     if asked is not None and asked.enabled:  # a budget counts as written, and a model that thinks samples freely
         defaults["max_tokens"] += asked.budget or 0

@@ -44,7 +44,7 @@ HOUR = CacheHint("1h")
 
 
 def claude(settings: Mapping[str, Any] | None = None, **options: Any) -> Resolved:
-    given = {"api_key": "sk-ant-example", "model_id": "claude-sonnet-4-5", **(settings or {})}
+    given = {"api_key": "sk-ant-example", "model_id": "claude-sonnet-4-6", **(settings or {})}
     return endpoint(TaskType.CHAT_COMPLETION, "anthropic", given, {"max_tokens": 1024, **options})
 
 
@@ -179,6 +179,45 @@ def test_an_effort_of_openais_asks_claude_to_think(asked: dict[str, Any], native
     """Unless Claude would refuse to think, or Anthropic's own client did not ask for it."""
     body = sent(Conversation((HI,), **asked), claude(top_k=3))
     assert (body.get("thinking"), "top_k" in body) == (native, native in (None, {"type": "disabled"}))
+
+
+@pytest.mark.parametrize(
+    ("model", "budgeted"),
+    [
+        ("claude-3-7-sonnet-latest", True),
+        ("claude-sonnet-4-20250514", True),
+        ("claude-opus-4-1@20250805", True),
+        ("claude-haiku-4-5", True),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", True),
+        ("claude-opus-4-6", False),
+        ("claude-opus-4-10", False),
+        ("claude-sonnet-5", False),
+    ],
+)
+def test_older_models_think_by_a_budget(model: str, *, budgeted: bool) -> None:
+    """Those before 4.6 know no adaptive thinking, and take a budget in place of the effort."""
+    body = sent(Conversation((HI,), reasoning_effort="medium"), claude({"model_id": model}))
+    told = {"type": "enabled", "budget_tokens": 8000} if budgeted else {"type": "adaptive", "display": "summarized"}
+    assert (body["thinking"], "output_config" in body) == (told, not budgeted)
+    assert body["max_tokens"] == 1024 + (8000 if budgeted else 0)
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_budget_needs_the_thought_that_a_tool_was_called_with(*, sealed: bool) -> None:
+    """Going on from a tool's result, older models refuse to think where the call's own thought is lost."""
+    thought = (Thought("Hm.", "c2ln", origin="anthropic"),) if sealed else ()
+    calling = Message(Role.ASSISTANT, (*thought, ToolUse("t", "f", "{}")))
+    result = Message(Role.TOOL, (TextPart("4"),), tool_call_id="t")
+    asked = Conversation((HI, calling, result), (Tool("f"),), reasoning_effort="high")
+    assert ("thinking" in sent(asked, claude({"model_id": "claude-sonnet-4-5"}))) is sealed
+
+
+@pytest.mark.parametrize(("limit", "budget"), [(4096, 2048), (2048, 1024), (2047, None), (50_000, 16_000)])
+def test_a_budget_leaves_half_of_the_callers_limit_to_the_answer(limit: int, budget: int | None) -> None:
+    """A budget of less than Anthropic takes is none."""
+    asked = Conversation((HI,), reasoning_effort="high", max_tokens=limit)
+    body = sent(asked, claude({"model_id": "claude-sonnet-4-5"}))
+    assert (body.get("thinking", {}).get("budget_tokens"), body["max_tokens"]) == (budget, limit)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def request_body(request: InferenceRequest) -> dict[str, Any]:
         "top_p": conversation.top_p,
         "tools": [_tool(tool) for tool in DIALECT.tools(conversation)] or None,
         "tool_choice": _choice(conversation, sequential=DIALECT.sequential(params)),
-        "thinking": None if (asked := thinking.asked(conversation)) is None else thinking.written(asked),
+        "thinking": None if (asked := conversation.thinking) is None else thinking.written(asked),
         "output_config": _output(conversation, params) or None,
         "metadata": {"user_id": hints[USER]} if USER in hints else None,
         "context_management": hints.get(CONTEXT_MANAGEMENT),

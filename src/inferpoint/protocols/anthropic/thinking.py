@@ -1,36 +1,56 @@
 """How Claude is asked to think, by Anthropic's own API and by Bedrock's, which passes it on.
 
-https://docs.anthropic.com/en/docs/build-with-claude/adaptive-thinking.
+https://docs.anthropic.com/en/docs/build-with-claude/adaptive-thinking and extended-thinking.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from inferpoint.model.chat import Conversation, Thinking, ToolMode
+from inferpoint.model.chat import Message, Role, Thinking, Thought, ToolMode
 from inferpoint.model.http import present
+from inferpoint.model.requests import InferenceRequest
 
 _SHOWN = {True: "summarized", False: "omitted"}
 _FORCED = (ToolMode.REQUIRED, ToolMode.NAMED)
+# Models that think by a budget alone: 3.7, and 4 up to 4.5, with a date or a version after their names.
+_BUDGETED = re.compile(r"claude-(?:3-7-sonnet|(?:opus|sonnet|haiku)-4(?:-[015])?)(?=$|[-@]20\d{6}|-v\d|-latest)")
+_LEAST, _MOST = 1_024, 16_000
+_BUDGETS = {"minimal": _LEAST, "low": _LEAST, "medium": 8_000, "high": _MOST, "xhigh": _MOST, "max": _MOST}
 
 
-def asked(conversation: Conversation) -> Thinking | None:
-    """The thinking that *conversation* asks for; an effort in OpenAI's words asks for it where Claude may think.
+def asking(request: InferenceRequest, model: str) -> InferenceRequest:
+    """*request* with the thinking that its effort in OpenAI's words asks for of *model*.
 
-    Claude refuses to think with a temperature or top_p of the caller's, or when it must call a tool: then the effort
-    says no more than how many words to make.
+    Models from 4.6 on think as the effort says; older ones take a budget in its place, of tokens, of which the caller's
+    own limit leaves half to the answer. Claude refuses to think with a temperature or top_p of the caller's, or when it
+    must call a tool: then the effort says no more than how many words to make. With a budget it also refuses to go on
+    from a tool's result whose call has lost its thought, as clients of OpenAI's chats lose it.
     """
-    choice = conversation.tool_choice
-    if (
-        conversation.thinking is not None
-        or conversation.effort_only
-        or conversation.reasoning_effort in (None, "none")
-        or conversation.temperature not in (None, 1)
-        or conversation.top_p is not None
-        or (choice is not None and choice.mode in _FORCED)
-    ):
-        return conversation.thinking
-    return Thinking(shown=True)
+    conversation = request.conversation
+    effort, limit, choice = conversation.reasoning_effort, conversation.max_tokens, conversation.tool_choice
+    if conversation.thinking is not None or conversation.effort_only or effort in (None, "none"):
+        return request
+    free = conversation.temperature in (None, 1) and conversation.top_p is None
+    if not free or (choice is not None and choice.mode in _FORCED):
+        return request
+    if effort not in _BUDGETS or not _BUDGETED.search(conversation.model or model):
+        return replace(request, input=replace(conversation, thinking=Thinking(shown=True)))
+    budget = _BUDGETS[effort] if limit is None else min(_BUDGETS[effort], limit // 2)
+    if budget < _LEAST or _goes_on_without_thought(conversation.messages):
+        return request
+    return replace(request, input=replace(conversation, thinking=Thinking(budget=budget), reasoning_effort=None))
+
+
+def _goes_on_without_thought(messages: Sequence[Message]) -> bool:
+    """Whether *messages* end in tools' results, and the turn that called the tools has no sealed thought."""
+    if not messages or messages[-1].role is not Role.TOOL:
+        return False
+    caller = next((message for message in reversed(messages) if message.role is Role.ASSISTANT), messages[-1])
+    return not any(isinstance(part, Thought) and (part.signature or part.redacted) for part in caller.parts)
 
 
 def written(thinking: Thinking) -> dict[str, Any]:

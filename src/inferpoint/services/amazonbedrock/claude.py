@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from inferpoint.model.chat import Conversation, Message, Thought, ToolChoice, ToolMode
+from inferpoint.model.chat import Message, Thinking, Thought, ToolChoice, ToolMode
 from inferpoint.model.http import present
 from inferpoint.protocols.anthropic import thinking as claudes
 from inferpoint.protocols.chat import TOOL_MODES
@@ -20,9 +20,8 @@ _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _AUTO = ToolChoice(ToolMode.AUTO)
 
 
-def thinking(conversation: Conversation) -> dict[str, Any]:
+def thinking(asked: Thinking | None) -> dict[str, Any]:
     """The member `thinking` of Claude's own request."""
-    asked = claudes.asked(conversation)
     return {} if asked is None else {"thinking": claudes.written(asked)}
 
 

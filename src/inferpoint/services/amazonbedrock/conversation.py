@@ -36,7 +36,7 @@ def request_body(request: InferenceRequest, provider: str) -> dict[str, Any]:
         "system": _system(conversation, params),
         "inferenceConfig": present(limits),
         "toolConfig": config,
-        "additionalModelRequestFields": native | claude.thinking(conversation),
+        "additionalModelRequestFields": native | claude.thinking(conversation.thinking),
         "additionalModelResponseFieldPaths": claude.STOP_SEQUENCE if stops and provider == CLAUDE else (),
         "outputConfig": _output(conversation, params),
     }

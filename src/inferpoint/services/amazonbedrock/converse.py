@@ -73,10 +73,11 @@ def advice(options: Options) -> Sequence[str]:
 
 def encode(request: InferenceRequest, model: Account, options: Options, origin: str) -> Call:
     """A conversation, with the endpoint's options where it does not say; a completion's length is always bounded."""
-    talk = request.conversation
     bounded = isinstance(request.input, tuple) and options.max_new_tokens is None
-    if (asked := thinking.asked(talk)) is not None:
-        options = _thinking(options, asked)
+    request = thinking.asking(request, model.model)
+    talk = request.conversation
+    if talk.thinking is not None:
+        options = _thinking(options, talk.thinking)
     defaults = {
         "maxTokens": NEW_TOKENS if bounded else options.max_new_tokens,
         "temperature": options.temperature,
