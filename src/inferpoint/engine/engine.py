@@ -145,7 +145,8 @@ class Engine:
     def _heeded(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
         """*request* with the hints that its endpoint's provider takes; the others are told, or refused by name."""
         own = hints.own_thoughts(request, resolved.service.name)
-        unknown = hints.carried(own) - self.hints(resolved)
+        carried = hints.carried(own)
+        unknown = carried - self.hints(resolved) if carried else carried
         dropped = unknown if own is request else unknown | {Hint.THOUGHTS}
         if not dropped:
             return request
