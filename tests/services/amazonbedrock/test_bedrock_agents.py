@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from bedrock_judge import legal, read, read_stream
 from conversing import ARGUMENTS, NAMES, WORDS, whole
+from efforts import EFFORTS
 from frames import GOLDEN, event, frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,20 +168,6 @@ def test_an_endpoints_options_do_not_stand_in_the_way_of_thinking() -> None:
     body = sent(Conversation((HI,), thinking=Thinking(enabled=False)), **options)
     assert body["inferenceConfig"] == {"maxTokens": 64, "temperature": 0.5, "topP": 0.5}
     assert body["additionalModelRequestFields"] == {"thinking": {"type": "disabled"}, "top_k": 3}
-
-
-EFFORTS: list[tuple[dict[str, Any], Any]] = [
-    ({"reasoning_effort": "high"}, {"type": "adaptive", "display": "summarized"}),
-    ({"reasoning_effort": "high", "temperature": 1.0}, {"type": "adaptive", "display": "summarized"}),
-    ({"reasoning_effort": "none"}, None),
-    ({"reasoning_effort": "high", "effort_only": True}, None),
-    ({"reasoning_effort": "high", "temperature": 0.5}, None),
-    ({"reasoning_effort": "high", "top_p": 0.5}, None),
-    ({"reasoning_effort": "high", "tools": (Tool("f"),), "tool_choice": ToolChoice(ToolMode.REQUIRED)}, None),
-    ({"reasoning_effort": "high", "tools": (Tool("f"),), "tool_choice": ToolChoice(ToolMode.AUTO)},
-     {"type": "adaptive", "display": "summarized"}),
-    ({"reasoning_effort": "high", "thinking": Thinking(enabled=False)}, {"type": "disabled"}),
-]  # fmt: skip
 
 
 @pytest.mark.parametrize(("asked", "native"), EFFORTS)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from anthropic.types.beta.message_count_tokens_params import MessageCountTokensParams
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
+from efforts import EFFORTS
 from played import endpoint, reply
 from pydantic import TypeAdapter
 
@@ -27,8 +28,6 @@ from inferpoint.model.chat import (
     Thinking,
     Thought,
     Tool,
-    ToolChoice,
-    ToolMode,
     ToolUse,
 )
 from inferpoint.model.endpoint import TaskType
@@ -158,20 +157,6 @@ def test_the_endpoints_settings_make_way_for_thinking(thinking: Thinking | None,
     assert {name: body[name] for name in ("max_tokens", "temperature", "top_k") if name in body} == wanted
     own = sent(Conversation((HI,), max_tokens=7, temperature=1.0, thinking=thinking), resolved)
     assert (own["max_tokens"], own["temperature"]) == (7, 1.0)
-
-
-EFFORTS: list[tuple[dict[str, Any], Any]] = [
-    ({"reasoning_effort": "high"}, {"type": "adaptive", "display": "summarized"}),
-    ({"reasoning_effort": "high", "temperature": 1.0}, {"type": "adaptive", "display": "summarized"}),
-    ({"reasoning_effort": "none"}, None),
-    ({"reasoning_effort": "high", "effort_only": True}, None),
-    ({"reasoning_effort": "high", "temperature": 0.5}, None),
-    ({"reasoning_effort": "high", "top_p": 0.5}, None),
-    ({"reasoning_effort": "high", "tools": (Tool("f"),), "tool_choice": ToolChoice(ToolMode.REQUIRED)}, None),
-    ({"reasoning_effort": "high", "tools": (Tool("f"),), "tool_choice": ToolChoice(ToolMode.AUTO)},
-     {"type": "adaptive", "display": "summarized"}),
-    ({"reasoning_effort": "high", "thinking": Thinking(enabled=False)}, {"type": "disabled"}),
-]  # fmt: skip
 
 
 @pytest.mark.parametrize(("asked", "native"), EFFORTS)

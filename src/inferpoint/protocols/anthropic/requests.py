@@ -29,7 +29,6 @@ from inferpoint.protocols.anthropic import thinking
 from inferpoint.protocols.chat import TOOL_MODES, Dialect, call_id, parameters, turns
 
 DIALECT = Dialect("Anthropic chat completion API")
-EFFORTS = ("low", "medium", "high", "xhigh", "max")
 DOCUMENTS = ("application/pdf", "text/plain")
 # Members of tools that other providers leave aside.
 TOOL_HINTS = ("allowed_callers", "defer_loading", "eager_input_streaming", "input_examples")
@@ -168,13 +167,8 @@ def _choice(conversation: Conversation, *, sequential: bool) -> dict[str, Any] |
 
 
 def _output(conversation: Conversation, params: Mapping[str, Any]) -> dict[str, Any]:
-    """How hard to think, and the answer's form. Not to think is what Anthropic does unasked, and its least is `low`."""
-    config: dict[str, Any] = {}
-    effort = {"none": None, "minimal": "low"}.get(word := conversation.reasoning_effort or "none", word)
-    if effort is not None:
-        if effort not in EFFORTS:
-            raise DIALECT.cannot("reasoning_effort", f"is [{effort}], not one of [{', '.join(EFFORTS)}],")
-        config["effort"] = effort
+    """How hard to think, and the answer's form."""
+    config: dict[str, Any] = present({"effort": thinking.effort(conversation.reasoning_effort, DIALECT)})
     if (schema := DIALECT.schema(params)) is not None:
         config["format"] = {"type": "json_schema", "schema": schema["schema"]}
     return config

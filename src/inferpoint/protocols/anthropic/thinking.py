@@ -13,7 +13,9 @@ from typing import Any
 from inferpoint.model.chat import Message, Role, Thinking, Thought, ToolMode
 from inferpoint.model.http import present
 from inferpoint.model.requests import InferenceRequest
+from inferpoint.protocols.chat import Dialect
 
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _SHOWN = {True: "summarized", False: "omitted"}
 _FORCED = (ToolMode.REQUIRED, ToolMode.NAMED)
 # Models that think by a budget alone: 3.7, and 4 up to 4.5, with a date or a version after their names.
@@ -43,6 +45,20 @@ def asking(request: InferenceRequest, model: str) -> InferenceRequest:
     if budget < _LEAST or _goes_on_without_thought(conversation.messages):
         return request
     return replace(request, input=replace(conversation, thinking=Thinking(budget=budget), reasoning_effort=None))
+
+
+def effort(asked: str | None, dialect: Dialect) -> str | None:
+    """The effort in Claude's words, whose least is `low`; none is not to think, as when nobody asks.
+
+    Other words are refused as those that the *dialect* cannot say.
+    """
+    if asked in (None, "none"):
+        return None
+    if asked == "minimal":
+        return "low"
+    if asked not in _EFFORTS:
+        raise dialect.cannot("reasoning_effort", f"is [{asked}], not one of [{', '.join(_EFFORTS)}],")
+    return asked
 
 
 def _goes_on_without_thought(messages: Sequence[Message]) -> bool:

@@ -12,28 +12,15 @@ from inferpoint.model.chat import Message, Thinking, Thought, ToolChoice, ToolMo
 from inferpoint.model.http import present
 from inferpoint.protocols.anthropic import thinking as claudes
 from inferpoint.protocols.chat import TOOL_MODES
-from inferpoint.services.amazonbedrock.dialect import DIALECT
 
 # Where Claude tells the stop sequence: in a whole answer, and in the last event of a stream.
 STOP_SEQUENCE = ("/stop_sequence", "/delta/stop_sequence")
-_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _AUTO = ToolChoice(ToolMode.AUTO)
 
 
 def thinking(asked: Thinking | None) -> dict[str, Any]:
     """The member `thinking` of Claude's own request."""
     return {} if asked is None else {"thinking": claudes.written(asked)}
-
-
-def effort(asked: str | None) -> str | None:
-    """The effort in Claude's words, whose least is `low`; none is not to think, as when nobody asks."""
-    if asked in (None, "none"):
-        return None
-    if asked == "minimal":
-        return "low"
-    if asked not in _EFFORTS:
-        raise DIALECT.cannot("reasoning_effort", f"is [{asked}], not one of [{', '.join(_EFFORTS)}],")
-    return asked
 
 
 def one_tool(choice: ToolChoice | None) -> dict[str, Any]:

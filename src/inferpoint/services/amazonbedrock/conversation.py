@@ -10,6 +10,7 @@ import msgspec
 from inferpoint.model.chat import Conversation
 from inferpoint.model.http import present
 from inferpoint.model.requests import InferenceRequest
+from inferpoint.protocols.anthropic import thinking
 from inferpoint.services.amazonbedrock import claude, words_only
 from inferpoint.services.amazonbedrock.dialect import CLAUDE, DIALECT, cache_point
 from inferpoint.services.amazonbedrock.messages import Messages
@@ -51,7 +52,7 @@ def _system(conversation: Conversation, params: Mapping[str, Any]) -> list[dict[
 
 
 def _output(conversation: Conversation, params: Mapping[str, Any]) -> dict[str, Any]:
-    config = present({"effort": claude.effort(conversation.reasoning_effort)})
+    config = present({"effort": thinking.effort(conversation.reasoning_effort, DIALECT)})
     if (asked := DIALECT.schema(params)) is not None:
         text = msgspec.json.encode(asked["schema"]).decode()
         schema = present({"schema": text, "name": asked.get("name"), "description": asked.get("description")})
