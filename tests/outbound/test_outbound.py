@@ -10,6 +10,7 @@ from batches import Late
 from clock import on_a_loop, settle
 from hypothesis import given
 from hypothesis import strategies as st
+from turns import calls_waiting
 from ways import BUSY, CUT, LIMITED, OK, Way
 from world import HANG, Arrived
 
@@ -289,7 +290,7 @@ def test_every_call_is_counted() -> None:
         assert way.counted(f'inferpoint_provider_calls_total{{service="s",status="{status}"}}') == 1
     for reason in ("unreachable", "server_error", "throttled"):
         assert way.counted(retries(reason)) == 1
-    assert way.counted('inferpoint_breaker{address="https://a.test",state="closed"}') == 1
+    assert way.counted('inferpoint_breaker{address="https://a.test",group="g",state="closed"}') == 1
     assert way.counted("inferpoint_retry_budget") == pytest.approx(7, abs=1)
 
 
@@ -380,7 +381,7 @@ async def test_a_provider_that_lets_deadlines_pass_has_failed(seconds: float, le
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert way.breakers.states() == {"https://a.test": state}
+    assert way.states == {"g": state, "": "closed"}
 
 
 @given(st.lists(st.sampled_from([OK, OK, OK, BUSY, CUT, Reply(500)]), min_size=1, max_size=60), st.integers(1, 40))
@@ -398,7 +399,7 @@ async def test_however_a_provider_fails_retries_are_few_and_every_caller_is_answ
     assert all(isinstance(end, tuple | InferenceError) for end in ends)
     assert stats.attempts == len(way.provider.calls)
     assert stats.attempts - stats.calls <= stats.calls / 10 + 10 + way.clock.passed / 10
-    assert (way.limiter.waiting(), way.clock.alarms) == (0, 0)
+    assert (await calls_waiting(way.limiter), way.clock.alarms) == (0, 0)
 
 
 @given(st.integers(0, 2**60), st.integers(5, 30))
@@ -412,7 +413,7 @@ async def test_while_a_breaker_is_open_one_call_at_most_is_on_its_way(chances: i
     async def send(call: Call) -> Arrived:
         nonlocal going
         going += 1
-        assert going == 1 or way.breakers.states()["https://a.test"] == "closed"
+        assert going == 1 or way.states["g"] == "closed"
         try:
             await way.clock.sleep(0.5)
             return await sent(call)

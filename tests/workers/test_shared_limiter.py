@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from clock import FakeClock, settle
 from msgspec import structs
+from turns import calls_waiting
 
 from inferpoint.calls.refusals import refused as worded
 from inferpoint.errors import InferenceError, Kind
@@ -123,7 +124,7 @@ def test_lanes_are_those_of_the_machine() -> None:
         for task in ingesting:
             task.cancel()
         await settle()
-        assert machine.limiter.waiting() == 0
+        assert await calls_waiting(machine.limiter) == 0
 
     run(main())
 
@@ -154,10 +155,10 @@ def test_the_places_of_a_worker_that_is_gone_are_free_at_once() -> None:
         await settle()
         other = two.join(place(name="b"))
         await settle()
-        assert machine.limiter.waiting() == 100
+        assert await calls_waiting(machine.limiter) == 100
         one.desk.close()
         await settle()
-        assert machine.limiter.waiting() == 1
+        assert await calls_waiting(machine.limiter) == 1
         await machine.clock.advance(0.9)
         assert not other.done()
         await machine.clock.advance(0.2)
@@ -182,7 +183,7 @@ def test_a_caller_who_leaves_gives_its_place_back() -> None:
         waiting.cancel()
         await settle()
         worker.deliver()
-        assert machine.limiter.waiting() == 0
+        assert await calls_waiting(machine.limiter) == 0
         assert await machine.free_in(place()) == 0
         unbegun = worker.join(place())
         await asyncio.sleep(0)
@@ -249,7 +250,7 @@ def test_what_one_worker_is_told_holds_for_all() -> None:
         one, two = machine.worker(), machine.worker()
         await one.join(place())
         one.limiter.learn("g", Allowance(Bucket(100, 50, 30.0)))
-        one.limiter.pause("g", 7)
+        one.limiter.pause("g", 7, "")
         waiting = two.join(place(lane=Lane.SEARCH))
         await machine.clock.advance(6)
         (report,) = await one.limiter.groups()

@@ -55,7 +55,7 @@ def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, st
             return await Worker(process, limiter, clock.monotonic()).connected(here)
 
         clock = SystemClock()
-        limiter = Limiter(clock)
+        limiter = Limiter(clock, config.longest_pause_seconds)
         uvloop.run(_Crew(config, listener, start, clock).run())
 
 
