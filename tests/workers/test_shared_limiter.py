@@ -250,13 +250,32 @@ def test_what_one_worker_is_told_holds_for_all() -> None:
         one, two = machine.worker(), machine.worker()
         await one.join(place())
         one.limiter.learn("g", Allowance(Bucket(100, 50, 30.0)))
-        one.limiter.pause("g", 7, "")
+        one.limiter.pause("g", 7, "It was asked to")
         waiting = two.join(place(lane=Lane.SEARCH))
         await machine.clock.advance(6)
         (report,) = await one.limiter.groups()
         assert [report] == list(await machine.limiter.groups())
         assert (report.told, report.paused, report.waiting[Lane.SEARCH]) == (Allowance(Bucket(100, 50, 24.0)), 1, 1)
+        assert report.paused_because == "It was asked to"
         await machine.clock.advance(1)
+        assert waiting.done()
+
+    run(main())
+
+
+def test_a_pause_that_one_worker_ends_is_over_for_all() -> None:
+    """Whoever waits in another goes at once."""
+
+    async def main() -> None:
+        machine = Machine()
+        one, two = machine.worker(), machine.worker()
+        await one.join(place())
+        one.limiter.pause("g", 60, "")
+        waiting = one.join(place())
+        await machine.clock.advance(5)
+        assert not waiting.done()
+        two.limiter.release("g")
+        await machine.clock.advance(0)
         assert waiting.done()
 
     run(main())

@@ -161,7 +161,7 @@ class _Crew:
         if not self._stopping.is_set():
             self._stopping.set()
             self._listener.close()
-            asyncio.get_running_loop().call_later(self._config.shutdown_seconds + PATIENCE, self._kill)
+            self._clock.at(self._clock.monotonic() + self._config.shutdown_seconds + PATIENCE, self._kill)
 
     def _kill(self) -> None:
         for worker in self._workers.values():
