@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.quota import Allowance, Bucket, Cost, Lane, Rate
 from inferpoint.model.requests import RequestStats
+from inferpoint.outbound.transport import UnreachableError
 
 
 def retries(reason: str) -> str:
@@ -355,6 +357,28 @@ async def test_an_address_that_fails_is_not_called() -> None:
     assert [each.done() for each in waiting] == [True, False]
     await way.clock.advance(60)
     assert [(await each)[0] for each in waiting] == [OK, OK]
+
+
+@pytest.mark.parametrize(
+    ("failure", "others"), [(Reply(500), True), (CUT, True), (UnreachableError("nobody there"), False)], ids=str
+)
+@on_a_loop
+async def test_who_else_is_held_back_depends_on_what_failed(failure: Any, others: bool) -> None:
+    """A group whose calls fail, or are cut off, holds back itself alone; where nobody is reached nobody calls."""
+    way = Way(answer=lambda call: OK if call.url.endswith("/other") and others else failure)
+    for _ in range(2):
+        with suppress(InferenceError):
+            await way.clock.drive(way.outbound.send(way.outgoing(seconds=8, final=lambda _: False)))
+    with pytest.raises(InferenceError, match="is not called now"):
+        await way.outbound.send(way.outgoing(seconds=0.5))
+    other = way.outgoing(seconds=0.5, group="other", prepare=lambda: Call("https://a.test/other"))
+    if others:
+        assert (await way.outbound.send(other))[0] == OK
+    else:
+        with pytest.raises(
+            InferenceError, match=r"\[https://a\.test\] is not called now, because it cannot be reached"
+        ):
+            await way.outbound.send(other)
 
 
 @on_a_loop
