@@ -44,6 +44,13 @@ NEWEST ?= $(firstword $(foreach minor,14 13 12 11,$(shell python3.$(minor) -c "p
 lowest newest: %: .venvs/%/.installed $(MODEL)
 	.venvs/$*/bin/python $(FAST)
 
+.venvs/lowest/.installed: requirements/lowest.txt
+	$(call install,$(PYTHON))
+
+.venvs/newest/.installed: requirements/test.txt
+	$(call install,$(NEWEST))
+
+# A Python into the target's folder, with the packages of its first file and this one.
 define install
 $(1) -m venv $(@D)
 $(@D)/bin/pip install --quiet --disable-pip-version-check $(WHEELS) -r $<
@@ -51,18 +58,9 @@ $(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-i
 touch $@
 endef
 
-.venvs/lowest/.installed: requirements/lowest.txt
-	$(call install,$(PYTHON))
-
-.venvs/newest/.installed: requirements/test.txt
-	$(call install,$(NEWEST))
-
 .venv/.demo: requirements/demo.txt pyproject.toml
-	$(PYTHON) -m venv .venv
 	@echo Installing packages into .venv, which takes about a minute
-	$(PIP) $(WHEELS) -r requirements/demo.txt
-	$(PIP) --no-deps --no-build-isolation --editable .
-	touch $@
+	$(call install,$(PYTHON))
 
 .venv/.test: requirements/test.txt .venv/.demo
 	$(PIP) $(WHEELS) -r requirements/test.txt
