@@ -42,7 +42,7 @@ FAST := -m pytest --ignore=tests/e2e --ignore=tests/clients --ignore=tests/judge
 NEWEST ?= $(firstword $(foreach minor,14 13 12 11,$(shell python3.$(minor) -c "print('python3.$(minor)')" 2>/dev/null)))
 
 lowest newest: %: .venvs/%/.installed $(MODEL)
-	.venvs/$*/bin/python $(FAST)
+	.venvs/$*/bin/python $(FAST) -W "ignore:'click:DeprecationWarning" # a typer older than its click
 
 .venvs/lowest/.installed: requirements/lowest.txt
 	$(call install,$(PYTHON))
