@@ -212,6 +212,23 @@ SECTIONS: tuple[Section, ...] = (
 )
 
 
+def placed(config: Mapping[str, Any], task: Task[Any, Any]) -> Mapping[str, Any]:
+    """*config* with the task's settings that stand among the service's where they belong, without those that are null.
+
+    `_services` lists both and does not tell them apart, so Kibana's form puts them there.
+    """
+    values, options = config.get(SERVICE_SETTINGS), config.get(TASK_SETTINGS) or {}
+    if not (isinstance(values, dict) and isinstance(options, dict)):
+        return config
+    strange = settings.unknown(task.settings, cast("dict[str, Any]", values))
+    displaced = strange.keys() - settings.unknown(task.options, strange).keys()
+    if not displaced:
+        return config
+    moved = {name: strange[name] for name in displaced if strange[name] is not None}
+    kept = {name: value for name, value in cast("dict[str, Any]", values).items() if name not in displaced}
+    return {**config, SERVICE_SETTINGS: kept, TASK_SETTINGS: {**moved, **cast("dict[str, Any]", options)}}
+
+
 def written(endpoint: Endpoint) -> dict[str, Any]:
     """The sections of an endpoint as JSON, as they are stored and shown: without secrets and what is empty."""
     values = ((section, getattr(endpoint, section.field)) for section in SECTIONS)
