@@ -87,15 +87,15 @@ class Engine:
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
     ) -> InferenceResult:
         """The whole result. *kind* is the task type that the caller takes the endpoint to have, if it says so."""
-        request = self._heeded(resolved, request)
-        return await self._whole(prepared(resolved, request, kind), request)
+        resolved = prepared(resolved, request, kind)
+        return await self._whole(resolved, self._heeded(resolved, request))
 
     async def stream(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
     ) -> AsyncGenerator[Sequence[Delta], None]:
         """The result in pieces, those together that came together; the timeout is for the first of them."""
-        request = self._heeded(resolved, request)
         resolved = prepared(resolved, request, kind)
+        request = self._heeded(resolved, request)
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
         request = timed(resolved, replace(request, stream=True), self.clock)
@@ -109,8 +109,8 @@ class Engine:
 
     async def count(self, resolved: Resolved, request: InferenceRequest) -> int:
         """How many tokens a chat's prompt has: as its provider counts them, or an estimate where none does."""
-        request = self._heeded(resolved, request)
         resolved = prepared(resolved, request, TaskType.CHAT_COMPLETION)
+        request = self._heeded(resolved, request)
         if resolved.task.count is None:
             return self._calls.estimate(resolved, request)
         request = timed(resolved, request, self.clock)

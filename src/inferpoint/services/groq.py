@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.hints import Hint
 from inferpoint.model.settings import settings
 from inferpoint.protocols import rate_headers
 from inferpoint.protocols.openai import account
@@ -29,12 +30,14 @@ def reader(_account: Account) -> Chunks:
     return Chunks(COMPLETIONS, extension="x_groq")
 
 
+HINTS = frozenset({Hint.EFFORT, Hint.THOUGHTS, "service_tier"})
 # Groq refuses a message that has its thoughts under another name.
 CHAT = replace(
     chat(
         COMPLETIONS, Account, RATES, path="/openai/v1/chat/completions", thoughts=lambda _account, _origin: "reasoning"
     ),
     reader=reader,
+    hints=lambda _account, _origin: HINTS,
 )
 
 SERVICE = Service(

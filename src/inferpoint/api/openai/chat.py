@@ -19,6 +19,7 @@ from inferpoint.model.http import Event
 from inferpoint.model.results import Completion, Delta
 from inferpoint.protocols import sse
 from inferpoint.protocols.openai import completions, messages
+from inferpoint.protocols.openai.hints import parted
 
 DONE = sse.written(Event(b"[DONE]"))
 # Members whose answer has no place in a result, so that asking a provider for them would lose it.
@@ -32,7 +33,8 @@ async def chat(engine: Engine, request: Request) -> Response:
     tell_usage = asks_for_usage(body)
     conversation, user = _conversation(body), body.take(USER, str)
     resolved = chatting(engine.find(request.caller, name))
-    inference = for_user(resolved, request.inference(conversation, params=body.rest()), user)
+    params, hints = parted(body.rest())
+    inference = for_user(resolved, request.inference(conversation, params=params, hints=hints), user)
     chunks = _Chunks(f"chatcmpl-{request.request_id}", request.time, name, tell_usage=tell_usage)
     if stream:
         pieces = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION)
