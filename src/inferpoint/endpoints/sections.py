@@ -217,16 +217,17 @@ def placed(config: Mapping[str, Any], task: Task[Any, Any]) -> Mapping[str, Any]
 
     `_services` lists both and does not tell them apart, so Kibana's form puts them there.
     """
-    values, options = config.get(SERVICE_SETTINGS), config.get(TASK_SETTINGS) or {}
-    if not (isinstance(values, dict) and isinstance(options, dict)):
+    values: dict[str, Any] = config.get(SERVICE_SETTINGS) or {}
+    options: dict[str, Any] = config.get(TASK_SETTINGS) or {}
+    if not {type(values), type(options)} <= {dict}:  # which is told where each is read
         return config
-    strange = settings.unknown(task.settings, cast("dict[str, Any]", values))
+    strange = settings.unknown(task.settings, values)
     displaced = strange.keys() - settings.unknown(task.options, strange).keys()
     if not displaced:
         return config
     moved = {name: strange[name] for name in displaced if strange[name] is not None}
-    kept = {name: value for name, value in cast("dict[str, Any]", values).items() if name not in displaced}
-    return {**config, SERVICE_SETTINGS: kept, TASK_SETTINGS: {**moved, **cast("dict[str, Any]", options)}}
+    kept = {name: value for name, value in values.items() if name not in displaced}
+    return {**config, SERVICE_SETTINGS: kept, TASK_SETTINGS: {**moved, **options}}
 
 
 def written(endpoint: Endpoint) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from functools import partial
 
 from inferpoint.batching.batcher import Batcher
 from inferpoint.calls.calls import Calls
-from inferpoint.calls.deadlines import in_time, timed
+from inferpoint.calls.deadlines import InTime, timed
 from inferpoint.chunking.settings import LARGEST
 from inferpoint.clock import Clock
 from inferpoint.endpoints.access import MONITOR, allow
@@ -101,7 +101,7 @@ class Engine:
         request = timed(resolved, replace(request, stream=True), self.clock)
         job = self._calls.single(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
-            async with in_time(resolved, request, request.stats.begun, self.clock):
+            async with InTime(resolved, request, request.stats.begun, self.clock):
                 first = await anext(pieces)
             yield first
             async for deltas in pieces:
@@ -114,7 +114,7 @@ class Engine:
         if resolved.task.count is None:
             return self._calls.estimate(resolved, request)
         request = timed(resolved, request, self.clock)
-        async with in_time(resolved, request, request.stats.begun, self.clock):
+        async with InTime(resolved, request, request.stats.begun, self.clock):
             return await self._calls.count(resolved, request)
 
     def hints(self, resolved: Resolved) -> frozenset[str]:
@@ -159,7 +159,7 @@ class Engine:
         request = timed(resolved, request, self.clock)
         if not resolved.endpoint.task_type.embeds:
             job = self._calls.single(resolved, request)
-            async with in_time(resolved, request, request.stats.begun, self.clock):
+            async with InTime(resolved, request, request.stats.begun, self.clock):
                 return await self._calls.whole(job)
         try:
             if request.chunking is None:

@@ -28,7 +28,7 @@ class Hint(StrEnum):
 
 def carried(request: InferenceRequest) -> frozenset[str]:
     """The names of all hints in *request*, but for those that say nothing."""
-    names = frozenset(name for name, value in request.hints.items() if value not in _SILENT)
+    names = frozenset([name for name, value in request.hints.items() if value not in _SILENT] if request.hints else ())
     return names | set(_in(request.input)) if isinstance(request.input, Conversation) else names
 
 

@@ -30,14 +30,18 @@ def reader(_account: Account) -> Chunks:
     return Chunks(COMPLETIONS, extension="x_groq")
 
 
-HINTS = frozenset({Hint.EFFORT, Hint.THOUGHTS, "service_tier"})
+def hints(_account: Account, _origin: str) -> frozenset[str]:
+    """Those of every chat, and of OpenAI's the one that Groq has."""
+    return frozenset({Hint.EFFORT, Hint.THOUGHTS, "service_tier"})
+
+
 # Groq refuses a message that has its thoughts under another name.
 CHAT = replace(
     chat(
         COMPLETIONS, Account, RATES, path="/openai/v1/chat/completions", thoughts=lambda _account, _origin: "reasoning"
     ),
     reader=reader,
-    hints=lambda _account, _origin: HINTS,
+    hints=hints,
 )
 
 SERVICE = Service(
