@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from inferpoint.api.face import Request, Response, json_response, streamed
@@ -56,14 +55,15 @@ def sampled(conversation: Conversation, body: Fields) -> Conversation:
     older, newer = body.take("max_tokens", int), body.take("max_completion_tokens", int)
     if None not in (older, newer) and older != newer:
         raise invalid("[max_tokens] and [max_completion_tokens] are two names of one limit, and differ")
-    return replace(
-        conversation,
-        max_tokens=older if newer is None else newer,
-        stop=body.text_or_texts("stop") or (),
-        temperature=body.take("temperature", float),
-        top_p=body.take("top_p", float),
-        reasoning_effort=body.take("reasoning_effort", str),
-    )
+    members: dict[str, Any] = {
+        **vars(conversation),
+        "max_tokens": older if newer is None else newer,
+        "stop": body.text_or_texts("stop") or (),
+        "temperature": body.take("temperature", float),
+        "top_p": body.take("top_p", float),
+        "reasoning_effort": body.take("reasoning_effort", str),
+    }
+    return Conversation(**members)  # what `replace` does, in a tenth of its steps
 
 
 def _conversation(body: Fields) -> Conversation:

@@ -16,8 +16,8 @@ _WRITTEN = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input
 def read(value: Any) -> Usage | None:
     """The cost that *value* tells, in whatever form a server tells it; None when it tells nothing that can be read."""
     told = members(value)
-    output, total, prompt = (_told(told, name) for name in ("completion_tokens", "total_tokens", "prompt_tokens"))
-    if prompt is None and total is not None:
+    output, prompt = _told(told, "completion_tokens"), _told(told, "prompt_tokens")
+    if prompt is None and (total := _told(told, "total_tokens")) is not None:
         prompt = max(0, total - (output or 0))
     if prompt is None and output is None:
         return None
