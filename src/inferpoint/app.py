@@ -54,13 +54,17 @@ from inferpoint.workers.listening import announce, listening
 from inferpoint.workers.messages import FromLimiter, Ready, Stop
 
 MODELS = "models"
+RESPONSES = "responses.sqlite"
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 KEEP_ALIVE_SECONDS = 3600  # a client that reuses a connection as it closes sends again, and pays twice
 
 
-def faces() -> tuple[Face, ...]:
-    """Every face of one server, with what it remembers between requests; the first has the paths that are nobody's."""
-    return FACE, openai.face(ResponseStore()), anthropic.FACE, cohere.FACE
+def faces(responses: Path | None = None) -> tuple[Face, ...]:
+    """Every face of one server; the first has the paths that are nobody's.
+
+    What they remember between requests is in *responses*, a file that workers share, or in memory.
+    """
+    return FACE, openai.face(ResponseStore(responses)), anthropic.FACE, cohere.FACE
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,11 @@ class Home:
 
 @dataclass(frozen=True)
 class Shared:
-    """The limiter and the counters that an engine has in common with those of other workers."""
+    """The limiter, the counters and the file of responses that a worker has in common with others."""
 
     limiter: LimiterClient
     counters: SharedCounters
+    responses: Path
 
 
 @contextlib.asynccontextmanager
@@ -155,7 +160,8 @@ async def _among_others(config: Config, environ: Mapping[str, str], inheritance:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
     limiter = LimiterClient(channel.send, config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
-    async with _server(config, environ, Shared(limiter, counters)) as server:
+    shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES)
+    async with _server(config, environ, shared) as server:
 
         def received(message: FromLimiter | Stop) -> None:
             if isinstance(message, Stop):
@@ -193,7 +199,8 @@ async def _server(config: Config, environ: Mapping[str, str], shared: Shared | N
     async with assembled(home, policy, environ, log, config.cache, shared) as parts:
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
         routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.should_exit)
-        application = Server(parts.engine, faces(), routes, entrance, parts.telemetry, parts.clock)
+        all_faces = faces(shared and shared.responses)
+        application = Server(parts.engine, all_faces, routes, entrance, parts.telemetry, parts.clock)
         server = _Uvicorn(
             uvicorn.Config(
                 application,

@@ -43,7 +43,7 @@ class Agent:
     @property
     def name(self) -> str:
         """Package and version, and which of its providers."""
-        return f"{self.package} {self._version()}" + (f" ({self.provider})" if self.provider else "")
+        return self._installed() + (f" ({self.provider})" if self.provider else "")
 
     def command(self, given: Mapping[str, Any]) -> list[str]:
         """What runs the script; *given* is where the server is, and what to ask of it."""
@@ -62,16 +62,19 @@ class Agent:
             return sys.executable  # the script runs a program that came from npm
         return str(ROOT / f".venvs/{self.place}/bin/python")
 
-    def _version(self) -> str:
+    def _installed(self) -> str:
         if self._packages.exists():
-            return json.loads(self._packages.read_text("utf-8"))["devDependencies"][self.package]
+            version = json.loads(self._packages.read_text("utf-8"))["devDependencies"][self.package]
+            package, _, version = f"{self.package}@{version}".rpartition("@")
+            return f"{package.rpartition('npm:')[2]} {version}"
         locked = (ROOT / f"requirements/{self.place}.txt").read_text("utf-8")
         match = re.search(rf"^{re.escape(self.package)}==(\S+)", locked, re.MULTILINE)
         assert match
-        return match[1]
+        return f"{self.package} {match[1]}"
 
 
 COMPLETIONS, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
+ELASTIC = "/_inference/chat_completion"
 AGENTS = (
     Agent("@anthropic-ai/claude-code", "claude_code.py", "tests/agents", MESSAGES),
     Agent("@openai/codex", "codex.py", "tests/agents", RESPONSES),
@@ -83,6 +86,7 @@ AGENTS = (
     Agent("pydantic-ai-slim", "pydantic_ai_agent.py", "agents", COMPLETIONS, "openai"),
     Agent("pydantic-ai-slim", "pydantic_ai_agent.py", "agents", MESSAGES, "anthropic"),
     Agent("instructor", "instructor_client.py", "agents", COMPLETIONS),
+    Agent("elasticsearch9", "kibana.mjs", ".", ELASTIC, "what Kibana asks", is_sampled=True),
 )
 NATIVE = {COMPLETIONS: "openai", MESSAGES: "anthropic", RESPONSES: "responses"}  # whose own dialect an agent speaks
 

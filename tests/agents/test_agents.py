@@ -22,7 +22,7 @@ CASES = [
     for agent in AGENTS
     for service in SERVICES
 ]
-ALONE = [pytest.param(agent, id=agent.name, marks=marks(agent)) for agent in AGENTS]
+ALONE = [pytest.param(agent, id=agent.name, marks=marks(agent)) for agent in AGENTS if agent.speaks in NATIVE]
 
 
 @pytest.mark.parametrize(("agent", "service"), CASES)

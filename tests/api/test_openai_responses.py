@@ -125,7 +125,7 @@ def test_items_are_messages(faces: Faces, given: Any, messages: Any) -> None:
     [
         ({"max_output_tokens": 20, "temperature": 0.5, "top_p": 0.5, "user": "ada"},
          {"max_completion_tokens": 20, "temperature": 0.5, "top_p": 0.5, "user": "ada"}),
-        ({"safety_identifier": "ada"}, {"user": "ada"}),
+        ({"safety_identifier": "ada"}, {"safety_identifier": "ada"}),
         ({"reasoning": {"effort": "low", "summary": "auto"}}, {"reasoning_effort": "low"}),
         ({"service_tier": "flex", "prompt_cache_key": "k"}, {"service_tier": "flex", "prompt_cache_key": "k"}),
         ({"text": {"verbosity": "low", "format": {"type": "text"}}}, {"verbosity": "low"}),

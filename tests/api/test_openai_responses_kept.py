@@ -93,7 +93,7 @@ def test_what_is_not_kept_is_told_in_openais_words(faces: Faces) -> None:
 
 
 def test_another_server_knows_nothing_of_it(faces: Faces) -> None:
-    """Each process keeps its own."""
+    """Each server keeps its own."""
     first = asked(faces(answering(SAID)), "a").json
     assert asked(faces(answering(SAID)), "b", previous_response_id=first["id"]).status == 404
 

@@ -436,3 +436,34 @@ def test_lines_of_the_log_stay_whole(tmp_path: Path, form: str) -> None:
         if "/nowhere" in line
     ]
     assert sorted(found) == sorted([paths[0], *(each[:600] + "..." for each in paths[1:])] * 200)
+
+
+def _answering(asked: Asked) -> None:
+    asked.answer(said(f"{len(asked.json['messages'])}"))
+
+
+def test_a_response_that_one_worker_keeps_every_worker_knows(pair: Inferpoint, tmp_path: Path) -> None:
+    """A conversation goes on wherever the next request of it comes; what is deleted is deleted for all of them."""
+    with Provider(_answering) as provider, one_each(pair) as workers:
+        settings = {"api_key": "sk-test", "model_id": "gpt-4o", "url": f"{provider.url}/v1/chat/completions"}
+        made = ask(
+            pair.url, "PUT", "/_inference/chat_completion/chat", {"service": "openai", "service_settings": settings}
+        )
+        assert made.status == 200, made.body
+        first, second = workers.values()
+        body = {"model": "chat", "input": "Hello"}
+        told = ask_on(first, "POST", "/v1/responses", body).json
+        reference = {"type": "item_reference", "id": told["output"][0]["id"]}
+        question = {"role": "user", "content": "And?"}
+        for more, heard in (
+            ({"previous_response_id": told["id"], "input": [question]}, "3"),
+            ({"input": [reference, question]}, "2"),
+        ):
+            answer = ask_on(second, "POST", "/v1/responses", {**body, **more})
+            assert answer.status == 200, answer.body
+            assert answer.json["output"][0]["content"][0]["text"] == heard
+        path = f"/v1/responses/{told['id']}"
+        assert ask_on(second, "DELETE", path).status == 200
+        assert ask_on(first, "GET", path).status == 404
+        (file,) = tmp_path.glob("inferpoint-*/responses.sqlite")
+        assert file.parent.stat().st_mode & 0o077 == 0

@@ -107,3 +107,23 @@ def test_an_endpoint_that_was_stored_before_a_section_was_there_has_none(
     again = Endpoints(world.store, Vault(KEY))
     world.run(again.load())
     assert "priority" not in again.find("e").shown()
+
+
+@pytest.mark.parametrize(
+    ("settings", "options", "kept"),
+    [
+        ({"user": "u"}, {}, {"user": "u"}),
+        ({"user": None, "headers": None}, {}, None),
+        ({"user": "u"}, {"user": "other"}, {"user": "other"}),
+        ({"user": "u"}, None, {"user": "u"}),
+    ],
+)
+def test_a_form_does_not_tell_the_sections_apart(
+    world: World, settings: dict[str, Any], options: dict[str, Any] | None, kept: dict[str, Any] | None
+) -> None:
+    """What is the task's among the service's settings is the task's, unless that says it too; null is nothing."""
+    config = openai(task_settings=options)
+    config["service_settings"] = {**config["service_settings"], **settings}
+    world.create("e", EMBEDDING, config)
+    assert world.get("e").get("task_settings") == kept
+    assert not settings.keys() & world.get("e")["service_settings"].keys()

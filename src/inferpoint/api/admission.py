@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model.http import is_loopback
 from inferpoint.model.requests import ANONYMOUS, Caller
+
+_LENGTH = re.compile("[0-9]+")
 
 
 def caller(_headers: Mapping[str, str]) -> Caller:
@@ -23,7 +26,7 @@ def refuse_foreign_page(headers: Mapping[str, str]) -> None:
     A page whose name was made to mean this machine (DNS rebinding) is known by its `Host`, any other by its `Origin`.
     """
     host = headers.get("host", "")
-    if not is_loopback(_name(f"//{host}") or ""):
+    if not _is_here(host):
         raise InferenceError(Kind.FORBIDDEN, f"The host [{host}] is not this machine; --insecure opens the server")
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != host:
@@ -33,7 +36,7 @@ def refuse_foreign_page(headers: Mapping[str, str]) -> None:
 def refuse_large(headers: Mapping[str, str], most: int) -> None:
     """`TOO_LARGE` when a body says that it is larger than *most* bytes."""
     length = headers.get("content-length", "0")
-    if re.fullmatch("[0-9]+", length) and float(length) > most:
+    if _LENGTH.fullmatch(length) and float(length) > most:
         raise too_large(most)
 
 
@@ -60,8 +63,10 @@ def decoded(body: bytes, encoding: str, most: int) -> bytes:
     return unpacked
 
 
-def _name(authority: str) -> str | None:
+@lru_cache(256)
+def _is_here(host: str) -> bool:
+    """Whether a `Host` header names this machine."""
     try:
-        return urlsplit(authority).hostname
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
-        return None
+        return False

@@ -17,6 +17,7 @@ from inferpoint.model.results import Delta
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 PROVIDER_FAILED = 502
+_OURS = (Kind.CONTEXT_OVERFLOW, Kind.OVERLOADED)
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,10 @@ def error_response(error: InferenceError, ours: int, body: Any) -> Response:
     """An error as the makers' own clients take it, with *body* as its form.
 
     The status is a provider's own below 500, 502 for what else a provider says, and *ours* when none said anything, or
-    a context overflows, which clients look for under one status.
+    where clients look for one status: a context that overflows, a provider that is overloaded.
     """
     status = ours
-    if error.upstream is not None and error.kind is not Kind.CONTEXT_OVERFLOW:
+    if error.upstream is not None and error.kind not in _OURS:
         status = error.upstream.status if 400 <= error.upstream.status < 500 else PROVIDER_FAILED
     return json_response(body, status, retry_headers(error, status))
 

@@ -48,11 +48,11 @@ def retry_headers(error: InferenceError, status: int) -> dict[str, str]:
     """When and whether to ask again, as the makers' own clients are told.
 
     Those clients repeat 408, 409, 429 and all from 500 on, unless a header says otherwise. A full queue of ours costs
-    nothing to ask twice; a provider's work may be paid for twice.
+    nothing to ask twice, nor does a provider that is overloaded; a provider's work may be paid for twice.
     """
     headers = error_headers(error)
     if error.upstream is None and error.kind in (Kind.RATE_LIMITED, Kind.OVERLOADED):
         headers[_SHOULD_RETRY] = "true"
-    elif status in (408, 409) or status >= 500:
+    elif error.kind is not Kind.OVERLOADED and (status in (408, 409) or status >= 500):
         headers[_SHOULD_RETRY] = "false"
     return headers

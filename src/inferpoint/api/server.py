@@ -34,6 +34,17 @@ CLIENT_LEFT = 499
 _ELSEWHERE = "-"
 
 
+class _Names(dict[str, bytes]):
+    """The names of headers as bytes; they are few, and each is worked out once."""
+
+    def __missing__(self, name: str) -> bytes:
+        self[name] = name.encode("latin-1")
+        return self[name]
+
+
+_NAMES = _Names()
+
+
 @dataclass(frozen=True)
 class Entrance:
     """The conditions of entry: *guarded* against pages from elsewhere, with bodies of at most so many bytes."""
@@ -155,25 +166,30 @@ class Router:
         by_path: dict[str, dict[str, Route]] = {}
         for route in routes:
             by_path.setdefault(route.path, {})[route.method] = route
-        self._by_length: dict[int, list[tuple[tuple[str, ...], str, Mapping[str, Route]]]] = {}
+        self._by_length: dict[int, list[tuple[Sequence[tuple[str, str]], str, Mapping[str, Route]]]] = {}
         for path, methods in by_path.items():
-            parts = tuple(part for part in path.split("/") if part)
+            parts = [_part(part) for part in path.split("/") if part]
             self._by_length.setdefault(len(parts), []).append((parts, path, methods))
         for patterns in self._by_length.values():
-            patterns.sort(key=lambda pattern: [part.startswith("{") for part in pattern[0]])
+            patterns.sort(key=lambda pattern: [bool(variable) for variable, _ in pattern[0]])
 
     def find(self, segments: Sequence[str]) -> Matched | None:
         """The routes at a path of *segments*, each percent-decoded; None where there are none."""
         for parts, path, methods in self._by_length.get(len(segments), ()):
             path_params: dict[str, str] = {}
-            for part, segment in zip(parts, segments, strict=True):
-                if part.startswith("{"):
-                    path_params[part[1:-1]] = segment
-                elif part != segment:
+            for (variable, literal), segment in zip(parts, segments, strict=True):
+                if variable:
+                    path_params[variable] = segment
+                elif literal != segment:
                     break
             else:
                 return Matched(path, methods, path_params)
         return None
+
+
+def _part(part: str) -> tuple[str, str]:
+    """A segment of a route's path: its name where it is variable, or else itself."""
+    return (part[1:-1], "") if part.startswith("{") else ("", part)
 
 
 class _Exchange:
@@ -254,7 +270,7 @@ class _Exchange:
             headers["content-length"] = str(len(response.body))
         if not self._read and ("transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"):
             headers["connection"] = "close"  # what was not read must not be taken for the next request
-        encoded = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        encoded = [(_NAMES[name], value.encode("latin-1", "replace")) for name, value in headers.items()]
         await self._send({"type": "http.response.start", "status": response.status, "headers": encoded})
         if response.pieces is None:
             await self._body(response.body if self.method != "HEAD" else b"", more=False)

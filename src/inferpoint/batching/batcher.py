@@ -15,7 +15,7 @@ from inferpoint.batching.batch import Batch, BatchSender, refuse
 from inferpoint.batching.items import Carrier, Item, Waiter
 from inferpoint.batching.pool import Pool
 from inferpoint.calls.calls import Calls, too_long
-from inferpoint.calls.deadlines import in_time
+from inferpoint.calls.deadlines import InTime
 from inferpoint.calls.job import ticket
 from inferpoint.calls.refusals import too_late
 from inferpoint.calls.sizing import Load, load_of
@@ -56,7 +56,7 @@ class Batcher:
         begin_by = self._calls.sizing(resolved).begin_by(request.deadline)
         waiter = Waiter(request, self._clock.monotonic(), begin_by)
         try:
-            async with in_time(resolved, request, waiter.begun, self._clock):
+            async with InTime(resolved, request, waiter.begun, self._clock):
                 await self._join(resolved, waiter)
                 await waiter.done
         except InferenceError as error:

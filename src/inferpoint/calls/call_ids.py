@@ -30,7 +30,7 @@ class CallIds:
     def in_deltas(self, deltas: Iterable[Delta]) -> list[Delta]:
         """*deltas* with an id for each call, in the piece that has its name."""
         return [
-            self._filled(delta) if isinstance(delta, ToolCall) and delta.name is not None else delta for delta in deltas
+            self._filled(delta) if type(delta) is ToolCall and delta.name is not None else delta for delta in deltas
         ]
 
     def _in_choice(self, choice: Choice) -> Choice:

@@ -101,8 +101,9 @@ class Calls:
                     async with aclosing(arriving.pieces()) as body:
                         async for piece in body:
                             if deltas := reader.feed(piece):
-                                usage = _used(deltas) or usage
-                                _settle(permit, _used(deltas))
+                                used = _used(deltas)
+                                usage = used or usage
+                                _settle(permit, used)
                                 yield deltas
                             reader.check()
                     last = reader.end()
@@ -192,4 +193,7 @@ def _settle(permit: Permit, usage: Usage | None) -> None:
 
 def _used(deltas: Sequence[Delta]) -> Usage | None:
     """The last count among *deltas* of what a stream cost, if one is there."""
-    return next((delta.usage for delta in reversed(deltas) if isinstance(delta, Used)), None)
+    for delta in reversed(deltas):
+        if type(delta) is Used:
+            return delta.usage
+    return None

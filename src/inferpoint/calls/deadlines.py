@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 from inferpoint.calls.job import lane, ticket
@@ -31,22 +31,37 @@ def timed(resolved: Resolved, request: InferenceRequest, clock: Clock) -> Infere
     return InferenceRequest(**members)
 
 
-@asynccontextmanager
-async def in_time(
-    resolved: Resolved, request: InferenceRequest, begun: Callable[[], bool], clock: Clock
-) -> AsyncGenerator[None]:
+class InTime:
     """A context that ends at the deadline of *request*.
 
     `TIMED_OUT` then, or what is told of a queue where nothing of the request has *begun*.
     """
-    left = request.deadline.left(clock.monotonic())
-    try:
-        if left <= 0:  # nothing is begun that nobody waits for
-            raise TimeoutError
-        async with asyncio.timeout(left):
-            yield
-    except TimeoutError:
-        raise _timed_out(resolved, request, begun=begun()) from None
+
+    def __init__(self, resolved: Resolved, request: InferenceRequest, begun: Callable[[], bool], clock: Clock) -> None:
+        self._resolved = resolved
+        self._request = request
+        self._begun = begun
+        self._timeout = asyncio.Timeout(None)
+        self._left = request.deadline.left(clock.monotonic())
+
+    async def __aenter__(self) -> None:
+        if self._left <= 0:  # nothing is begun that nobody waits for
+            raise self._error()
+        self._timeout = asyncio.timeout(self._left)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError:
+            raise self._error() from None
+        if error is not None and isinstance(error, TimeoutError):
+            raise self._error() from None
+
+    def _error(self) -> InferenceError:
+        return _timed_out(self._resolved, self._request, begun=self._begun())
 
 
 def _timed_out(resolved: Resolved, request: InferenceRequest, *, begun: bool) -> InferenceError:

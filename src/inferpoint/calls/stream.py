@@ -31,12 +31,12 @@ class StreamReader:
         deltas: list[Delta] = []
         try:
             for event in self._framing.feed(piece):
-                deltas.extend(self._job.call_ids.in_deltas(self._reader.feed(event)))
+                deltas.extend(self._reader.feed(event))
         except InferenceError as error:
             if error.upstream is not None:
                 error = provider_errors.from_stream(self._job.resolved, error.upstream, self._job.secrets)
             self._fault = error
-        return deltas
+        return self._job.call_ids.in_deltas(deltas)
 
     def check(self) -> None:
         """Raise the fault, if there was one."""

@@ -32,6 +32,7 @@ def parse(inference_id: str, kind: TaskType, config: Mapping[str, Any], *, large
     for section in sections.SECTIONS:
         if section.required and section.name not in config:
             raise invalid(f"Missing required field [{section.name}]")
+    config = sections.placed(config, task)
     context = Context(inference_id, kind, task, largest_chunk)
     problems: list[str] = []
     values = {section.field: section.read(config.get(section.name), context, problems) for section in sections.SECTIONS}

@@ -212,6 +212,24 @@ SECTIONS: tuple[Section, ...] = (
 )
 
 
+def placed(config: Mapping[str, Any], task: Task[Any, Any]) -> Mapping[str, Any]:
+    """*config* with the task's settings that stand among the service's where they belong, without those that are null.
+
+    `_services` lists both and does not tell them apart, so Kibana's form puts them there.
+    """
+    values: dict[str, Any] = config.get(SERVICE_SETTINGS) or {}
+    options: dict[str, Any] = config.get(TASK_SETTINGS) or {}
+    if not {type(values), type(options)} <= {dict}:  # which is told where each is read
+        return config
+    strange = settings.unknown(task.settings, values)
+    displaced = strange.keys() - settings.unknown(task.options, strange).keys()
+    if not displaced:
+        return config
+    moved = {name: strange[name] for name in displaced if strange[name] is not None}
+    kept = {name: value for name, value in values.items() if name not in displaced}
+    return {**config, SERVICE_SETTINGS: kept, TASK_SETTINGS: {**moved, **options}}
+
+
 def written(endpoint: Endpoint) -> dict[str, Any]:
     """The sections of an endpoint as JSON, as they are stored and shown: without secrets and what is empty."""
     values = ((section, getattr(endpoint, section.field)) for section in SECTIONS)

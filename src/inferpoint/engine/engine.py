@@ -10,7 +10,7 @@ from functools import partial
 
 from inferpoint.batching.batcher import Batcher
 from inferpoint.calls.calls import Calls
-from inferpoint.calls.deadlines import in_time, timed
+from inferpoint.calls.deadlines import InTime, timed
 from inferpoint.chunking.settings import LARGEST
 from inferpoint.clock import Clock
 from inferpoint.endpoints.access import MANAGE, MONITOR, allow
@@ -95,21 +95,21 @@ class Engine:
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
     ) -> InferenceResult:
         """The whole result. *kind* is the task type that the caller takes the endpoint to have, if it says so."""
-        request = self._heeded(resolved, request)
-        return await self._whole(prepared(resolved, request, kind), request)
+        resolved = prepared(resolved, request, kind)
+        return await self._whole(resolved, self._heeded(resolved, request))
 
     async def stream(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
     ) -> AsyncGenerator[Sequence[Delta], None]:
         """The result in pieces, those together that came together; the timeout is for the first of them."""
-        request = self._heeded(resolved, request)
         resolved = prepared(resolved, request, kind)
+        request = self._heeded(resolved, request)
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
         request = timed(resolved, replace(request, stream=True), self.clock)
         job = self._calls.single(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
-            async with in_time(resolved, request, request.stats.begun, self.clock):
+            async with InTime(resolved, request, request.stats.begun, self.clock):
                 first = await anext(pieces)
             yield first
             async for deltas in pieces:
@@ -117,12 +117,12 @@ class Engine:
 
     async def count(self, resolved: Resolved, request: InferenceRequest) -> int:
         """How many tokens a chat's prompt has: as its provider counts them, or an estimate where none does."""
-        request = self._heeded(resolved, request)
         resolved = prepared(resolved, request, TaskType.CHAT_COMPLETION)
+        request = self._heeded(resolved, request)
         if resolved.task.count is None:
             return self._calls.estimate(resolved, request)
         request = timed(resolved, request, self.clock)
-        async with in_time(resolved, request, request.stats.begun, self.clock):
+        async with InTime(resolved, request, request.stats.begun, self.clock):
             return await self._calls.count(resolved, request)
 
     def hints(self, resolved: Resolved) -> frozenset[str]:
@@ -175,7 +175,7 @@ class Engine:
         request = timed(resolved, request, self.clock)
         if not resolved.endpoint.task_type.embeds:
             job = self._calls.single(resolved, request)
-            async with in_time(resolved, request, request.stats.begun, self.clock):
+            async with InTime(resolved, request, request.stats.begun, self.clock):
                 return await self._calls.whole(job)
         try:
             if request.chunking is None:

@@ -10,6 +10,7 @@ from inferpoint.library.options import ChatOptions, as_json
 from inferpoint.model.fields import Fields
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.protocols.openai import messages
+from inferpoint.protocols.openai.hints import parted
 
 Messages = str | Sequence[Mapping[str, Any]]
 
@@ -32,7 +33,8 @@ class Chat:
             top_p=body.take("top_p", float),
             reasoning_effort=body.take("reasoning_effort", str),
         )
-        return InferenceRequest(conversation, params=body.rest(), timeout=self.timeout)
+        params, hints = parted(body.rest())
+        return InferenceRequest(conversation, params=params, hints=hints, timeout=self.timeout)
 
 
 def asked(turns: Messages, options: ChatOptions) -> Chat:

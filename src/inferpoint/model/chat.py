@@ -107,17 +107,17 @@ class Message:
     @property
     def content(self) -> tuple[Content, ...]:
         """The parts that are neither thoughts nor tool calls."""
-        return tuple(part for part in self.parts if not isinstance(part, Thought | ToolUse))
+        return tuple([part for part in self.parts if not isinstance(part, Thought | ToolUse)])
 
     @property
     def tool_uses(self) -> tuple[ToolUse, ...]:
         """The tool calls of an assistant's turn."""
-        return tuple(part for part in self.parts if isinstance(part, ToolUse))
+        return tuple([part for part in self.parts if type(part) is ToolUse])
 
     @property
     def thoughts(self) -> tuple[Thought, ...]:
         """The thoughts of an assistant's turn."""
-        return tuple(part for part in self.parts if isinstance(part, Thought))
+        return tuple([part for part in self.parts if type(part) is Thought])
 
     @property
     def text(self) -> str:

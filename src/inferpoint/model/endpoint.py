@@ -34,12 +34,15 @@ class TaskType(StrEnum):
 
 
 _EMBEDDING_LIKE = (TaskType.TEXT_EMBEDDING, TaskType.SPARSE_EMBEDDING, TaskType.EMBEDDING)
+_BY_NAME = {kind.value: kind for kind in TaskType}
 ANY = "any"
 _INFERENCE_ID = re.compile(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9])?")
 
 
 def task_type(name: str) -> TaskType:
     """The task type called *name*, whatever its case (as Elasticsearch reads it)."""
+    if name in _BY_NAME:
+        return _BY_NAME[name]
     try:
         return TaskType(name.strip().lower())
     except ValueError:

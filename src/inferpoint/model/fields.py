@@ -70,29 +70,31 @@ def read_object(body: bytes, words: Vocabulary = PLAIN) -> dict[str, Any]:
     if not body.strip():
         raise words.not_json("")
     try:
-        value = msgspec.json.decode(body)
+        value: dict[str, Any] = msgspec.json.decode(body)
     except NOT_JSON as error:
         raise words.not_json(str(error)) from None
-    if not isinstance(value, dict):
+    if type(value) is not dict:
         raise words.not_object("", value)
-    return cast("dict[str, Any]", value)
+    return value
 
 
 class Fields:
     """The members of one object; a null is as good as absent. `of` is where it stands in the body, for errors."""
 
     def __init__(self, value: Any, of: str = "", words: Vocabulary = PLAIN) -> None:
+        members: dict[str, Any] = value
         if not isinstance(value, dict):
             raise words.not_object(of, value)
-        members = cast("dict[str, Any]", value)
         self._of = of
         self._words = words
         self._left = {name: member for name, member in members.items() if member is not None}
 
     def take(self, name: str, kind: type[T]) -> T | None:
         """The member called *name*, of the type *kind*."""
-        value = self._left.pop(name, None)
-        if value is None or is_kind(value, kind):
+        if name not in self._left:
+            return None
+        value = self._left.pop(name)
+        if is_kind(value, kind):
             return value
         raise self._words.wrong_type(self._of, name, kind, value)
 
@@ -113,7 +115,7 @@ class Fields:
 
     def any(self, name: str) -> Any:
         """The member called *name*, of whatever type; None without one."""
-        return self._left.pop(name, None)
+        return self._left.pop(name) if name in self._left else None
 
     def texts(self, name: str) -> tuple[str, ...] | None:
         """A member that is an array of strings."""
@@ -126,7 +128,7 @@ class Fields:
 
     def text_or_texts(self, name: str) -> tuple[str, ...] | None:
         """A member that is an array of strings, or one string that stands for an array of one."""
-        if isinstance(value := self._left.get(name), str):
+        if name in self._left and type(value := self._left[name]) is str:
             del self._left[name]
             return (value,)
         return self.texts(name)
@@ -134,13 +136,17 @@ class Fields:
     def refuse(self, *names: str) -> None:
         """`INVALID` when one of *names* is there and says anything but no."""
         for name in names:
-            if self._left.pop(name, None) not in (None, False, [], {}, 0):
+            if name in self._left and self._left.pop(name) not in (False, [], {}, 0):
                 raise self._words.unknown(self._of, (name,))
 
     def only(self, *names: str) -> None:
         """`INVALID` when there are others than *names*."""
         if strange := [name for name in self._left if name not in names]:
             raise self._words.unknown(self._of, strange)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a member called *name* that has not been read."""
+        return name in self._left
 
     def rest(self) -> dict[str, Any]:
         """The members that have not been read."""

@@ -13,6 +13,9 @@ from typing import Any
 from inferpoint.model.chat import Conversation, Message, Part, Thought, Tool, ToolUse
 from inferpoint.model.requests import InferenceRequest
 
+# Values of hints that say no more than leaving them out.
+_SILENT: tuple[Any, ...] = (None, False, {}, "auto", "default")
+
 
 class Hint(StrEnum):
     """The hints that a conversation itself carries."""
@@ -24,8 +27,8 @@ class Hint(StrEnum):
 
 
 def carried(request: InferenceRequest) -> frozenset[str]:
-    """The names of all hints in *request*."""
-    names = frozenset(request.hints)
+    """The names of all hints in *request*, but for those that say nothing."""
+    names = frozenset([name for name, value in request.hints.items() if value not in _SILENT] if request.hints else ())
     return names | set(_in(request.input)) if isinstance(request.input, Conversation) else names
 
 

@@ -38,10 +38,7 @@ _SILENT: Mapping[str, Any] = {
     "parallel_tool_calls": True,
     "presence_penalty": 0,
     "response_format": {"type": "text"},
-    "store": False,
 }
-# Hints to the caches of OpenAI's own servers, which change no answer.
-_HINTS = ("prompt_cache_key", "prompt_cache_retention")
 # What a format of any JSON object says, to models whose API has none: a schema would have to name the members, a tool
 # that must be called forbids all others, and newer models refuse an answer that is begun for them.
 _JSON_OBJECT = (
@@ -68,7 +65,7 @@ class Dialect:
         asked = {
             name: value
             for name, value in request.params.items()
-            if value is not None and name not in _HINTS and (name not in _SILENT or value != _SILENT[name])
+            if value is not None and (name not in _SILENT or value != _SILENT[name])
         }
         if unknown := [name for name in asked if name not in taken]:
             raise invalid(*(str(self.cannot(name)) for name in unknown))

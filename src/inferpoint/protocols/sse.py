@@ -47,14 +47,23 @@ class ServerSentEvents(Framing):
         lines = text.splitlines()  # of bytes: at the same line ends, and nine times as fast
         rest = lines.pop() if lines and not text.endswith((b"\r", b"\n")) else b""
         self._rest = bytearray(rest + held)
-        return [event for line in lines if (event := self._line(line)) is not None]
+        events: list[Event] = []
+        for line in lines:
+            if line:
+                self._take(line)
+            elif event := self._dispatched():
+                events.append(event)
+        return events
 
     @override
     def end(self) -> Sequence[Event]:
         held, self._rest = bytes(self._rest), bytearray()
         if not held.endswith(b"\r"):  # a lone carriage return was held back for its line feed
             return ()
-        event = self._line(held[:-1])
+        if held[:-1]:
+            self._take(held[:-1])
+            return ()
+        event = self._dispatched()
         return () if event is None else (event,)
 
     def _begin(self) -> bool:
@@ -66,19 +75,20 @@ class ServerSentEvents(Framing):
         self._begun = True
         return True
 
-    def _line(self, line: bytes) -> Event | None:
-        if not line:
-            return self._dispatch()
-        name, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
+    def _take(self, line: bytes) -> None:
+        if line[:6] == b"data: ":
+            name, value = b"data", line[6:]
+        else:
+            name, _, value = line.partition(b":")
+            value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
-            self._length += len(value) + 1
+            self._length += len(line)
         elif name == b"event":
             self._name = value.decode("utf-8", "replace")
-        return None
 
-    def _dispatch(self) -> Event | None:
+    def _dispatched(self) -> Event | None:
+        """The event that an empty line ends, if it has data."""
         event = Event(b"\n".join(self._data), self._name) if self._data else None
         self._data, self._name, self._length = [], "", 0
         return event

@@ -116,7 +116,7 @@ COMPLETE = Task(
     encode=encode,
     decode=partial(replies.completion, COMPLETIONS),
     reader=lambda _: Messages(COMPLETIONS),
-    hints=lambda _account, _origin: requests.HINTS,
+    hints=lambda account, _origin: thinking.hints(requests.HINTS, account.model_id),
     with_model=lambda account, model: replace(account, model_id=model),
     rates=Rates(default=50, group=group, limits=lambda _: Limits(inputs=1)),
     failures=Failures(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.hints import Hint
 from inferpoint.model.settings import settings
 from inferpoint.protocols import rate_headers
 from inferpoint.protocols.openai import account
@@ -29,12 +30,18 @@ def reader(_account: Account) -> Chunks:
     return Chunks(COMPLETIONS, extension="x_groq")
 
 
+def hints(_account: Account, _origin: str) -> frozenset[str]:
+    """Those of every chat, and of OpenAI's the one that Groq has."""
+    return frozenset({Hint.EFFORT, Hint.THOUGHTS, "service_tier"})
+
+
 # Groq refuses a message that has its thoughts under another name.
 CHAT = replace(
     chat(
         COMPLETIONS, Account, RATES, path="/openai/v1/chat/completions", thoughts=lambda _account, _origin: "reasoning"
     ),
     reader=reader,
+    hints=hints,
 )
 
 SERVICE = Service(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Hashable
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from inferpoint.errors import InferenceError, Subject, invalid
@@ -22,8 +23,9 @@ from inferpoint.protocols.openai.failures import FAILURES
 from inferpoint.protocols.service import SIMILARITIES, Grant, Limits, Origin, RateLimit, Rates, Service, rate_limit
 
 HOST = "api.openai.com"  # that of a region has its name before
-# Models with an effort to choose, also under the name of a maker; those named chat, pro and preview have none.
-_REASONS = re.compile(r"(?:^|/)(?:o1(?!-mini)|o[3-9]|gpt-[5-9]|gpt-oss)(?!.*(?:chat|pro|preview))")
+# Models with an effort to choose, also under a maker's name or tuned; those named chat, pro and preview have none.
+_REASONS = re.compile(r"(?:^|[/:])(?:o1(?!-mini)|o[3-9]|gpt-[5-9]|gpt-oss)(?!.*(?:chat|pro|preview))")
+_PLAIN = re.compile(r"(?:^|[/:])(?:chatgpt|gpt-[34]|gpt-5.*chat|o1-(?:mini|preview))")  # without any
 OAUTH2 = ("client_id", "scopes", "token_url")
 
 
@@ -100,10 +102,16 @@ EMBED = replace(
 )
 
 
+@lru_cache(maxsize=256)
+def is_openais(url: str) -> bool:
+    """Whether *url* is OpenAI's own, and not that of a server which speaks like it."""
+    host = urlsplit(url).hostname or ""
+    return host == HOST or host.endswith(f".{HOST}")
+
+
 def thoughts(account: Account, origin: str) -> str | None:
     """OpenAI refuses messages with what a model thought; servers at other addresses want them back as they came."""
-    host = urlsplit(account.url or origin).hostname or ""
-    return None if host == HOST or host.endswith(f".{HOST}") else ""
+    return None if is_openais(account.url or origin) else ""
 
 
 RATES = Rates(default=500, group=group)
@@ -111,9 +119,11 @@ _CHAT = chat("OpenAI chat completions", Account, RATES, thoughts=thoughts)
 
 
 def hints(account: Account, origin: str) -> frozenset[str]:
-    """Those of every chat; models that reason think as hard as asked, and the others refuse to be asked."""
+    """Those of every chat; models that reason think as hard as asked, and those that do not refuse to be asked."""
     taken = _CHAT.hints(account, origin)
-    return taken | {Hint.THINKING} if _REASONS.search(account.model_id) else taken
+    if _REASONS.search(account.model_id):
+        return taken | {Hint.THINKING}
+    return taken - {Hint.EFFORT} if _PLAIN.search(account.model_id) else taken
 
 
 CHAT = replace(_CHAT, check=check, hints=hints)

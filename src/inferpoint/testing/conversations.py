@@ -19,10 +19,11 @@ from inferpoint.model.requests import Documents, InferenceRequest
 from inferpoint.model.results import Embeddings, InferenceResult, SparseEmbeddings
 from inferpoint.model.settings import read
 from inferpoint.protocols.openai import messages
+from inferpoint.protocols.openai.hints import NAMES
 from inferpoint.protocols.service import Moment, Service, Task
 from inferpoint.testing.files import File, Recording, load
 
-_HINTS = ("user",)
+_HINTS = ("user", *NAMES)
 NOON = Moment(datetime(2026, 11, 20, 12, tzinfo=UTC))
 _OURS = ("model", "temperature", "top_p", "reasoning_effort")
 _READ = ("messages", "tools", "tool_choice", "stop", "max_completion_tokens")

@@ -198,7 +198,7 @@ def test_kinds_of_documents(kind: str) -> None:
 
 CANNOT: list[tuple[str, dict[str, Any], str]] = [
     *(("meta", {name: value}, f"Field [{name}] is not supported {OF}") for name, value in [
-        ("n", 2), ("seed", 5), ("logprobs", True), ("metadata", {}), ("x", 0),
+        ("n", 2), ("seed", 5), ("logprobs", True), ("x", 0),
     ]),
     ("meta", {"temperature": 1.5}, f"Field [temperature] is [1.5] and must be between 0 and 1 {OF}"),
     ("meta", {"response_format": {"type": "grammar"}},

@@ -179,7 +179,7 @@ DATA = "a base64 data URI with the format [data:{MIME-type};base64,...]"
 CANNOT: list[tuple[dict[str, Any], str]] = [
     *(({name: value}, f"Field [{name}] is not supported {OF}") for name, value in [
         ("n", 2), ("seed", 5), ("logprobs", True), ("presence_penalty", 0.5), ("frequency_penalty", 1),
-        ("logit_bias", {"1": 1}), ("store", True), ("metadata", {}), ("service_tier", "flex"), ("x", 0),
+        ("logit_bias", {"1": 1}), ("x", 0),
     ]),
     ({"temperature": 1.5}, f"Field [temperature] is [1.5] and must be between 0 and 1 {OF}"),
     ({"reasoning_effort": "utmost"},

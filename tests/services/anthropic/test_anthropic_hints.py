@@ -177,6 +177,10 @@ def test_an_effort_of_openais_asks_claude_to_think(asked: dict[str, Any], native
         ("claude-opus-4-6", False),
         ("claude-opus-4-10", False),
         ("claude-sonnet-5", False),
+        ("claude-mythos-preview", False),
+        ("anthropic.claude-opus-4-6-v1", False),
+        ("anthropic/claude-opus-4.1", True),
+        ("anthropic/claude-opus-4.7", False),
     ],
 )
 def test_older_models_think_by_a_budget(model: str, *, budgeted: bool) -> None:
@@ -343,3 +347,30 @@ def test_any_json_object_is_asked_for_in_words() -> None:
     system, form = (block["text"] for block in body["system"])
     assert (system, "JSON object" in form) == ("Be brief.", True)
     assert "output_config" not in body
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("claude-haiku-4-5", None),
+        ("claude-opus-4-1-20250805", None),
+        ("claude-3-7-sonnet-latest", None),
+        ("claude-opus-4-5-20251101", {"effort": "high"}),
+        ("claude-sonnet-4-6", {"effort": "high"}),
+        ("claude-opus-5", {"effort": "high"}),
+    ],
+)
+@pytest.mark.parametrize("more", [{"temperature": 0.5}, {"effort_only": True}])
+def test_an_effort_without_thinking_is_told_to_who_knows_one(model: str, told: Any, more: dict[str, Any]) -> None:
+    """Of the models before 4.6 Opus 4.5 alone takes an effort; the others refuse the whole request."""
+    asked = Conversation((HI,), reasoning_effort="high", **more)
+    assert sent(asked, claude({"model_id": model})).get("output_config") == told
+
+
+@pytest.mark.parametrize("model", ["claude-3-5-sonnet-20241022", "claude-3-haiku-20240307", "claude-2.1"])
+def test_models_before_3_7_are_not_asked_to_think(model: str) -> None:
+    """How to think is a hint that they have no place for, so the caller is told that it was left out."""
+    resolved = claude({"model_id": model})
+    taken = resolved.task.hints(resolved.endpoint.settings, "")
+    assert {"thinking", "reasoning_effort", "thoughts"}.isdisjoint(taken)
+    assert "cache_control" in taken

@@ -63,7 +63,7 @@ def asked(body: Fields, *, counted: bool = False) -> Asked:
     metadata, top_k = Fields(body.any("metadata") or {}, "metadata"), body.take("top_k", int)
     user = metadata.take("user_id", str)
     metadata.end()
-    hints = {name: body.object(name) for name in (CONTEXT_MANAGEMENT, Hint.CACHE)}
+    hints = {name: body.object(name) or None for name in (CONTEXT_MANAGEMENT, Hint.CACHE)}
     if (tier := body.any("service_tier")) not in (None, "auto"):
         raise invalid(f"[service_tier] [{tier}] is not supported")
     body.end()

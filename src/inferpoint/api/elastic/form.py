@@ -21,6 +21,28 @@ _READ = re.compile(r"\s*(application/json|application/vnd\.elasticsearch\+json)\
 
 def check(request: Request, route: Route) -> None:
     """Refuse a parameter that the route does not have, and a body that is not JSON by its own words."""
+    if request.query:
+        _check_query(request, route)
+    content_type = request.headers.get("content-type")
+    if route.takes_body and content_type is not None and not _READ.match(content_type):
+        raise invalid(f"Content-Type header [{content_type}] is not supported", subject=Subject.MEDIA_TYPE)
+
+
+def finish(response: Response, request: Request) -> Response:
+    """*response* with the media type that was asked for, filtered and indented where that was asked for."""
+    if opaque := request.headers.get(OPAQUE_ID):
+        response = replace(response, headers={**response.headers, OPAQUE_ID: opaque})
+    if response.content_type != JSON:
+        return response
+    if request.query:
+        response = replace(response, body=_shaped(response.body, request.query))
+    accept = request.headers.get("accept", "")
+    if accept in ("", "*/*", JSON) or (accepted := _VENDOR.search(accept)) is None:
+        return response
+    return replace(response, content_type=f"application/vnd.elasticsearch+json;compatible-with={accepted[1]}")
+
+
+def _check_query(request: Request, route: Route) -> None:
     unknown = [name for name in request.query if name not in _COMMON | route.parameters]
     if unknown:
         plural = "s" if len(unknown) > 1 else ""
@@ -30,31 +52,21 @@ def check(request: Request, route: Route) -> None:
         )
     for name in ("pretty", "human", "error_trace"):
         flag(request.query, name)
-    content_type = request.headers.get("content-type")
-    if route.takes_body and content_type is not None and not _READ.match(content_type):
-        raise invalid(f"Content-Type header [{content_type}] is not supported", subject=Subject.MEDIA_TYPE)
 
 
-def finish(response: Response, request: Request) -> Response:
-    """*response* with the media type that was asked for, filtered and indented where that was asked for."""
-    headers = response.headers
-    if opaque := request.headers.get(OPAQUE_ID):
-        headers = {**headers, OPAQUE_ID: opaque}
-    if response.content_type != JSON:
-        return replace(response, headers=headers)
-    body = response.body
-    if paths := request.query.get("filter_path"):
+def _shaped(body: bytes, query: Mapping[str, str]) -> bytes:
+    if paths := query.get("filter_path"):
         body = msgspec.json.encode(filtered(msgspec.json.decode(body), paths.split(",")))
-    if request.query.get("pretty", "false") in ("", "true"):  # any other word was refused: this response may say so
+    if query.get("pretty", "false") in ("", "true"):  # any other word was refused: this response may say so
         body = msgspec.json.format(body, indent=2) + b"\n"
-    accepted = _VENDOR.search(request.headers.get("accept", ""))
-    media_type = f"application/vnd.elasticsearch+json;compatible-with={accepted[1]}" if accepted else JSON
-    return replace(response, body=body, content_type=media_type, headers=headers)
+    return body
 
 
 def flag(query: Mapping[str, str], name: str) -> bool:
     """A parameter that is true when it is there without a value."""
-    value = query.get(name, "false")
+    if name not in query:
+        return False
+    value = query[name]
     if value not in ("", "true", "false"):
         problem = f"Failed to parse value [{value}] as only [true] or [false] are allowed."
         raise invalid(problem, subject=Subject.ARGUMENT)

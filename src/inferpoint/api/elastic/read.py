@@ -193,8 +193,7 @@ def _asked_chunking(body: Fields, query: Mapping[str, str]) -> Chunking | None:
     """How a request asks its inputs to be cut; None when it does not ask."""
     if _boolean(body, CHUNKED, default=flag(query, CHUNKED)):
         return _chunking(body)
-    problems = [f"Field [{name}] needs [{CHUNKED}] to be true" for name in _CHUNKING if body.any(name) is not None]
-    if problems:
+    if problems := [f"Field [{name}] needs [{CHUNKED}] to be true" for name in _CHUNKING if name in body]:
         raise invalid(*problems, subject=Subject.REQUEST)
     return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, assert_never
 
 from inferpoint import services
@@ -152,7 +151,14 @@ def _finder(engine: Engine, request: Request) -> Callable[[], Resolved]:
 
     Elasticsearch reads a body before it looks for the endpoint, unless only the endpoint says how the body is read.
     """
-    return cache(lambda: engine.find(request.caller, request.path_params["inference_id"]))
+    once: list[Resolved] = []
+
+    def find() -> Resolved:
+        if not once:
+            once.append(engine.find(request.caller, request.path_params["inference_id"]))
+        return once[0]
+
+    return find
 
 
 def _inference(request: Request, body: TaskType, find: Callable[[], Resolved]) -> InferenceRequest:

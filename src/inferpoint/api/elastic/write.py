@@ -27,10 +27,12 @@ from inferpoint.model.results import (
     Ranking,
     SparseEmbeddings,
     Text,
+    Usage,
 )
 from inferpoint.protocols import sse
 from inferpoint.protocols.service import Service
 
+_TOKENS = {name: TOKENS.format(name) for name in Usage.__dataclass_fields__}
 DONE = sse.written(Event(b"[DONE]", "message"))
 
 
@@ -80,7 +82,7 @@ def _with_errors(rows: list[dict[str, Any]], failed: Mapping[int, InferenceError
 def _headers(inferred: InferenceResult) -> dict[str, str]:
     headers: dict[str, str] = {}
     if inferred.usage is not None:
-        headers = {TOKENS.format(name): str(count) for name, count in vars(inferred.usage).items() if count}
+        headers = {_TOKENS[name]: str(count) for name, count in vars(inferred.usage).items() if count}
     match inferred:
         case Embeddings(cut=places) if places:
             headers[TRUNCATED] = str(len(places))
@@ -95,8 +97,8 @@ def _headers(inferred: InferenceResult) -> dict[str, str]:
 
 def deltas(pieces: Sequence[Delta]) -> bytes:
     """One event for each piece of text."""
-    bodies = [{"completion": [{"delta": delta.text}]} for delta in pieces if isinstance(delta, Text)]
-    return b"".join(sse.json_event(body, "message") for body in bodies)
+    bodies = [{"completion": [{"delta": delta.text}]} for delta in pieces if type(delta) is Text]
+    return b"".join([sse.json_event(body, "message") for body in bodies])
 
 
 def endpoint(resolved: Resolved, version: str) -> Response:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from inferpoint.api.face import Request, Response, json_response, streamed
@@ -19,6 +18,7 @@ from inferpoint.model.http import Event
 from inferpoint.model.results import Completion, Delta
 from inferpoint.protocols import sse
 from inferpoint.protocols.openai import completions, messages
+from inferpoint.protocols.openai.hints import parted
 
 DONE = sse.written(Event(b"[DONE]"))
 # Members whose answer has no place in a result, so that asking a provider for them would lose it.
@@ -32,7 +32,8 @@ async def chat(engine: Engine, request: Request) -> Response:
     tell_usage = asks_for_usage(body)
     conversation, user = _conversation(body), body.take(USER, str)
     resolved = chatting(engine.find(request.caller, name))
-    inference = for_user(resolved, request.inference(conversation, params=body.rest()), user)
+    params, hints = parted(body.rest())
+    inference = for_user(resolved, request.inference(conversation, params=params, hints=hints), user)
     chunks = _Chunks(f"chatcmpl-{request.request_id}", request.time, name, tell_usage=tell_usage)
     if stream:
         pieces = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION)
@@ -54,14 +55,15 @@ def sampled(conversation: Conversation, body: Fields) -> Conversation:
     older, newer = body.take("max_tokens", int), body.take("max_completion_tokens", int)
     if None not in (older, newer) and older != newer:
         raise invalid("[max_tokens] and [max_completion_tokens] are two names of one limit, and differ")
-    return replace(
-        conversation,
-        max_tokens=older if newer is None else newer,
-        stop=body.text_or_texts("stop") or (),
-        temperature=body.take("temperature", float),
-        top_p=body.take("top_p", float),
-        reasoning_effort=body.take("reasoning_effort", str),
-    )
+    members: dict[str, Any] = {
+        **vars(conversation),
+        "max_tokens": older if newer is None else newer,
+        "stop": body.text_or_texts("stop") or (),
+        "temperature": body.take("temperature", float),
+        "top_p": body.take("top_p", float),
+        "reasoning_effort": body.take("reasoning_effort", str),
+    }
+    return Conversation(**members)  # what `replace` does, in a tenth of its steps
 
 
 def _conversation(body: Fields) -> Conversation:

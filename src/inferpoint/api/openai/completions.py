@@ -24,6 +24,7 @@ from inferpoint.model.requests import Texts
 from inferpoint.model.results import Completion, Delta, Finished, Text, Usage, Used
 from inferpoint.protocols import sse
 from inferpoint.protocols.openai import usage
+from inferpoint.protocols.openai.hints import parted
 
 T = TypeVar("T")
 
@@ -41,9 +42,10 @@ async def complete(engine: Engine, request: Request) -> Response:
         raise invalid("[prompt] must be one string where [stream] is true")
     sampling = _sampling(body)
     asked = [replace(sampling, messages=said(prompt).messages) for prompt in prompts]
-    params = body.rest()
+    params, hints = parted(body.rest())
     resolved = chatting(engine.find(request.caller, name))
-    inferences = [for_user(resolved, request.inference(conversation, params=params), user) for conversation in asked]
+    requests = [request.inference(conversation, params=params, hints=hints) for conversation in asked]
+    inferences = [for_user(resolved, inference, user) for inference in requests]
     answer = _Answer(f"cmpl-{request.request_id}", request.time, name)
     if stream:
         pieces = engine.stream(resolved, inferences[0], TaskType.CHAT_COMPLETION)

@@ -33,13 +33,15 @@ DOCUMENTS = ("application/pdf", "text/plain")
 # Members of tools that other providers leave aside.
 TOOL_HINTS = ("allowed_callers", "defer_loading", "eager_input_streaming", "input_examples")
 USER, CONTEXT_MANAGEMENT, BETA = "user", "context_management", "anthropic_beta"
-HINTS = frozenset({*Hint, *TOOL_HINTS, USER, CONTEXT_MANAGEMENT, BETA})
+_IDENTIFIER = "safety_identifier"  # OpenAI's newer word for the user
+HINTS = frozenset({*Hint, *TOOL_HINTS, USER, _IDENTIFIER, CONTEXT_MANAGEMENT, BETA})
 _PARAMS = ("parallel_tool_calls", "response_format")
 
 
 def request_body(request: InferenceRequest) -> dict[str, Any]:
     """All that a conversation says; the model and the length are the endpoint's where it names none."""
     conversation, params, hints = request.conversation, DIALECT.params(request, _PARAMS), request.hints
+    user = hints.get(USER) or hints.get(_IDENTIFIER)
     body: dict[str, Any] = {
         "model": conversation.model or None,
         "max_tokens": conversation.max_tokens,
@@ -52,7 +54,7 @@ def request_body(request: InferenceRequest) -> dict[str, Any]:
         "tool_choice": _choice(conversation, sequential=DIALECT.sequential(params)),
         "thinking": None if (asked := conversation.thinking) is None else thinking.written(asked),
         "output_config": _output(conversation, params) or None,
-        "metadata": {"user_id": hints[USER]} if USER in hints else None,
+        "metadata": {"user_id": user} if user else None,
         "context_management": hints.get(CONTEXT_MANAGEMENT),
         "cache_control": hints.get(Hint.CACHE),
         "stream": True if request.stream else None,

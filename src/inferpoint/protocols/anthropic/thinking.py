@@ -1,6 +1,6 @@
 """How Claude is asked to think, by Anthropic's own API and by Bedrock's, which passes it on.
 
-https://docs.anthropic.com/en/docs/build-with-claude/adaptive-thinking and extended-thinking.
+https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking, extended-thinking and effort.
 """
 
 from __future__ import annotations
@@ -10,18 +10,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from inferpoint.model.chat import Message, Role, Thinking, Thought, ToolMode
+from inferpoint.model.chat import Conversation, Message, Role, Thinking, Thought, ToolMode
+from inferpoint.model.hints import Hint
 from inferpoint.model.http import present
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.protocols.chat import Dialect
 
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _SHOWN = {True: "summarized", False: "omitted"}
+_OF_THINKERS = frozenset[str]({Hint.EFFORT, Hint.THINKING, Hint.THOUGHTS})
 _FORCED = (ToolMode.REQUIRED, ToolMode.NAMED)
-# Models that think by a budget alone: 3.7, and 4 up to 4.5, with a date or a version after their names.
-_BUDGETED = re.compile(r"claude-(?:3-7-sonnet|(?:opus|sonnet|haiku)-4(?:-[015])?)(?=$|[-@]20\d{6}|-v\d|-latest)")
+# Models that think by a budget alone: 3.7, and 4 up to 4.5, with a date or a version after their names. Of these Opus
+# 4.5 alone knows an effort. Those before do not think; any other name is that of a newer model, which adapts.
+_BUDGETED = re.compile(r"claude-(?:3[-.]7-sonnet|(?:opus|sonnet|haiku)-4(?:[-.][015])?)(?=$|[-@:]20\d{6}|-v\d|-latest)")
+_EFFORTLESS = re.compile(r"(?!.*opus-4[-.]5)" + _BUDGETED.pattern)
+_THOUGHTLESS = re.compile(r"claude-(?:instant|v?2|3(?![-.]7))")
 _LEAST, _MOST = 1_024, 16_000
 _BUDGETS = {"minimal": _LEAST, "low": _LEAST, "medium": 8_000, "high": _MOST, "xhigh": _MOST, "max": _MOST}
+
+
+def hints(taken: frozenset[str], model: str) -> frozenset[str]:
+    """Those of the hints *taken* that *model* has a place for: Claude before 3.7 neither thinks nor knows an effort."""
+    return taken - _OF_THINKERS if _THOUGHTLESS.search(model) else taken
 
 
 def asking(request: InferenceRequest, model: str) -> InferenceRequest:
@@ -29,22 +39,34 @@ def asking(request: InferenceRequest, model: str) -> InferenceRequest:
 
     Models from 4.6 on think as the effort says; older ones take a budget in its place, of tokens, of which the caller's
     own limit leaves half to the answer. Claude refuses to think with a temperature or top_p of the caller's, or when it
-    must call a tool: then the effort says no more than how many words to make. With a budget it also refuses to go on
-    from a tool's result whose call has lost its thought, as clients of OpenAI's chats lose it.
+    must call a tool: then the effort says no more than how many words to make, to who knows one. With a budget it also
+    refuses to go on from a tool's result whose call has lost its thought, as clients of OpenAI's chats lose it.
     """
     conversation = request.conversation
+    if conversation.reasoning_effort is None:
+        return request
+    model = conversation.model or model
+    thinking = _thinking(conversation, model)
+    effortless = conversation.reasoning_effort in _BUDGETS and _EFFORTLESS.search(model)
+    if effortless or (thinking is not None and thinking.budget is not None):
+        conversation = replace(conversation, reasoning_effort=None)
+    return replace(request, input=replace(conversation, thinking=thinking or conversation.thinking))
+
+
+def _thinking(conversation: Conversation, model: str) -> Thinking | None:
+    """The thinking that an effort asks for, where it asks for any."""
     effort, limit, choice = conversation.reasoning_effort, conversation.max_tokens, conversation.tool_choice
     if conversation.thinking is not None or conversation.effort_only or effort in (None, "none"):
-        return request
+        return None
     free = conversation.temperature in (None, 1) and conversation.top_p is None
     if not free or (choice is not None and choice.mode in _FORCED):
-        return request
-    if effort not in _BUDGETS or not _BUDGETED.search(conversation.model or model):
-        return replace(request, input=replace(conversation, thinking=Thinking(shown=True)))
+        return None
+    if effort not in _BUDGETS or not _BUDGETED.search(model):
+        return Thinking(shown=True)
     budget = _BUDGETS[effort] if limit is None else min(_BUDGETS[effort], limit // 2)
     if budget < _LEAST or _goes_on_without_thought(conversation.messages):
-        return request
-    return replace(request, input=replace(conversation, thinking=Thinking(budget=budget), reasoning_effort=None))
+        return None
+    return Thinking(budget=budget)
 
 
 def effort(asked: str | None, dialect: Dialect) -> str | None:

@@ -13,6 +13,7 @@ from inferpoint.model.results import Completion
 from inferpoint.protocols.openai import replies
 from inferpoint.protocols.openai.account import Options, post
 from inferpoint.protocols.openai.failures import FAILURES
+from inferpoint.protocols.openai.hints import NAMES
 from inferpoint.protocols.openai.requests import request_body
 from inferpoint.protocols.openai.stream import Chunks
 from inferpoint.protocols.service import Rates, Task
@@ -33,7 +34,7 @@ class Model(Protocol):
 
 
 M = TypeVar("M", bound=Model)
-_HINTS = frozenset[str]({Hint.EFFORT})
+_HINTS = NAMES | {Hint.EFFORT}
 
 
 def as_they_came(_model: Any, _origin: str) -> str:
@@ -60,7 +61,7 @@ def chat(
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
         asked = request_body(request.conversation, most=max_tokens, thoughts=thoughts(model, origin) or "")
-        body = {"model": model.model_id, "n": n, **asked, "stream": request.stream, **request.params}
+        body = {"model": model.model_id, "n": n, **asked, "stream": request.stream, **request.params, **request.hints}
         if request.stream:
             body["stream_options"] = {"include_usage": True}
         return post(model.url or f"{origin}{path}", body, options)

@@ -80,16 +80,20 @@ class Message(msgspec.Struct):
     @property
     def calls(self) -> Sequence[Call]:
         """The tool calls, or pieces of them."""
-        return [call for call in self.tool_calls or () if call]
+        return [call for call in self.tool_calls if call] if self.tool_calls else ()
 
     @property
     def text(self) -> str:
         """The words of the answer, those of parts joined; a refusal's where there are none."""
-        return _joined(self.content) or text(self.refusal)
+        content = self.content
+        return content if type(content) is str and content else _joined(content) or text(self.refusal)
 
     @property
     def thought(self) -> Thought | None:
         """What the model thought: words, and what nobody here reads."""
+        if not (self.reasoning or self.reasoning_content or self.reasoning_details or self.extra_content):
+            words = thinking(self.content) if type(self.content) is list else ""
+            return Thought(words) if words else None
         member = next((name for name in WORDS if text(getattr(self, name))), "")
         words = text(getattr(self, member)) if member else thinking(self.content)
         extra = {name: value for name in OPAQUE if (value := getattr(self, name))}
@@ -120,7 +124,7 @@ def completion(reply: Reply, of: str) -> Completion:
 
 def text(value: Any) -> str:
     """*value* where it is a string, and nothing where it is anything else."""
-    return value if isinstance(value, str) else ""
+    return value if type(value) is str else ""  # as JSON has them, of that class itself
 
 
 def thinking(content: Any) -> str:
@@ -139,7 +143,7 @@ def _joined(content: Any) -> str:
 
 def _choice(choice: _Choice, of: str) -> Choice:
     message, word, calls = choice.message or Message(), text(choice.finish_reason), Calls()
-    tool_calls = tuple(_whole(calls, place, call, of) for place, call in enumerate(message.calls))
+    tool_calls = tuple([_whole(calls, place, call, of) for place, call in enumerate(message.calls)])
     thought = message.thought
     if not (message.content is not None or message.refusal or tool_calls or thought or word):
         raise unreadable(of, "a message has no content")

@@ -9,13 +9,15 @@ import msgspec
 from typing_extensions import override
 
 from inferpoint.errors import InferenceError, Upstream
-from inferpoint.model.http import Event, Reply, unreadable
+from inferpoint.model.http import Event, Reply, parse, unreadable
 from inferpoint.model.results import Delta, Finished, Reasoning, Started, Text, Used
 from inferpoint.protocols.openai import usage
 from inferpoint.protocols.openai.failures import complaint, stands_for
 from inferpoint.protocols.openai.pieces import Pieces
 from inferpoint.protocols.openai.replies import Message, text
 from inferpoint.protocols.readers import StreamReader, broken
+
+_LONGEST_END = 16  # bytes of an event that may be the last
 
 
 class _Choice(msgspec.Struct):
@@ -55,12 +57,12 @@ class Chunks(StreamReader):
 
     @override
     def feed(self, event: Event) -> Sequence[Delta]:
-        if event.data.strip().upper() == b"[DONE]":
+        if not event.data[_LONGEST_END:] and event.data.strip().upper() == b"[DONE]":
             self._done = True
             return list(self._ended()) if self._answered else ()
         if event.name == "error":
             raise broken(_refusal(event))
-        chunk = self._parsed(event, _Chunk)
+        chunk = parse(event.data, _Chunk, of=self._of)
         if chunk.error or chunk.error_msg or chunk.object == "error":
             raise broken(_refusal(event))
         if self._extension is not None and b'"error"' in event.data:
@@ -71,7 +73,7 @@ class Chunks(StreamReader):
             deltas.append(Started(text(chunk.id), text(chunk.model)))
         for choice in chunk.choices or ():
             if choice:
-                deltas += self._deltas(choice)
+                self._read(choice, deltas)
         if chunk.usage and (used := usage.read(chunk.usage)):
             if self._reasons:
                 deltas += self._ended()
@@ -102,15 +104,16 @@ class Chunks(StreamReader):
             case _:
                 pass
 
-    def _deltas(self, choice: _Choice) -> Iterator[Delta]:
+    def _read(self, choice: _Choice, deltas: list[Delta]) -> None:
+        """Add what *choice* tells to *deltas*."""
         message = choice.delta or Message()
         if thought := message.thought:
-            yield Reasoning(thought.text, member=thought.member, extra=thought.extra)
+            deltas.append(Reasoning(thought.text, member=thought.member, extra=thought.extra))
         if words := message.text:
-            yield Text(words)
+            deltas.append(Text(words))
         calls = message.calls
         if calls:
-            yield from self._pieces.feed(calls)
+            deltas += self._pieces.feed(calls)
         if word := text(choice.finish_reason):
             self._reasons[choice.index or 0] = word
         self._answered = self._answered or bool(thought or words or calls or word)

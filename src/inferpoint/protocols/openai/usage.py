@@ -16,14 +16,13 @@ _WRITTEN = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input
 def read(value: Any) -> Usage | None:
     """The cost that *value* tells, in whatever form a server tells it; None when it tells nothing that can be read."""
     told = members(value)
-    output, total = count(told.get("completion_tokens")), count(told.get("total_tokens"))
-    prompt = count(told.get("prompt_tokens"))
-    if prompt is None and total is not None:
+    output, prompt = _told(told, "completion_tokens"), _told(told, "prompt_tokens")
+    if prompt is None and (total := _told(told, "total_tokens")) is not None:
         prompt = max(0, total - (output or 0))
     if prompt is None and output is None:
         return None
     details = {**told, **members(told.get("prompt_tokens_details"))}
-    thought = count(members(told.get("completion_tokens_details")).get("reasoning_tokens"))
+    thought = _told(members(told.get("completion_tokens_details")), "reasoning_tokens")
     return Usage(prompt or 0, output or 0, _first(details, _CACHED), thought or 0, _first(details, _WRITTEN))
 
 
@@ -44,4 +43,11 @@ def written(used: Usage) -> dict[str, Any]:
 
 def _first(details: Mapping[str, Any], names: tuple[str, ...]) -> int:
     """The first of the counts called *names* that is not 0."""
-    return next((tokens for name in names if (tokens := count(details.get(name)))), 0)
+    for name in names:
+        if tokens := _told(details, name):
+            return tokens
+    return 0
+
+
+def _told(members: Mapping[str, Any], name: str) -> int | None:
+    return count(members[name]) if name in members else None

@@ -103,7 +103,7 @@ def _thinking(options: Options, asked: Thinking) -> Options:
 
 def hints(model: Account, _origin: str) -> frozenset[str]:
     """The hints that the provider's models have a place for."""
-    return _CLAUDES if model.provider == CLAUDE else frozenset()
+    return thinking.hints(_CLAUDES, model.model) if model.provider == CLAUDE else frozenset()
 
 
 def _integral(number: float) -> float:

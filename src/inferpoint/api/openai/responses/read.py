@@ -14,13 +14,16 @@ from inferpoint.api.openai.responses.tools import Tools
 from inferpoint.errors import invalid
 from inferpoint.model.chat import Conversation, Message, Role, TextPart
 from inferpoint.model.fields import Fields, read_object
+from inferpoint.model.http import present
 
 _LOGPROBS = "message.output_text.logprobs"
 _PREVIOUS = "previous_response_id"
 # What only OpenAI's own servers can do, or what has no place in an answer here.
 _UNANSWERED = ("background", "context_management", "conversation", "moderation", "prompt", "top_logprobs")
 # What says nothing to a model: it is about tools that OpenAI runs, or how a cache of OpenAI's is kept.
-_SILENT = ("client_metadata", "max_tool_calls", "prompt_cache_options", "prompt_cache_retention", "stream_options")
+_SILENT = ("client_metadata", "max_tool_calls", "prompt_cache_options", "stream_options")
+# What is kept of a response is kept here, so that `store` and `metadata` are no hints to a provider.
+_HINTS = ("prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier")
 # Members that a response repeats, and what it says where a request did not.
 _TOLD: Mapping[str, Any] = {
     "background": False,
@@ -76,7 +79,7 @@ def asked(body: bytes, kept: Kept) -> Asked:
     declared = tools.read(fields)
     conversation = _conversation(fields, declared, before, own)
     params = _params(fields, tools_declared=bool(declared.functions))
-    hidden, user = fields.take("safety_identifier", str), fields.take("user", str)
+    hints, user = _hints(fields), fields.take("user", str)
     _check_rest(fields)
     told = {name: default if members.get(name) is None else members[name] for name, default in _TOLD.items()}
     told["tools"] = declared.told
@@ -84,14 +87,14 @@ def asked(body: bytes, kept: Kept) -> Asked:
         model=model,
         conversation=conversation,
         params=params,
-        user=user or hidden,
+        user=user,
         stream=stream or False,
         store=store is not False,
         before=before,
         items=tuple(msgspec.json.encode(item) for item in own),
         told=told,
         namespaces=declared.namespaces,
-        hints=declared.offered,
+        hints={**declared.offered, **hints},
     )
 
 
@@ -152,16 +155,20 @@ def _effort(reasoning: Mapping[str, Any]) -> str | None:
 def _params(fields: Fields, *, tools_declared: bool) -> dict[str, Any]:
     """Members without a place of ours, as chats call them."""
     text = Fields(fields.object("text") or {}, "text")
-    parallel, tier = fields.take("parallel_tool_calls", bool), fields.take("service_tier", str)
+    parallel = fields.take("parallel_tool_calls", bool)
     params = {
         "parallel_tool_calls": parallel if tools_declared else None,
-        "prompt_cache_key": fields.take("prompt_cache_key", str),
         "response_format": _format(text.object("format")),
-        "service_tier": None if tier in ("auto", "default") else tier,
         "verbosity": text.take("verbosity", str),
     }
     text.end()
     return {name: value for name, value in params.items() if value is not None}
+
+
+def _hints(fields: Fields) -> dict[str, Any]:
+    """Members that a provider may leave aside; the tier that everybody has is not told."""
+    hints = present({name: fields.take(name, str) for name in _HINTS})
+    return {name: value for name, value in hints.items() if value not in ("auto", "default")}
 
 
 def _format(value: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -1,16 +1,21 @@
 """The memory of responses: enough to go on from one, or to name a piece of it, for a while.
 
-Kept in memory, within bounds, for the caller that asked and for nobody else. What is used least recently goes first.
-Another process keeps its own: it does not know what this one does.
+Kept within bounds, for the caller that asked and for nobody else. What is used least recently goes first.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import logging
+import sqlite3
 from dataclasses import dataclass
-from functools import cached_property
+from pathlib import Path
+
+import msgspec
 
 from inferpoint.api.openai.errors import NotKeptError
+from inferpoint.storage.memory import Bounds, Memory
+
+_LOG = logging.getLogger(__name__)
 
 MOST = 4096
 MOST_BYTES = 64 * 1024 * 1024
@@ -40,64 +45,54 @@ class Stored:
         """Every item of the conversation up to and with this response."""
         return (*self.input, *(item for _, item in self.output))
 
-    @cached_property
+    @property
     def size(self) -> int:
         """Bytes it takes; items that it shares with those before are counted again, as they live as long as this."""
         return len(self.body) + sum(map(len, self.history))
 
 
 class ResponseStore:
-    """Responses by caller and id, at most so many, so large, and for so long after they were used."""
+    """Responses by caller and id, at most so many, so large, and for so long after they were used.
 
-    def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES, most_seconds: int = MOST_SECONDS) -> None:
-        self._most = most
-        self._most_bytes = most_bytes
-        self._most_seconds = most_seconds
-        self._kept: OrderedDict[tuple[str, str], tuple[Stored, int]] = OrderedDict()  # with the time of its last use
-        self._owners: dict[tuple[str, str], tuple[str, str]] = {}  # the response that an item is of
-        self._bytes = 0
+    Kept in memory or, with a *path*, in a file that the processes of one server share.
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        *,
+        most: int = MOST,
+        most_bytes: int = MOST_BYTES,
+        most_seconds: int = MOST_SECONDS,
+    ) -> None:
+        self._memory = Memory(Bounds(most, most_bytes, most_seconds), path)
 
     def of(self, caller: str, now: int) -> Kept:
         """The part that is kept for *caller* at the time *now*, in seconds."""
         return Kept(self, caller, now)
 
     def keep(self, caller: str, stored: Stored, now: int) -> None:
-        """Remember *stored*, and forget what is old or too much."""
-        key = (caller, stored.id)
-        self._kept[key] = stored, now
-        self._bytes += stored.size
-        self._owners |= {(caller, name): key for name, _ in stored.output}
-        self._forget(now)
+        """Remember *stored*, and forget what is old or too much; an answer is not lost with its memory."""
+        items = [name for name, _ in stored.output]
+        try:
+            self._memory.keep(caller, stored.id, msgspec.msgpack.encode(stored), stored.size, items, now)
+        except sqlite3.Error as error:
+            _LOG.warning("A response was not kept: %s", error)
 
     def find(self, caller: str, response_id: str, now: int) -> Stored | None:
         """The response called *response_id*, which is used now."""
-        key = (caller, response_id)
-        self._forget(now)
-        if key not in self._kept:
-            return None
-        stored, _ = self._kept.pop(key)
-        self._kept[key] = stored, now
-        return stored
+        value = self._memory.find(caller, response_id, now)
+        return None if value is None else msgspec.msgpack.decode(value, type=Stored)
 
     def find_item(self, caller: str, item_id: str, now: int) -> bytes | None:
         """The model's item called *item_id*, whose response is used now."""
-        owner = self._owners.get((caller, item_id))
-        stored = None if owner is None else self.find(*owner, now)
+        owner = self._memory.whole(caller, item_id)
+        stored = None if owner is None else self.find(caller, owner, now)
         return None if stored is None else dict(stored.output)[item_id]
 
     def drop(self, caller: str, response_id: str) -> None:
         """Forget the response called *response_id*, and its items."""
-        stored, _ = self._kept.pop((caller, response_id))
-        self._bytes -= stored.size
-        for name, _ in stored.output:
-            del self._owners[caller, name]
-
-    def _forget(self, now: int) -> None:
-        while self._kept:
-            (caller, name), (_, used) = next(iter(self._kept.items()))
-            if len(self._kept) <= self._most and self._bytes <= self._most_bytes and now - used <= self._most_seconds:
-                return
-            self.drop(caller, name)
+        self._memory.drop(caller, response_id)
 
 
 @dataclass(frozen=True)
