@@ -36,10 +36,10 @@ from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
 from inferpoint.outbound.breaker import Breakers
+from inferpoint.outbound.http.transport import HttpTransport
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.retries import Budget
-from inferpoint.outbound.transport import HttpTransport
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked

@@ -9,11 +9,11 @@ import pytest
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call
 from inferpoint.outbound.egress import permitted
-from inferpoint.outbound.transport import HttpTransport
+from inferpoint.outbound.http.transport import HttpTransport
 
 ALLOWED = [
     "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "100.100.100.199", "8.8.8.8",
-    "169.253.255.255", "169.255.0.0", "::1", "fd00::1", "fd00:ec2::253", "2001:db8::1", "::ffff:127.0.0.1",
+    "169.253.255.255", "169.255.0.0", "::1", "fd00::1", "fd00:ec2::253", "2606:4700::1", "::ffff:127.0.0.1",
     "2002:808:808::1",
 ]  # fmt: skip
 FORBIDDEN = [

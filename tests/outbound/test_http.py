@@ -9,7 +9,7 @@ import pytest
 from emulated_provider import Asked, Provider
 
 from inferpoint.model.http import Call, Reply
-from inferpoint.outbound.transport import HttpTransport
+from inferpoint.outbound.http.transport import HttpTransport
 
 
 def sent(call: Call) -> Reply:
