@@ -153,27 +153,24 @@ class Connection(asyncio.Protocol):
             self.headers[_NAMES[name]] = value.decode("utf-8", "replace")
 
     def on_headers_complete(self) -> None:
-        """Look at a head as a whole."""
-        if self.done:
+        """Look at a head as a whole: an interim one is forgotten."""
+        if self.done or self.fault is not None:
             return
         status = self._parser.get_status_code()
-        if self._count > MOST_HEADERS:
-            self._fail(f"it has more than {MOST_HEADERS} headers")
-        if self._unread > LARGEST_HEAD and _size(self.headers) > LARGEST_HEAD:
-            self._fail(f"its head is larger than {LARGEST_HEAD} bytes")
-        if status < 200:
-            self._begin_again(status)
-            return
         encoding = self.headers.get("transfer-encoding")
-        if encoding is not None and encoding.lower() != "chunked":
-            self._fail("its transfer encoding is not [chunked]")
-        self._ends_with_connection = encoding is None and "content-length" not in self.headers
-        self._unread = 0
-        self.status = status
+        self.fault = self._wrong(status, encoding)
+        if status < 200:
+            self._interim += 1
+            self._count = 0
+            self.headers = {}
+        elif self.fault is None:
+            self._ends_with_connection = encoding is None and "content-length" not in self.headers
+            self._unread = 0
+            self.status = status
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body."""
-        if not self.done:
+        if self.status and not self.done:
             self._unread = 0
             self._buffered += len(body)
             self._pieces.append(body)
@@ -196,15 +193,19 @@ class Connection(asyncio.Protocol):
         self._wake()
         self._lost(self)
 
-    def _begin_again(self, status: int) -> None:
-        """Forget an interim reply, of which there are few, and none that changes the protocol."""
-        self._interim += 1
-        self._count = 0
-        self.headers = {}
+    def _wrong(self, status: int, encoding: str | None) -> str | None:
+        """The reason why a head is not one of a reply that can be read."""
         if status < 100 or status == 101:
-            self._fail(f"it has the status {status}")
-        if self._interim > MOST_INTERIM:
-            self._fail(f"more than {MOST_INTERIM} interim replies came before it")
+            return f"it has the status {status}"
+        if status < 200 and self._interim == MOST_INTERIM:
+            return f"more than {MOST_INTERIM} interim replies came before it"
+        if self._count > MOST_HEADERS:
+            return f"it has more than {MOST_HEADERS} headers"
+        if self._unread > LARGEST_HEAD and _size(self.headers) > LARGEST_HEAD:
+            return f"its head is larger than {LARGEST_HEAD} bytes"
+        if encoding is not None and encoding.lower() != "chunked":
+            return "its transfer encoding is not [chunked]"
+        return None
 
     def _fail(self, reason: str) -> None:
         """Note why the reply is not whole, unless it is."""
