@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import struct
@@ -49,6 +50,11 @@ class Line:
                 self._writer.write(piece)
                 await self._writer.drain()
             await asyncio.sleep(0)
+
+    def now(self, piece: bytes) -> None:
+        """Send a piece before anybody else in this event loop does anything."""
+        line: socket.socket = self._writer.get_extra_info("socket")
+        os.write(line.fileno(), piece)
 
     async def left(self) -> bytes:
         """Wait until the caller has left; what it said before."""

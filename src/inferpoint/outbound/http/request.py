@@ -23,7 +23,7 @@ def request(target: Target, call: Call, standard: dict[str, str]) -> tuple[Owner
     """The owner of the connection that *call* may be sent on, and the request's head.
 
     The headers are the *standard* ones and the target's, each unless the call has its own. `ValueError` when one holds
-    what cannot be written. The words of the error do not show it: it is often a key.
+    what cannot be written.
     """
     owner = (target.origin, target.query)
     head = f"{call.method} {target.path} HTTP/1.1\r\n"
@@ -33,7 +33,7 @@ def request(target: Target, call: Call, standard: dict[str, str]) -> tuple[Owner
         if _CREDENTIALS[name]:
             owner += (_lasting(value) if _SIGNATURE in value else value,)
     if _ILLEGAL.search("".join(headers.values())):
-        raise ValueError("a header holds a character that is not allowed")
+        raise ValueError
     if call.body or call.method not in _BODILESS:
         head += f"content-length: {len(call.body)}\r\n"
     return owner, f"{head}\r\n".encode()
@@ -51,7 +51,7 @@ class _CredentialNames(dict[str, bool]):
 
     def __missing__(self, name: str) -> bool:
         if not _NAME.fullmatch(name):
-            raise ValueError("a header's name holds a character that is not allowed")
+            raise ValueError
         if len(self) >= self._MOST:
             self.clear()
         tells = self[name] = _CREDENTIAL.search(name) is not None and name.lower() != "idempotency-key"

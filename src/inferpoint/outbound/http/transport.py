@@ -29,6 +29,7 @@ from inferpoint.outbound.http.request import Owner, request
 from inferpoint.outbound.http.target import Target, target
 from inferpoint.outbound.transport import LARGEST_REPLY, Arriving, Transport
 
+_ILLEGAL = "a header holds a character that is not allowed"
 _REPEATABLE = ("GET", "PUT", "DELETE")
 
 
@@ -47,8 +48,8 @@ class HttpTransport(Transport):
         where = self._target(call.url)
         try:
             owner, head = request(where, call, self._standard)
-        except ValueError as error:
-            raise invalid(f"The call to [{where.shown}] could not be written: {error}") from None
+        except ValueError:  # whose text shows the header: often a key
+            raise invalid(f"The call to [{where.shown}] could not be written: {_ILLEGAL}") from None
         connection = self._pool.take(owner)
         if connection is not None:
             await _answered(connection, head, call.body)
