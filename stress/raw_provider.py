@@ -62,6 +62,17 @@ class Line:
             return await self._reader.read()
         return b""
 
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass on what comes, both ways, until either side has left."""
+        ways = [asyncio.create_task(_pass_on(*way)) for way in ((self._reader, writer), (reader, self._writer))]
+        try:
+            await asyncio.wait(ways, return_when="FIRST_COMPLETED")
+        finally:
+            for way in ways:
+                way.cancel()
+            writer.transport.abort()
+            self._writer.transport.abort()
+
     def reset(self) -> None:
         """Leave in the rudest way, with a reset."""
         line: socket.socket = self._writer.get_extra_info("socket")
@@ -74,6 +85,13 @@ class Line:
         self._writer.close()
         with suppress(ConnectionError, ssl.SSLError):
             await self._writer.wait_closed()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while piece := await reader.read(65536):
+            writer.write(piece)
+            await writer.drain()
 
 
 class RawProvider:

@@ -3,55 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 import pytest
-import uvloop
+from raw_calls import OK, both, eventually, provided, sent
 from raw_provider import Line, RawProvider
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import Call, Reply
+from inferpoint.model.http import Call
 from inferpoint.outbound.http import connection, pool
-from inferpoint.outbound.http.transport import HttpTransport
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 STOLEN = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
 OLD = OK.replace(b"HTTP/1.1", b"HTTP/1.0")
 LAST = OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
 BEARER = {"authorization": "Bearer one"}
-
-
-@asynccontextmanager
-async def provided(act: Callable[[Line], Awaitable[None]]) -> AsyncGenerator[tuple[RawProvider, HttpTransport]]:
-    transport = HttpTransport("0")
-    async with RawProvider(act) as provider:
-        try:
-            yield provider, transport
-        finally:
-            await transport.close()
-        await eventually(lambda: provider.open == 0)
-
-
-def both(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run *main* on the event loop of the server, and on that of the library."""
-    uvloop.run(main())
-    asyncio.run(main())
-
-
-async def eventually(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not true():  # noqa: ASYNC110 - it is asked of a provider
-            await asyncio.sleep(0.005)
-
-
-async def sent(transport: HttpTransport, call: Call) -> Reply:
-    arriving = await transport.send(call)
-    try:
-        return await arriving.read()
-    finally:
-        arriving.close()
 
 
 def answering(*replies: bytes) -> Callable[[Line], Awaitable[None]]:
