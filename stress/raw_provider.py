@@ -44,9 +44,9 @@ class Line:
         return None
 
     async def say(self, *pieces: bytes) -> None:
-        """Send each piece on its own."""
+        """Send each piece on its own; nobody may be there any more."""
         for piece in pieces:
-            with suppress(ConnectionError):
+            with suppress(ConnectionError, RuntimeError):  # uvloop's word for a closed connection
                 self._writer.write(piece)
                 await self._writer.drain()
             await asyncio.sleep(0)
