@@ -31,7 +31,7 @@ NOT_SEEN = {(waits, knows) for waits in WAITS for knows in ("protocols", "chunki
 
 UNNAMED = {"utils", "util", "helpers", "helper", "common", "base", "manager", "managers", "misc", "core"}
 WORLD = {
-    "aiohttp", "asyncio", "concurrent", "ctypes", "fcntl", "glob", "http", "io", "logging", "multiprocessing", "os",
+    "httptools", "asyncio", "concurrent", "ctypes", "fcntl", "glob", "http", "io", "logging", "multiprocessing", "os",
     "pathlib", "platform", "prometheus_client", "random", "requests", "secrets", "select", "shutil", "signal",
     "socket", "sqlalchemy", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib.request",
     "uuid", "uvloop", "zoneinfo",
@@ -230,13 +230,13 @@ def test_the_package_alone_reads_nothing_heavy() -> None:
         "inferpoint.errors",
         "inferpoint.version",
     }
-    assert not found & {"aiohttp", "sqlalchemy", "msgspec", "uvicorn", "numpy", "cryptography", "asyncio"}
+    assert not found & {"httptools", "sqlalchemy", "msgspec", "uvicorn", "numpy", "cryptography", "asyncio"}
 
 
 def test_a_supervisor_carries_only_what_it_uses() -> None:
     """What keeps workers running stays small: nothing of HTTP, of the database, of services or of counters."""
     found = loaded("from inferpoint.workers import supervisor")
-    assert not found & {"aiohttp", "uvicorn", "sqlalchemy", "sqlite3", "prometheus_client", "cryptography", "numpy"}
+    assert not found & {"httptools", "uvicorn", "sqlalchemy", "sqlite3", "prometheus_client", "cryptography", "numpy"}
     assert not {
         name for name in found if name.startswith(("inferpoint.services", "inferpoint.engine", "inferpoint.api"))
     }
