@@ -200,12 +200,13 @@ def test_a_running_server_carries_only_what_it_uses(data: Path) -> None:
 
 
 SERVED = """
-import asyncio
+import asyncio, socket
 from inferpoint import app
 from inferpoint.config import Config
 async def main():
-    async with app._server(Config(data_dir=sys.argv[1]), {"OPENAI_BASE_URL": "http://127.0.0.1:1"}):
-        pass
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with app._server(Config(data_dir=sys.argv[1]), {"OPENAI_BASE_URL": "http://127.0.0.1:1"}, listener):
+            pass
 asyncio.run(main())
 """
 CONNECTED = "import inferpoint\nwith inferpoint.connect(sys.argv[1]):\n    pass\n"

@@ -70,6 +70,7 @@ class Parts:
     engine: Engine
     telemetry: Telemetry
     clock: Clock
+    http: HttpTransport
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ async def assembled(
         outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)
-        yield Parts(engine, telemetry, clock)
+        yield Parts(engine, telemetry, clock, http)
 
 
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
@@ -144,7 +145,7 @@ def serve(config: Config, environ: Mapping[str, str]) -> None:
 
 async def _alone(config: Config, environ: Mapping[str, str]) -> None:
     listener = listening(config)
-    async with _server(config, environ) as server:
+    async with _server(config, environ, listener) as server:
         for name in STOPPING:
             asyncio.get_running_loop().add_signal_handler(name, server.stop)
         announce(config, listener)
@@ -155,7 +156,8 @@ async def _among_others(config: Config, environ: Mapping[str, str], inheritance:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
     limiter = LimiterClient(channel.send)
     counters = SharedCounters(inheritance.counters, inheritance.number)
-    async with _server(config, environ, Shared(limiter, counters)) as server:
+    listener = socket.socket(fileno=inheritance.listener)
+    async with _server(config, environ, listener, Shared(limiter, counters)) as server:
 
         def received(message: FromLimiter | Stop) -> None:
             if isinstance(message, Stop):
@@ -172,19 +174,22 @@ async def _among_others(config: Config, environ: Mapping[str, str], inheritance:
         await channel.open(socket.socket(fileno=inheritance.channel), received, orphaned)
         channel.send(Ready())
         try:
-            await server.serve(sockets=[socket.socket(fileno=inheritance.listener)])
+            await server.serve(sockets=[listener])
         finally:
             channel.close()
 
 
 @contextlib.asynccontextmanager
-async def _server(config: Config, environ: Mapping[str, str], shared: Shared | None = None) -> AsyncGenerator[_Uvicorn]:
-    """All faces on one engine, ready to serve."""
+async def _server(
+    config: Config, environ: Mapping[str, str], listener: socket.socket, shared: Shared | None = None
+) -> AsyncGenerator[_Uvicorn]:
+    """All faces on one engine, ready to serve what comes to *listener*, which the engine itself never calls."""
     folder = Path(config.data_dir)
     home = Home(folder, folder / MODELS)
     policy = Policy(dict(environ), not config.skip_validation, config.max_chunk_size, config.refuse_hints)
     log = access_log(config.log_format, sys.stderr)
     async with assembled(home, policy, environ, log, config.cache, shared) as parts:
+        parts.http.avoid(*listener.getsockname()[:2])
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
         routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.should_exit)
         application = Server(parts.engine, faces(), routes, entrance, parts.telemetry, parts.clock)

@@ -38,12 +38,16 @@ class Opener:
         The address that was checked is the one that is connected to: a name may stand for another one a moment later.
         """
         if target.proxy is None:
-            port, addresses = target.port, await self._names.addresses(target.host)
+            port, addresses = target.port, await self._names.addresses(target.host, target.port)
         else:
             self._names.check(target.host)
             port, addresses = target.proxy.port, await self._names.trusted(target.proxy.host)
         async with asyncio.timeout(CONNECT_SECONDS):
             return await self._first(target, addresses, port, made)
+
+    def avoid(self, host: str, port: int) -> None:
+        """Open no connection to *host* and *port*."""
+        self._names.avoid(host, port)
 
     async def close(self) -> None:
         """Give up what is under way."""

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.http import Call, Reply
+from inferpoint.outbound.hops import PRODUCT
 from inferpoint.outbound.http import tls
 from inferpoint.outbound.http.connection import Connection
 from inferpoint.outbound.http.decoding import Decoder, too_large
@@ -37,7 +38,7 @@ class HttpTransport(Transport):
     """Sends calls over HTTP, encrypted or not, by the proxies of the environment."""
 
     def __init__(self, version: str) -> None:
-        self._standard = {"accept-encoding": "identity", "user-agent": f"inferpoint/{version}"}
+        self._standard = {"accept-encoding": "identity", "user-agent": f"{PRODUCT}{version}"}
         self._target = lru_cache(1024)(partial(target, proxies=Proxies()))
         self._opener = Opener()
         self._pool = Pool()
@@ -61,6 +62,10 @@ class HttpTransport(Transport):
         if not connection.status:
             raise _unreachable(where, str(connection.fault))
         return _Arriving(connection, self._pool)
+
+    def avoid(self, host: str, port: int) -> None:
+        """Never call what listens at *host* and *port*: this server itself."""
+        self._opener.avoid(host, port)
 
     async def close(self) -> None:
         """Close every connection."""
