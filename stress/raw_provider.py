@@ -52,9 +52,10 @@ class Line:
             await asyncio.sleep(0)
 
     def now(self, piece: bytes) -> None:
-        """Send a piece before anybody else in this event loop does anything."""
+        """Send a piece before anybody else in this event loop does anything; nobody may be there any more."""
         line: socket.socket = self._writer.get_extra_info("socket")
-        os.write(line.fileno(), piece)
+        with suppress(OSError):
+            os.write(line.fileno(), piece)
 
     async def left(self) -> bytes:
         """Wait until the caller has left; what it said before."""

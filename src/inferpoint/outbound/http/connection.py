@@ -35,6 +35,7 @@ class Connection(asyncio.Protocol):
         self.headers: dict[str, str] = {}
         self.done = True
         self.fault: str | None = None
+        self.ended = True
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
@@ -51,6 +52,7 @@ class Connection(asyncio.Protocol):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self.ended = False
         self._parser = httptools.HttpResponseParser(self)
         self._readable = select.poll()
         self._readable.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
@@ -78,16 +80,19 @@ class Connection(asyncio.Protocol):
     def take(self) -> bytes:
         """What there is of the body and was not taken yet."""
         pieces, self._pieces, self._buffered = self._pieces, [], 0
-        self._go_on()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._paused:
+            self._go_on()
+        return b"".join(pieces)
 
     async def whole(self) -> bytes:
         """The body, once it is done, there is a fault, or more than a reply may hold: nothing is kept back for it."""
         self._is_read_whole = True
-        self._go_on()
+        if self._paused:
+            self._go_on()
         while not (self.done or self.fault is not None or self._buffered > LARGEST_REPLY):
             await self.more()
-        return b"".join(self._pieces)
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
 
     @property
     def silent(self) -> bool:
@@ -95,29 +100,21 @@ class Connection(asyncio.Protocol):
         return not (self.status or self._unread or self._interim)
 
     @property
-    def ended(self) -> bool:
-        """Whether the connection is closed, or about to be."""
-        return self._transport.is_closing()
-
-    @property
     def reusable(self) -> bool:
         """Whether the reply has ended so that another call may follow."""
-        return self._reusable and not self.ended
+        return self._reusable and not (self.ended or self._paused)
 
     @property
     def unused(self) -> bool:
         """Whether nothing was said on the idle connection: no bytes and no end wait to be read."""
         return not (self.ended or self._readable.poll(0))
 
-    @property
-    def peer(self) -> tuple[str, int]:
-        """The address and port at the other end."""
-        return self._transport.get_extra_info("peername")[:2]
-
     def close(self) -> None:
         """End the connection at once; a reply that is under way is cut off."""
         self._fail("it was given up")
-        self._transport.abort()
+        if not self.ended:
+            self.ended = True
+            self._transport.abort()
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -183,8 +180,12 @@ class Connection(asyncio.Protocol):
             self._reusable = self._parser.should_keep_alive() and not self._transport.get_write_buffer_size()
 
     @override
+    def eof_received(self) -> None:
+        self.ended = True
+
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._reusable = False
+        self.ended = True
         if not self.done:
             if self._ends_with_connection and exc is None and self.fault is None:
                 self.done = True
@@ -217,10 +218,9 @@ class Connection(asyncio.Protocol):
             self._waiter.set_result(None)
 
     def _go_on(self) -> None:
-        if self._paused:
-            self._paused = False
-            if not self._transport.is_closing():
-                self._transport.resume_reading()
+        self._paused = False
+        if not self.ended:
+            self._transport.resume_reading()
 
 
 def _size(headers: Mapping[str, str]) -> int:

@@ -71,7 +71,12 @@ class Opener:
         if target.tunnelled:
             return await self._tunnelled(target, address, port, made())
         context, name = (self._context, target.host) if target.tls else (None, None)
-        _, connection = await loop.create_connection(made, address, port, ssl=context, server_hostname=name)
+        connection = made()
+        try:
+            await loop.create_connection(lambda: connection, address, port, ssl=context, server_hostname=name)
+        except BaseException:
+            connection.close()  # it may have been made as its caller left
+            raise
         return connection
 
     async def _tunnelled(self, target: Target, address: str, port: int, connection: Connection) -> Connection:

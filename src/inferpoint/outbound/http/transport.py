@@ -31,6 +31,7 @@ from inferpoint.outbound.http.target import Target, target
 from inferpoint.outbound.transport import LARGEST_REPLY, Arriving, Transport
 
 _ILLEGAL = "a header holds a character that is not allowed"
+_CLOSED = "a reply that was closed is not read"
 _REPEATABLE = ("GET", "PUT", "DELETE")
 
 
@@ -54,7 +55,7 @@ class HttpTransport(Transport):
         connection = self._pool.take(owner)
         if connection is not None:
             await _answered(connection, head, call.body)
-            if connection.silent and call.method in _REPEATABLE:
+            if not connection.status and connection.silent and call.method in _REPEATABLE:
                 connection = None
         if connection is None:
             connection = await self._open(where, owner)
@@ -98,7 +99,8 @@ class _Arriving(Arriving):
     async def read(self) -> Reply:
         if self._encoding is not None:
             return Reply(self.status, await self._decoded(), self.headers)
-        connection = self._open()
+        connection = self._connection
+        assert connection is not None, _CLOSED
         body = await connection.whole()
         if len(body) > LARGEST_REPLY:
             raise too_large()
@@ -109,7 +111,8 @@ class _Arriving(Arriving):
     @override
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         decoder = None if self._encoding is None or self._encoding == "identity" else Decoder(self._encoding)
-        connection = self._open()
+        connection = self._connection
+        assert connection is not None, _CLOSED
         while True:
             piece = connection.take()
             if decoder is not None:
@@ -132,10 +135,6 @@ class _Arriving(Arriving):
         if self._connection is not None:
             self._pool.give(self._connection)
             self._connection = None
-
-    def _open(self) -> Connection:
-        assert self._connection is not None, "a reply that was closed is not read"
-        return self._connection
 
     async def _decoded(self) -> bytes:
         decoded: list[bytes] = []
