@@ -61,7 +61,10 @@ def _embedded(ip: ipaddress.IPv6Address) -> Iterator[ipaddress.IPv4Address]:
     if (number > 1 and any(ip in network for network in _LAST_BITS)) or number >> 32 & 0xFFFFFFFF in _ISATAP:
         yield _last(number)
     if ip in _LOCAL_PREFIX:
-        yield from (inner for inner in map(_last, _by_prefix(number)) if inner not in _NOWHERE)
+        # Read with another prefix than its network's it is no address at all, most often.
+        yield from (
+            inner for inner in map(_last, _by_prefix(number)) if inner not in _NOWHERE and not inner.is_reserved
+        )
 
 
 def _last(number: int) -> ipaddress.IPv4Address:
