@@ -62,9 +62,7 @@ def _embedded(ip: ipaddress.IPv6Address) -> Iterator[ipaddress.IPv4Address]:
         yield _last(number)
     if ip in _LOCAL_PREFIX:
         # Read with another prefix than its network's it is no address at all, most often.
-        yield from (
-            inner for inner in map(_last, _by_prefix(number)) if inner not in _NOWHERE and not inner.is_reserved
-        )
+        yield from (inner for inner in map(_last, _by_prefix(number)) if not (inner in _NOWHERE or inner.is_reserved))
 
 
 def _last(number: int) -> ipaddress.IPv4Address:
