@@ -35,7 +35,7 @@ from inferpoint.engine.engine import Engine, Policy
 from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
-from inferpoint.outbound.breaker import Breakers
+from inferpoint.outbound.breakers import Breakers
 from inferpoint.outbound.http.transport import HttpTransport
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.outbound import Outbound
@@ -111,7 +111,7 @@ async def assembled(
         endpoints = Endpoints(kept, await _vault(home.folder, environ, kept), changes)
         await endpoints.load()
         clock = SystemClock()
-        limiter = Limiter(clock) if shared is None else shared.limiter
+        limiter = Limiter(clock, policy.longest_pause) if shared is None else shared.limiter
         breakers, budget = Breakers(clock), Budget(clock)
         counters = None if shared is None else shared.counters
         telemetry = Telemetry(limiter.groups, breakers.states, budget.left, log, counters)
@@ -154,7 +154,7 @@ async def _alone(config: Config, environ: Mapping[str, str]) -> None:
 
 async def _among_others(config: Config, environ: Mapping[str, str], inheritance: Inheritance) -> None:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
-    limiter = LimiterClient(channel.send)
+    limiter = LimiterClient(channel.send, config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
     listener = socket.socket(fileno=inheritance.listener)
     async with _server(config, environ, listener, Shared(limiter, counters)) as server:
@@ -186,7 +186,13 @@ async def _server(
     """All faces on one engine, ready to serve what comes to *listener*, which the engine itself never calls."""
     folder = Path(config.data_dir)
     home = Home(folder, folder / MODELS)
-    policy = Policy(dict(environ), not config.skip_validation, config.max_chunk_size, config.refuse_hints)
+    policy = Policy(
+        dict(environ),
+        not config.skip_validation,
+        config.max_chunk_size,
+        config.refuse_hints,
+        config.longest_pause_seconds,
+    )
     log = access_log(config.log_format, sys.stderr)
     async with assembled(home, policy, environ, log, config.cache, shared) as parts:
         parts.http.avoid(*listener.getsockname()[:2])

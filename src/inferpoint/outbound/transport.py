@@ -8,6 +8,7 @@ from typing import Protocol
 
 from typing_extensions import override
 
+from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
 
 LARGEST_REPLY = 100 * 1024 * 1024
@@ -32,12 +33,23 @@ class Arriving(ABC):
         """Let go of the connection, which ends unless the whole body was read."""
 
 
+class UnreachableError(InferenceError):
+    """`CUT_OFF`, as there is no connection to the address: nobody's calls come there, whatever they ask for."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(Kind.CUT_OFF, problem)
+
+
 class Transport(Protocol):
     """Sends a call. The only thing that waits for a provider."""
 
     @abstractmethod
     async def send(self, call: Call, /) -> Arriving:
-        """The reply, once its headers are there; `CUT_OFF` or `INVALID` when the address cannot be reached."""
+        """The reply, once its headers are there.
+
+        `UnreachableError` where there is no connection, `CUT_OFF` where one ends before, `INVALID` for an address that
+        is none or may not be called.
+        """
 
 
 class Whole(Arriving):

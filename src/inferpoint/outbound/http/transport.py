@@ -28,7 +28,7 @@ from inferpoint.outbound.http.pool import Pool
 from inferpoint.outbound.http.proxy import Proxies
 from inferpoint.outbound.http.request import Owner, request
 from inferpoint.outbound.http.target import Target, target
-from inferpoint.outbound.transport import LARGEST_REPLY, Arriving, Transport
+from inferpoint.outbound.transport import LARGEST_REPLY, Arriving, Transport, UnreachableError
 
 _ILLEGAL = "a header holds a character that is not allowed"
 _CLOSED = "a reply that was closed is not read"
@@ -61,7 +61,7 @@ class HttpTransport(Transport):
             connection = await self._open(where, owner)
             await _answered(connection, head, call.body)
         if not connection.status:
-            raise _unreachable(where, str(connection.fault))
+            raise InferenceError(Kind.CUT_OFF, f"Could not reach [{where.shown}]: {connection.fault}")
         return _Arriving(connection, self._pool)
 
     def avoid(self, host: str, port: int) -> None:
@@ -163,20 +163,16 @@ def _cut_off(reason: str) -> InferenceError:
     return InferenceError(Kind.CUT_OFF, f"The provider's reply was cut off: the body ended early: {reason}")
 
 
-def _unreachable(where: Target, reason: str) -> InferenceError:
-    return InferenceError(Kind.CUT_OFF, f"Could not reach [{where.shown}]: {reason}")
-
-
 def _not_opened(where: Target, error: OSError | UnicodeError) -> InferenceError:
     """Why there is no connection: whose fault it is, and what the proxy between had to do with it."""
     if isinstance(error, ForbiddenError):
         return invalid(f"The address [{where.shown}] may not be called")
-    if isinstance(error, socket.gaierror | UnicodeError):
-        if where.proxy is None:
-            return invalid(f"Invalid host [{where.shown}], please check that the URL is correct.")
-        return _unreachable(where, f"there is no proxy [{where.proxy.host}]")
+    unknown = isinstance(error, socket.gaierror | UnicodeError)
+    if unknown and where.proxy is None:
+        return invalid(f"Invalid host [{where.shown}], please check that the URL is correct.")
     by = "" if where.proxy is None else f"by the proxy [{where.proxy.host}:{where.proxy.port}]: "
-    return _unreachable(where, by + _reason(error))
+    reason = "there is no such host" if unknown else _reason(error)
+    return UnreachableError(f"Could not reach [{where.shown}]: {by}{reason}")
 
 
 def _reason(error: OSError | UnicodeError) -> str:
