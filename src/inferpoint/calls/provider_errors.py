@@ -56,7 +56,10 @@ def public(resolved: Resolved, error: InferenceError, secrets: Secrets) -> Infer
 
 
 def parsed(resolved: Resolved, reply: Reply, secrets: Secrets) -> Upstream:
-    """The provider's error in a refusal, without secrets; the first words of a body that is not as it documents."""
+    """The provider's error in a refusal, without secrets; the first words of a body that is not as it documents.
+
+    Such words of a neighbour are not told: whoever may name an address would read what only this machine can.
+    """
     try:
         complaint = resolved.task.failures.complaint(reply)
     except InferenceError:
@@ -100,7 +103,7 @@ def _whose_limit(status: int) -> str | None:
 
 
 def _plain(reply: Reply) -> str:
-    text = reply.body.decode("utf-8", "replace").strip()
+    text = "" if reply.neighbour else reply.body.decode("utf-8", "replace").strip()
     return "" if text.startswith("<") else text  # a page for people says nothing to programs
 
 

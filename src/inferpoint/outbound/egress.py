@@ -33,12 +33,23 @@ def permitted(address: str) -> bool:
     Global addresses are, and private ones: that is where people run their own models. Link-local addresses, the
     cloud's metadata services, multicast, unspecified and reserved addresses are not, however IPv6 writes them.
     """
+    meant = _meant(address)
+    return bool(meant) and all(map(_may_be_called, meant))
+
+
+def neighbouring(address: str) -> bool:
+    """Whether *address* is not global: only this machine, or its network, can reach who answers there."""
+    return not all(ip.is_global for ip in _meant(address))
+
+
+def _meant(address: str) -> list[IpAddress]:
+    """The addresses that *address* may lead to; none when it is no address."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return False
-    inner = list(_embedded(ip)) if isinstance(ip, ipaddress.IPv6Address) else []
-    return all(map(_may_be_called, inner or [ip]))
+        return []
+    inner: list[IpAddress] = [*_embedded(ip)] if isinstance(ip, ipaddress.IPv6Address) else []
+    return inner or [ip]
 
 
 def _may_be_called(ip: IpAddress) -> bool:

@@ -20,6 +20,10 @@ _BUFFERED = 256 * 1024  # of a body that is read in pieces, before its provider 
 _JOINED = 64 * 1024  # of a request; larger bodies are not copied
 
 
+class _StopError(Exception):
+    """Nothing more of what came is to be read."""
+
+
 class Connection(asyncio.Protocol):
     """A connection of one *owner*, which serves one call after the other; *lost* is told when it has ended.
 
@@ -36,6 +40,7 @@ class Connection(asyncio.Protocol):
         self.done = True
         self.fault: str | None = None
         self.ended = True
+        self.neighbour = False  # of this machine or its network
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
@@ -142,39 +147,42 @@ class Connection(asyncio.Protocol):
         """Begin a reply; one that follows another is nobody's."""
         if self.done:
             self._reusable = False
+            raise _StopError
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; what comes after a head, a trailer, is left out."""
+        self._count += 1
+        if self._count > MOST_HEADERS:
+            self._fail(f"it has more than {MOST_HEADERS} headers")
+            raise _StopError
         if not self.status:
-            self._count += 1
             self.headers[_NAMES[name]] = value.decode("utf-8", "replace")
 
     def on_headers_complete(self) -> None:
         """Look at a head as a whole: an interim one is forgotten."""
-        if self.done or self.fault is not None:
-            return
         status = self._parser.get_status_code()
         encoding = self.headers.get("transfer-encoding")
         self.fault = self._wrong(status, encoding)
+        if self.fault is not None:
+            raise _StopError
         if status < 200:
             self._interim += 1
             self._count = 0
             self.headers = {}
-        elif self.fault is None:
+        else:
             self._ends_with_connection = encoding is None and "content-length" not in self.headers
             self._unread = 0
             self.status = status
 
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body."""
-        if self.status and not self.done:
-            self._unread = 0
-            self._buffered += len(body)
-            self._pieces.append(body)
+        self._unread = 0
+        self._buffered += len(body)
+        self._pieces.append(body)
 
     def on_message_complete(self) -> None:
         """End a reply, unless it is an interim one."""
-        if self.status and not self.done:
+        if self.status:
             self.done = True
             self._unread = 0
             self._reusable = self._parser.should_keep_alive() and not self._transport.get_write_buffer_size()
@@ -200,8 +208,6 @@ class Connection(asyncio.Protocol):
             return f"it has the status {status}"
         if status < 200 and self._interim == MOST_INTERIM:
             return f"more than {MOST_INTERIM} interim replies came before it"
-        if self._count > MOST_HEADERS:
-            return f"it has more than {MOST_HEADERS} headers"
         if self._unread > LARGEST_HEAD and _size(self.headers) > LARGEST_HEAD:
             return f"its head is larger than {LARGEST_HEAD} bytes"
         if encoding is not None and encoding.lower() != "chunked":
