@@ -56,10 +56,7 @@ def public(resolved: Resolved, error: InferenceError, secrets: Secrets) -> Infer
 
 
 def parsed(resolved: Resolved, reply: Reply, secrets: Secrets) -> Upstream:
-    """The provider's error in a refusal, without secrets; the first words of a body that is not as it documents.
-
-    Such words of a neighbour are not told: whoever may name an address would read what only this machine can.
-    """
+    """The provider's error in a refusal, without secrets; the first words of a body that is not as it documents."""
     try:
         complaint = resolved.task.failures.complaint(reply)
     except InferenceError:
@@ -103,7 +100,7 @@ def _whose_limit(status: int) -> str | None:
 
 
 def _plain(reply: Reply) -> str:
-    text = "" if reply.neighbour else reply.body.decode("utf-8", "replace").strip()
+    text = reply.body.decode("utf-8", "replace").strip()
     return "" if text.startswith("<") else text  # a page for people says nothing to programs
 
 

@@ -47,15 +47,11 @@ def json_call(url: str, body: Mapping[str, Any]) -> Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """A provider's whole response; header names are in lower case.
-
-    A *neighbour* answered from an address that is not global: it may be anything that only this machine can reach.
-    """
+    """A provider's whole response; header names are in lower case."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
-    neighbour: bool = False
 
     def __repr__(self) -> str:
         return f"Reply({self.status}, {len(self.body)} bytes)"

@@ -37,11 +37,6 @@ def permitted(address: str) -> bool:
     return bool(meant) and all(map(_may_be_called, meant))
 
 
-def neighbouring(address: str) -> bool:
-    """Whether *address* is not global: only this machine, or its network, can reach who answers there."""
-    return not all(ip.is_global for ip in _meant(address))
-
-
 def _meant(address: str) -> list[IpAddress]:
     """The addresses that *address* may lead to; none when it is no address."""
     try:

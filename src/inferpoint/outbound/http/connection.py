@@ -40,7 +40,6 @@ class Connection(asyncio.Protocol):
         self.done = True
         self.fault: str | None = None
         self.ended = True
-        self.neighbour = False  # of this machine or its network
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None

@@ -11,7 +11,6 @@ from typing import cast
 
 from typing_extensions import override
 
-from inferpoint.outbound.egress import neighbouring
 from inferpoint.outbound.http import tls
 from inferpoint.outbound.http.connection import Connection
 from inferpoint.outbound.http.names import Names
@@ -78,7 +77,6 @@ class Opener:
         except BaseException:
             connection.close()  # it may have been made as its caller left
             raise
-        connection.neighbour = target.proxy is None and neighbouring(address)
         return connection
 
     async def _tunnelled(self, target: Target, address: str, port: int, connection: Connection) -> Connection:

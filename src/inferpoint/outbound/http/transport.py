@@ -90,7 +90,6 @@ class _Arriving(Arriving):
         self.status = connection.status
         self.headers = connection.headers
         self._connection: Connection | None = connection
-        self._neighbour = connection.neighbour
         self._pool = pool
         self._encoding = self.headers.get("content-encoding")
         if self._encoding is not None:
@@ -99,7 +98,7 @@ class _Arriving(Arriving):
     @override
     async def read(self) -> Reply:
         if self._encoding is not None:
-            return Reply(self.status, await self._decoded(), self.headers, self._neighbour)
+            return Reply(self.status, await self._decoded(), self.headers)
         connection = self._connection
         assert connection is not None, _CLOSED
         body = await connection.whole()
@@ -107,7 +106,7 @@ class _Arriving(Arriving):
             raise too_large()
         if connection.fault is not None:
             raise _cut_off(connection.fault)
-        return Reply(self.status, body, self.headers, self._neighbour)
+        return Reply(self.status, body, self.headers)
 
     @override
     async def pieces(self) -> AsyncGenerator[bytes, None]:
