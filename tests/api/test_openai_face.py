@@ -300,7 +300,7 @@ def failed(error: InferenceError) -> tuple[int, str | None, str | None]:
         (invalid("x"), (400, None, None)),
         (InferenceError(Kind.RATE_LIMITED, "x", retry_after=1.2, whose_limit="ours"), (429, "true", "2")),
         (InferenceError(Kind.OVERLOADED, "x"), (503, "true", None)),
-        (InferenceError(Kind.RATE_LIMITED, "x", upstream=Upstream(429), retry_after=9), (429, None, "10")),
+        (InferenceError(Kind.RATE_LIMITED, "x", upstream=Upstream(429), retry_after=9), (429, None, "9")),
         (InferenceError(Kind.TIMED_OUT, "x"), (408, "false", None)),
         (InferenceError(Kind.TIMED_OUT, "x", upstream=Upstream(504)), (502, "false", None)),
         (InferenceError(Kind.INTERNAL, "x", upstream=Upstream(500)), (502, "false", None)),

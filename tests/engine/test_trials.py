@@ -39,8 +39,8 @@ def test_a_trial_behind_a_long_queue_is_told_when_to_come_again(make_world: Make
     """At once, for it is known how long the queue is: the group has one turn in ten seconds."""
     world = make_world()
     world.create("e", EMBEDDING, SLOW)
-    assert refused(world, SLOW) == (429, 6)
-    world.run(world.clock.sleep(6))
+    assert refused(world, SLOW) == (429, 5)
+    world.run(world.clock.sleep(5.001))
     world.create("new", EMBEDDING, SLOW)
     assert world.clock.passed == pytest.approx(10)
 
@@ -66,7 +66,7 @@ def test_a_trial_that_was_to_be_in_time_and_is_not_ends_all_the_same(make_world:
     """Another call's throttle pauses the group while it waits: it is told so when its patience ends."""
     world = make_world()
     made = world.create("e", EMBEDDING, SLOW)
-    world.run(world.clock.sleep(6))
+    world.run(world.clock.sleep(5.001))
 
     async def paused_meanwhile() -> None:
         trial = asyncio.ensure_future(world.engine.lifecycle.create(ANONYMOUS, "new", SLOW, kind=EMBEDDING))
