@@ -116,9 +116,8 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """End the connection at once; a reply that is under way is cut off."""
         self._fail("it was given up")
-        if not self.ended:
-            self.ended = True
-            self._transport.abort()
+        self.ended = True
+        self._transport.abort()
 
     @override
     def data_received(self, data: bytes) -> None:

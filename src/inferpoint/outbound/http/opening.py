@@ -75,7 +75,8 @@ class Opener:
         try:
             await loop.create_connection(lambda: connection, address, port, ssl=context, server_hostname=name)
         except BaseException:
-            connection.close()  # it may have been made as its caller left
+            if not connection.ended:  # it was made as its caller left
+                connection.close()
             raise
         return connection
 
