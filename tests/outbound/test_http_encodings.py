@@ -28,7 +28,7 @@ GOOD = {
     "GZIP": gzip.compress(BODY[:1000]) + gzip.compress(BODY[1000:]),
     "deflate": zlib.compress(BODY),
     "Deflate": raw(BODY),
-    "identity": BODY,
+    "Identity": BODY,
 }
 BROKEN = {
     "short": ("gzip", GOOD["gzip"][:-9], Kind.CUT_OFF, "its compressed body ended early"),

@@ -32,6 +32,7 @@ from inferpoint.outbound.transport import LARGEST_REPLY, Arriving, Transport, Un
 
 _ILLEGAL = "a header holds a character that is not allowed"
 _CLOSED = "a reply that was closed is not read"
+_IDENTITY = ("", "identity")
 _REPEATABLE = ("GET", "PUT", "DELETE")
 
 
@@ -91,8 +92,9 @@ class _Arriving(Arriving):
         self.headers = connection.headers
         self._connection: Connection | None = connection
         self._pool = pool
-        self._encoding = self.headers.get("content-encoding")
-        if self._encoding is not None:
+        encoding = self.headers.get("content-encoding")
+        self._encoding = None if encoding is None or encoding.strip().lower() in _IDENTITY else encoding
+        if encoding is not None:
             self.headers = {name: value for name, value in self.headers.items() if name != "content-encoding"}
 
     @override
@@ -110,7 +112,7 @@ class _Arriving(Arriving):
 
     @override
     async def pieces(self) -> AsyncGenerator[bytes, None]:
-        decoder = None if self._encoding is None or self._encoding == "identity" else Decoder(self._encoding)
+        decoder = None if self._encoding is None else Decoder(self._encoding)
         connection = self._connection
         assert connection is not None, _CLOSED
         while True:
