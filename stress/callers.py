@@ -6,18 +6,23 @@ import asyncio
 import itertools
 import json
 import random
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Self
 
-import aiohttp
 from ledger import Ledger
+
+from inferpoint.errors import InferenceError
+from inferpoint.model.http import Call
+from inferpoint.outbound.http.transport import HttpTransport
+from inferpoint.outbound.transport import Arriving
 
 SHARED = [f"shared-{number}" for number in range(6)]
 LEFT = [f"left-{number}" for number in range(4)]
 AT_ONCE = 8
-_PATIENCE = aiohttp.ClientTimeout(total=120)
-_UNSENT = (aiohttp.ClientError, TimeoutError)
+_PATIENCE = 120.0
+_UNSENT = (InferenceError, TimeoutError)
+_JSON = {"content-type": "application/json"}
 
 
 class Callers:
@@ -37,16 +42,11 @@ class Callers:
         )  # fmt: skip
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            self._server,
-            connector=aiohttp.TCPConnector(limit=0),
-            timeout=_PATIENCE,
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        self._transport = HttpTransport("storm")
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+        await self._transport.close()
 
     async def prepare(self) -> None:
         """Make the endpoints that stay."""
@@ -84,8 +84,9 @@ class Callers:
     async def streams(self) -> None:
         """The same in pieces, in their order and to their end."""
         text = self._text("please")
-        async with self._session.post("/_inference/words/_stream", json={"input": text}) as answer:
-            events = [line[6:] async for line in answer.content if line.startswith(b"data: ")]
+        async with self._answer("POST", "words/_stream", {"input": text}) as answer:
+            lines = (await answer.read()).body.splitlines(keepends=True)
+        events = [line[6:] for line in lines if line.startswith(b"data: ")]
         assert events.pop() == b"[DONE]\n"
         said = "".join(json.loads(event)["completion"][0]["delta"] for event in events)
         assert said == text + " "
@@ -141,10 +142,13 @@ class Callers:
 
     async def leaves_stream(self) -> None:
         """In the middle of a stream."""
-        async with self._session.post("/_inference/words/_stream", json={"input": self._text("please")}) as answer:
+        text = self._text("please")
+        async with (
+            self._answer("POST", "words/_stream", {"input": text}) as answer,
+            aclosing(answer.pieces()) as pieces,
+        ):
             for _ in range(self._chance.randint(0, 20)):
-                await answer.content.readline()
-            answer.close()
+                await anext(pieces, None)
 
     async def leaves_change(self) -> None:
         """Whether it was made or deleted nobody knows; that the server knows is looked at in the end."""
@@ -158,8 +162,8 @@ class Callers:
         """A provider that hangs up is an error of its own, and after many it is left alone for a while (429)."""
         text = self._text(self._chance.choice(("hang", "cut")))
         form = self._chance.choice(("words", "words/_stream"))
-        async with self._session.post(f"/_inference/{form}?timeout=400ms", json={"input": text}) as answer:
-            said = await answer.text()
+        async with self._answer("POST", f"{form}?timeout=400ms", {"input": text}) as answer:
+            said = (await answer.read()).body.decode()
             assert answer.status in (200, 408, 429, 500), said
             assert "[DONE]" not in said
             assert '"error"' in said
@@ -183,8 +187,18 @@ class Callers:
                 await self._ask(method, path, body)
 
     async def _ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        async with self._session.request(method, f"/_inference/{path}", json=body) as answer:
-            return answer.status, await answer.json()
+        async with self._answer(method, path, body) as answer:
+            return answer.status, json.loads((await answer.read()).body)
+
+    @asynccontextmanager
+    async def _answer(self, method: str, path: str, body: Any) -> AsyncGenerator[Arriving]:
+        data = b"" if body is None else json.dumps(body).encode()
+        async with asyncio.timeout(_PATIENCE):
+            answer = await self._transport.send(Call(f"{self._server}/_inference/{path}", data, _JSON, method))
+            try:
+                yield answer
+            finally:
+                answer.close()
 
     def _text(self, end: str) -> str:
         return " ".join((*[str(next(self._number))] * self._chance.randint(1, 30), end))

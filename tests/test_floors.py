@@ -31,7 +31,7 @@ NOT_SEEN = {(waits, knows) for waits in WAITS for knows in ("protocols", "chunki
 
 UNNAMED = {"utils", "util", "helpers", "helper", "common", "base", "manager", "managers", "misc", "core"}
 WORLD = {
-    "aiohttp", "asyncio", "concurrent", "ctypes", "fcntl", "glob", "http", "io", "logging", "multiprocessing", "os",
+    "httptools", "asyncio", "concurrent", "ctypes", "fcntl", "glob", "http", "io", "logging", "multiprocessing", "os",
     "pathlib", "platform", "prometheus_client", "random", "requests", "secrets", "select", "shutil", "signal",
     "socket", "sqlalchemy", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time", "urllib.request",
     "uuid", "uvloop", "zoneinfo",
@@ -200,12 +200,13 @@ def test_a_running_server_carries_only_what_it_uses(data: Path) -> None:
 
 
 SERVED = """
-import asyncio
+import asyncio, socket
 from inferpoint import app
 from inferpoint.config import Config
 async def main():
-    async with app._server(Config(data_dir=sys.argv[1]), {"OPENAI_BASE_URL": "http://127.0.0.1:1"}):
-        pass
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with app._server(Config(data_dir=sys.argv[1]), {"OPENAI_BASE_URL": "http://127.0.0.1:1"}, listener):
+            pass
 asyncio.run(main())
 """
 CONNECTED = "import inferpoint\nwith inferpoint.connect(sys.argv[1]):\n    pass\n"
@@ -230,13 +231,13 @@ def test_the_package_alone_reads_nothing_heavy() -> None:
         "inferpoint.errors",
         "inferpoint.version",
     }
-    assert not found & {"aiohttp", "sqlalchemy", "msgspec", "uvicorn", "numpy", "cryptography", "asyncio"}
+    assert not found & {"httptools", "sqlalchemy", "msgspec", "uvicorn", "numpy", "cryptography", "asyncio"}
 
 
 def test_a_supervisor_carries_only_what_it_uses() -> None:
     """What keeps workers running stays small: nothing of HTTP, of the database, of services or of counters."""
     found = loaded("from inferpoint.workers import supervisor")
-    assert not found & {"aiohttp", "uvicorn", "sqlalchemy", "sqlite3", "prometheus_client", "cryptography", "numpy"}
+    assert not found & {"httptools", "uvicorn", "sqlalchemy", "sqlite3", "prometheus_client", "cryptography", "numpy"}
     assert not {
         name for name in found if name.startswith(("inferpoint.services", "inferpoint.engine", "inferpoint.api"))
     }

@@ -36,10 +36,10 @@ from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
 from inferpoint.outbound.breakers import Breakers
+from inferpoint.outbound.http.transport import HttpTransport
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.retries import Budget
-from inferpoint.outbound.transport import HttpTransport
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked
@@ -74,6 +74,7 @@ class Parts:
     engine: Engine
     telemetry: Telemetry
     clock: Clock
+    http: HttpTransport
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ async def assembled(
         outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)
-        yield Parts(engine, telemetry, clock)
+        yield Parts(engine, telemetry, clock, http)
 
 
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
@@ -149,7 +150,7 @@ def serve(config: Config, environ: Mapping[str, str]) -> None:
 
 async def _alone(config: Config, environ: Mapping[str, str]) -> None:
     listener = listening(config)
-    async with _server(config, environ) as server:
+    async with _server(config, environ, listener) as server:
         for name in STOPPING:
             asyncio.get_running_loop().add_signal_handler(name, server.stop)
         announce(config, listener)
@@ -161,7 +162,8 @@ async def _among_others(config: Config, environ: Mapping[str, str], inheritance:
     limiter = LimiterClient(channel.send, config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
     shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES)
-    async with _server(config, environ, shared) as server:
+    listener = socket.socket(fileno=inheritance.listener)
+    async with _server(config, environ, listener, shared) as server:
 
         def received(message: FromLimiter | Stop) -> None:
             if isinstance(message, Stop):
@@ -178,14 +180,16 @@ async def _among_others(config: Config, environ: Mapping[str, str], inheritance:
         await channel.open(socket.socket(fileno=inheritance.channel), received, orphaned)
         channel.send(Ready())
         try:
-            await server.serve(sockets=[socket.socket(fileno=inheritance.listener)])
+            await server.serve(sockets=[listener])
         finally:
             channel.close()
 
 
 @contextlib.asynccontextmanager
-async def _server(config: Config, environ: Mapping[str, str], shared: Shared | None = None) -> AsyncGenerator[_Uvicorn]:
-    """All faces on one engine, ready to serve."""
+async def _server(
+    config: Config, environ: Mapping[str, str], listener: socket.socket, shared: Shared | None = None
+) -> AsyncGenerator[_Uvicorn]:
+    """All faces on one engine, ready to serve what comes to *listener*, which the engine itself never calls."""
     folder = Path(config.data_dir)
     home = Home(folder, folder / MODELS)
     policy = Policy(
@@ -197,6 +201,7 @@ async def _server(config: Config, environ: Mapping[str, str], shared: Shared | N
     )
     log = access_log(config.log_format, sys.stderr)
     async with assembled(home, policy, environ, log, config.cache, shared) as parts:
+        parts.http.avoid(*listener.getsockname()[:2])
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
         routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.should_exit)
         all_faces = faces(shared and shared.responses)

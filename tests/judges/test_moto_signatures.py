@@ -17,7 +17,7 @@ from stand_ins import StandIn
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.outbound.transport import HttpTransport
+from inferpoint.outbound.http.transport import HttpTransport
 from inferpoint.protocols.service import Moment
 
 ARNS = [

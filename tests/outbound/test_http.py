@@ -11,7 +11,8 @@ from emulated_provider import Asked, Provider
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
-from inferpoint.outbound.transport import HttpTransport, UnreachableError
+from inferpoint.outbound.http.transport import HttpTransport
+from inferpoint.outbound.transport import UnreachableError
 
 
 def sent(call: Call) -> Reply:

@@ -23,6 +23,7 @@ from inferpoint.clock import Clock
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.requests import RequestStats
+from inferpoint.outbound import hops
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.telemetry import Telemetry
 
@@ -115,6 +116,7 @@ class Server:
     async def _act(self, exchange: _Exchange, request: Request, face: Face, matched: Matched | None) -> Response:
         if self._entrance.guarded:
             admission.refuse_foreign_page(request.headers)
+        hops.arrived(request.headers)
         if matched is None:
             raise _unrouted(Kind.NO_ROUTE, face, request)
         route = matched.routes.get("GET" if request.method == "HEAD" else request.method)

@@ -19,7 +19,8 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply, address, parse, present, unreadable
 from inferpoint.model.requests import Chunking, Documents, InferenceRequest
 from inferpoint.model.results import Completion, Delta, InferenceResult
-from inferpoint.outbound.transport import Arriving, HttpTransport
+from inferpoint.outbound.http.transport import HttpTransport
+from inferpoint.outbound.transport import Arriving
 from inferpoint.protocols.openai import replies, stream
 from inferpoint.protocols.sse import ServerSentEvents
 from inferpoint.version import __version__
