@@ -20,6 +20,7 @@ import uvloop
 from inferpoint import services
 from inferpoint.api import operations
 from inferpoint.api.anthropic import routes as anthropic
+from inferpoint.api.bodies import Bodies
 from inferpoint.api.cohere import routes as cohere
 from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
@@ -37,6 +38,7 @@ from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
 from inferpoint.outbound.breaker import Breakers
 from inferpoint.outbound.limiter import Limiter
+from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.retries import Budget
 from inferpoint.outbound.transport import HttpTransport
@@ -70,6 +72,7 @@ class Parts:
     engine: Engine
     telemetry: Telemetry
     clock: Clock
+    memory: Memory
 
 
 @dataclass(frozen=True)
@@ -121,10 +124,11 @@ async def assembled(
         stack.push_async_callback(http.close)
         stack.callback(local.close)
         transports = {"http": http, "https": http, "local": local}
+        memory = Memory(policy.limits.held_bytes)
         outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)
-        yield Parts(engine, telemetry, clock)
+        yield Parts(engine, telemetry, clock, memory)
 
 
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
@@ -182,10 +186,15 @@ async def _server(config: Config, environ: Mapping[str, str], shared: Shared | N
     """All faces on one engine, ready to serve."""
     folder = Path(config.data_dir)
     home = Home(folder, folder / MODELS)
-    policy = Policy(dict(environ), not config.skip_validation, config.max_chunk_size, config.refuse_hints)
+    policy = Policy(
+        dict(environ), not config.skip_validation, config.max_chunk_size, config.refuse_hints, config.limits
+    )
     log = access_log(config.log_format, sys.stderr)
-    async with assembled(home, policy, environ, log, config.cache, shared) as parts:
-        entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
+    async with contextlib.AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(assembled(home, policy, environ, log, config.cache, shared))
+        bodies = Bodies(config.limits, parts.memory)
+        stack.callback(bodies.close)
+        entrance = Entrance(is_loopback(config.host) and not config.insecure, bodies)
         routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.should_exit)
         application = Server(parts.engine, faces(), routes, entrance, parts.telemetry, parts.clock)
         server = _Uvicorn(

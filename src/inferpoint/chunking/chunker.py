@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from inferpoint.chunking.search_time import SearchTime
 from inferpoint.chunking.settings import ChunkingSettings, Recursive, Sentences, Whole, Words, accept
 
 Span = tuple[int, int]
@@ -16,12 +17,12 @@ def chunk(
     text: str,
     settings: Mapping[str, Any] | ChunkingSettings | None = None,
     *,
-    clock: Callable[[], float] = lambda: 0.0,
+    search_time: SearchTime | None = None,
 ) -> list[Span]:
     """Where each chunk of *text* begins and ends, in code points.
 
     *settings* are those of the API, with any size and any overlap below it, or a record of them; None are the defaults.
-    Separators of the caller's own may take a few seconds: by a *clock* all searches together, without one each of them.
+    Searches for separators of the caller's own may take the *search_time* together, or each of them a few seconds.
     """
     wanted = settings if isinstance(settings, ChunkingSettings) else accept(settings)
     if isinstance(wanted, Whole) or len(text) * _MOST_COUNTED <= wanted.size:
@@ -34,7 +35,7 @@ def chunk(
         case Sentences():
             return strategies.by_sentences(text, wanted.size, overlap=wanted.sentence_overlap > 0)
         case Recursive():
-            return strategies.by_separators(text, wanted.size, wanted.separators or (), clock)
+            return strategies.by_separators(text, wanted.size, wanted.separators or (), search_time or SearchTime())
 
 
 def count_words(text: str, spans: Sequence[Span]) -> list[int]:

@@ -10,7 +10,7 @@ from functools import partial
 
 from inferpoint.batching.batcher import Batcher
 from inferpoint.calls.calls import Calls
-from inferpoint.calls.deadlines import in_time, timed
+from inferpoint.calls.deadlines import OTHER_SECONDS, in_time, timed
 from inferpoint.chunking.settings import LARGEST
 from inferpoint.clock import Clock
 from inferpoint.endpoints.access import MONITOR, allow
@@ -19,13 +19,15 @@ from inferpoint.endpoints.directory import Endpoints
 from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine import chunked
-from inferpoint.engine.preflight import cannot_stream, prepared
+from inferpoint.engine.preflight import cannot_stream, prepared, refuse_many
 from inferpoint.engine.report import Quota, quotas
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.local import tokens
 from inferpoint.model import hints
+from inferpoint.model.deadline import Deadline
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
+from inferpoint.model.limits import DEFAULTS, Limits
 from inferpoint.model.requests import Caller, Chunking, InferenceRequest, Texts, Tokens
 from inferpoint.model.results import Delta, InferenceResult, Previewed
 from inferpoint.outbound.outbound import Outbound
@@ -37,13 +39,15 @@ class Policy:
     """The decisions of the server's owner.
 
     `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
-    words, `refuse_hints` whether a request with a hint that its provider cannot take is refused.
+    words, `refuse_hints` whether a request with a hint that its provider cannot take is refused, `limits` what requests
+    may take.
     """
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
     validate: bool = True
     largest_chunk: int = LARGEST
     refuse_hints: bool = False
+    limits: Limits = DEFAULTS
 
 
 class Engine:
@@ -64,7 +68,8 @@ class Engine:
         self._caches = caches
         self._batcher = Batcher(self._calls, caches, telemetry.batches, clock)
         self.clock = clock
-        self._chunking_threads = chunked.ChunkingThreads(clock)
+        self._chunking_threads = chunked.ChunkingThreads(clock, policy.limits.separator_seconds)
+        self._most_inputs = policy.limits.inputs
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints
         self.lifecycle = Lifecycle(
@@ -123,7 +128,8 @@ class Engine:
 
     async def preview(self, texts: Texts, chunking: Chunking) -> Sequence[Sequence[Previewed]]:
         """The chunks of every text, without calling anybody."""
-        return await self._chunking_threads.preview(texts, chunked.wanted(chunking, None, largest=self._largest_chunk))
+        settings = chunked.wanted(chunking, None, largest=self._largest_chunk)
+        return await self._chunking_threads.preview(texts, settings, self._usual_deadline())
 
     async def preview_on(
         self, resolved: Resolved, request: InferenceRequest, chunking: Chunking, kind: TaskType | None = None
@@ -131,7 +137,7 @@ class Engine:
         """The chunks that an endpoint would make of every text, without calling its provider."""
         resolved = prepared(resolved, replace(request, chunking=chunking), kind)
         settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
-        return await self._chunking_threads.preview(request.texts, settings)
+        return await self._chunking_threads.preview(request.texts, settings, self._usual_deadline())
 
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
         """Every rate group, with its limits and the calls that wait."""
@@ -141,6 +147,9 @@ class Engine:
         """See the endpoints as other processes wrote them; for faces, once they have read a request."""
         if await self._endpoints.refresh():
             await self._caches.sweep()
+
+    def _usual_deadline(self) -> Deadline:
+        return Deadline(self.clock.monotonic() + OTHER_SECONDS, OTHER_SECONDS)
 
     def _heeded(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
         """*request* with the hints that its endpoint's provider takes; the others are told, or refused by name."""
@@ -156,6 +165,7 @@ class Engine:
         return hints.without(own, unknown)
 
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
+        refuse_many(request.count, self._most_inputs, "inputs")
         request = timed(resolved, request, self.clock)
         if not resolved.endpoint.task_type.embeds:
             job = self._calls.single(resolved, request)
@@ -171,7 +181,8 @@ class Engine:
     async def _chunked(self, resolved: Resolved, request: InferenceRequest, chunking: Chunking) -> InferenceResult:
         """The chunks of all inputs share the provider's calls."""
         settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
-        spans = await self._chunking_threads.cut(request.texts, settings)
+        spans = await self._chunking_threads.cut(request.texts, settings, request.deadline)
+        refuse_many(sum(map(len, spans)), self._most_inputs, "chunks")
         try:
             result = await self._batcher.embedded(
                 resolved, replace(request, input=chunked.pieces(request.texts, spans))
