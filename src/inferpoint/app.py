@@ -40,6 +40,7 @@ from inferpoint.outbound.breaker import Breakers
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
+from inferpoint.outbound.replies import BoundedReplies
 from inferpoint.outbound.retries import Budget
 from inferpoint.outbound.transport import HttpTransport
 from inferpoint.storage import store, vault
@@ -123,8 +124,9 @@ async def assembled(
         http, local = HttpTransport(__version__), LocalModels(home.models)
         stack.push_async_callback(http.close)
         stack.callback(local.close)
-        transports = {"http": http, "https": http, "local": local}
         memory = Memory(policy.limits.held_bytes)
+        bounded = BoundedReplies(http, memory)
+        transports = {"http": bounded, "https": bounded, "local": local}
         outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)
@@ -213,6 +215,7 @@ async def _server(config: Config, environ: Mapping[str, str], shared: Shared | N
             )
         )
         gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
+        sys.setswitchinterval(0.0005)  # a thread that cuts or reads lets the event loop go on sooner
         gc.set_threshold(10_000)
         yield server
 

@@ -45,6 +45,12 @@ class Config:
         "How many times its packed size a packed body may have, beyond 1 MiB.", default=Limits.gzip_ratio, at_least=1
     )
     max_inputs: int = setting("The most inputs of a request, or chunks of them.", default=Limits.inputs, at_least=1)
+    max_chunking_bytes: int = setting(
+        "The most memory that texts take together while they are cut into chunks, in bytes.",
+        default=Limits.chunking_bytes,
+        at_least=1024 * 1024,
+        wide=True,
+    )
     max_held_bytes: int = setting(
         "The most bytes that requests being answered and replies being read hold together.",
         default=Limits.held_bytes,
@@ -75,6 +81,7 @@ class Config:
             body_values=self.max_body_values,
             gzip_ratio=self.max_gzip_ratio,
             inputs=self.max_inputs,
+            chunking_bytes=self.max_chunking_bytes,
             separator_seconds=self.separator_seconds,
             held_bytes=self.max_held_bytes,
         )

@@ -189,12 +189,12 @@ def test_a_preview_calls_nobody(world: World) -> None:
 
 
 def test_other_requests_go_on_while_a_large_text_is_cut(world: World) -> None:
-    """A text of ten megabytes is cut off the event loop, which goes on turning."""
+    """A text of seven megabytes is cut off the event loop, which goes on turning."""
 
     async def both() -> int:
         turns = 0
         chunking = asyncio.ensure_future(
-            world.engine.preview(("Another sentence of the text. " * 350_000,), Chunking())
+            world.engine.preview(("Another sentence of the text. " * 250_000,), Chunking())
         )
         while not chunking.done():
             await settle()

@@ -94,6 +94,7 @@ class Server:
             return face.finish(await self._act(exchange, request, face, matched), request)
         except InferenceError as error:
             failure = error
+            _let_go(failure)
         except asyncio.CancelledError:
             if exchange.left:
                 raise
@@ -134,6 +135,13 @@ class Server:
                 opaque_id=exchange.headers.get(OPAQUE_ID, ""),
             )
         )
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Have *error* and what led to it keep nothing alive of the walk that it ended, which may hold a whole body."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 def _unrouted(kind: Kind, face: Face, request: Request, allowed: str = "") -> InferenceError:

@@ -10,6 +10,8 @@ from inferpoint.chunking.settings import ChunkingSettings, Recursive, Sentences,
 
 Span = tuple[int, int]
 
+_NO_LETTERS = bytes(code for code in range(128) if not chr(code).isalnum())
+_SENTENCE_ENDS = b"\n\r\v\f!?."
 _MOST_COUNTED = 3  # a character counts as one word at most, and its boundaries may make a neighbour's count again
 
 
@@ -36,6 +38,20 @@ def chunk(
             return strategies.by_sentences(text, wanted.size, overlap=wanted.sentence_overlap > 0)
         case Recursive():
             return strategies.by_separators(text, wanted.size, wanted.separators or (), search_time or SearchTime())
+
+
+def memory(text: str, settings: ChunkingSettings) -> int:
+    """How many bytes `chunk` takes at most, beside *text*: for characters, ends of segments, and ends of sentences.
+
+    Letters and digits of English end a segment only where something else is next to them. Characters of other scripts
+    may end a sentence, and a separator of the caller's own may be anywhere.
+    """
+    if isinstance(settings, Recursive) and settings.own:
+        return 100 * len(text)
+    written = text.encode("ascii", "replace")  # others are question marks, which end sentences
+    others = len(text) - len(written.translate(None, _NO_LETTERS))
+    inside_sentences = len(written.translate(None, _SENTENCE_ENDS))
+    return 100_000 + 7 * len(text) + 26 * min(len(text), 2 * others) + 30 * (len(text) - inside_sentences)
 
 
 def count_words(text: str, spans: Sequence[Span]) -> list[int]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 
-from inferpoint.chunking import chunk, count_words
-from inferpoint.chunking.search_time import SECONDS, SearchTime
+from inferpoint.chunking import chunk, count_words, memory
+from inferpoint.chunking.search_time import SearchTime
 from inferpoint.chunking.settings import ChunkingSettings, Recursive, read
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model.deadline import NEVER, Deadline
+from inferpoint.model.limits import DEFAULTS, Limits
 from inferpoint.model.requests import Chunking, Texts
 from inferpoint.model.results import Chunk, ChunkedEmbeddings, Embeddings, Previewed, SparseEmbeddings
 from inferpoint.model.times import human
@@ -58,10 +61,11 @@ class ChunkingThreads:
     take any time, have threads of their own: they keep no other text waiting.
     """
 
-    def __init__(self, clock: Clock, search_seconds: float = SECONDS) -> None:
+    def __init__(self, clock: Clock, limits: Limits = DEFAULTS) -> None:
         self._clock = clock
-        self._search_seconds = search_seconds
-        self._threads = ThreadPoolExecutor(thread_name_prefix="chunking")
+        self._search_seconds = limits.separator_seconds
+        self._room = _Room(limits.chunking_bytes)
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="chunking")
         self._searching = ThreadPoolExecutor(2, thread_name_prefix="separators")
 
     def close(self) -> None:
@@ -95,10 +99,12 @@ class ChunkingThreads:
         of_one: Callable[[SearchTime, str], Sequence[T]],
     ) -> Sequence[Sequence[T]]:
         def work() -> Sequence[Sequence[T]]:
-            seconds = min(self._search_seconds, deadline.left(self._clock.monotonic()))
-            search_time = SearchTime(self._clock.monotonic, seconds)
-            return [of_one(search_time, text) for text in texts if self._is_before(deadline)]
+            with self._room.taken(sum(memory(text, settings) for text in texts) if long else 0):
+                seconds = min(self._search_seconds, deadline.left(self._clock.monotonic()))
+                search_time = SearchTime(self._clock.monotonic, seconds)
+                return [of_one(search_time, text) for text in texts if self._is_before(deadline)]
 
+        long = sum(map(len, texts)) > LARGE
         try:
             async with asyncio.timeout(None if deadline is NEVER else deadline.left(self._clock.monotonic())):
                 if isinstance(settings, Recursive) and settings.own:
@@ -113,6 +119,32 @@ class ChunkingThreads:
         if deadline.left(self._clock.monotonic()) <= 0:
             raise TimeoutError
         return True
+
+
+class _Room:
+    """The memory for texts that are cut at the same time, at *most* so many bytes; threads wait until there is room."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Generator[None]:
+        """A context for work that takes so many bytes; `TOO_LARGE` where there never is room for it."""
+        if size > self._most:
+            problem = (
+                f"Cutting the inputs into chunks could take [{size}] bytes, more than the [{self._most}] there are"
+            )
+            raise InferenceError(Kind.TOO_LARGE, problem)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= size)
+            self._left -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += size
+                self._changed.notify_all()
 
 
 def _spans(settings: ChunkingSettings, search_time: SearchTime, text: str) -> Sequence[Span]:

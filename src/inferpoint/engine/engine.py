@@ -68,7 +68,7 @@ class Engine:
         self._caches = caches
         self._batcher = Batcher(self._calls, caches, telemetry.batches, clock)
         self.clock = clock
-        self._chunking_threads = chunked.ChunkingThreads(clock, policy.limits.separator_seconds)
+        self._chunking_threads = chunked.ChunkingThreads(clock, policy.limits)
         self._most_inputs = policy.limits.inputs
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints

@@ -25,7 +25,7 @@ from inferpoint.model.requests import ANONYMOUS, InferenceRequest
 from inferpoint.model.results import Completion, Delta, InferenceResult
 from inferpoint.telemetry.events import Answered
 
-_LIMITS = Limits(inputs=sys.maxsize)  # a program's own texts are not sent to it by strangers
+_LIMITS = Limits(inputs=sys.maxsize, chunking_bytes=sys.maxsize)
 
 
 class InProcess(Backend):

@@ -11,14 +11,16 @@ class Limits:
 
     `body_bytes` of a body, also unpacked, and `body_values` such as texts and numbers in it; `gzip_ratio` is how many
     times its packed size it may have. `inputs` of a request, or chunks of them. `separator_seconds` for all searches of
-    a request's separators. `held_bytes` of all requests that are being answered and replies that are being read.
+    a request's separators. `chunking_bytes` of memory for texts while they are cut into chunks, and `held_bytes` for
+    requests that are being answered and replies that are being read.
     """
 
     body_bytes: int = 100 * 1024 * 1024
     body_values: int = 500_000
     gzip_ratio: int = 100
-    inputs: int = 50_000
+    inputs: int = 10_000
     separator_seconds: int = 2
+    chunking_bytes: int = 160 * 1024 * 1024
     held_bytes: int = 256 * 1024 * 1024
 
 
