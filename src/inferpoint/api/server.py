@@ -251,6 +251,7 @@ class _Exchange:
         self._read = True
         self._watcher = asyncio.ensure_future(self._watch())
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()  # a large body is there once while it is read
         return await bodies.opened(body, self.headers, self._share)
 
     def close(self) -> None:

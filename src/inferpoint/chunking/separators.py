@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from inferpoint.chunking.characters import Positions
+from inferpoint.chunking.characters import Positions, distinct
 from inferpoint.chunking.search_time import SearchTime
 from inferpoint.chunking.settings import SEPARATOR_GROUPS
 from inferpoint.errors import InferenceError, Subject, invalid
@@ -42,7 +42,7 @@ class Separators:
             starts = _positions(match.start() for match in linear.finditer(piece))
         else:
             starts = self._search(expression, piece)
-        return np.unique(starts[(starts > 0) & (starts < len(piece))])
+        return distinct(starts[(starts > 0) & (starts < len(piece))])
 
     def _search(self, expression: str, piece: str) -> Positions:
         from inferpoint.chunking.java_regex import compiled  # noqa: PLC0415 - few texts need it
