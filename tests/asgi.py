@@ -50,9 +50,13 @@ class Told:
 class Application:
     """Asks the server of a world."""
 
-    def __init__(self, world: World, most: int = 100_000, extra: Sequence[Route] = ()) -> None:
+    def __init__(
+        self, world: World, most: int = 100_000, extra: Sequence[Route] = (), limits: Limits | None = None
+    ) -> None:
         self.world = world
-        entrance = Entrance(guarded=True, bodies=Bodies(Limits(body_bytes=most), Memory(Limits.held_bytes)))
+        taken = limits or Limits(body_bytes=most)
+        self.memory = Memory(taken.held_bytes)
+        entrance = Entrance(guarded=True, bodies=Bodies(taken, self.memory))
         self._server = Server(world.engine, faces(), extra, entrance, world.telemetry, world.clock)
 
     def __call__(
