@@ -17,7 +17,7 @@ class Limits:
 
     body_bytes: int = 100 * 1024 * 1024
     body_values: int = 500_000
-    gzip_ratio: int = 100
+    gzip_ratio: int = 128
     inputs: int = 10_000
     separator_seconds: int = 2
     chunking_bytes: int = 160 * 1024 * 1024
