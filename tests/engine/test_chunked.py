@@ -206,7 +206,7 @@ def test_a_text_that_takes_too_much_memory_is_not_cut(make_world: MakeWorld) -> 
     assert caught.value.kind is Kind.TOO_LARGE
 
 
-@pytest.mark.parametrize("separator", ["(?:a|aa)+$", "^(([a-z])+.)+[A-Z]([a-z])+$"])
+@pytest.mark.parametrize("separator", ["(?:a|aa)+$", "(?:a|aa)+[xy]"])
 def test_separators_of_a_caller_keep_nobody_waiting(world: World, separator: str) -> None:
     """Short texts too are searched off the event loop, all of a request within one time, or until its deadline."""
     chunking = Chunking({"strategy": "recursive", "max_chunk_size": 10, "separators": [separator]})
