@@ -9,10 +9,13 @@ from typing import Any
 
 from world import World
 
+from inferpoint.api.bodies import Bodies
 from inferpoint.api.face import Route
 from inferpoint.api.server import Entrance, Server
 from inferpoint.app import faces
 from inferpoint.model.http import Event
+from inferpoint.model.limits import Limits
+from inferpoint.outbound.memory import Memory
 from inferpoint.protocols.sse import ServerSentEvents
 
 
@@ -47,9 +50,13 @@ class Told:
 class Application:
     """Asks the server of a world."""
 
-    def __init__(self, world: World, most: int = 100_000, extra: Sequence[Route] = ()) -> None:
+    def __init__(
+        self, world: World, most: int = 100_000, extra: Sequence[Route] = (), limits: Limits | None = None
+    ) -> None:
         self.world = world
-        entrance = Entrance(guarded=True, max_body_bytes=most)
+        taken = limits or Limits(body_bytes=most)
+        self.memory = Memory(taken.held_bytes)
+        entrance = Entrance(guarded=True, bodies=Bodies(taken, self.memory))
         self._server = Server(world.engine, faces(), extra, entrance, world.telemetry, world.clock)
 
     def __call__(

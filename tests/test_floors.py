@@ -174,12 +174,15 @@ def loaded(program: str, *arguments: str) -> set[str]:
 ASSEMBLED = """
 import asyncio, pathlib
 from inferpoint import app
+from inferpoint.api.bodies import Bodies
+from inferpoint.model.limits import Limits
 from inferpoint.api.server import Entrance, Server
 from inferpoint.engine.engine import Policy
 folder = pathlib.Path(sys.argv[1])
 async def main():
     async with app.assembled(app.Home(folder, folder / "models"), Policy({}), {}, lambda _: None) as parts:
-        Server(parts.engine, app.faces(), (), Entrance(True, 1), parts.telemetry, parts.clock)
+        entrance = Entrance(True, Bodies(Limits(), parts.memory))
+        Server(parts.engine, app.faces(), (), entrance, parts.telemetry, parts.clock)
 asyncio.run(main())
 """
 

@@ -20,6 +20,7 @@ import uvloop
 from inferpoint import services
 from inferpoint.api import operations
 from inferpoint.api.anthropic import routes as anthropic
+from inferpoint.api.bodies import Bodies
 from inferpoint.api.cohere import routes as cohere
 from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
@@ -38,7 +39,9 @@ from inferpoint.model.http import is_loopback
 from inferpoint.outbound.breakers import Breakers
 from inferpoint.outbound.http.transport import HttpTransport
 from inferpoint.outbound.limiter import Limiter
+from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
+from inferpoint.outbound.replies import BoundedReplies
 from inferpoint.outbound.retries import Budget
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
@@ -75,6 +78,7 @@ class Parts:
     telemetry: Telemetry
     clock: Clock
     http: HttpTransport
+    memory: Memory
 
 
 @dataclass(frozen=True)
@@ -126,11 +130,13 @@ async def assembled(
         http, local = HttpTransport(__version__), LocalModels(home.models)
         stack.push_async_callback(http.close)
         stack.callback(local.close)
-        transports = {"http": http, "https": http, "local": local}
+        memory = Memory(policy.limits.held_bytes)
+        bounded = BoundedReplies(http, memory)
+        transports = {"http": bounded, "https": bounded, "local": local}
         outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)
-        yield Parts(engine, telemetry, clock, http)
+        yield Parts(engine, telemetry, clock, http, memory)
 
 
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
@@ -198,11 +204,15 @@ async def _server(
         config.max_chunk_size,
         config.refuse_hints,
         config.longest_pause_seconds,
+        config.limits,
     )
     log = access_log(config.log_format, sys.stderr)
-    async with assembled(home, policy, environ, log, config.cache, shared) as parts:
+    async with contextlib.AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(assembled(home, policy, environ, log, config.cache, shared))
         parts.http.avoid(*listener.getsockname()[:2])
-        entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
+        bodies = Bodies(config.limits, parts.memory)
+        stack.callback(bodies.close)
+        entrance = Entrance(is_loopback(config.host) and not config.insecure, bodies)
         routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.should_exit)
         all_faces = faces(shared and shared.responses)
         application = Server(parts.engine, all_faces, routes, entrance, parts.telemetry, parts.clock)
@@ -222,6 +232,7 @@ async def _server(
             )
         )
         gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
+        sys.setswitchinterval(0.0005)  # a thread that cuts or reads lets the event loop go on sooner
         gc.set_threshold(10_000)
         yield server
 

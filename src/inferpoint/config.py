@@ -14,6 +14,7 @@ import platformdirs
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
+from inferpoint.model.limits import Limits
 from inferpoint.model.settings import Setting, declared, read, setting, settings, unknown
 
 PREFIX = "INFERPOINT_"
@@ -35,7 +36,29 @@ class Config:
     )
     log_format: str = setting("How to write the access log.", default="text", choices=("text", "json"))
     max_body_bytes: int = setting(
-        "The largest request body that is read.", default=100 * 1024 * 1024, at_least=1, wide=True
+        "The largest request body that is read.", default=Limits.body_bytes, at_least=1, wide=True
+    )
+    max_body_values: int = setting(
+        "The most values in a request body, such as texts and numbers.", default=Limits.body_values, at_least=1
+    )
+    max_gzip_ratio: int = setting(
+        "How many times its packed size a packed body may have, beyond 1 MiB.", default=Limits.gzip_ratio, at_least=1
+    )
+    max_inputs: int = setting("The most inputs of a request, or chunks of them.", default=Limits.inputs, at_least=1)
+    max_chunking_bytes: int = setting(
+        "The most memory that texts take together while they are cut into chunks, in bytes.",
+        default=Limits.chunking_bytes,
+        at_least=1024 * 1024,
+        wide=True,
+    )
+    max_held_bytes: int = setting(
+        "The most bytes that requests being answered and replies being read hold together.",
+        default=Limits.held_bytes,
+        at_least=1024 * 1024,
+        wide=True,
+    )
+    separator_seconds: int = setting(
+        "How long all searches for separators of one request may take.", default=Limits.separator_seconds, at_least=1
     )
     max_chunk_size: int = setting("The largest chunk that an endpoint may ask for, in words.", default=300, at_least=20)
     shutdown_seconds: int = setting("How long to let requests finish after being told to stop.", default=30, at_least=1)
@@ -56,6 +79,19 @@ class Config:
         default=None,
     )
     insecure: bool = setting("Let others reach the server, without keys: by any address and name.", default=False)
+
+    @property
+    def limits(self) -> Limits:
+        """How much requests may take."""
+        return Limits(
+            body_bytes=self.max_body_bytes,
+            body_values=self.max_body_values,
+            gzip_ratio=self.max_gzip_ratio,
+            inputs=self.max_inputs,
+            chunking_bytes=self.max_chunking_bytes,
+            separator_seconds=self.separator_seconds,
+            held_bytes=self.max_held_bytes,
+        )
 
 
 def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], program: str) -> Config:

@@ -62,6 +62,13 @@ def test_a_page_from_elsewhere_stays_out(origin: str) -> None:
     assert caught.value.kind is Kind.FORBIDDEN
 
 
+def test_what_has_no_host_is_no_page() -> None:
+    """A health check over HTTP/1.0 names no host, which no browser leaves out; nor has it an origin."""
+    refuse_foreign_page({})
+    with pytest.raises(InferenceError):
+        refuse_foreign_page({"origin": "http://evil.test"})
+
+
 @given(st.text(), st.text())
 def test_any_host_and_origin_are_judged(host: str, origin: str) -> None:
     """Whatever a page writes there, it comes in or is forbidden."""

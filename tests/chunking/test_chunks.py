@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from itertools import count, pairwise
 from pathlib import Path
@@ -17,11 +18,12 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from inferpoint.chunking import characters, chunk, count_words
+from inferpoint.chunking import characters, chunk, count_words, memory
 from inferpoint.chunking.java_regex import compiled
+from inferpoint.chunking.search_time import SearchTime
 from inferpoint.chunking.sentences import sentence_ends
 from inferpoint.chunking.separators import Separators
-from inferpoint.chunking.settings import SEPARATOR_GROUPS
+from inferpoint.chunking.settings import SEPARATOR_GROUPS, accept
 from inferpoint.chunking.words import word_ends, words
 from inferpoint.errors import InferenceError, Kind
 
@@ -113,9 +115,9 @@ def test_groups(pieces: list[str]) -> None:
     """The separators of the groups, which are expressions of our own, find what the ones they stand for find."""
     text = "".join(pieces)
     for separators in SEPARATOR_GROUPS.values():
-        ours = Separators(separators, text, lambda: 0.0)
+        ours = Separators(separators, SearchTime())
         for level, separator in enumerate(separators):
-            theirs = {match.start() for match in compiled(separator).finditer(text)} - {0, len(text)}
+            theirs = {match.start() for match in compiled(separator).pattern.finditer(text)} - {0, len(text)}
             assert ours.cuts(level, text).tolist() == sorted(theirs)
 
 
@@ -210,13 +212,42 @@ def test_line_ends() -> None:
 
 
 @pytest.mark.parametrize("expression", [r"(?:a|aa)+$", r"^(([a-z])+.)+[A-Z]([a-z])+$"])
-def test_endless_separator(expression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_separator(expression: str) -> None:
     """A separator that backtracks without end is an error, and soon."""
-    monkeypatch.setattr("inferpoint.chunking.separators._SECONDS", 0.1)
     text = ("a" * 40 + "b ") * 100
     with pytest.raises(InferenceError, match=re.escape(expression)) as caught:
-        chunk(text, {"strategy": "recursive", "max_chunk_size": 10, "separators": [expression]})
+        chunk(
+            text,
+            {"strategy": "recursive", "max_chunk_size": 10, "separators": [expression]},
+            search_time=SearchTime(seconds=0.1),
+        )
     assert caught.value.kind is Kind.INVALID
+
+
+def test_a_separator_that_remembers_all_of_a_long_text() -> None:
+    """A group that repeats takes memory for every character, so that it is not searched for in a long text."""
+    settings = {"strategy": "recursive", "max_chunk_size": 10, "separators": ["(?:a|b)+x"]}
+    text = "ab " * 100_000
+    assert chunk(text, settings)[0] == (0, 29)
+    with pytest.raises(InferenceError, match="repeats a group"):
+        chunk(text * 4, settings)
+
+
+@pytest.mark.parametrize(
+    "strategy", [*STRATEGIES, {"strategy": "recursive", "max_chunk_size": 20, "separators": ["."]}]
+)
+@pytest.mark.parametrize("text", ["word ", "a\n", "!A", "\n", "a. B", "漢字", "é ", "ไทย", "One sentence of a text. "])
+def test_memory_is_known_before(text: str, strategy: dict[str, Any]) -> None:
+    """No text takes more memory than is reckoned for it before it is cut."""
+    settings, text = accept(strategy), text * (60_000 // len(text))
+    chunk(text, settings)
+    tracemalloc.start()
+    try:
+        chunk(text, settings)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak <= memory(text, settings)
 
 
 def test_slow_separators() -> None:
@@ -225,7 +256,7 @@ def test_slow_separators() -> None:
     settings = {"strategy": "recursive", "max_chunk_size": 10, "separators": ["\n", "x", "y", "z"]}
     assert chunk(text, settings)[0] == (0, 49)
     with pytest.raises(InferenceError, match=r"The separator \[y\] takes too long"):
-        chunk(text, settings, clock=(0.9 * tick for tick in count()).__next__)
+        chunk(text, settings, search_time=SearchTime((0.9 * tick for tick in count()).__next__))
 
 
 MEASURED = """

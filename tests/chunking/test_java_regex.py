@@ -60,7 +60,54 @@ LINE_ENDS = "\n|\r|\x85|\u2028|\u2029|\r\n"
 )
 def test_meaning(expression: str, text: str, found: list[str]) -> None:
     """An expression finds what it finds in Java."""
-    assert [match.group() for match in compiled(expression).finditer(text)] == found
+    assert [match.group() for match in compiled(expression).pattern.finditer(text)] == found
+
+
+@pytest.mark.parametrize(
+    ("expression", "size", "remembers"),
+    [
+        ("abc", 3, 0),
+        ("a{9}", 10, 0),
+        ("(ab){3,9}c", 14, 1),
+        ("((a|b){10}){10}", 531, 2),
+        ("[a-z]{2,}", 11, 0),
+        ("(?:ab)?c", 8, 0),
+        ("(?:(a)|b)*", 10, 2),
+        ("(?:ab)??", 8, 0),
+    ],
+)
+def test_size(expression: str, size: int, remembers: int) -> None:
+    """Repetitions are written out, and groups count that a repetition makes a search remember."""
+    separator = compiled(expression)
+    assert (separator.size, separator.remembers) == (size, remembers)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "(a?){9999999}",
+        "((a{99}){99}){99}",
+        "(?<=a{9999999})b",
+        r"(\b){999999}",
+        r"(?:\R\R){999999}",
+        "[ab]{9999}",
+        "a" * 5001,
+    ],
+)
+def test_what_would_be_too_large_is_not_compiled(expression: str) -> None:
+    """A few characters that stand for millions are refused by arithmetic, for compiled they fill the machine."""
+    with pytest.raises(InferenceError, match=r"it has more than 5000 characters"):
+        compiled(expression)
+
+
+def test_all_separators_together_are_no_larger_than_one() -> None:
+    """Fifty separators that are each as large as one may be are refused."""
+    problems: list[str] = []
+    settings.read({"strategy": "recursive", "separators": ["a{3000}", "b{3000}"]}, problems=problems)
+    assert problems == [
+        "[chunking_settings] Invalid value. [separators] have, with their repetitions written out, more than [5000]"
+        " characters"
+    ]
 
 
 @pytest.mark.parametrize(

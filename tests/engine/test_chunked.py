@@ -15,10 +15,14 @@ from world import COMPLETION, EMBEDDING, World, body, hugging_face, json_reply, 
 from inferpoint import chunk
 from inferpoint.api.elastic import read, write
 from inferpoint.api.face import Request
+from inferpoint.chunking.settings import Words
+from inferpoint.clock import SystemClock
 from inferpoint.engine import engine
 from inferpoint.engine.chunked import LARGE, MOST_CHUNKS, ChunkingThreads
-from inferpoint.errors import InferenceError
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.deadline import Deadline
 from inferpoint.model.http import Call, Reply
+from inferpoint.model.limits import Limits
 from inferpoint.model.requests import ANONYMOUS, Chunking, InferenceRequest
 from inferpoint.model.results import Chunk, ChunkedEmbeddings
 
@@ -175,6 +179,73 @@ def test_names_are_looked_up_while_many_large_texts_are_cut() -> None:
     assert asyncio.run(both())
 
 
+@pytest.mark.parametrize(
+    ("texts", "asked", "reason"),
+    [
+        (["a"] * 11, None, "The request has [11] inputs, more than the [10] that are taken"),
+        ([SENTENCES * 2], Chunking(), "The request has [12] chunks, more than the [10] that are taken"),
+    ],
+)
+def test_a_request_has_so_many_inputs_or_chunks(
+    make_world: MakeWorld, texts: list[str], asked: Chunking | None, reason: str
+) -> None:
+    """Each input and each chunk takes time and memory of all; the provider is not called for too many."""
+    world = make_world(telling, validate=False, limits=Limits(inputs=10))
+    world.create("e", EMBEDDING, hugging_face(chunking_settings=SMALL))
+    with pytest.raises(InferenceError) as caught:
+        world.infer("e", *texts, chunking=asked)
+    assert str(caught.value) == reason
+    assert world.provider.calls == []
+
+
+def test_a_text_that_takes_too_much_memory_is_not_cut(make_world: MakeWorld) -> None:
+    """A long text is refused by what cutting it could take, before it is cut."""
+    world = make_world(telling, validate=False, limits=Limits(chunking_bytes=1_000_000))
+    with pytest.raises(InferenceError) as caught:
+        world.run(world.engine.preview(("漢字" * LARGE,), Chunking()))
+    assert caught.value.kind is Kind.TOO_LARGE
+
+
+@pytest.mark.parametrize("separator", ["(?:a|aa)+$", "(?:a|aa)+[xy]"])
+def test_separators_of_a_caller_keep_nobody_waiting(world: World, separator: str) -> None:
+    """Short texts too are searched off the event loop, all of a request within one time, or until its deadline."""
+    chunking = Chunking({"strategy": "recursive", "max_chunk_size": 10, "separators": [separator]})
+    endless = ("a" * 40 + "b " * 20,) * 12
+    places: list[bool] = []
+
+    async def both() -> None:
+        cutting = asyncio.ensure_future(world.engine.preview(endless, chunking))
+        while not cutting.done():
+            places.append(True)
+            await asyncio.sleep(0.001)
+        await cutting
+
+    with pytest.raises(InferenceError, match="takes too long"):
+        asyncio.run(both())
+    assert len(places) > 10
+
+
+def test_chunking_ends_with_the_deadline() -> None:
+    """A caller whose time is over is told so, however long its texts still wait for a thread."""
+    release = threading.Event()
+
+    async def late() -> None:
+        threads = ChunkingThreads(SystemClock())
+        blocking = [asyncio.ensure_future(threads.run(("x" * (LARGE + 1),), release.wait)) for _ in range(2)]
+        await settle()
+        try:
+            deadline = Deadline(SystemClock().monotonic() + 0.05, 0.05)
+            await threads.cut(("word " * LARGE,), Words(max_chunk_size=10, overlap=1), deadline)
+        finally:
+            release.set()
+            await asyncio.gather(*blocking)
+            threads.close()
+
+    with pytest.raises(InferenceError, match=r"not cut into chunks within \[50ms\]") as caught:
+        asyncio.run(late())
+    assert caught.value.kind is Kind.TIMED_OUT
+
+
 def test_a_preview_calls_nobody(world: World) -> None:
     """A preview has the chunks, the words in each and those shared with the one before, and costs nothing."""
     text = "One two three. Four five six! Seven eight nine? Ten eleven twelve."
@@ -189,12 +260,12 @@ def test_a_preview_calls_nobody(world: World) -> None:
 
 
 def test_other_requests_go_on_while_a_large_text_is_cut(world: World) -> None:
-    """A text of ten megabytes is cut off the event loop, which goes on turning."""
+    """A text of seven megabytes is cut off the event loop, which goes on turning."""
 
     async def both() -> int:
         turns = 0
         chunking = asyncio.ensure_future(
-            world.engine.preview(("Another sentence of the text. " * 350_000,), Chunking())
+            world.engine.preview(("Another sentence of the text. " * 250_000,), Chunking())
         )
         while not chunking.done():
             await settle()

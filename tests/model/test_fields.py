@@ -9,6 +9,7 @@ import pytest
 from inferpoint.api.elastic.read import ParserWords
 from inferpoint.errors import InferenceError
 from inferpoint.model.fields import PLAIN, Fields, Vocabulary, read_object
+from inferpoint.model.json_body import decoded
 from inferpoint.protocols.openai.messages import _WORDS
 
 BODY = {"text": "a", "count": 5, "half": 0.5, "on": True, "texts": ["a", "b"], "mixed": ["a", 1], "nothing": None}
@@ -93,7 +94,7 @@ def test_a_body_that_is_no_object_is_refused(body: bytes, plain: str, parser: st
     """No body, no JSON and no object are three errors, in the dialect's words."""
     for words, expected in ((PLAIN, plain), (ParserWords(body), parser)):
         with pytest.raises(InferenceError) as caught:
-            read_object(body, words)
+            read_object(decoded(body), words)
         assert str(caught.value) == expected
 
 

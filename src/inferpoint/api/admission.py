@@ -24,7 +24,10 @@ def refuse_foreign_page(headers: Mapping[str, str]) -> None:
     """`FORBIDDEN` when a browser's page from elsewhere asks, on a server that only this machine may reach.
 
     A page whose name was made to mean this machine (DNS rebinding) is known by its `Host`, any other by its `Origin`.
+    Without both it is no browser that asks, but for example a health check over HTTP/1.0.
     """
+    if "host" not in headers and "origin" not in headers:
+        return
     host = headers.get("host", "")
     if not _is_here(host):
         raise InferenceError(Kind.FORBIDDEN, f"The host [{host}] is not this machine; --insecure opens the server")

@@ -11,6 +11,8 @@ import msgspec
 from inferpoint.api.headers import retry_headers
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.fields import PLAIN, Vocabulary, read_object
+from inferpoint.model.json_body import JsonBody, decoded
 from inferpoint.model.requests import Caller, InferenceRequest, Input, RequestStats
 from inferpoint.model.results import Delta
 
@@ -25,7 +27,7 @@ class Request:
     """One HTTP request as plain values.
 
     `path_params` are the variable parts of its path; header names are in lower case. `time` is when it came, in
-    seconds of the Unix epoch. In `stats` is counted what its inference comes to.
+    seconds of the Unix epoch. In `stats` is counted what its inference comes to. `json` is the body, read already.
     """
 
     method: str
@@ -38,6 +40,11 @@ class Request:
     request_id: str
     time: int = 0
     stats: RequestStats = field(default_factory=RequestStats)
+    json: JsonBody | None = None
+
+    def object(self, words: Vocabulary = PLAIN) -> dict[str, Any]:
+        """The object that the body holds as JSON; an error in *words* where it holds none."""
+        return read_object(decoded(self.body) if self.json is None else self.json, words)
 
     def inference(self, inputs: Input, **members: Any) -> InferenceRequest:
         """The inference of *inputs* for this request's caller, with *members* such as `options` and `timeout`."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from inferpoint.api.face import Request
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model import settings
-from inferpoint.model.fields import Fields, read_object
+from inferpoint.model.fields import Fields
 from inferpoint.model.requests import InferenceRequest
 
 USER = "user"
@@ -15,7 +15,7 @@ USER = "user"
 
 def fields(request: Request) -> Fields:
     """The members of a request's body."""
-    return Fields(read_object(request.body))
+    return Fields(request.object())
 
 
 def for_user(resolved: Resolved, inference: InferenceRequest, user: str | None) -> InferenceRequest:

@@ -17,13 +17,16 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from inferpoint.api import admission
+from inferpoint.api.bodies import Bodies
 from inferpoint.api.face import Face, Request, Response, Route
 from inferpoint.api.headers import OPAQUE_ID, REQUEST_ID, stats_headers
 from inferpoint.clock import Clock
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.json_body import JsonBody
 from inferpoint.model.requests import RequestStats
 from inferpoint.outbound import hops
+from inferpoint.outbound.memory import Share
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.telemetry import Telemetry
 
@@ -48,10 +51,10 @@ _NAMES = _Names()
 
 @dataclass(frozen=True)
 class Entrance:
-    """The conditions of entry: *guarded* against pages from elsewhere, with bodies of at most so many bytes."""
+    """The conditions of entry: *guarded* against pages from elsewhere, with *bodies* within their limits."""
 
     guarded: bool
-    max_body_bytes: int
+    bodies: Bodies
 
 
 class Server:
@@ -103,6 +106,7 @@ class Server:
             return face.finish(await self._act(exchange, request, face, matched), request)
         except InferenceError as error:
             failure = error
+            _let_go(failure)
         except asyncio.CancelledError:
             if exchange.left:
                 raise
@@ -125,9 +129,9 @@ class Server:
             raise _unrouted(Kind.WRONG_METHOD, face, request, exchange.allowed)
         exchange.infers = route.infers
         face.check(request, route)
-        body = await exchange.body(self._entrance.max_body_bytes)
+        body, json = await exchange.body(self._entrance.bodies)
         await self._engine.refresh()
-        return await route.act(self._engine, exchange.request(matched.path_params, body))
+        return await route.act(self._engine, exchange.request(matched.path_params, body, json))
 
     def _tell(self, exchange: _Exchange, pattern: str, began: float) -> None:
         self._telemetry.answered(
@@ -144,6 +148,13 @@ class Server:
                 opaque_id=exchange.headers.get(OPAQUE_ID, ""),
             )
         )
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Have *error* and what led to it keep nothing alive of the walk that it ended, which may hold a whole body."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__
 
 
 def _unrouted(kind: Kind, face: Face, request: Request, allowed: str = "") -> InferenceError:
@@ -205,6 +216,7 @@ class _Exchange:
         self._task = asyncio.current_task()
         self._read = False
         self._watcher: asyncio.Future[None] | None = None
+        self._share: Share | None = None
         self.method: str = scope["method"]
         self.raw_path: str = scope["raw_path"].decode("ascii", "backslashreplace")
         self.path = [unquote(segment) for segment in self.raw_path.split("/") if segment]
@@ -218,7 +230,7 @@ class _Exchange:
         self.status = 0
         self.sent = 0
 
-    def request(self, path_params: Mapping[str, str], body: bytes = b"") -> Request:
+    def request(self, path_params: Mapping[str, str], body: bytes = b"", json: JsonBody | None = None) -> Request:
         """The request as a face is asked it."""
         query = dict(parse_qsl(self._query.decode("latin-1"), keep_blank_values=True)) if self._query else {}
         return Request(
@@ -232,11 +244,14 @@ class _Exchange:
             self.request_id,
             self._time,
             self.stats,
+            json,
         )
 
-    async def body(self, most: int) -> bytes:
-        """The whole body, without its encoding; read no further than *most* bytes."""
+    async def body(self, bodies: Bodies) -> tuple[bytes, JsonBody]:
+        """The whole body, without its encoding, and as JSON; read no further than within the limits of *bodies*."""
+        most = bodies.limits.body_bytes
         admission.refuse_large(self.headers, most)
+        self._share = bodies.memory.share()
         pieces: list[bytes] = []
         size = 0
         while True:
@@ -248,15 +263,19 @@ class _Exchange:
             size += len(pieces[-1])
             if size > most:
                 raise admission.too_large(most)
+            self._share.take(len(pieces[-1]))
             if not message.get("more_body", False):
                 break
         self._read = True
         self._watcher = asyncio.ensure_future(self._watch())
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        return admission.decoded(body, self.headers.get("content-encoding", "").strip().lower(), most)
+        pieces.clear()  # a large body is there once while it is read
+        return await bodies.opened(body, self.headers, self._share)
 
     def close(self) -> None:
-        """Stop looking whether the caller has left."""
+        """Stop looking whether the caller has left, and hold nothing of its body any more."""
+        if self._share is not None:
+            self._share.close()
         if self._watcher is not None:
             self._watcher.cancel()
 

@@ -1,5 +1,5 @@
 """Long texts to chunks: where each begins and ends."""
 
-from inferpoint.chunking.chunker import chunk, count_words
+from inferpoint.chunking.chunker import chunk, count_words, memory
 
-__all__ = ["chunk", "count_words"]
+__all__ = ["chunk", "count_words", "memory"]

@@ -85,6 +85,11 @@ def characters(text: str) -> Characters:
     return Characters(_class_of.take(units).tobytes(), latin=False)
 
 
+def distinct(positions: Positions) -> Positions:
+    """Ascending *positions* once each; `numpy.unique` would keep other threads waiting while it sorts them."""
+    return positions[np.diff(positions, prepend=-1) > 0]
+
+
 def blocks(text: str, seam: re.Pattern[str]) -> Iterator[tuple[int, str]]:
     """*text* in blocks that end at a *seam*, and where each begins: small ones keep arrays small, and in the cache."""
     start = 0

@@ -12,9 +12,12 @@ from functools import lru_cache
 
 import regex
 
+from inferpoint.chunking.expression_size import ExpressionSize
 from inferpoint.chunking.settings import SCOPE
 from inferpoint.errors import Subject, invalid
 
+LARGEST = 5_000  # characters of an expression with its repetitions written out: 1.4 MB once it is compiled
+_TOO_LARGE = f"with its repetitions written out it has more than {LARGEST} characters"
 _LINE_ENDS = r"\n\r\u0085\u2028\u2029"
 _LAST_LINE = rf"(?=(?:\r\n|[{_LINE_ENDS}])?\Z)"
 _WORD = "A-Za-z0-9_"
@@ -76,11 +79,27 @@ class _UntranslatableError(Exception):
     """A part of an expression that Java does not have, or that means something else here."""
 
 
-@lru_cache(maxsize=256)
-def compiled(expression: str) -> regex.Pattern[str]:
-    """The *expression*, ready to search; raises where it is not one."""
+@dataclass(frozen=True)
+class Separator:
+    """An expression, ready to search, and how many characters it has with all its repetitions written out.
+
+    `remembers` is how many groups a search remembers for every character, at worst.
+    """
+
+    pattern: regex.Pattern[str]
+    size: int
+    remembers: int
+
+
+@lru_cache(maxsize=64)
+def compiled(expression: str) -> Separator:
+    """The separator that *expression* is; raises where it is none, or one that is too large."""
     try:
-        return regex.compile(_Translation(expression).text, regex.VERSION1)
+        if len(expression) > LARGEST:
+            raise _UntranslatableError(_TOO_LARGE)
+        translation = _Translation(expression)
+        pattern = regex.compile(translation.text, regex.VERSION1, cache_pattern=False)  # only this cache has a bound
+        return Separator(pattern, translation.size.total, translation.size.groups * translation.size.repeats)
     except (_UntranslatableError, regex.error, RecursionError, OverflowError, ValueError) as error:
         raise invalid(
             f"[{SCOPE}] Invalid value [{expression}] received. [separators] must be regular expressions: {error}",
@@ -96,7 +115,24 @@ class _Translation:
         self._modes = [_Mode()]
         self._sets = 0  # character classes that are open
         self._may_range = False  # whether a hyphen here could stand for a range
-        self.text = "".join(map(self._translated, _TOKEN.finditer(expression)))
+        self.size = ExpressionSize()
+        self.text = "".join(map(self._measured, _TOKEN.finditer(expression)))
+        if self.size.total > LARGEST:
+            raise _UntranslatableError(_TOO_LARGE)
+
+    def _measured(self, token: re.Match[str]) -> str:
+        """The *token*, translated, its size told."""
+        sets, groups = self._sets, len(self._modes)
+        text = self._translated(token)
+        if self._sets + len(self._modes) > sets + groups:
+            self.size.opened(len(text))
+        elif self._sets + len(self._modes) < sets + groups:
+            self.size.closed(group=len(self._modes) < groups)
+        elif self._sets or (text not in "*+?" and token.lastgroup != "repeat"):
+            self.size.part(len(text))
+        else:
+            self.size.repeated(int((token["repeat"] or "{1}").strip("{}").partition(",")[0]), once=text == "?")
+        return text
 
     def _translated(self, token: re.Match[str]) -> str:  # noqa: C901, PLR0911 - one case for each kind of token
         parts = token.groupdict()

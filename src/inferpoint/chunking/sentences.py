@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from inferpoint.chunking.characters import Codes, Flags, Positions, blocks, characters, sentence_letters
+from inferpoint.chunking.characters import Codes, Flags, Positions, blocks, characters, distinct, sentence_letters
 
 _SEAM = re.compile("\n")  # where a sentence ends whatever is around it
 _LETTERS = sentence_letters()
@@ -25,7 +25,7 @@ _end = re.compile(
 def sentence_ends(text: str) -> Positions:
     """Just past each sentence of *text*; the last is the end of the text."""
     ends = [start + _sentence_ends(block) for start, block in blocks(text, _SEAM)]
-    return ends[0] if len(ends) == 1 else np.unique(np.concatenate(ends))
+    return ends[0] if len(ends) == 1 else distinct(np.concatenate(ends))
 
 
 def _sentence_ends(text: str) -> Positions:

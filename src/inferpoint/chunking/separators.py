@@ -1,13 +1,14 @@
-"""The separators that a text is cut before: regular expressions, with a limit to the time that they may take."""
+"""The separators that a text is cut before: regular expressions, within limits of time and memory."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from inferpoint.chunking.characters import Positions
+from inferpoint.chunking.characters import Positions, distinct
+from inferpoint.chunking.search_time import SearchTime
 from inferpoint.chunking.settings import SEPARATOR_GROUPS
 from inferpoint.errors import InferenceError, Subject, invalid
 
@@ -20,18 +21,16 @@ _LINEAR = {
     _double_underlined: re.compile(_TITLE % "="),
 }
 
-# Seconds that the separators of one text may take: many times what they need, unless they backtrack without end.
-_SECONDS = 2.0
-_SECONDS_FOR_A_CHARACTER = 2e-6
+# A group that repeats is remembered for every character: about a hundred bytes for each of its expression's groups.
+_MOST_REMEMBERED = 1_000_000
 
 
 class Separators:
     """The separators of one text, and the time that is left for them."""
 
-    def __init__(self, expressions: Sequence[str], text: str, clock: Callable[[], float]) -> None:
+    def __init__(self, expressions: Sequence[str], time: SearchTime) -> None:
         self._expressions = expressions
-        self._clock = clock
-        self._seconds = _SECONDS + _SECONDS_FOR_A_CHARACTER * len(text)
+        self._time = time
 
     def __len__(self) -> int:
         return len(self._expressions)
@@ -43,24 +42,32 @@ class Separators:
             starts = _positions(match.start() for match in linear.finditer(piece))
         else:
             starts = self._search(expression, piece)
-        return np.unique(starts[(starts > 0) & (starts < len(piece))])
+        return distinct(starts[(starts > 0) & (starts < len(piece))])
 
     def _search(self, expression: str, piece: str) -> Positions:
         from inferpoint.chunking.java_regex import compiled  # noqa: PLC0415 - few texts need it
 
-        began = self._clock()
+        separator = compiled(expression)
+        if separator.remembers * len(piece) > _MOST_REMEMBERED:
+            raise _refused(expression, f"repeats a group, which is too much for a text of [{len(piece)}] characters")
+        began = self._time.clock()
         try:
-            matches = compiled(expression).finditer(piece, timeout=self._seconds)
+            if self._time.left <= 0:
+                raise TimeoutError
+            matches = separator.pattern.finditer(piece, timeout=self._time.left)
             starts = _positions(match.start() for match in matches)
         except TimeoutError:
-            raise self._too_slow(expression) from None
-        self._seconds -= self._clock() - began
-        if self._seconds <= 0:
-            raise self._too_slow(expression)
+            raise _refused(expression, "takes too long to search for") from None
+        except MemoryError:
+            raise _refused(expression, "takes too much memory to search for") from None
+        self._time.left -= self._time.clock() - began
+        if self._time.left <= 0:
+            raise _refused(expression, "takes too long to search for")
         return starts
 
-    def _too_slow(self, expression: str) -> InferenceError:
-        return invalid(f"The separator [{expression}] takes too long to search for", subject=Subject.ARGUMENT)
+
+def _refused(expression: str, why: str) -> InferenceError:
+    return invalid(f"The separator [{expression}] {why}", subject=Subject.ARGUMENT)
 
 
 def _positions(numbers: Iterable[int]) -> Positions:

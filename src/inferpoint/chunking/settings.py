@@ -28,6 +28,8 @@ SEPARATOR_GROUPS = {
     "plaintext": (r"(?<!\n)\n\n(?!\n)", r"(?<!\n)\n(?!\n)"),
 }
 
+_GROUPED = {separator for group in SEPARATOR_GROUPS.values() for separator in group}
+
 Strategy = Literal["sentence", "word", "recursive", "none"]
 
 _DEFAULT_SIZE = 250
@@ -90,6 +92,11 @@ class Recursive(_Sized):
     separator_group: str | None = setting(
         "Separators made for a kind of text.", default=None, choices=tuple(SEPARATOR_GROUPS)
     )
+
+    @property
+    def own(self) -> bool:
+        """Whether some of the separators are of no group, and so may take any time to search for."""
+        return not set(self.separators or ()) <= _GROUPED
 
 
 ChunkingSettings = Whole | Words | Sentences | Recursive
@@ -219,15 +226,23 @@ def _hold_overlap(record: Words, problems: list[str], *, default: bool) -> None:
 
 
 def _hold_separators(separators: tuple[str, ...], problems: list[str]) -> None:
-    """Hold the separators to a number, and to what can be searched for."""
+    """Hold the separators to a number, to what can be searched for, and all together to the size of the largest."""
     if len(separators) > MOST_SEPARATORS:
         problems.append(f"separators list size [{len(separators)}] must not exceed [{MOST_SEPARATORS}]")
     if separators in SEPARATOR_GROUPS.values():
         return
-    from inferpoint.chunking.java_regex import compiled  # noqa: PLC0415 - the module `regex` is for separators only
+    from inferpoint.chunking.java_regex import LARGEST as LARGEST_EXPRESSION  # noqa: PLC0415 - for separators only
+    from inferpoint.chunking.java_regex import compiled  # noqa: PLC0415
 
+    size = 0
     for separator in separators[:MOST_SEPARATORS]:
         try:
-            compiled(separator)
+            size += compiled(separator).size
         except InferenceError as error:
             problems.extend(error.problems)
+        if size > LARGEST_EXPRESSION:
+            problems.append(
+                f"[{SCOPE}] Invalid value. [separators] have, with their repetitions written out,"
+                f" more than [{LARGEST_EXPRESSION}] characters"
+            )
+            break

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from inferpoint.chunking.characters import Positions
 from inferpoint.chunking.chunker import Span
+from inferpoint.chunking.search_time import SearchTime
 from inferpoint.chunking.sentences import sentence_ends
 from inferpoint.chunking.separators import Separators
 from inferpoint.chunking.words import Words, word_ends, words
@@ -64,13 +65,13 @@ def by_sentences(text: str, size: int, *, overlap: bool, known: Words | None = N
     return chunks
 
 
-def by_separators(text: str, size: int, expressions: Sequence[str], clock: Callable[[], float]) -> list[Span]:
+def by_separators(text: str, size: int, expressions: Sequence[str], time: SearchTime) -> list[Span]:
     """Cut before the first separator, join neighbours that fit in *size* words, cut what is too long at the next.
 
     What no separator makes short enough is cut by sentences.
     """
     text_words = words(text)
-    separators = Separators(expressions, text, clock)
+    separators = Separators(expressions, time)
     chunks: list[Span] = []
     pending = [(0, len(text), len(text_words.ends), 0)]
     while pending:

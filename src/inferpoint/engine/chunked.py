@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 
-from inferpoint.chunking import chunk, count_words
-from inferpoint.chunking.settings import ChunkingSettings, read
+from inferpoint.chunking import chunk, count_words, memory
+from inferpoint.chunking.search_time import SearchTime
+from inferpoint.chunking.settings import ChunkingSettings, Recursive, read
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
+from inferpoint.model.deadline import NEVER, Deadline
+from inferpoint.model.limits import DEFAULTS, Limits
 from inferpoint.model.requests import Chunking, Texts
 from inferpoint.model.results import Chunk, ChunkedEmbeddings, Embeddings, Previewed, SparseEmbeddings
+from inferpoint.model.times import human
 from inferpoint.protocols import vectors
 
 T = TypeVar("T")
@@ -35,9 +42,9 @@ def wanted(chunking: Chunking, stored: ChunkingSettings | None, *, largest: int)
     return settings
 
 
-def preview(text: str, settings: ChunkingSettings, clock: Clock) -> Sequence[Previewed]:
+def preview(text: str, settings: ChunkingSettings, search_time: SearchTime) -> Sequence[Previewed]:
     """The chunks of *text*, with the words in each and those it shares with the one before."""
-    spans = chunk(text, settings, clock=clock.monotonic)
+    spans = chunk(text, settings, search_time=search_time)
     ends_before = [0, *(end for _, end in spans[:-1])]  # of the chunk before each
     shared = [(start, max(start, before)) for (start, _), before in zip(spans, ends_before, strict=True)]
     words, overlaps = count_words(text, spans), count_words(text, shared)
@@ -50,31 +57,102 @@ def preview(text: str, settings: ChunkingSettings, clock: Clock) -> Sequence[Pre
 class ChunkingThreads:
     """Threads that work on long texts, so that other requests go on meanwhile.
 
-    They are not the event loop's own, which look up the names of providers.
+    They are not the event loop's own, which look up the names of providers. Separators of a caller's own, which may
+    take any time, have threads of their own: they keep no other text waiting.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, limits: Limits = DEFAULTS) -> None:
         self._clock = clock
-        self._threads = ThreadPoolExecutor(thread_name_prefix="chunking")
+        self._search_seconds = limits.separator_seconds
+        self._room = _Room(limits.chunking_bytes)
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="chunking")
+        self._searching = ThreadPoolExecutor(2, thread_name_prefix="separators")
 
     def close(self) -> None:
         """Give up what waits and let the threads end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._searching.shutdown(wait=False, cancel_futures=True)
 
-    async def cut(self, texts: Texts, settings: ChunkingSettings) -> Sequence[Sequence[Span]]:
-        """The spans of every text."""
-        clock = self._clock.monotonic
-        return await self.run(texts, lambda: [chunk(text, settings, clock=clock) for text in texts])
+    async def cut(
+        self, texts: Texts, settings: ChunkingSettings, deadline: Deadline = NEVER
+    ) -> Sequence[Sequence[Span]]:
+        """The spans of every text; no text is begun once the *deadline* has passed."""
+        return await self._of_all(texts, settings, deadline, partial(_spans, settings))
 
-    async def preview(self, texts: Texts, settings: ChunkingSettings) -> Sequence[Sequence[Previewed]]:
-        """The chunks of every text, as `preview` tells them."""
-        return await self.run(texts, lambda: [preview(text, settings, self._clock) for text in texts])
+    async def preview(
+        self, texts: Texts, settings: ChunkingSettings, deadline: Deadline = NEVER
+    ) -> Sequence[Sequence[Previewed]]:
+        """The chunks of every text, as `preview` tells them; no text is begun once the *deadline* has passed."""
+        return await self._of_all(texts, settings, deadline, partial(_previewed, settings))
 
     async def run(self, texts: Texts, work: Callable[[], T]) -> T:
         """The result of *work* on *texts*, done in a thread when they are long."""
         if sum(map(len, texts)) <= LARGE:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _of_all(
+        self,
+        texts: Texts,
+        settings: ChunkingSettings,
+        deadline: Deadline,
+        of_one: Callable[[SearchTime, str], Sequence[T]],
+    ) -> Sequence[Sequence[T]]:
+        def work() -> Sequence[Sequence[T]]:
+            with self._room.taken(sum(memory(text, settings) for text in texts) if long else 0):
+                seconds = min(self._search_seconds, deadline.left(self._clock.monotonic()))
+                search_time = SearchTime(self._clock.monotonic, seconds)
+                return [of_one(search_time, text) for text in texts if self._is_before(deadline)]
+
+        long = sum(map(len, texts)) > LARGE
+        try:
+            async with asyncio.timeout(None if deadline is NEVER else deadline.left(self._clock.monotonic())):
+                if isinstance(settings, Recursive) and settings.own:
+                    return await asyncio.get_running_loop().run_in_executor(self._searching, work)
+                return await self.run(texts, work)
+        except TimeoutError:
+            problem = f"The inputs were not cut into chunks within [{human(deadline.timeout)}]"
+            raise InferenceError(Kind.TIMED_OUT, problem) from None
+
+    def _is_before(self, deadline: Deadline) -> bool:
+        """True, or `TimeoutError` once the *deadline* has passed: nobody waits for the rest."""
+        if deadline.left(self._clock.monotonic()) <= 0:
+            raise TimeoutError
+        return True
+
+
+class _Room:
+    """The memory for texts that are cut at the same time, at *most* so many bytes; threads wait until there is room."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Generator[None]:
+        """A context for work that takes so many bytes; `TOO_LARGE` where there never is room for it."""
+        if size > self._most:
+            problem = (
+                f"Cutting the inputs into chunks could take [{size}] bytes, more than the [{self._most}] there are"
+            )
+            raise InferenceError(Kind.TOO_LARGE, problem)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= size)
+            self._left -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += size
+                self._changed.notify_all()
+
+
+def _spans(settings: ChunkingSettings, search_time: SearchTime, text: str) -> Sequence[Span]:
+    return chunk(text, settings, search_time=search_time)
+
+
+def _previewed(settings: ChunkingSettings, search_time: SearchTime, text: str) -> Sequence[Previewed]:
+    return preview(text, settings, search_time)
 
 
 def pieces(texts: Texts, spans: Sequence[Sequence[Span]]) -> Texts:

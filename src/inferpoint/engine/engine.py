@@ -10,7 +10,7 @@ from functools import partial
 
 from inferpoint.batching.batcher import Batcher
 from inferpoint.calls.calls import Calls
-from inferpoint.calls.deadlines import InTime, timed
+from inferpoint.calls.deadlines import OTHER_SECONDS, InTime, timed
 from inferpoint.chunking.settings import LARGEST
 from inferpoint.clock import Clock
 from inferpoint.endpoints.access import MANAGE, MONITOR, allow
@@ -19,13 +19,15 @@ from inferpoint.endpoints.directory import Endpoints
 from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine import chunked
-from inferpoint.engine.preflight import cannot_stream, prepared
+from inferpoint.engine.preflight import cannot_stream, prepared, refuse_many
 from inferpoint.engine.report import Quota, quotas
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.local import tokens
 from inferpoint.model import hints
+from inferpoint.model.deadline import Deadline
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
+from inferpoint.model.limits import DEFAULTS, Limits
 from inferpoint.model.requests import Caller, Chunking, InferenceRequest, Texts, Tokens
 from inferpoint.model.results import Delta, InferenceResult, Previewed
 from inferpoint.outbound.limiter import LONGEST_PAUSE
@@ -39,7 +41,7 @@ class Policy:
 
     `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
     words, `refuse_hints` whether a request with a hint that its provider cannot take is refused, `longest_pause` for
-    how many seconds one answer of a provider may keep calls back.
+    how many seconds one answer of a provider may keep calls back, `limits` what requests may take.
     """
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
@@ -47,6 +49,7 @@ class Policy:
     largest_chunk: int = LARGEST
     refuse_hints: bool = False
     longest_pause: float = LONGEST_PAUSE
+    limits: Limits = DEFAULTS
 
 
 class Engine:
@@ -67,7 +70,8 @@ class Engine:
         self._caches = caches
         self._batcher = Batcher(self._calls, caches, telemetry.batches, clock)
         self.clock = clock
-        self._chunking_threads = chunked.ChunkingThreads(clock)
+        self._chunking_threads = chunked.ChunkingThreads(clock, policy.limits)
+        self._most_inputs = policy.limits.inputs
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints
         self.lifecycle = Lifecycle(
@@ -131,7 +135,8 @@ class Engine:
 
     async def preview(self, texts: Texts, chunking: Chunking) -> Sequence[Sequence[Previewed]]:
         """The chunks of every text, without calling anybody."""
-        return await self._chunking_threads.preview(texts, chunked.wanted(chunking, None, largest=self._largest_chunk))
+        settings = chunked.wanted(chunking, None, largest=self._largest_chunk)
+        return await self._chunking_threads.preview(texts, settings, self._usual_deadline())
 
     async def preview_on(
         self, resolved: Resolved, request: InferenceRequest, chunking: Chunking, kind: TaskType | None = None
@@ -139,7 +144,7 @@ class Engine:
         """The chunks that an endpoint would make of every text, without calling its provider."""
         resolved = prepared(resolved, replace(request, chunking=chunking), kind)
         settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
-        return await self._chunking_threads.preview(request.texts, settings)
+        return await self._chunking_threads.preview(request.texts, settings, self._usual_deadline())
 
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
         """Every rate group, with its limits and the calls that wait."""
@@ -158,6 +163,9 @@ class Engine:
         if await self._endpoints.refresh():
             await self._caches.sweep()
 
+    def _usual_deadline(self) -> Deadline:
+        return Deadline(self.clock.monotonic() + OTHER_SECONDS, OTHER_SECONDS)
+
     def _heeded(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
         """*request* with the hints that its endpoint's provider takes; the others are told, or refused by name."""
         own = hints.own_thoughts(request, resolved.service.name)
@@ -172,6 +180,7 @@ class Engine:
         return hints.without(own, unknown)
 
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
+        refuse_many(request.count, self._most_inputs, "inputs")
         request = timed(resolved, request, self.clock)
         if not resolved.endpoint.task_type.embeds:
             job = self._calls.single(resolved, request)
@@ -187,7 +196,8 @@ class Engine:
     async def _chunked(self, resolved: Resolved, request: InferenceRequest, chunking: Chunking) -> InferenceResult:
         """The chunks of all inputs share the provider's calls."""
         settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
-        spans = await self._chunking_threads.cut(request.texts, settings)
+        spans = await self._chunking_threads.cut(request.texts, settings, request.deadline)
+        refuse_many(sum(map(len, spans)), self._most_inputs, "chunks")
         try:
             result = await self._batcher.embedded(
                 resolved, replace(request, input=chunked.pieces(request.texts, spans))

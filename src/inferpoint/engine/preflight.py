@@ -101,6 +101,12 @@ def _refuse_too_many(resolved: Resolved, documents: Documents) -> None:
         )
 
 
+def refuse_many(count: int, most: int, noun: str) -> None:
+    """`INVALID` for more inputs or chunks than a request may have, called by their *noun*."""
+    if count > most:
+        raise invalid(f"The request has [{count}] {noun}, more than the [{most}] that are taken")
+
+
 def chat_only(resolved: Resolved) -> InferenceError:
     """The error of plain input to an endpoint of chats, with the address that takes what a chat takes."""
     inference_id = resolved.endpoint.inference_id

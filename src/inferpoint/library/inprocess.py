@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -19,9 +20,12 @@ from inferpoint.library.backend import Backend
 from inferpoint.library.chats import Chat
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.endpoint import task_type as type_of
+from inferpoint.model.limits import Limits
 from inferpoint.model.requests import ANONYMOUS, InferenceRequest
 from inferpoint.model.results import Completion, Delta, InferenceResult
 from inferpoint.telemetry.events import Answered
+
+_LIMITS = Limits(inputs=sys.maxsize, chunking_bytes=sys.maxsize)
 
 
 class InProcess(Backend):
@@ -30,7 +34,7 @@ class InProcess(Backend):
     def __init__(self, folder: Path | None, *, validate: bool) -> None:
         self._home = Home(folder, (folder or Path(platformdirs.user_data_dir("inferpoint"))) / MODELS)
         services.check_brought()
-        self._policy = Policy(dict(os.environ), validate)
+        self._policy = Policy(dict(os.environ), validate, limits=_LIMITS)
         self._opened: AbstractAsyncContextManager[Parts] | None = None
         self._parts: Parts | None = None
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-import msgspec
-
 from inferpoint.errors import InferenceError, Subject, invalid
-from inferpoint.model.http import NOT_JSON
+from inferpoint.model.json_body import JsonBody
 
 T = TypeVar("T")
 _NAMES: Mapping[type[Any], str] = {
@@ -30,6 +28,10 @@ class Vocabulary:
     def not_json(self, reason: str) -> InferenceError:
         """The error of a body that cannot be read for *reason*, which is empty when there is no body."""
         return invalid(f"The body is not JSON: {reason or 'it is empty'}", subject=Subject.BODY)
+
+    def twice(self, name: str) -> InferenceError:
+        """The error of a body with an object that has two members called *name*."""
+        return invalid(f"The body has [{name}] twice in one object", subject=Subject.BODY)
 
     def not_object(self, of: str, value: Any) -> InferenceError:  # noqa: ARG002 - a dialect may tell what it is
         """The error of *value*, which stands at *of* and is no object."""
@@ -65,17 +67,18 @@ def path(of: str, name: str) -> str:
     return f"{of}.{name}" if of else name
 
 
-def read_object(body: bytes, words: Vocabulary = PLAIN) -> dict[str, Any]:
-    """The object that *body* holds as JSON; an error in *words* where it holds none."""
-    if not body.strip():
+def read_object(body: JsonBody, words: Vocabulary = PLAIN) -> dict[str, Any]:
+    """The object that *body* holds; an error in *words* where it holds none, or one with a member twice."""
+    if body.empty:
         raise words.not_json("")
-    try:
-        value: dict[str, Any] = msgspec.json.decode(body)
-    except NOT_JSON as error:
-        raise words.not_json(str(error)) from None
+    if body.fault:
+        raise words.not_json(body.fault)
+    if body.twice is not None:
+        raise words.twice(body.twice)
+    value = body.value
     if type(value) is not dict:
         raise words.not_object("", value)
-    return value
+    return cast("dict[str, Any]", value)
 
 
 class Fields:

@@ -16,7 +16,7 @@ from inferpoint.engine.preflight import chat_only
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.fields import Fields, read_object
+from inferpoint.model.fields import Fields
 from inferpoint.model.http import present
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Completion
@@ -99,7 +99,7 @@ def _inference(request: Request, kind: TaskType | None, find: Callable[[], Resol
     Plain input, where the endpoint alone says that it is for chats, is told the address for it.
     """
     words = read.ParserWords(request.body, _PARSER)
-    body = read_object(request.body, words)
+    body = request.object(words)
     if kind is None and "input" in body and "messages" not in body:
         raise chat_only(find())
     fields = read.known(body, _FIELDS, words)

@@ -17,7 +17,7 @@ from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model import times
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.fields import Fields, Vocabulary, read_object
+from inferpoint.model.fields import Fields, Vocabulary
 from inferpoint.model.requests import Chunking, Documents, InferenceRequest, InputType, Texts, purpose
 from inferpoint.model.wording import nothing_in
 
@@ -54,6 +54,12 @@ class ParserWords(Vocabulary):
         return invalid(f"[1:1] the body is not JSON: {reason}", subject=Subject.BODY)
 
     @override
+    def twice(self, name: str) -> InferenceError:
+        key = msgspec.json.encode(name)
+        at = self._body.find(key, self._body.find(key) + 1)
+        return invalid(f"{_place(self._body, at)} Duplicate field '{name}'", subject=Subject.BODY)
+
+    @override
     def not_object(self, of: str, value: Any) -> InferenceError:
         return invalid("[1:1] the body must be a JSON object", subject=Subject.BODY)
 
@@ -76,7 +82,7 @@ class ParserWords(Vocabulary):
 
 def json_object(request: Request) -> dict[str, Any]:
     """The body as an object."""
-    return read_object(request.body, ParserWords(request.body))
+    return request.object(ParserWords(request.body))
 
 
 def known(body: Mapping[str, Any], names: Sequence[str], words: ParserWords) -> Fields:
@@ -154,14 +160,18 @@ def timeout(query: Mapping[str, str]) -> float | None:
 
 def position(body: bytes, name: str) -> str:
     """Where *name* stands as a key in *body*, as Elasticsearch's `[line:column]`."""
-    at = max(0, body.find(msgspec.json.encode(name)))
+    return _place(body, body.find(msgspec.json.encode(name)))
+
+
+def _place(body: bytes, at: int) -> str:
+    at = max(0, at)
     line, column = body.count(b"\n", 0, at) + 1, at - body.rfind(b"\n", 0, at)
     return f"[{line}:{column}]"
 
 
 def _fields(request: Request, names: Sequence[str]) -> Fields:
     words = ParserWords(request.body)
-    return known(read_object(request.body, words), names, words)
+    return known(request.object(words), names, words)
 
 
 def _texts(body: Fields, problems: list[str]) -> Texts:

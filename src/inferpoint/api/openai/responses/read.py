@@ -13,7 +13,7 @@ from inferpoint.api.openai.responses.store import Kept
 from inferpoint.api.openai.responses.tools import Tools
 from inferpoint.errors import invalid
 from inferpoint.model.chat import Conversation, Message, Role, TextPart
-from inferpoint.model.fields import Fields, read_object
+from inferpoint.model.fields import Fields
 from inferpoint.model.http import present
 
 _LOGPROBS = "message.output_text.logprobs"
@@ -68,9 +68,8 @@ class Asked:
     hints: Mapping[str, Any]
 
 
-def asked(body: bytes, kept: Kept) -> Asked:
-    """The request in *body*, with what it names of what is *kept*; `INVALID` names the member that is wrong."""
-    members = read_object(body)
+def asked(members: dict[str, Any], kept: Kept) -> Asked:
+    """The request of a body's *members*, with what it names of what is *kept*; `INVALID` names what is wrong."""
     fields = Fields(members)
     model, stream, store = fields.need("model", str), fields.take("stream", bool), fields.take("store", bool)
     before, own = _before(fields, kept), _items(fields.any("input"), kept)

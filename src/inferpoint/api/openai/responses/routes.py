@@ -45,7 +45,7 @@ class Responses:
     async def create(self, engine: Engine, request: Request) -> Response:
         """The response to an input, whole or streamed; kept, unless `store` is false."""
         kept = self._kept(request)
-        asked = read.asked(request.body, kept)
+        asked = read.asked(request.object(), kept)
         resolved = chatting(engine.find(request.caller, asked.model))
         inference = request.inference(asked.conversation, params=asked.params, hints=asked.hints)
         inference = for_user(resolved, inference, asked.user)

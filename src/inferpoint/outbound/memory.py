@@ -1,0 +1,83 @@
+"""A bound to what requests and replies hold together, so that many of them cannot fill the machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from threading import Lock
+
+from inferpoint.errors import InferenceError, Kind
+
+_RETRY_SECONDS = 1.0
+
+
+class Memory:
+    """The bytes that may be held, at *most* so many, and those that are `held`. Threads may share it."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.held = 0
+        self.lock = Lock()
+        self.freed = asyncio.Event()
+        self.reading: list[Share] = []  # replies, in the order in which they began
+
+    def share(self) -> Share:
+        """The part of one request or reply, which holds nothing yet."""
+        return Share(self)
+
+    @contextmanager
+    def reply(self) -> Generator[Share]:
+        """The part of a reply while it is read."""
+        share = self.share()
+        self.reading.append(share)
+        try:
+            yield share
+        finally:
+            self.reading.remove(share)
+            share.close()
+
+
+class Share:
+    """What one request or reply holds of the *memory*, until it is closed."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._held = 0
+        self._closed = False
+
+    def take(self, size: int) -> None:
+        """Hold *size* bytes more; `OVERLOADED` without room for them, `TOO_LARGE` where there never is."""
+        if self._holds(size):
+            return
+        most = self._memory.most
+        if self._held + size > most:
+            raise InferenceError(Kind.TOO_LARGE, f"The request needs more than the [{most}] bytes of all requests")
+        problem = f"All requests together hold [{self._memory.held}] of [{most}] bytes: there is no room for another"
+        raise InferenceError(Kind.OVERLOADED, problem, retry_after=_RETRY_SECONDS)
+
+    async def wait_for(self, size: int) -> None:
+        """Hold *size* bytes more of a reply, once there is room for them.
+
+        What a provider was paid for is not refused; the reply that began first goes on without room, so that those who
+        wait for each other come to an end.
+        """
+        while not self._holds(size, anyhow=self._memory.reading[0] is self):
+            self._memory.freed.clear()
+            await self._memory.freed.wait()
+
+    def close(self) -> None:
+        """Give back all of it, in the event loop."""
+        with self._memory.lock:
+            self._closed = True
+            self._memory.held -= self._held
+            self._held = 0
+        self._memory.freed.set()
+
+    def _holds(self, size: int, *, anyhow: bool = False) -> bool:
+        with self._memory.lock:
+            if self._closed or (self._memory.held + size > self._memory.most and not anyhow):
+                return False
+            self._memory.held += size
+            self._held += size
+            return True

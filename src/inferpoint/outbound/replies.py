@@ -1,0 +1,57 @@
+"""Replies of a transport, whose whole bodies are read within what all requests and replies may hold."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from typing_extensions import override
+
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.http import Call, Reply
+from inferpoint.outbound.memory import Memory
+from inferpoint.outbound.transport import LARGEST_REPLY, Arriving, Transport
+
+
+class BoundedReplies(Transport):
+    """A *transport* whose replies hold what is read of them, until they are whole, of the *memory*."""
+
+    def __init__(self, transport: Transport, memory: Memory) -> None:
+        self._transport = transport
+        self._memory = memory
+
+    @override
+    async def send(self, call: Call) -> Arriving:
+        return _Bounded(await self._transport.send(call), self._memory)
+
+
+class _Bounded(Arriving):
+    def __init__(self, arriving: Arriving, memory: Memory) -> None:
+        self._arriving = arriving
+        self._memory = memory
+        self.status = arriving.status
+        self.headers = arriving.headers
+
+    @override
+    async def read(self) -> Reply:
+        pieces: list[bytes] = []
+        size = 0
+        with self._memory.reply() as share:
+            async with aclosing(self.pieces()) as body:
+                async for piece in body:
+                    size += len(piece)
+                    if size > LARGEST_REPLY:
+                        self.close()
+                        problem = f"The provider's reply is larger than {LARGEST_REPLY} bytes"
+                        raise InferenceError(Kind.UNREADABLE, problem)
+                    await share.wait_for(len(piece))
+                    pieces.append(piece)
+            return Reply(self.status, b"".join(pieces), self.headers)
+
+    @override
+    def pieces(self) -> AsyncGenerator[bytes, None]:
+        return self._arriving.pieces()
+
+    @override
+    def close(self) -> None:
+        self._arriving.close()
