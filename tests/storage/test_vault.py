@@ -92,6 +92,7 @@ def test_the_environment_goes_before_a_file_and_a_file_before_the_folder(tmp_pat
     """The key is taken from the variable, then from the file that the other variable names, then from the folder."""
     named = tmp_path / "named"
     named.write_text(base64.b64encode(OTHER).decode() + "\n")
+    named.chmod(0o600)
     both = {VARIABLE: f" {TEXT}\n", FILE_VARIABLE: str(named)}
     assert secret_key(tmp_path, both, sealed=True) == KEY
     assert secret_key(tmp_path, {VARIABLE: "", FILE_VARIABLE: str(named)}, sealed=True) == OTHER
@@ -111,6 +112,7 @@ def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """A missing file, a folder or a binary is one sentence with its name."""
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe")
+    binary.chmod(0o600)
     for path in (tmp_path / "none", tmp_path, binary):
         with pytest.raises(InferenceError, match=f"{path} cannot be read"):
             secret_key(tmp_path, {FILE_VARIABLE: str(path)}, sealed=False)

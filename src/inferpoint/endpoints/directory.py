@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from inferpoint.endpoints import document
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind, Subject
 from inferpoint.model.endpoint import Endpoint, TaskType
 from inferpoint.storage.changes import Changes
-from inferpoint.storage.store import Store, StoredEndpoint
+from inferpoint.storage.rows import StoredEndpoint
+from inferpoint.storage.store import Store
 from inferpoint.storage.vault import Vault
+
+_LOG = logging.getLogger(__name__)
 
 
 class Endpoints:
@@ -124,17 +128,22 @@ class Endpoints:
         changed = await self._store.changed(self._versions)
         for inference_id in changed.gone:
             self._forget(inference_id)
+        document.refuse_other_key(changed.rows, self._vault)
         for row in changed.rows:
-            self._read(row)
+            self._keep(row, self._read(row))
         self._seen = mark
 
-    def _read(self, row: StoredEndpoint) -> None:
-        secrets = document.opened(row, self._vault)
+    def _read(self, row: StoredEndpoint) -> Resolved | InferenceError:
+        """The endpoint of *row*, or why it cannot be used: a bad row costs its endpoint alone."""
         try:
-            self._keep(row, document.from_row(row, secrets))
+            return document.from_row(row, self._vault)
         except InferenceError as error:
-            problem = f"{error} for inference endpoint [{row.inference_id}]."
-            self._keep(row, InferenceError(Kind.INTERNAL, problem))
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever was written over a row, all others are served
+            reason = f"The stored row is damaged ({type(error).__name__})"
+        problem = f"{reason} for inference endpoint [{row.inference_id}]."
+        _LOG.warning("%s", problem)
+        return InferenceError(Kind.INTERNAL, problem)
 
     def _keep(self, row: StoredEndpoint, outcome: Resolved | InferenceError) -> None:
         self._forget(row.inference_id)

@@ -6,18 +6,18 @@ Texts and the order of the checks are Elasticsearch's; every problem of the sett
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from inferpoint.endpoints import sections
 from inferpoint.endpoints.resolved import Resolved, task_of
 from inferpoint.endpoints.sections import Context
-from inferpoint.errors import InferenceError, Subject, invalid
+from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
 from inferpoint.model.endpoint import Endpoint, TaskType, task_type
 from inferpoint.protocols.service import Service
-from inferpoint.storage.store import StoredEndpoint
+from inferpoint.storage.rows import StoredEndpoint
 from inferpoint.storage.vault import Vault
 
 _HEAD = ("service", "task_type")  # what a configuration says beside its sections
@@ -74,6 +74,7 @@ def merge(resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int) 
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
     after = replace(before, **values)
+    _refuse_moved(before, after, config)
     task.check(after.settings, after.options)
     return resolved if after == before else replace(resolved, endpoint=replace(after, version=uuid.uuid4().hex))
 
@@ -86,8 +87,7 @@ def same_to_providers(endpoint: Endpoint, other: Endpoint) -> bool:
 
 def row(endpoint: Endpoint, vault: Vault) -> StoredEndpoint:
     """An endpoint as it is stored, its secrets sealed by *vault*."""
-    records = (getattr(endpoint, section.field) for section in sections.SECTIONS if section.sealed)
-    secrets = {name: text for record in records for name, text in settings.secrets(record).items()}
+    secrets = {name: text for record in _sealed(endpoint) for name, text in settings.sealable(record).items()}
     return StoredEndpoint(
         inference_id=endpoint.inference_id,
         version=endpoint.version,
@@ -100,27 +100,31 @@ def row(endpoint: Endpoint, vault: Vault) -> StoredEndpoint:
     )
 
 
-def opened(stored: StoredEndpoint, vault: Vault) -> dict[str, str]:
-    """The secrets of a stored endpoint; `INTERNAL` when they were sealed by another vault, changed or moved."""
-    return {name: vault.open(text, _place(stored.inference_id, name)) for name, text in stored.secrets.items()}
+def refuse_other_key(rows: Sequence[StoredEndpoint], vault: Vault) -> None:
+    """`INTERNAL` when *vault* has another key than the one by which the secrets of all *rows* were sealed."""
+    sealed = [(row.inference_id, name, text) for row in rows for name, text in row.secrets.items()]
+    if sealed and not any(vault.sealed(text) for _, _, text in sealed):
+        inference_id, name, text = sealed[0]
+        vault.open(text, _place(inference_id, name))
 
 
-def from_row(stored: StoredEndpoint, secrets: Mapping[str, str]) -> Resolved:
-    """An endpoint as it was stored, with its opened *secrets*; `INVALID` when it cannot be used any more.
+def from_row(stored: StoredEndpoint, vault: Vault) -> Resolved:
+    """An endpoint as it was stored; `INVALID` when it cannot be used any more, `INTERNAL` when a secret does not open.
 
     Settings that are no longer known are passed over, so that no old row is lost.
     """
+    if stored.damage:
+        raise InferenceError(Kind.INTERNAL, stored.damage)
+    secrets = {name: vault.open(text, _place(stored.inference_id, name)) for name, text in stored.secrets.items()}
     kind = task_type(stored.task_type)
     service, task = task_of(stored.service, kind)
     context = Context(stored.inference_id, kind, task)
     problems: list[str] = []
-    document = {**stored.document}
-    for section in sections.SECTIONS:
-        if section.sealed:
-            record: dict[str, Any] = document.get(section.name) or {}
-            document[section.name] = {**record, **secrets}
     values = {
-        section.field: section.restore(document.get(section.name), context, problems) for section in sections.SECTIONS
+        section.field: section.restore(
+            section.unsealed(stored.document.get(section.name), secrets, context), context, problems
+        )
+        for section in sections.SECTIONS
     }
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
@@ -152,6 +156,30 @@ def _strange(config: Mapping[str, Any]) -> dict[str, Any]:
     """The members of a configuration that are neither its head nor a section."""
     known = {*_HEAD, *(section.name for section in sections.SECTIONS)}
     return {name: value for name, value in config.items() if name not in known}
+
+
+def _sealed(endpoint: Endpoint) -> list[Any]:
+    """The records of settings in an endpoint of which some are kept sealed."""
+    return [getattr(endpoint, section.field) for section in sections.SECTIONS if section.sealed]
+
+
+def _refuse_moved(before: Endpoint, after: Endpoint, config: Mapping[str, Any]) -> None:
+    """`INVALID` when an update has an address changed and what is stored to go there left as it is.
+
+    Who may change an address and cannot read a secret could else have it sent to a place of their own.
+    """
+    pairs = zip(_sealed(before), _sealed(after), strict=True)
+    moved = [name for record, changed in pairs for name in settings.moved(record, changed)]
+    named: list[Mapping[str, Any]] = [config.get(section.name) or {} for section in sections.SECTIONS if section.sealed]
+    staying = [
+        name for record, values in zip(_sealed(before), named, strict=True) for name in settings.staying(record, values)
+    ]
+    if moved and staying:
+        raise invalid(
+            f"[{sections.SERVICE_SETTINGS}] An address changes only together with what is sent to it: an update of"
+            f" [{', '.join(moved)}] must contain [{', '.join(staying)}] as well",
+            subject=Subject.SETTINGS,
+        )
 
 
 def _place(inference_id: str, name: str) -> str:

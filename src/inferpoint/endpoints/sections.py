@@ -81,6 +81,10 @@ class Section(ABC):
         """The JSON of a value that is not None, to be stored and shown; None to leave it out."""
         return value
 
+    def unsealed(self, stored: Any, _secrets: Mapping[str, str], _context: Context, /) -> Any:
+        """The JSON that was stored, with those of the opened *secrets* in it that are this section's."""
+        return stored
+
     def merge(self, _before: Any, config: Any, context: Context, problems: list[str], /) -> Any:
         """The value after an update whose JSON is *config*."""
         return self.read(config, context, problems)
@@ -105,6 +109,10 @@ class _OfTask(Section):
     @override
     def write(self, value: Any) -> Any:
         return settings.public(value) or None
+
+    @override
+    def unsealed(self, stored: Any, secrets: Mapping[str, str], context: Context, /) -> Any:
+        return settings.unsealed(self.record(context.task), stored or {}, secrets)
 
     @override
     def merge(self, before: Any, config: Any, _context: Context, problems: list[str], /) -> Any:
@@ -204,6 +212,7 @@ SECTIONS: tuple[Section, ...] = (
         field="options",
         record=lambda task: task.options,
         always_object=True,
+        sealed=True,
         provider_sees=True,
     ),
     _Chunking(name=chunking.SCOPE, field="chunking", always_object=True),

@@ -41,8 +41,7 @@ VERSIONS = sql.Table("alembic_version", METADATA, sql.Column("version_num", sql.
 
 def migrate(connection: sql.Connection) -> None:
     """Bring the schema to `VERSION`, in the transaction of *connection*; `INTERNAL` when it is of a newer version."""
-    VERSIONS.create(connection, checkfirst=True)
-    stored: str = connection.scalar(sql.select(VERSIONS.c.version_num)) or "0"
+    stored = _version(connection)
     if not stored.isdecimal() or int(stored) > VERSION:
         raise InferenceError(
             Kind.INTERNAL,
@@ -56,6 +55,16 @@ def migrate(connection: sql.Connection) -> None:
             step(connection)
     connection.execute(sql.delete(VERSIONS))
     connection.execute(sql.insert(VERSIONS).values(version_num=f"{VERSION:04}"))
+
+
+def _version(connection: sql.Connection) -> str:
+    """The version of the schema: 0 of a new database; `INTERNAL` when there is no version where one must have been."""
+    used = sql.inspect(connection).get_table_names() or connection.exec_driver_sql("PRAGMA user_version").scalar()
+    VERSIONS.create(connection, checkfirst=True)
+    stored = connection.scalar(sql.select(sql.func.max(VERSIONS.c.version_num)))
+    if stored is None and used:
+        raise InferenceError(Kind.INTERNAL, "The store cannot be opened: it does not say which version its schema has")
+    return "0" if stored is None else str(stored)
 
 
 def _to_documents(connection: sql.Connection) -> None:
