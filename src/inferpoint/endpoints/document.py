@@ -6,9 +6,9 @@ Texts and the order of the checks are Elasticsearch's; every problem of the sett
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from inferpoint.endpoints import sections
 from inferpoint.endpoints.resolved import Resolved, task_of
@@ -16,19 +16,26 @@ from inferpoint.endpoints.sections import Context
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
 from inferpoint.model.endpoint import Endpoint, TaskType, task_type
-from inferpoint.protocols.service import Service
+from inferpoint.model.wording import not_of_type
+from inferpoint.protocols.service import SIMILARITIES, Service, Task
 from inferpoint.storage.rows import StoredEndpoint
 from inferpoint.storage.vault import Vault
 
-_HEAD = ("service", "task_type")  # what a configuration says beside its sections
+_FORCE = "force"
+_ID = "inference_id"
+_HEAD = ("service", "task_type", _FORCE)  # what a configuration says beside its sections
 
 
 def parse(inference_id: str, kind: TaskType, config: Mapping[str, Any], *, largest_chunk: int) -> Resolved:
     """The endpoint that *config* describes, not yet tried; every problem of its settings is in one `INVALID`.
 
-    What is wrong with settings is told first, then what is left over and unknown.
+    What is wrong with settings is told first, then what is left over and unknown. What was shown of an endpoint is a
+    configuration, too, with the facts in it that nobody sets.
     """
+    if config.get(_ID, inference_id) != inference_id:
+        raise invalid(f"The request is for [{inference_id}], and its body for [{settings.as_java(config[_ID])}]")
     service, task = task_of(config.get("service"), kind)
+    config, facts = _without_facts(config, task)
     for section in sections.SECTIONS:
         if section.required and section.name not in config:
             raise invalid(f"Missing required field [{section.name}]")
@@ -41,9 +48,25 @@ def parse(inference_id: str, kind: TaskType, config: Mapping[str, Any], *, large
     for section in sections.SECTIONS:
         refuse_unknown(section.unknown(config.get(section.name), context), service)
     version = uuid.uuid4().hex
-    endpoint = Endpoint(inference_id=inference_id, task_type=kind, service=service.name, version=version, **values)
+    endpoint = Endpoint(
+        inference_id=inference_id,
+        task_type=kind,
+        service=service.name,
+        version=version,
+        dimensions=facts.get("dimensions"),
+        **values,
+    )
     task.check(endpoint.settings, endpoint.options)
+    if "similarity" in facts and task.similarity and task.similarity(endpoint.settings) != facts["similarity"]:
+        refuse_unknown({"similarity": facts["similarity"]}, service)
     return Resolved(endpoint, service, task)
+
+
+def forced(config: Mapping[str, Any]) -> bool:
+    """Whether *config* says openly that an alias may come to stand for other vectors."""
+    if not isinstance(force := config.get(_FORCE, False), bool):
+        raise invalid(not_of_type(_FORCE, force, "Boolean"), subject=Subject.SETTINGS)
+    return force
 
 
 def check_update(config: Mapping[str, Any]) -> None:
@@ -77,6 +100,12 @@ def merge(resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int) 
     _refuse_moved(before, after, config)
     task.check(after.settings, after.options)
     return resolved if after == before else replace(resolved, endpoint=replace(after, version=uuid.uuid4().hex))
+
+
+def without(resolved: Resolved, aliases: Collection[str]) -> Resolved:
+    """*resolved* in a new version that has none of the *aliases*."""
+    left = tuple(alias for alias in resolved.endpoint.aliases if alias not in aliases)
+    return replace(resolved, endpoint=replace(resolved.endpoint, aliases=left, version=uuid.uuid4().hex))
 
 
 def same_to_providers(endpoint: Endpoint, other: Endpoint) -> bool:
@@ -150,6 +179,30 @@ def not_updatable(fields: Mapping[str, Any]) -> InferenceError:
     """The refusal of an update that names *fields* which no update changes."""
     left = settings.as_java(fields)
     return invalid(f"Request contained fields which cannot be updated, remove these fields and try again [{left}]")
+
+
+def _without_facts(config: Mapping[str, Any], task: Task[Any, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """*config* without its own id, and without those facts, given apart, that are shown in it and no settings.
+
+    What does not name its id was not shown but written, and a fact in it is a mistake.
+    """
+    record: Any = config.get(sections.SERVICE_SETTINGS)
+    if _ID not in config or not isinstance(record, dict):
+        return config, {}
+    config = {name: value for name, value in config.items() if name != _ID}
+    shown: dict[str, Any] = settings.unknown(task.settings, cast("dict[str, Any]", record))
+    facts = {name: value for name, value in shown.items() if _is_fact(name, value, task)}
+    left = {name: value for name, value in cast("dict[str, Any]", record).items() if name not in facts}
+    return {**config, sections.SERVICE_SETTINGS: left}, facts
+
+
+def _is_fact(name: str, value: Any, task: Task[Any, Any]) -> bool:
+    """Whether a member of service settings is one of those that every endpoint of *task* is shown with."""
+    if name in task.fixed:
+        return task.fixed[name] == value
+    if task.similarity is None:
+        return False
+    return value in SIMILARITIES if name == "similarity" else name == "dimensions" and type(value) is int and value > 0
 
 
 def _strange(config: Mapping[str, Any]) -> dict[str, Any]:

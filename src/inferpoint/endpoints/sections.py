@@ -12,7 +12,7 @@ from typing_extensions import override
 from inferpoint.chunking import settings as chunking
 from inferpoint.model import settings
 from inferpoint.model.cache import CacheSettings
-from inferpoint.model.endpoint import Endpoint, TaskType, check_inference_id
+from inferpoint.model.endpoint import Endpoint, TaskType, check_alias
 from inferpoint.model.wording import not_of_type
 from inferpoint.protocols.service import Task
 
@@ -25,6 +25,7 @@ class _OptionalSections(TypedDict, total=False):
     chunking_settings: Mapping[str, Any] | None
     aliases: Sequence[str] | None
     cache: Mapping[str, Any] | None
+    force: bool
 
 
 class EndpointConfig(_OptionalSections):
@@ -160,7 +161,7 @@ class _Aliases(Section):
             if not isinstance(alias, str):
                 problems.append(not_of_type(self.name, alias, "String"))
                 return ()
-            check_inference_id(alias)
+            check_alias(alias)
             if alias == context.inference_id:
                 problems.append(f"[{self.name}] must not hold the endpoint's own id [{alias}]")
                 return ()

@@ -8,9 +8,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sql
-from sqlalchemy.exc import IntegrityError
 
-from inferpoint.errors import InferenceError, Kind, Subject
 from inferpoint.storage.schema import ENDPOINTS, NAMES
 
 
@@ -74,16 +72,6 @@ def columns(endpoint: StoredEndpoint) -> dict[str, Any]:
     row = asdict(endpoint)
     del row["names"], row["damage"]
     return row
-
-
-def take_names(connection: sql.Connection, endpoint: StoredEndpoint) -> None:
-    """Write the names of *endpoint*; `CONFLICT` when the table's key refuses one."""
-    for name in sorted(endpoint.names):
-        try:
-            connection.execute(sql.insert(NAMES).values(name=name, inference_id=endpoint.inference_id))
-        except IntegrityError:
-            problem = f"{named(name).capitalize()} already exists"
-            raise InferenceError(Kind.CONFLICT, problem, subject=Subject.EXISTING) from None
 
 
 def named(inference_id: str) -> str:

@@ -35,6 +35,15 @@ NAMES = sql.Table(
         index=True,
     ),
 )
+# The aliases that were given up, and the vectors that they stood for.
+FORMER = sql.Table(
+    "former_aliases",
+    METADATA,
+    sql.Column("name", sql.Text, primary_key=True),
+    sql.Column("inference_id", sql.Text, nullable=False),
+    sql.Column("space", sql.Text, nullable=False),
+    sql.Column("dimensions", sql.Integer),
+)
 # Alembic made versions 1 to 3 and named this table; kept, so that a server of that time says that it is too old.
 VERSIONS = sql.Table("alembic_version", METADATA, sql.Column("version_num", sql.String(32), primary_key=True))
 
@@ -83,6 +92,11 @@ def _to_documents(connection: sql.Connection) -> None:
             connection.execute(sql.insert(NAMES).values(name=name, inference_id=inference_id))
 
 
+def _with_former_aliases(connection: sql.Connection) -> None:
+    """Version 5: what an alias stood for is known after it was given up. Knows none of those before."""
+    METADATA.create_all(connection)
+
+
 def _document(row: Mapping[Any, Any]) -> dict[str, Any]:
     """The columns of a version before 4 as one object, without what is empty: 1 had no aliases, 2 had no cache."""
     columns = {
@@ -98,5 +112,5 @@ def _document(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 # What brings a schema of any older version to that of each key. The newest makes the tables that are declared above;
 # whoever declares them anew writes down in it what they were.
-_STEPS: Mapping[int, Callable[[sql.Connection], None]] = {4: _to_documents}
+_STEPS: Mapping[int, Callable[[sql.Connection], None]] = {4: _to_documents, 5: _with_former_aliases}
 VERSION = max(_STEPS)

@@ -17,14 +17,20 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.storage.rows import StoredEndpoint, columns, named, select, take_names
-from inferpoint.storage.schema import ENDPOINTS, NAMES, migrate
+from inferpoint.storage import names
+from inferpoint.storage.names import Former
+from inferpoint.storage.rows import StoredEndpoint, columns, named, select
+from inferpoint.storage.schema import ENDPOINTS, migrate
 from inferpoint.storage.store_file import StoreFile
 
 T = TypeVar("T")
 
 _READING = {"inferpoint_reading": True}  # a transaction that writes nothing, and so waits for nobody who does
 _NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+
+
+class _ChangedError(Exception):
+    """The version that was to be changed is not there any more, and nothing is."""
 
 
 @dataclass(frozen=True)
@@ -65,32 +71,55 @@ class Store:
         """Store a new endpoint; `CONFLICT` when one of its names is taken."""
 
         def insert(connection: sql.Connection) -> None:
-            take_names(connection, endpoint)
+            names.take(connection, endpoint)
             connection.execute(sql.insert(ENDPOINTS).values(columns(endpoint)))
 
         await self._run(insert, f"store {named(endpoint.inference_id)}")
 
-    async def replace(self, endpoint: StoredEndpoint, version: str) -> bool:
-        """Store an endpoint in place of that *version* of it, unless it is gone; `CONFLICT` when an alias is taken."""
+    async def replace(
+        self, endpoint: StoredEndpoint, version: str, losing: Sequence[tuple[StoredEndpoint, str]] = ()
+    ) -> bool:
+        """Store an endpoint in place of that *version* of it, unless it is gone; `CONFLICT` when an alias is taken.
 
-        def update(connection: sql.Connection) -> bool:
-            statement = sql.update(ENDPOINTS).where(*_is(endpoint.inference_id, version)).values(columns(endpoint))
-            if connection.execute(statement).rowcount == 0:
-                return False
-            connection.execute(sql.delete(NAMES).where(NAMES.c.inference_id == endpoint.inference_id))
-            take_names(connection, endpoint)
-            return True
+        With it go those that are *losing* names to it, each with the version it has: all or none of them.
+        """
+        changes = [(endpoint, version), *losing]
 
-        return await self._run(update, f"update {named(endpoint.inference_id)}")
+        def update(connection: sql.Connection) -> None:
+            for changed, before in changes:
+                names.give_up(connection, changed.inference_id)
+                statement = sql.update(ENDPOINTS).where(*_is(changed.inference_id, before)).values(columns(changed))
+                if connection.execute(statement).rowcount == 0:
+                    raise _ChangedError
+            for changed, _ in reversed(changes):
+                names.take(connection, changed)
+
+        try:
+            await self._run(update, f"update {named(endpoint.inference_id)}")
+        except _ChangedError:
+            return False
+        return True
+
+    async def former(self, aliases: Collection[str]) -> Mapping[str, Former]:
+        """The vectors that those of the *aliases* stood for which no endpoint has and one of embeddings had."""
+        return await self._run(
+            lambda connection: names.former(connection, aliases), "read the former aliases", self._reading
+        )
 
     async def remove(self, inference_id: str, version: str) -> bool:
         """Delete that *version* of an endpoint with its names, unless it is gone; also when the disk is full."""
         delete = sql.delete(ENDPOINTS).where(*_is(inference_id, version))
 
         def removed(connection: sql.Connection) -> bool:
-            return connection.execute(delete).rowcount == 1
+            names.give_up(connection, inference_id)
+            if connection.execute(delete).rowcount == 0:
+                raise _ChangedError
+            return True
 
-        return await self._run(removed, f"delete {named(inference_id)}", spare=True)
+        try:
+            return await self._run(removed, f"delete {named(inference_id)}", spare=True)
+        except _ChangedError:
+            return False
 
     def close(self) -> None:
         """Finish what is being written, then let the file go."""
