@@ -135,6 +135,38 @@ def test_a_secret_that_was_moved_costs_its_endpoint_alone(world: World) -> None:
     assert again.get("e")["inference_id"] == "e"
 
 
+def test_a_row_that_was_sealed_with_another_key_costs_its_endpoint_alone(world: World) -> None:
+    """One that was copied here from elsewhere; what our key opens is served."""
+    world.create("e", EMBEDDING, openai())
+    world.create("f", EMBEDDING, openai())
+    sealed = Vault(bytes(32)).seal("s", "e/api_key")
+    again = changed(world, secrets={"api_key": sealed})
+    with pytest.raises(InferenceError, match=r"is not the one .* for inference endpoint \[e\]"):
+        again.get("e")
+    assert again.get("f")["inference_id"] == "f"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"service_settings": [1]},
+        {"service_settings": {"model_id": "m"}, "chunking_settings": 7},
+        {"service_settings": {"model_id": "m"}, "aliases": {"a": 1}},
+        {"service_settings": {"model_id": "m"}, "task_settings": "x"},
+    ],
+)
+def test_a_row_of_another_form_costs_its_endpoint_alone(world: World, document: dict[str, Any]) -> None:
+    """JSON that nobody wrote here is told when the endpoint is asked for, and hinders no start."""
+    world.create("e", EMBEDDING, openai())
+    world.create("f", EMBEDDING, openai())
+    again = changed(world, document=document)
+    with pytest.raises(InferenceError, match=r"for inference endpoint \[e\]"):
+        again.get("e")
+    assert again.get("f")["inference_id"] == "f"
+    again.run(again.engine.lifecycle.delete(ANONYMOUS, "e"))
+    again.create("e", EMBEDDING, openai())
+
+
 def test_no_version_is_ever_used_again(world: World) -> None:
     """Deleting and creating the same endpoint again, or updating it back and forth, gives a new version each time."""
     seen: list[str] = []

@@ -185,6 +185,25 @@ def test_what_may_be_a_key_is_sealed_in_the_store(holding: World, data: Path) ->
     assert holding.provider.calls[-1].headers["x-gateway"] == CANARY
 
 
+def test_what_an_older_version_kept_in_the_open_is_sealed_at_the_start(holding: World, data: Path) -> None:
+    """Nothing of it is left in the file, what nobody knows any more stays, and the endpoint is the same."""
+    row = holding.run(holding.store.all())[0]
+    options = {"headers": {"X-Gateway": "lay-in-the-open"}, "mood": "good"}
+    older = replace(
+        row, document={**row.document, "task_settings": options}, secrets={"api_key": row.secrets["api_key"]}
+    )
+    holding.run(holding.store.replace(older, row.version))
+    assert b"lay-in-the-open" in (data / "inferpoint.db").read_bytes()
+    for _ in range(2):
+        again = Endpoints(holding.store, Vault(KEY))
+        holding.run(again.load())
+        assert again.find("headers").endpoint.options.headers == {"X-Gateway": "lay-in-the-open"}
+        assert b"lay-in-the-open" not in (data / "inferpoint.db").read_bytes()
+    after = holding.run(holding.store.all())[0]
+    assert after.document["task_settings"] == {"headers": {"X-Gateway": "***"}, "mood": "good"}
+    assert after.version == row.version
+
+
 def test_what_may_be_a_key_is_hidden_in_what_a_provider_says(holding: World) -> None:
     """A provider may quote the headers and the address of the call that it refuses."""
     refusal = {"error": {"message": f"no such gateway: {CANARY}"}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Collection, Mapping, Sequence
 
@@ -36,10 +37,17 @@ class Endpoints:
         self._writing = asyncio.Lock()
 
     async def load(self) -> None:
-        """Read the store. An endpoint whose service is gone stays in it and says so; a wrong key raises."""
+        """Read the store. An endpoint whose service is gone stays in it and says so; a wrong key raises.
+
+        What an older version kept in the open, such as headers, is sealed.
+        """
         self._tell()  # whose place this process takes may have been killed between a write and telling of it
         async with self._writing:
-            await self._load()
+            for row in await self._load():
+                resolved = self.usable(row.inference_id)
+                if resolved is not None and (sealed := document.sealed(row, resolved.endpoint, self._vault)) != row:
+                    with contextlib.suppress(InferenceError):  # a full disk is no reason not to start
+                        await self._store.replace(sealed, row.version)
 
     async def refresh(self) -> bool:
         """Read what other processes wrote since the last look, if anything, and say whether there was any."""
@@ -156,8 +164,8 @@ class Endpoints:
         if self._changes is not None:
             self._changes.tell()
 
-    async def _load(self) -> None:
-        """Bring memory up to the store, as far as they differ."""
+    async def _load(self) -> Sequence[StoredEndpoint]:
+        """Bring memory up to the store, as far as they differ; gives the rows that did."""
         mark = None if self._changes is None else self._changes.mark()  # before: what is written from now on is seen
         changed = await self._store.changed(self._versions)
         for inference_id in changed.gone:
@@ -166,6 +174,7 @@ class Endpoints:
         for row in changed.rows:
             self._keep(row, self._read(row))
         self._seen = mark
+        return changed.rows
 
     def _read(self, row: StoredEndpoint) -> Resolved | InferenceError:
         """The endpoint of *row*, or why it cannot be used: a bad row costs its endpoint alone."""

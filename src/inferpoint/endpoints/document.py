@@ -129,6 +129,17 @@ def row(endpoint: Endpoint, vault: Vault) -> StoredEndpoint:
     )
 
 
+def sealed(stored: StoredEndpoint, endpoint: Endpoint, vault: Vault) -> StoredEndpoint:
+    """*stored*, the row of *endpoint*, with nothing in the open that belongs sealed; settings nobody knows stay."""
+    whole = row(endpoint, vault)
+    if whole.secrets.keys() <= stored.secrets.keys():
+        return stored
+    names = [section.name for section in sections.SECTIONS if section.sealed]
+    shown = {name: {**stored.document.get(name, {}), **whole.document.get(name, {})} for name in names}
+    document = {**stored.document, **{name: record for name, record in shown.items() if record}}
+    return replace(stored, document=document, secrets={**whole.secrets, **stored.secrets})
+
+
 def refuse_other_key(rows: Sequence[StoredEndpoint], vault: Vault) -> None:
     """`INTERNAL` when *vault* has another key than the one by which the secrets of all *rows* were sealed."""
     sealed = [(row.inference_id, name, text) for row in rows for name, text in row.secrets.items()]

@@ -43,9 +43,10 @@ def give_up(connection: sql.Connection, inference_id: str) -> None:
     for row in select(connection, ENDPOINTS.c.inference_id == inference_id):
         connection.execute(sql.delete(NAMES).where(NAMES.c.inference_id == inference_id))
         aliases = sorted(row.names - {inference_id}) if row.task_type in _EMBEDDING else []
+        shown = row.document.get("service_settings")
         content = {
             "inference_id": inference_id,
-            "space": space(row.service, row.document.get("service_settings") or {}),
+            "space": space(row.service, shown if isinstance(shown, dict) else {}),
             "dimensions": row.dimensions,
         }
         connection.execute(sql.delete(FORMER).where(FORMER.c.name.in_(aliases)))
