@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from asgi import Application
 from world import CHAT, EMBEDDING, KEY, World, body, hugging_face, json_reply, openai, told
 
 from inferpoint.endpoints.directory import Endpoints
@@ -154,6 +156,10 @@ def test_force_is_true_or_false(models: World) -> None:
 
 @pytest.mark.parametrize("alias", ["BAAI/bge-m3", "qwen3:8b", "GPT-4", "sentence-transformers/all-MiniLM-L6-v2"])
 def test_an_alias_may_be_what_models_are_called(models: World, alias: str) -> None:
-    """With capitals, slashes and colons, as clients send them."""
+    """With capitals, slashes and colons, as clients send them, in a path escaped or as it is."""
     models.update("small", {"aliases": [alias]})
-    assert models.get(alias)["inference_id"] == "small"
+    ask = Application(models)
+    assert ask("POST", "/v1/embeddings", {"model": alias, "input": "x"}).status == 200
+    for path in (f"/_inference/{quote(alias, safe='')}", f"/v1/models/{quote(alias, safe='')}", f"/v1/models/{alias}"):
+        assert ask("GET", path).status == 200
+    assert ask("GET", f"/v1/models/{alias}", headers={"anthropic-version": "2023-06-01"}).json["id"] == alias

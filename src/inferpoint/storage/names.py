@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import sqlalchemy as sql
 from sqlalchemy.exc import IntegrityError
@@ -46,7 +47,7 @@ def give_up(connection: sql.Connection, inference_id: str) -> None:
         shown = row.document.get("service_settings")
         content = {
             "inference_id": inference_id,
-            "space": space(row.service, shown if isinstance(shown, dict) else {}),
+            "space": space(row.service, cast("dict[str, Any]", shown) if isinstance(shown, dict) else {}),
             "dimensions": row.dimensions,
         }
         connection.execute(sql.delete(FORMER).where(FORMER.c.name.in_(aliases)))
