@@ -103,27 +103,29 @@ def test_dimensions_that_are_the_endpoints_own_are_taken(ask: Application) -> No
     assert embedded(ask, dimensions=3).status == 200
 
 
-def test_tokens_for_others_are_texts_again_or_refused_with_what_to_do(
-    ask: Application, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Encoding:
-        def decode(self, tokens: list[int], errors: str) -> str:
-            assert errors == "strict"
-            return "".join(map(chr, tokens))
+@pytest.mark.parametrize(
+    ("tokens", "text"),
+    [
+        ([83, 1609, 5963, 374, 2294, 0], "tiktoken is great!"),  # OpenAI's own example
+        ([15339, 1917], "hello world"),
+        ([15339, 100257], "hello<|endoftext|>"),
+        ([9468, 239, 235], "👍"),  # one character of three tokens
+    ],
+)
+def test_tokens_for_others_are_texts_again(ask: Application, tokens: list[int], text: str) -> None:
+    """What OpenAI's clients cut into tokens reaches a provider that takes none as the text it was."""
+    ask.world.provider.answer = lambda _: json_reply([[0.5, 1.0]])
+    assert embedded(ask, model="tei", input=[tokens]).status == 200
+    assert body(ask.world.provider.calls[-1])["inputs"] == [text]
 
-    class Tiktoken:
-        def get_encoding(self, name: str) -> Encoding:
-            assert name == "cl100k_base"
-            return Encoding()
 
-    monkeypatch.setitem(__import__("sys").modules, "tiktoken", None)
-    status, error = embedded(ask, model="tei", input=[[104, 105]]).error
+@pytest.mark.parametrize("tokens", [[100256], [100277], [9468], [2**40]])
+def test_numbers_that_are_no_text_are_refused_with_what_to_do(ask: Application, tokens: list[int]) -> None:
+    """A number that is no token, and tokens that end within a character, are the caller's fault."""
+    status, error = embedded(ask, model="tei", input=[tokens]).error
     assert status == 400
     assert "send strings instead" in error["message"]
-    monkeypatch.setitem(__import__("sys").modules, "tiktoken", Tiktoken())
-    ask.world.provider.answer = lambda _: json_reply([[0.5, 1.0]])
-    assert embedded(ask, model="tei", input=[[104, 105]]).status == 200
-    assert body(ask.world.provider.calls[-1])["inputs"] == ["hi"]
+    assert not ask.world.provider.calls
 
 
 @pytest.mark.parametrize("given", ["hi", [[1, 2]]])

@@ -52,6 +52,8 @@ async def refuse_other_space(
     try:
         results = await asyncio.gather(ask(owner, request), ask(after, request))
     except InferenceError as error:
+        if error.retry_after is not None:
+            raise
         raise _refused(alias, before, now, "their vectors could not be compared") from error
     cosine = min(map(_cosine, *map(_rows, results)), default=0.0)
     if cosine < LEAST_COSINE:
