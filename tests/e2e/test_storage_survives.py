@@ -171,6 +171,7 @@ def test_a_key_from_the_environment_is_used_and_not_written(data_dir: Path, embe
     assert not (data_dir / "secret.key").exists()
     named = data_dir.parent / "key"
     named.write_text(KEY + "\n")
+    named.chmod(0o600)
     with Inferpoint(data_dir, env={"INFERPOINT_SECRET_KEY_FILE": str(named)}) as server:
         assert ask(server.url, "POST", "/_inference/sealed", {"input": "x"}).status == 200
 

@@ -42,7 +42,7 @@ def test_endpoints_are_the_same_after_a_new_start(world: World) -> None:
 
 
 def test_endpoints_of_an_older_version_are_shown_as_it_showed_them(tmp_path: Path) -> None:
-    """A folder of the last version that kept no documents: every GET, alias and secret is what it was there."""
+    """A folder of the last version that kept no documents: all is what it was there, but that headers are masked."""
     connection = sqlite3.connect(tmp_path / "inferpoint.db")
     connection.executescript((DATABASES / "0003.sql").read_text("utf-8"))
     connection.close()
@@ -123,14 +123,48 @@ def test_a_wrong_key_stops_the_start(world: World) -> None:
         world.run(Endpoints(world.store, Vault(bytes(32))).load())
 
 
-def test_a_secret_that_was_moved_stops_the_start(world: World) -> None:
-    """A sealed secret copied to another endpoint does not open there."""
+def test_a_secret_that_was_moved_costs_its_endpoint_alone(world: World) -> None:
+    """A sealed secret copied to another endpoint does not open there, and all others are served."""
     world.create("e", EMBEDDING, openai())
     world.create("f", EMBEDDING, openai({"api_key": "other"}))
     first, second = world.run(world.store.all())
     world.run(world.store.replace(replace(second, secrets=first.secrets), second.version))
-    with pytest.raises(InferenceError, match=r"\[f/api_key\] was changed or moved"):
-        reloaded(world)
+    again = reloaded(world)
+    with pytest.raises(InferenceError, match=r"\[f/api_key\] was changed or moved for inference endpoint \[f\]"):
+        again.get("f")
+    assert again.get("e")["inference_id"] == "e"
+
+
+def test_a_row_that_was_sealed_with_another_key_costs_its_endpoint_alone(world: World) -> None:
+    """One that was copied here from elsewhere; what our key opens is served."""
+    world.create("e", EMBEDDING, openai())
+    world.create("f", EMBEDDING, openai())
+    sealed = Vault(bytes(32)).seal("s", "e/api_key")
+    again = changed(world, secrets={"api_key": sealed})
+    with pytest.raises(InferenceError, match=r"is not the one .* for inference endpoint \[e\]"):
+        again.get("e")
+    assert again.get("f")["inference_id"] == "f"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"service_settings": [1]},
+        {"service_settings": {"model_id": "m"}, "chunking_settings": 7},
+        {"service_settings": {"model_id": "m"}, "aliases": {"a": 1}},
+        {"service_settings": {"model_id": "m"}, "task_settings": "x"},
+    ],
+)
+def test_a_row_of_another_form_costs_its_endpoint_alone(world: World, document: dict[str, Any]) -> None:
+    """JSON that nobody wrote here is told when the endpoint is asked for, and hinders no start."""
+    world.create("e", EMBEDDING, openai())
+    world.create("f", EMBEDDING, openai())
+    again = changed(world, document=document)
+    with pytest.raises(InferenceError, match=r"for inference endpoint \[e\]"):
+        again.get("e")
+    assert again.get("f")["inference_id"] == "f"
+    again.run(again.engine.lifecycle.delete(ANONYMOUS, "e"))
+    again.create("e", EMBEDDING, openai())
 
 
 def test_no_version_is_ever_used_again(world: World) -> None:

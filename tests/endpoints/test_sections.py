@@ -57,8 +57,8 @@ def test_what_is_no_section_is_unknown(world: World) -> None:
 def test_the_library_takes_every_section() -> None:
     """The typed keyword arguments of `put` and `update` name exactly the sections of the table."""
     names = {section.name for section in sections.SECTIONS}
-    assert sections.EndpointChanges.__optional_keys__ == names
-    assert sections.EndpointConfig.__annotations__.keys() == names | {"service", "task_type"}
+    assert sections.EndpointChanges.__optional_keys__ == names | {"force"}
+    assert sections.EndpointConfig.__annotations__.keys() == names | {"service", "task_type", "force"}
 
 
 @pytest.mark.usefixtures("_prioritised")

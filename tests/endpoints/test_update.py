@@ -164,14 +164,14 @@ def test_settings_are_merged_and_null_brings_a_default_back(stored: World) -> No
     shown = stored.get("e")
     assert shown["service_settings"]["rate_limit"] == {"requests_per_minute": 7}
     assert shown["service_settings"]["organization_id"] == "o"
-    assert shown["task_settings"] == {"user": "u", "headers": {"x": "y"}}
+    assert shown["task_settings"] == {"user": "u", "headers": {"x": "***"}}
     stored.update(
         "e", {"service_settings": {"rate_limit": {}, "organization_id": None}, "task_settings": {"user": None}}
     )
     shown = stored.get("e")
     assert shown["service_settings"]["rate_limit"] == {"requests_per_minute": 3000}
     assert "organization_id" not in shown["service_settings"]
-    assert shown["task_settings"] == {"headers": {"x": "y"}}
+    assert shown["task_settings"] == {"headers": {"x": "***"}}
 
 
 def test_max_input_tokens_can_be_set_changed_and_taken_away(stored: World) -> None:

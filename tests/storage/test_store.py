@@ -13,12 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from world import KEY, SECRET
 
 from inferpoint.errors import InferenceError, Kind, Subject
-from inferpoint.storage import schema, store
-from inferpoint.storage.store import Store, StoredEndpoint
+from inferpoint.storage import rows, schema, store
+from inferpoint.storage.rows import StoredEndpoint
+from inferpoint.storage.store import Store
 from inferpoint.storage.vault import Vault
 
 ROW = StoredEndpoint("a", "v1", "text_embedding", "s", {"n": {"o": "ü"}}, {"k": "x.y"}, 3, frozenset({"a", "b"}))
-DATABASES = Path(__file__).parent / "databases"  # as versions 1 to 3 of the schema made them, each as a dump
+DATABASES = Path(__file__).parent / "databases"  # as versions 1 to 4 of the schema made them, each as a dump
 
 
 @pytest.fixture
@@ -98,7 +99,8 @@ FULL = {
 
 
 @pytest.mark.parametrize(
-    ("version", "missing"), [("0001", {"aliases", "cache"}), ("0002", {"cache"}), ("0003", set[str]())]
+    ("version", "missing"),
+    [("0001", {"aliases", "cache"}), ("0002", {"cache"}), ("0003", set[str]()), ("0004", set[str]())],
 )
 def test_a_store_of_an_older_version_is_brought_up_to_date(tmp_path: Path, version: str, missing: set[str]) -> None:
     """Every endpoint is kept with all that its version could hold: settings, secrets, aliases, cache and lengths."""
@@ -162,7 +164,7 @@ def test_a_store_of_a_newer_version_is_refused(data: Path) -> None:
     assert caught.value.kind is Kind.INTERNAL
     assert str(caught.value) == (
         "The store was written by a newer version of Inferpoint: its schema is version [9999],"
-        " and this version of Inferpoint knows no newer one than [4]"
+        " and this version of Inferpoint knows no newer one than [5]"
     )
 
 
@@ -195,23 +197,44 @@ def test_a_file_damaged_in_the_middle_is_one_clear_error(data: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_row_that_is_not_json_is_one_clear_error(data: Path, kept: Store) -> None:
-    """A value that was changed behind our back is an error of ours, not a traceback."""
+@pytest.mark.parametrize(
+    ("change", "damage"),
+    [
+        ("UPDATE endpoints SET document = '{broken' WHERE inference_id = 'a'", "its document is no JSON object"),
+        ("UPDATE endpoints SET document = '[1]' WHERE inference_id = 'a'", "its document is no JSON object"),
+        ("UPDATE endpoints SET document = x'ff00' WHERE inference_id = 'a'", "its document is no JSON object"),
+        (
+            "UPDATE endpoints SET document = CAST(x'7b22ff223a317d' AS TEXT) WHERE inference_id = 'a'",
+            "its document is no JSON object",
+        ),
+        ("UPDATE endpoints SET secrets = '{\"k\": 1}' WHERE inference_id = 'a'", "a value is of another type"),
+        ("UPDATE endpoints SET service = x'00' WHERE inference_id = 'a'", "a value is of another type"),
+        ("UPDATE endpoints SET dimensions = 'many' WHERE inference_id = 'a'", "a value is of another type"),
+    ],
+)
+def test_a_damaged_row_costs_its_endpoint_alone(data: Path, kept: Store, change: str, damage: str) -> None:
+    """A value that was changed behind our back costs its row alone, which says what is wrong with it."""
+    other = replace(ROW, inference_id="c", version="v2", names=frozenset({"c"}))
     run(kept.add(ROW))
+    run(kept.add(other))
     with sqlite3.connect(data / "inferpoint.db") as connection:
-        connection.execute("UPDATE endpoints SET document = '{broken'")
+        connection.execute(change)
     connection.close()
-    with pytest.raises(InferenceError, match="Failed to read the inference endpoints"):
-        run(kept.all())
+    damaged, whole = run(kept.all())
+    assert whole == other
+    assert (damaged.inference_id, damaged.names) == ("a", {"a", "b"})
+    assert damage in damaged.damage
+    assert run(kept.remove("a", damaged.version))
+    assert run(kept.all()) == [other]
 
 
 def test_a_closed_store_has_let_its_file_go(data: Path) -> None:
-    """All is in the one file, beside which nothing is left, also while the store is remembered."""
+    """All is in the one file, beside which nothing of SQLite's is left, also while the store is remembered."""
     closed = store.opened(data)
     run(closed.add(ROW))
     assert len(list(data.iterdir())) > 1
     closed.close()
-    assert [path.name for path in data.iterdir()] == ["inferpoint.db"]
+    assert {path.name for path in data.iterdir()} == {"inferpoint.db", "inferpoint.id", "inferpoint.spare"}
 
 
 def test_a_folder_with_any_name_is_opened(tmp_path: Path) -> None:
@@ -284,7 +307,7 @@ def test_what_fails_leaves_nothing(kept: Store) -> None:
     """A transaction that fails in its middle is rolled back whole."""
 
     def half(connection: sql.Connection) -> None:
-        connection.execute(sql.insert(schema.ENDPOINTS).values(**store._row(ROW)))
+        connection.execute(sql.insert(schema.ENDPOINTS).values(**rows.columns(ROW)))
         raise SQLAlchemyError
 
     with pytest.raises(SQLAlchemyError):

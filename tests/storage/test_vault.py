@@ -92,6 +92,7 @@ def test_the_environment_goes_before_a_file_and_a_file_before_the_folder(tmp_pat
     """The key is taken from the variable, then from the file that the other variable names, then from the folder."""
     named = tmp_path / "named"
     named.write_text(base64.b64encode(OTHER).decode() + "\n")
+    named.chmod(0o600)
     both = {VARIABLE: f" {TEXT}\n", FILE_VARIABLE: str(named)}
     assert secret_key(tmp_path, both, sealed=True) == KEY
     assert secret_key(tmp_path, {VARIABLE: "", FILE_VARIABLE: str(named)}, sealed=True) == OTHER
@@ -111,6 +112,7 @@ def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """A missing file, a folder or a binary is one sentence with its name."""
     binary = tmp_path / "binary"
     binary.write_bytes(b"\xff\xfe")
+    binary.chmod(0o600)
     for path in (tmp_path / "none", tmp_path, binary):
         with pytest.raises(InferenceError, match=f"{path} cannot be read"):
             secret_key(tmp_path, {FILE_VARIABLE: str(path)}, sealed=False)
@@ -121,3 +123,31 @@ def test_no_new_key_is_made_for_secrets_that_are_sealed_already(tmp_path: Path) 
     with pytest.raises(InferenceError, match="The secret key is missing"):
         secret_key(tmp_path, {}, sealed=True)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o666, 0o620])
+@pytest.mark.parametrize("own", [True, False], ids=["the folder's", "one that is named"])
+def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path, mode: int, *, own: bool) -> None:
+    """With its name and mode, and what to do; once it is its owner's alone it is taken."""
+    path = tmp_path / (KEY_FILE if own else "named")
+    path.write_text(TEXT)
+    path.chmod(mode)
+    environ = {} if own else {FILE_VARIABLE: str(path)}
+    with pytest.raises(InferenceError) as caught:
+        secret_key(tmp_path, environ, sealed=True)
+    assert str(caught.value) == (
+        f"The secret key file {path} can be read by others, for its mode is {mode:04o}: `chmod 600` it"
+    )
+    path.chmod(0o400)
+    assert secret_key(tmp_path, environ, sealed=True) == KEY
+
+
+@pytest.mark.parametrize("umask", [0, 0o777], ids=oct)
+def test_a_key_is_its_owners_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    """The mode does not depend on who starts the server."""
+    before = os.umask(umask)
+    try:
+        secret_key(tmp_path, {}, sealed=False)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600

@@ -138,7 +138,9 @@ def key_prefix(resolved: Resolved, request: InferenceRequest) -> bytes:
     endpoint = resolved.endpoint
     parts = (
         endpoint.version.encode(),
-        msgspec.json.encode(settings.public(endpoint.options), order="deterministic"),
+        msgspec.json.encode(
+            settings.public(endpoint.options) | settings.secrets(endpoint.options), order="deterministic"
+        ),
         (request.input_type or "").encode(),
         b"tokens" if isinstance(request.input, Tokens) else b"text",
     )

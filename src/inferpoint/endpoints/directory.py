@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+from collections.abc import Collection, Mapping, Sequence
 
 from inferpoint.endpoints import document
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind, Subject
 from inferpoint.model.endpoint import Endpoint, TaskType
 from inferpoint.storage.changes import Changes
-from inferpoint.storage.store import Store, StoredEndpoint
+from inferpoint.storage.names import Former
+from inferpoint.storage.rows import StoredEndpoint
+from inferpoint.storage.store import Store
 from inferpoint.storage.vault import Vault
+
+_LOG = logging.getLogger(__name__)
 
 
 class Endpoints:
@@ -30,10 +37,17 @@ class Endpoints:
         self._writing = asyncio.Lock()
 
     async def load(self) -> None:
-        """Read the store. An endpoint whose service is gone stays in it and says so; a wrong key raises."""
+        """Read the store. An endpoint whose service is gone stays in it and says so; a wrong key raises.
+
+        What an older version kept in the open, such as headers, is sealed.
+        """
         self._tell()  # whose place this process takes may have been killed between a write and telling of it
         async with self._writing:
-            await self._load()
+            for row in await self._load():
+                resolved = self.usable(row.inference_id)
+                if resolved is not None and (sealed := document.sealed(row, resolved.endpoint, self._vault)) != row:
+                    with contextlib.suppress(InferenceError):  # a full disk is no reason not to start
+                        await self._store.replace(sealed, row.version)
 
     async def refresh(self) -> bool:
         """Read what other processes wrote since the last look, if anything, and say whether there was any."""
@@ -63,6 +77,11 @@ class Endpoints:
         """Whether there is an endpoint of that id, usable or not."""
         return inference_id in self._versions
 
+    def usable(self, inference_id: str) -> Resolved | None:
+        """The endpoint of that very id, if there is one that can be used."""
+        outcome = self._resolved.get(inference_id)
+        return outcome if isinstance(outcome, Resolved) else None
+
     def unusable(self, inference_id: str) -> bool:
         """Whether the endpoint is stored but its service, or a setting it needs, is gone."""
         return isinstance(self._resolved.get(inference_id), InferenceError)
@@ -75,8 +94,28 @@ class Endpoints:
     def refuse_taken_aliases(self, endpoint: Endpoint) -> None:
         """`CONFLICT` when an alias of *endpoint* is the id or an alias of another."""
         for alias in endpoint.aliases:
-            if self._owners.get(alias, endpoint.inference_id) != endpoint.inference_id:
+            if self._owner(alias, endpoint) is not None:
                 raise _taken(alias)
+
+    def losing(self, endpoint: Endpoint) -> Sequence[Resolved]:
+        """The others of whose aliases some are the *endpoint*'s; `CONFLICT` for an id, or one that is unusable."""
+        owners: dict[str, Resolved] = {}
+        for alias in endpoint.aliases:
+            owner = self._owner(alias, endpoint)
+            if owner is not None:
+                if owner == alias or self.unusable(owner):
+                    raise _taken(alias)
+                owners[owner] = self.own(owner)
+        return list(owners.values())
+
+    def _owner(self, alias: str, endpoint: Endpoint) -> str | None:
+        """The id of another endpoint that is found by *alias*."""
+        owner = self._owners.get(alias, endpoint.inference_id)
+        return None if owner == endpoint.inference_id else owner
+
+    async def former(self, aliases: Collection[str]) -> Mapping[str, Former]:
+        """The vectors that those of the *aliases* stood for which no endpoint has and one of embeddings had."""
+        return await self._store.former(aliases) if aliases else {}
 
     def all(self, task_type: TaskType | None = None) -> list[Resolved]:
         """Every endpoint, or every one of a task type, by id."""
@@ -91,16 +130,23 @@ class Endpoints:
             self._tell()
             self._keep(row, resolved)
 
-    async def replace(self, before: Resolved, after: Resolved) -> None:
-        """Keep a changed endpoint; `CONFLICT` when another process changed it, or an alias was taken, meanwhile."""
+    async def replace(
+        self, before: Resolved, after: Resolved, losing: Sequence[tuple[Resolved, Resolved]] = ()
+    ) -> None:
+        """Keep a changed endpoint; `CONFLICT` when another process changed it, or an alias was taken, meanwhile.
+
+        Those that are *losing* aliases to it, as they were and as they are, are changed with it or not at all.
+        """
         inference_id = after.endpoint.inference_id
+        changes = [(before, after), *losing]
         async with self._writing:
-            row = document.row(after.endpoint, self._vault)
-            if not await self._store.replace(row, before.endpoint.version):
+            rows = [(document.row(new.endpoint, self._vault), old.endpoint.version) for old, new in changes]
+            if not await self._store.replace(*rows[0], rows[1:]):
                 await self._load()
                 raise being_changed(inference_id) if self.exists(inference_id) else _not_found(inference_id)
             self._tell()
-            self._keep(row, after)
+            for (row, _), (_, new) in reversed(list(zip(rows, changes, strict=True))):
+                self._keep(row, new)
 
     async def remove(self, inference_id: str) -> bool:
         """Forget an endpoint; False when another process changed it meanwhile, and it is to be looked at again."""
@@ -118,23 +164,29 @@ class Endpoints:
         if self._changes is not None:
             self._changes.tell()
 
-    async def _load(self) -> None:
-        """Bring memory up to the store, as far as they differ."""
+    async def _load(self) -> Sequence[StoredEndpoint]:
+        """Bring memory up to the store, as far as they differ; gives the rows that did."""
         mark = None if self._changes is None else self._changes.mark()  # before: what is written from now on is seen
         changed = await self._store.changed(self._versions)
         for inference_id in changed.gone:
             self._forget(inference_id)
+        document.refuse_other_key(changed.rows, self._vault)
         for row in changed.rows:
-            self._read(row)
+            self._keep(row, self._read(row))
         self._seen = mark
+        return changed.rows
 
-    def _read(self, row: StoredEndpoint) -> None:
-        secrets = document.opened(row, self._vault)
+    def _read(self, row: StoredEndpoint) -> Resolved | InferenceError:
+        """The endpoint of *row*, or why it cannot be used: a bad row costs its endpoint alone."""
         try:
-            self._keep(row, document.from_row(row, secrets))
+            return document.from_row(row, self._vault)
         except InferenceError as error:
-            problem = f"{error} for inference endpoint [{row.inference_id}]."
-            self._keep(row, InferenceError(Kind.INTERNAL, problem))
+            reason = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever was written over a row, all others are served
+            reason = f"The stored row is damaged ({type(error).__name__})"
+        problem = f"{reason} for inference endpoint [{row.inference_id}]."
+        _LOG.warning("%s", problem)
+        return InferenceError(Kind.INTERNAL, problem)
 
     def _keep(self, row: StoredEndpoint, outcome: Resolved | InferenceError) -> None:
         self._forget(row.inference_id)

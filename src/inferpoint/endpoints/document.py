@@ -6,29 +6,36 @@ Texts and the order of the checks are Elasticsearch's; every problem of the sett
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from inferpoint.endpoints import sections
 from inferpoint.endpoints.resolved import Resolved, task_of
 from inferpoint.endpoints.sections import Context
-from inferpoint.errors import InferenceError, Subject, invalid
+from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
 from inferpoint.model.endpoint import Endpoint, TaskType, task_type
-from inferpoint.protocols.service import Service
-from inferpoint.storage.store import StoredEndpoint
+from inferpoint.model.wording import not_of_type
+from inferpoint.protocols.service import SIMILARITIES, Service, Task
+from inferpoint.storage.rows import StoredEndpoint
 from inferpoint.storage.vault import Vault
 
-_HEAD = ("service", "task_type")  # what a configuration says beside its sections
+_FORCE = "force"
+_ID = "inference_id"
+_HEAD = ("service", "task_type", _FORCE)  # what a configuration says beside its sections
 
 
 def parse(inference_id: str, kind: TaskType, config: Mapping[str, Any], *, largest_chunk: int) -> Resolved:
     """The endpoint that *config* describes, not yet tried; every problem of its settings is in one `INVALID`.
 
-    What is wrong with settings is told first, then what is left over and unknown.
+    What is wrong with settings is told first, then what is left over and unknown. What was shown of an endpoint is a
+    configuration, too, with the facts in it that nobody sets.
     """
+    if config.get(_ID, inference_id) != inference_id:
+        raise invalid(f"The request is for [{inference_id}], and its body for [{settings.as_java(config[_ID])}]")
     service, task = task_of(config.get("service"), kind)
+    config, facts = _without_facts(config, task)
     for section in sections.SECTIONS:
         if section.required and section.name not in config:
             raise invalid(f"Missing required field [{section.name}]")
@@ -42,9 +49,25 @@ def parse(inference_id: str, kind: TaskType, config: Mapping[str, Any], *, large
     for section in sections.SECTIONS:
         refuse_unknown(section.unknown(config.get(section.name), context), service)
     version = uuid.uuid4().hex
-    endpoint = Endpoint(inference_id=inference_id, task_type=kind, service=service.name, version=version, **values)
+    endpoint = Endpoint(
+        inference_id=inference_id,
+        task_type=kind,
+        service=service.name,
+        version=version,
+        dimensions=facts.get("dimensions"),
+        **values,
+    )
     task.check(endpoint.settings, endpoint.options)
+    if "similarity" in facts and task.similarity and task.similarity(endpoint.settings) != facts["similarity"]:
+        refuse_unknown({"similarity": facts["similarity"]}, service)
     return Resolved(endpoint, service, task)
+
+
+def forced(config: Mapping[str, Any]) -> bool:
+    """Whether *config* says openly that an alias may come to stand for other vectors."""
+    if not isinstance(force := config.get(_FORCE, False), bool):
+        raise invalid(not_of_type(_FORCE, force, "Boolean"), subject=Subject.SETTINGS)
+    return force
 
 
 def check_update(config: Mapping[str, Any]) -> None:
@@ -75,8 +98,15 @@ def merge(resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int) 
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
     after = replace(before, **values)
+    _refuse_moved(before, after, config)
     task.check(after.settings, after.options)
     return resolved if after == before else replace(resolved, endpoint=replace(after, version=uuid.uuid4().hex))
+
+
+def without(resolved: Resolved, aliases: Collection[str]) -> Resolved:
+    """*resolved* in a new version that has none of the *aliases*."""
+    left = tuple(alias for alias in resolved.endpoint.aliases if alias not in aliases)
+    return replace(resolved, endpoint=replace(resolved.endpoint, aliases=left, version=uuid.uuid4().hex))
 
 
 def same_to_providers(endpoint: Endpoint, other: Endpoint) -> bool:
@@ -87,8 +117,7 @@ def same_to_providers(endpoint: Endpoint, other: Endpoint) -> bool:
 
 def row(endpoint: Endpoint, vault: Vault) -> StoredEndpoint:
     """An endpoint as it is stored, its secrets sealed by *vault*."""
-    records = (getattr(endpoint, section.field) for section in sections.SECTIONS if section.sealed)
-    secrets = {name: text for record in records for name, text in settings.secrets(record).items()}
+    secrets = {name: text for record in _sealed(endpoint) for name, text in settings.sealable(record).items()}
     return StoredEndpoint(
         inference_id=endpoint.inference_id,
         version=endpoint.version,
@@ -101,27 +130,42 @@ def row(endpoint: Endpoint, vault: Vault) -> StoredEndpoint:
     )
 
 
-def opened(stored: StoredEndpoint, vault: Vault) -> dict[str, str]:
-    """The secrets of a stored endpoint; `INTERNAL` when they were sealed by another vault, changed or moved."""
-    return {name: vault.open(text, _place(stored.inference_id, name)) for name, text in stored.secrets.items()}
+def sealed(stored: StoredEndpoint, endpoint: Endpoint, vault: Vault) -> StoredEndpoint:
+    """*stored*, the row of *endpoint*, with nothing in the open that belongs sealed; settings nobody knows stay."""
+    whole = row(endpoint, vault)
+    if whole.secrets.keys() <= stored.secrets.keys():
+        return stored
+    names = [section.name for section in sections.SECTIONS if section.sealed]
+    shown = {name: {**stored.document.get(name, {}), **whole.document.get(name, {})} for name in names}
+    document = {**stored.document, **{name: record for name, record in shown.items() if record}}
+    return replace(stored, document=document, secrets={**whole.secrets, **stored.secrets})
 
 
-def from_row(stored: StoredEndpoint, secrets: Mapping[str, str]) -> Resolved:
-    """An endpoint as it was stored, with its opened *secrets*; `INVALID` when it cannot be used any more.
+def refuse_other_key(rows: Sequence[StoredEndpoint], vault: Vault) -> None:
+    """`INTERNAL` when *vault* has another key than the one by which the secrets of all *rows* were sealed."""
+    sealed = [(row.inference_id, name, text) for row in rows for name, text in row.secrets.items()]
+    if sealed and not any(vault.sealed(text) for _, _, text in sealed):
+        inference_id, name, text = sealed[0]
+        vault.open(text, _place(inference_id, name))
+
+
+def from_row(stored: StoredEndpoint, vault: Vault) -> Resolved:
+    """An endpoint as it was stored; `INVALID` when it cannot be used any more, `INTERNAL` when a secret does not open.
 
     Settings that are no longer known are passed over, so that no old row is lost.
     """
+    if stored.damage:
+        raise InferenceError(Kind.INTERNAL, stored.damage)
+    secrets = {name: vault.open(text, _place(stored.inference_id, name)) for name, text in stored.secrets.items()}
     kind = task_type(stored.task_type)
     service, task = task_of(stored.service, kind)
     context = Context(stored.inference_id, kind, task)
     problems: list[str] = []
-    document = {**stored.document}
-    for section in sections.SECTIONS:
-        if section.sealed:
-            record: dict[str, Any] = document.get(section.name) or {}
-            document[section.name] = {**record, **secrets}
     values = {
-        section.field: section.restore(document.get(section.name), context, problems) for section in sections.SECTIONS
+        section.field: section.restore(
+            section.unsealed(stored.document.get(section.name), secrets, context), context, problems
+        )
+        for section in sections.SECTIONS
     }
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
@@ -149,10 +193,58 @@ def not_updatable(fields: Mapping[str, Any]) -> InferenceError:
     return invalid(f"Request contained fields which cannot be updated, remove these fields and try again [{left}]")
 
 
+def _without_facts(config: Mapping[str, Any], task: Task[Any, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """*config* without its own id, and without those facts, given apart, that are shown in it and no settings.
+
+    What does not name its id was not shown but written, and a fact in it is a mistake.
+    """
+    record: Any = config.get(sections.SERVICE_SETTINGS)
+    if _ID not in config or not isinstance(record, dict):
+        return config, {}
+    config = {name: value for name, value in config.items() if name != _ID}
+    shown: dict[str, Any] = settings.unknown(task.settings, cast("dict[str, Any]", record))
+    facts = {name: value for name, value in shown.items() if _is_fact(name, value, task)}
+    left = {name: value for name, value in cast("dict[str, Any]", record).items() if name not in facts}
+    return {**config, sections.SERVICE_SETTINGS: left}, facts
+
+
+def _is_fact(name: str, value: Any, task: Task[Any, Any]) -> bool:
+    """Whether a member of service settings is one of those that every endpoint of *task* is shown with."""
+    if name in task.fixed:
+        return task.fixed[name] == value
+    if task.similarity is None:
+        return False
+    return value in SIMILARITIES if name == "similarity" else name == "dimensions" and type(value) is int and value > 0
+
+
 def _strange(config: Mapping[str, Any]) -> dict[str, Any]:
     """The members of a configuration that are neither its head nor a section."""
     known = {*_HEAD, *(section.name for section in sections.SECTIONS)}
     return {name: value for name, value in config.items() if name not in known}
+
+
+def _sealed(endpoint: Endpoint) -> list[Any]:
+    """The records of settings in an endpoint of which some are kept sealed."""
+    return [getattr(endpoint, section.field) for section in sections.SECTIONS if section.sealed]
+
+
+def _refuse_moved(before: Endpoint, after: Endpoint, config: Mapping[str, Any]) -> None:
+    """`INVALID` when an update has an address changed and what is stored to go there left as it is.
+
+    Who may change an address and cannot read a secret could else have it sent to a place of their own.
+    """
+    pairs = zip(_sealed(before), _sealed(after), strict=True)
+    moved = [name for record, changed in pairs for name in settings.moved(record, changed)]
+    named: list[Mapping[str, Any]] = [config.get(section.name) or {} for section in sections.SECTIONS if section.sealed]
+    staying = [
+        name for record, values in zip(_sealed(before), named, strict=True) for name in settings.staying(record, values)
+    ]
+    if moved and staying:
+        raise invalid(
+            f"[{sections.SERVICE_SETTINGS}] An address changes only together with what is sent to it: an update of"
+            f" [{', '.join(moved)}] must contain [{', '.join(staying)}] as well",
+            subject=Subject.SETTINGS,
+        )
 
 
 def _place(inference_id: str, name: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-from inferpoint.endpoints import document
+from inferpoint.endpoints import document, spaces
 from inferpoint.endpoints.access import MANAGE, MONITOR, allow
 from inferpoint.endpoints.caches import Caches
 from inferpoint.endpoints.directory import Endpoints, being_changed
@@ -83,11 +83,14 @@ class Lifecycle:
         if task_type is None:
             raise invalid("model is missing required setting [task_type]")
         draft = document.parse(inference_id, task_type, config, largest_chunk=self._largest_chunk)
+        ask = self._ask(caller, seconds) if validate and self._validate else None
         async with self._lock(inference_id):  # of two at once the second finds the first
             self._endpoints.refuse_duplicate(inference_id)
             self._endpoints.refuse_taken_aliases(draft.endpoint)
-            if validate and self._validate:
-                draft = await self._tried(draft, caller, seconds)
+            if ask is not None:
+                draft = await self._tried(draft, ask, draft.endpoint.dimensions)
+            if not document.forced(config):
+                await self._refuse_other_spaces(draft, (), ask)
             await self._written(self._endpoints.add(draft))
         return draft
 
@@ -100,7 +103,11 @@ class Lifecycle:
         kind: TaskType | None = None,
         seconds: float | None = None,
     ) -> Resolved:
-        """Change what may be changed, secrets included, after trying it; what no provider sees costs nothing."""
+        """Change what may be changed, secrets included, after trying it; what no provider sees costs nothing.
+
+        An alias of another endpoint moves to this one, in one step with all else; one of embeddings only to vectors
+        that compare with those that it stood for, or when *config* says to `force` it.
+        """
         allow(caller, MANAGE, "cluster:admin/xpack/inference/update")
         check_inference_id(inference_id)
         document.check_update(config)
@@ -112,12 +119,16 @@ class Lifecycle:
             resolved = self._to_update(inference_id, config, task_type)
             draft = document.merge(resolved, config, largest_chunk=self._largest_chunk)
             if draft is not resolved:
-                self._endpoints.refuse_taken_aliases(draft.endpoint)
+                losing = self._endpoints.losing(draft.endpoint)
                 if draft.secrets != resolved.secrets and draft.group == resolved.group:
                     self._release(draft.group)  # another key in a queue that does not tell keys apart
-                if self._validate and not document.same_to_providers(draft.endpoint, resolved.endpoint):
-                    draft = await self._tried(draft, caller, seconds)
-                await self._written(self._replace(resolved, draft))
+                ask = self._ask(caller, seconds) if self._validate else None
+                if ask is not None and not document.same_to_providers(draft.endpoint, resolved.endpoint):
+                    draft = await self._tried(draft, ask)
+                if not document.forced(config):
+                    await self._refuse_other_spaces(draft, resolved.endpoint.aliases, ask)
+                without = [(owner, document.without(owner, draft.endpoint.aliases)) for owner in losing]
+                await self._written(self._replace(resolved, draft, without))
         return draft
 
     async def delete(
@@ -140,12 +151,31 @@ class Lifecycle:
         """Finish what is being written."""
         await asyncio.gather(*self._writes, return_exceptions=True)
 
-    async def _tried(self, draft: Resolved, caller: Caller, seconds: float | None) -> Resolved:
+    def _ask(self, caller: Caller, seconds: float | None) -> Probe:
+        """The way to make an inference to try something, for *caller* and within *seconds*."""
+        return lambda resolved, request: self._probe(
+            resolved, replace(request, timeout=seconds, patience=TRIAL_PATIENCE, caller=caller)
+        )
+
+    async def _refuse_other_spaces(self, draft: Resolved, aliases: Collection[str], ask: Probe | None) -> None:
+        """`INVALID` when an alias that is new to *draft* stood for vectors that do not compare with its own."""
+        if not draft.endpoint.task_type.embeds:
+            return
+        added = [alias for alias in draft.endpoint.aliases if alias not in aliases]
+        stood_for = dict(await self._endpoints.former(added))
+        for owner in self._endpoints.losing(draft.endpoint):
+            if owner.endpoint.task_type.embeds:
+                stood_for |= dict.fromkeys(owner.endpoint.aliases, spaces.vectors_of(owner.endpoint))
+        for alias in added:
+            if (before := stood_for.get(alias)) is not None:
+                owner = self._endpoints.usable(before.inference_id)
+                await spaces.refuse_other_space(alias, before, owner, draft, ask)
+
+    async def _tried(self, draft: Resolved, ask: Probe, told: int | None = None) -> Resolved:
         """*draft* after one call, with the length of its vectors as that call found it."""
         endpoint = draft.endpoint
         try:
-            trial = replace(draft.probe, timeout=seconds, patience=TRIAL_PATIENCE, caller=caller)
-            result = await self._probe(draft, trial)
+            result = await ask(draft, draft.probe)
         except InferenceError as error:
             if error.kind in _BUSY and error.retry_after is not None:
                 raise _not_now(error, error.retry_after) from error
@@ -153,7 +183,8 @@ class Lifecycle:
             raise invalid(problem) from error
         if not isinstance(result, Embeddings):
             return draft
-        measured, expected = vectors.length(result.vectors[0]), getattr(endpoint.settings, "dimensions", None)
+        measured = vectors.length(result.vectors[0])
+        expected = getattr(endpoint.settings, "dimensions", None) or told
         if expected not in (None, measured):
             raise invalid(
                 f"The retrieved embeddings size [{measured}] does not match the size specified in the settings"
@@ -177,8 +208,8 @@ class Lifecycle:
                 await asyncio.shield(writing)
             raise
 
-    async def _replace(self, before: Resolved, after: Resolved) -> None:
-        await self._endpoints.replace(before, after)
+    async def _replace(self, before: Resolved, after: Resolved, losing: Sequence[tuple[Resolved, Resolved]]) -> None:
+        await self._endpoints.replace(before, after, losing)
         self._release_unused(before.group)
         await self._caches.sweep()
 

@@ -52,7 +52,7 @@ class Resolved:
     @cached_property
     def secrets(self) -> Secrets:
         """The endpoint's secrets, to be kept out of what a provider says."""
-        return Secrets(tuple(settings.secrets(self.endpoint.settings).values()))
+        return Secrets(settings.hidden(self.endpoint.settings) + settings.hidden(self.endpoint.options))
 
     @property
     def warnings(self) -> Sequence[str]:

@@ -12,7 +12,7 @@ from typing_extensions import override
 from inferpoint.chunking import settings as chunking
 from inferpoint.model import settings
 from inferpoint.model.cache import CacheSettings
-from inferpoint.model.endpoint import Endpoint, TaskType, check_inference_id
+from inferpoint.model.endpoint import Endpoint, TaskType, check_alias
 from inferpoint.model.wording import not_of_type
 from inferpoint.protocols.service import Task
 
@@ -25,6 +25,7 @@ class _OptionalSections(TypedDict, total=False):
     chunking_settings: Mapping[str, Any] | None
     aliases: Sequence[str] | None
     cache: Mapping[str, Any] | None
+    force: bool
 
 
 class EndpointConfig(_OptionalSections):
@@ -81,6 +82,10 @@ class Section(ABC):
         """The JSON of a value that is not None, to be stored and shown; None to leave it out."""
         return value
 
+    def unsealed(self, stored: Any, _secrets: Mapping[str, str], _context: Context, /) -> Any:
+        """The JSON that was stored, with those of the opened *secrets* in it that are this section's."""
+        return stored
+
     def merge(self, _before: Any, config: Any, context: Context, problems: list[str], /) -> Any:
         """The value after an update whose JSON is *config*."""
         return self.read(config, context, problems)
@@ -105,6 +110,10 @@ class _OfTask(Section):
     @override
     def write(self, value: Any) -> Any:
         return settings.public(value) or None
+
+    @override
+    def unsealed(self, stored: Any, secrets: Mapping[str, str], context: Context, /) -> Any:
+        return settings.unsealed(self.record(context.task), stored or {}, secrets)
 
     @override
     def merge(self, before: Any, config: Any, _context: Context, problems: list[str], /) -> Any:
@@ -152,7 +161,7 @@ class _Aliases(Section):
             if not isinstance(alias, str):
                 problems.append(not_of_type(self.name, alias, "String"))
                 return ()
-            check_inference_id(alias)
+            check_alias(alias)
             if alias == context.inference_id:
                 problems.append(f"[{self.name}] must not hold the endpoint's own id [{alias}]")
                 return ()
@@ -204,6 +213,7 @@ SECTIONS: tuple[Section, ...] = (
         field="options",
         record=lambda task: task.options,
         always_object=True,
+        sealed=True,
         provider_sees=True,
     ),
     _Chunking(name=chunking.SCOPE, field="chunking", always_object=True),

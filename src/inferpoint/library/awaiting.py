@@ -104,7 +104,8 @@ class Inferpoint:
         `task_type`, `service` and `service_settings` are needed; `task_settings`, `chunking_settings`, `aliases` and
         `cache` are not. The settings are those of the service's page. `aliases` are other ids by which the endpoint is
         found. With a `cache`, be it `{}`, no text is embedded twice. `timeout`, in seconds, is for trying the endpoint.
-        An id that exists already is `CONFLICT`, and changes nothing.
+        An id that exists already is `CONFLICT`, and changes nothing. `force` gives the endpoint an alias that stood for
+        vectors of another model.
         """
         check_names("put", config, EndpointConfig)
         return await self._running.put(inference_id, as_json(config), timeout)
@@ -113,7 +114,8 @@ class Inferpoint:
         """Change what may be changed of an endpoint, secrets included, after trying it, and show the endpoint.
 
         `service_settings` and `task_settings` change what they name. `chunking_settings`, `aliases` and `cache` replace
-        what is there; a cache of `{"memory_bytes": 0}` is none.
+        what is there; a cache of `{"memory_bytes": 0}` is none. An alias of another endpoint moves to this one, and one
+        of embeddings only where the vectors of both compare, or with `force`.
         """
         check_names("update", changes, EndpointChanges)
         return await self._running.update(inference_id, as_json(changes))

@@ -26,6 +26,7 @@ import msgspec
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.local import checkpoint
 from inferpoint.local.encoder import load
+from inferpoint.storage.folder import make_private, make_private_file
 
 HUB = "https://huggingface.co"
 REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
@@ -169,7 +170,7 @@ def _install(files: Mapping[str, bytes], folder: Path, name: str | None, *, like
     name = name or _DEFAULT_NAMES.get(sha256) or re.sub(r"[^a-z0-9._-]+", "-", like.lower()).strip("-._")
     if not _NAME.fullmatch(name):
         raise invalid(f"[{name}] cannot name a model: lower-case letters, digits, '.', '_' and '-' can")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     with _workshop(folder) as workshop:
         present = _present(folder, name, sha256)
         if present is not None:
@@ -194,6 +195,7 @@ def _build(source: checkpoint.Checkpoint, workshop: Path, name: str, sha256: str
     model = InstalledModel(name, source.architecture.hidden_size, source.max_tokens, size, sha256)
     contents = {"model.onnx": graph, "tokenizer.json": source.tokenizer, "model.json": msgspec.json.encode(model)}
     for file, content in contents.items():
+        make_private_file(workshop / file)
         with (workshop / file).open("wb") as stream:
             stream.write(content)
             stream.flush()
@@ -210,10 +212,11 @@ def _build(source: checkpoint.Checkpoint, workshop: Path, name: str, sha256: str
 def _workshop(folder: Path) -> Generator[Path]:
     """An empty folder to build a model in, for one at a time; what is left of it, also by one that was killed, goes."""
     workshop = folder / ".partial"
+    make_private_file(folder / ".lock")
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         shutil.rmtree(workshop, ignore_errors=True)
-        workshop.mkdir()
+        make_private(workshop)
         try:
             yield workshop
         finally:

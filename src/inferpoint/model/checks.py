@@ -6,6 +6,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from inferpoint.model import masks
 from inferpoint.model.fields import is_kind
 from inferpoint.model.setting import Setting
 from inferpoint.model.wording import HIDDEN, JAVA_NAMES, as_java, not_of_type
@@ -55,9 +56,7 @@ def _wrong_entry(setting: Setting, value: Any) -> str | None:
 def _wrong_header(setting: Setting, name: str, entry: Any) -> str | None:
     """The fault of one entry of a map; every map is of headers so far."""
     if _CREDENTIAL_HEADER.search(name):
-        return (
-            f"Map field [{setting.name}] must not hold [{name}], which would be shown; keys belong in secret settings"
-        )
+        return f"Map field [{setting.name}] must not hold [{name}]; keys belong in secret settings"
     if _FRAMING_HEADER.search(name):
         return f"Map field [{setting.name}] must not hold [{name}], which belongs to the connection"
     wrong = f"Map field [{setting.name}] has an entry that is not valid, [{name} => {as_java(entry)}]."
@@ -81,6 +80,8 @@ def _wrong_value(setting: Setting, value: Any, scope: str) -> str | None:
         )
     if setting.pattern and not re.fullmatch(setting.pattern, value):
         return f"{where} Invalid value [{value}] received. [{setting.name}] must match the pattern {setting.pattern}"
+    if reason := masks.problem(setting, value):
+        return f"{where} Invalid value received. {reason}"
     return _out_of_bounds(setting, value, where) or _not_a_choice(setting, value, where)
 
 

@@ -37,6 +37,7 @@ _EMBEDDING_LIKE = (TaskType.TEXT_EMBEDDING, TaskType.SPARSE_EMBEDDING, TaskType.
 _BY_NAME = {kind.value: kind for kind in TaskType}
 ANY = "any"
 _INFERENCE_ID = re.compile(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9])?")
+_ALIAS = re.compile(r"[a-z0-9]([a-z0-9_.:/-]*[a-z0-9])?", re.IGNORECASE | re.ASCII)
 
 
 def task_type(name: str) -> TaskType:
@@ -71,6 +72,16 @@ def check_inference_id(inference_id: str) -> None:
         raise invalid(
             f"Invalid inference_id; '{inference_id}' can contain lowercase alphanumeric (a-z and 0-9), hyphens or"
             " underscores; must start and end with alphanumeric",
+            subject=Subject.REQUEST,
+        )
+
+
+def check_alias(alias: str) -> None:
+    """`INVALID` unless *alias* is an id, or has the form in which models are called: `BAAI/bge-m3`, `qwen3:8b`."""
+    if not _ALIAS.fullmatch(alias):
+        raise invalid(
+            f"Invalid alias; '{alias}' can contain alphanumeric (a-z, A-Z and 0-9), hyphens, underscores, dots, colons"
+            " or slashes; must start and end with alphanumeric",
             subject=Subject.REQUEST,
         )
 

@@ -13,7 +13,8 @@ class Setting:
 
     `kind` is the JSON type (`str`, `int`, `float`, `bool`, `dict` of strings, `list` of strings) or a settings class
     for an object of settings. Bounds are inclusive, but for `above`. `wide` integers have 64 bits, others 32. Choices
-    that take `any_case` are kept in lower case. `pattern` is what the whole of a string must match.
+    that take `any_case` are kept in lower case. `pattern` is what the whole of a string must match. A `url` is an
+    address to which the secrets beside it go: it changes only together with them. A `dict` is of headers.
     """
 
     name: str

@@ -9,14 +9,16 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass
 from functools import cache
 from typing import Any, TypeVar, dataclass_transform
 
-from inferpoint.model import checks
+import msgspec
+
+from inferpoint.model import checks, masks
 from inferpoint.model.setting import Setting
-from inferpoint.model.wording import as_java
+from inferpoint.model.wording import HIDDEN, as_java
 
 S = TypeVar("S")
 
@@ -50,13 +52,20 @@ def setting(
 def secret(help: str, *, default: Any = MISSING, label: str = "") -> Any:  # noqa: A002
     """A setting that is stored sealed and never shown again; every secret can be replaced."""
     declared = {"label": label, "help": help, "updatable": True, "secret": True}
-    return dataclasses.field(default=default, repr=False, metadata=declared)
+    return dataclasses.field(default=default, metadata=declared)
 
 
 @dataclass_transform(field_specifiers=(setting, secret), frozen_default=True, kw_only_default=True)
 def settings(cls: type[S]) -> type[S]:
-    """Turn a class of `setting(...)`s into a frozen record."""
-    return dataclass(frozen=True, kw_only=True)(cls)
+    """Turn a class of `setting(...)`s into a frozen record, whose repr is what may be shown of it."""
+    record = dataclass(frozen=True, kw_only=True, repr=False)(cls)
+    record.__repr__ = _shown
+    return record
+
+
+def _shown(self: object) -> str:
+    members = ", ".join(f"{name}={value!r}" for name, value in public(self).items())
+    return f"{self.__class__.__name__}({members})"
 
 
 @cache
@@ -74,10 +83,11 @@ def read(cls: type[S], values: Mapping[str, Any], *, scope: str, problems: list[
 
 
 def overlay(record: S, values: Mapping[str, Any], *, scope: str, problems: list[str]) -> S:
-    """*record* with *values* in place of its own; an explicit null brings a default back."""
+    """*record* with *values* in place of its own; an explicit null brings a default back, `***` what it stands for."""
     before = len(problems)
     changed = [setting for setting in declared(record.__class__) if setting.name in values]
-    members = _members(changed, values, scope, problems)
+    whole = {one.name: masks.restored(one, values[one.name], getattr(record, one.name)) for one in changed}
+    members = _members(changed, whole, scope, problems)
     return dataclasses.replace(record, **members) if len(problems) == before else record  # type: ignore[type-var]
 
 
@@ -88,13 +98,51 @@ def unknown(cls: type[Any], values: Mapping[str, Any], *, updatable: bool = Fals
 
 
 def public(record: Any) -> dict[str, Any]:
-    """The settings that may be shown, without those that are not set."""
-    return _written(record, secrets=False)
+    """The settings as they may be shown, without those that are not set; what may be a key in them is `***`."""
+    return _written(record, masks.shown)
 
 
-def secrets(record: Any) -> dict[str, str]:
-    """The secret settings that are set. Only the vault and the signing of a call want these."""
-    return _written(record, secrets=True)
+def secrets(record: Any) -> dict[str, Any]:
+    """The settings that are not shown whole: over `public` they make the record again. Only the vault wants these."""
+    return _written(record, lambda setting, value: None if masks.shown(setting, value) == value else value)
+
+
+def unsealed(cls: type[Any], shown: Mapping[str, Any], opened: Mapping[str, str]) -> dict[str, Any]:
+    """The values of *cls* that were *shown*, with those in their places that `sealable` wrote and a vault opened."""
+    values = dict(shown)
+    for setting in declared(cls):
+        if (text := opened.get(setting.name)) is None:
+            continue
+        value: Any = text if setting.kind is str else msgspec.json.decode(text)
+        values[setting.name] = {**values.get(setting.name, {}), **value} if setting.nested else value
+    return values
+
+
+def sealable(record: Any) -> dict[str, str]:
+    """The `secrets` of a record as texts to be sealed."""
+    values = secrets(record).items()
+    return {name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in values}
+
+
+def hidden(record: Any) -> tuple[str, ...]:
+    """Every text in a record that no message may show."""
+    keys: list[str] = []
+    for setting in declared(record.__class__):
+        value: Any = getattr(record, setting.name)
+        if value is not None:
+            keys += hidden(value) if setting.nested else masks.texts(setting, value)
+    return tuple(keys)
+
+
+def moved(before: Any, after: Any) -> list[str]:
+    """The names of the addresses that differ between two records of a class, to which what is secret goes."""
+    return [one.name for one in declared(before.__class__) if _addresses(one, before) != _addresses(one, after)]
+
+
+def staying(record: Any, values: Mapping[str, Any]) -> list[str]:
+    """The names of those keys of *record*, set and no addresses, that an update with *values* leaves as they are."""
+    stored = {setting.name: setting for setting in declared(record.__class__) if setting.name in secrets(record)}
+    return [name for name, setting in stored.items() if not setting.url and _stays(setting, values)]
 
 
 def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
@@ -137,15 +185,29 @@ def _label(name: str) -> str:
     return " ".join({"api": "API", "id": "ID", "url": "URL"}.get(word, word.title()) for word in name.split("_"))
 
 
-def _written(record: Any, *, secrets: bool) -> dict[str, Any]:
+def _stays(setting: Setting, values: Mapping[str, Any]) -> bool:
+    """Whether any part of what is stored for a setting outlives an update with *values*."""
+    value = values.get(setting.name, HIDDEN)
+    return value == HIDDEN or (setting.kind is dict and isinstance(value, dict) and HIDDEN in value.values())
+
+
+def _addresses(setting: Setting, record: Any) -> list[str]:
+    """The address that a setting holds, or those in the record that it holds."""
+    value: Any = getattr(record, setting.name)
+    if setting.nested and value is not None:
+        return [address for inner in declared(setting.kind) for address in _addresses(inner, value)]
+    return [value] if setting.url and value is not None else []
+
+
+def _written(record: Any, view: Callable[[Setting, Any], Any]) -> dict[str, Any]:
+    """The settings as *view* has their values, without those of which it has none."""
     written: dict[str, Any] = {}
     for setting in declared(record.__class__):
         value: Any = getattr(record, setting.name)
-        if setting.nested and value is not None:
-            if inner := _written(value, secrets=secrets):
-                written[setting.name] = inner
-        elif setting.secret is secrets and value is not None:
-            written[setting.name] = value
+        if value is not None:
+            seen = (_written(value, view) or None) if setting.nested else view(setting, value)
+            if seen is not None:
+                written[setting.name] = seen
     return written
 
 

@@ -16,6 +16,8 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from inferpoint.storage.folder import make_private_file
+
 _LOG = logging.getLogger(__name__)
 _QUEUE_BYTES = 16 * 1024 * 1024
 _BATCH_BYTES = 1024 * 1024
@@ -52,8 +54,9 @@ class CacheFile:
         self._touched: set[bytes] = set()
         self._scheduled = False
         self._off = False
-        self._reader = _Thread(path, "cache-reader")
-        self._writer = _Thread(path, "cache-writer")
+        opening = threading.Lock()
+        self._reader = _Thread(path, "cache-reader", opening)
+        self._writer = _Thread(path, "cache-writer", opening)
 
     async def find(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The values of those *keys* that are known, those included that still wait to be written."""
@@ -93,7 +96,7 @@ class CacheFile:
         """Write what waits, then let the file go."""
         with self._lock:
             self._off = True
-        self._writer.executor.submit(self._write_behind)
+        await asyncio.wrap_future(self._writer.executor.submit(self._write_behind))
         for thread in (self._reader, self._writer):  # the last to close removes the log
             await asyncio.wrap_future(thread.executor.submit(thread.close))
             thread.executor.shutdown()  # it has nothing to do any more, so that this takes no time
@@ -176,29 +179,42 @@ class CacheFile:
 
 
 class _Thread:
-    """A thread with a connection of its own, opened when it is first needed."""
+    """A thread with a connection of its own, opened when it is first needed, while no other thread opens or closes one.
 
-    def __init__(self, path: Path, name: str) -> None:
+    A file that is made, brought to its journal mode and let go at the same time may be left with its log.
+    """
+
+    def __init__(self, path: Path, name: str, opening: threading.Lock) -> None:
         self.executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._path = path
+        self._opening = opening
         self._connection: sqlite3.Connection | None = None
 
     def connection(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None)
-            try:
-                connection.text_factory = bytes
-                connection.executescript(_OPENING)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
+            with self._opening:
+                self._connection = _connected(self._path)
         return self._connection
 
     def close(self) -> None:
         if self._connection is not None:
-            with contextlib.suppress(sqlite3.Error):
+            with self._opening, contextlib.suppress(sqlite3.Error):
                 self._connection.close()
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    try:
+        make_private_file(path)
+    except OSError as error:
+        raise sqlite3.OperationalError(error.strerror) from None
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.text_factory = bytes
+        connection.executescript(_OPENING)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 @contextlib.contextmanager

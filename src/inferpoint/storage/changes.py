@@ -7,6 +7,8 @@ import os
 import secrets
 from pathlib import Path
 
+from inferpoint.storage.folder import make_private_file
+
 FILE = "changes"
 _BYTES = 8
 
@@ -18,7 +20,8 @@ class Changes:
     """
 
     def __init__(self, folder: Path) -> None:
-        descriptor = os.open(folder / FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        make_private_file(folder / FILE)
+        descriptor = os.open(folder / FILE, os.O_RDWR)
         try:
             os.ftruncate(descriptor, _BYTES)
             self._mark = memoryview(mmap.mmap(descriptor, _BYTES)).cast("Q")

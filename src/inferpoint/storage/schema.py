@@ -35,14 +35,22 @@ NAMES = sql.Table(
         index=True,
     ),
 )
+# The aliases that were given up, and the vectors that they stood for.
+FORMER = sql.Table(
+    "former_aliases",
+    METADATA,
+    sql.Column("name", sql.Text, primary_key=True),
+    sql.Column("inference_id", sql.Text, nullable=False),
+    sql.Column("space", sql.Text, nullable=False),
+    sql.Column("dimensions", sql.Integer),
+)
 # Alembic made versions 1 to 3 and named this table; kept, so that a server of that time says that it is too old.
 VERSIONS = sql.Table("alembic_version", METADATA, sql.Column("version_num", sql.String(32), primary_key=True))
 
 
 def migrate(connection: sql.Connection) -> None:
     """Bring the schema to `VERSION`, in the transaction of *connection*; `INTERNAL` when it is of a newer version."""
-    VERSIONS.create(connection, checkfirst=True)
-    stored: str = connection.scalar(sql.select(VERSIONS.c.version_num)) or "0"
+    stored = _version(connection)
     if not stored.isdecimal() or int(stored) > VERSION:
         raise InferenceError(
             Kind.INTERNAL,
@@ -56,6 +64,16 @@ def migrate(connection: sql.Connection) -> None:
             step(connection)
     connection.execute(sql.delete(VERSIONS))
     connection.execute(sql.insert(VERSIONS).values(version_num=f"{VERSION:04}"))
+
+
+def _version(connection: sql.Connection) -> str:
+    """The version of the schema: 0 of a new database; `INTERNAL` when there is no version where one must have been."""
+    used = sql.inspect(connection).get_table_names() or connection.exec_driver_sql("PRAGMA user_version").scalar()
+    VERSIONS.create(connection, checkfirst=True)
+    stored = connection.scalar(sql.select(sql.func.max(VERSIONS.c.version_num)))
+    if stored is None and used:
+        raise InferenceError(Kind.INTERNAL, "The store cannot be opened: it does not say which version its schema has")
+    return "0" if stored is None else str(stored)
 
 
 def _to_documents(connection: sql.Connection) -> None:
@@ -74,6 +92,11 @@ def _to_documents(connection: sql.Connection) -> None:
             connection.execute(sql.insert(NAMES).values(name=name, inference_id=inference_id))
 
 
+def _with_former_aliases(connection: sql.Connection) -> None:
+    """Version 5: what an alias stood for is known after it was given up. Knows none of those before."""
+    METADATA.create_all(connection)
+
+
 def _document(row: Mapping[Any, Any]) -> dict[str, Any]:
     """The columns of a version before 4 as one object, without what is empty: 1 had no aliases, 2 had no cache."""
     columns = {
@@ -89,5 +112,5 @@ def _document(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 # What brings a schema of any older version to that of each key. The newest makes the tables that are declared above;
 # whoever declares them anew writes down in it what they were.
-_STEPS: Mapping[int, Callable[[sql.Connection], None]] = {4: _to_documents}
+_STEPS: Mapping[int, Callable[[sql.Connection], None]] = {4: _to_documents, 5: _with_former_aliases}
 VERSION = max(_STEPS)

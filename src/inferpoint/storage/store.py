@@ -3,42 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 import sqlalchemy as sql
 from sqlalchemy import event
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
-from inferpoint.errors import InferenceError, Kind, Subject
-from inferpoint.storage.schema import ENDPOINTS, NAMES, migrate
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.storage import names
+from inferpoint.storage.names import Former
+from inferpoint.storage.rows import StoredEndpoint, columns, named, select
+from inferpoint.storage.schema import ENDPOINTS, migrate
+from inferpoint.storage.store_file import StoreFile
 
 T = TypeVar("T")
 
 _READING = {"inferpoint_reading": True}  # a transaction that writes nothing, and so waits for nobody who does
+_NO_ROOM = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 
 
-@dataclass(frozen=True)
-class StoredEndpoint:
-    """An endpoint as it lies in the store.
-
-    `document` holds the sections of its configuration as plain JSON values, `secrets` the sealed texts by their
-    settings' names, `dimensions` the measured length of its vectors. `names` are all that find it, its id among them.
-    """
-
-    inference_id: str
-    version: str
-    task_type: str
-    service: str
-    document: Mapping[str, Any]
-    secrets: Mapping[str, str]
-    dimensions: int | None
-    names: frozenset[str]
+class _ChangedError(Exception):
+    """The version that was to be changed is not there any more, and nothing is."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +44,15 @@ class Changed:
 class Store:
     """The stored endpoints. Every write is durable when it returns (`synchronous=FULL`) and whole or not there."""
 
-    def __init__(self, engine: sql.Engine) -> None:
+    def __init__(self, engine: sql.Engine, file: StoreFile | None) -> None:
         self._engine = engine
         self._reading = engine.execution_options(**_READING)
+        self._file = file
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="storage")
 
     async def all(self) -> list[StoredEndpoint]:
         """Every endpoint, by id."""
-        return await self._run(_select, "read the inference endpoints", self._reading)
+        return await self._run(select, "read the inference endpoints", self._reading)
 
     async def changed(self, known: Mapping[str, str]) -> Changed:
         """The endpoints in which the store differs from *known*, versions by ids."""
@@ -68,8 +61,8 @@ class Store:
             pairs = connection.execute(sql.select(ENDPOINTS.c.inference_id, ENDPOINTS.c.version))
             versions = {row.inference_id: row.version for row in pairs}
             rows: list[StoredEndpoint] = []
-            for inference_id in sorted(dict(versions.items() - known.items())):
-                rows += _select(connection, ENDPOINTS.c.inference_id == inference_id)
+            for inference_id in sorted(dict(versions.items() - known.items()), key=str):
+                rows += select(connection, ENDPOINTS.c.inference_id == inference_id)
             return Changed(rows, known.keys() - versions.keys())
 
         return await self._run(compare, "read the inference endpoints", self._reading)
@@ -78,69 +71,170 @@ class Store:
         """Store a new endpoint; `CONFLICT` when one of its names is taken."""
 
         def insert(connection: sql.Connection) -> None:
-            _take_names(connection, endpoint)
-            connection.execute(sql.insert(ENDPOINTS).values(_row(endpoint)))
+            names.take(connection, endpoint)
+            connection.execute(sql.insert(ENDPOINTS).values(columns(endpoint)))
 
-        await self._run(insert, f"store {_named(endpoint.inference_id)}")
+        await self._run(insert, f"store {named(endpoint.inference_id)}")
 
-    async def replace(self, endpoint: StoredEndpoint, version: str) -> bool:
-        """Store an endpoint in place of that *version* of it, unless it is gone; `CONFLICT` when an alias is taken."""
+    async def replace(
+        self, endpoint: StoredEndpoint, version: str, losing: Sequence[tuple[StoredEndpoint, str]] = ()
+    ) -> bool:
+        """Store an endpoint in place of that *version* of it, unless it is gone; `CONFLICT` when an alias is taken.
 
-        def update(connection: sql.Connection) -> bool:
-            statement = sql.update(ENDPOINTS).where(*_is(endpoint.inference_id, version)).values(_row(endpoint))
-            if connection.execute(statement).rowcount == 0:
-                return False
-            connection.execute(sql.delete(NAMES).where(NAMES.c.inference_id == endpoint.inference_id))
-            _take_names(connection, endpoint)
-            return True
+        With it go those that are *losing* names to it, each with the version it has: all or none of them.
+        """
+        changes = [(endpoint, version), *losing]
 
-        return await self._run(update, f"update {_named(endpoint.inference_id)}")
+        def update(connection: sql.Connection) -> None:
+            for changed, before in changes:
+                names.give_up(connection, changed.inference_id)
+                statement = sql.update(ENDPOINTS).where(*_is(changed.inference_id, before)).values(columns(changed))
+                if connection.execute(statement).rowcount == 0:
+                    raise _ChangedError
+            for changed, _ in reversed(changes):
+                names.take(connection, changed)
+
+        try:
+            await self._run(update, f"update {named(endpoint.inference_id)}")
+        except _ChangedError:
+            return False
+        return True
+
+    async def former(self, aliases: Collection[str]) -> Mapping[str, Former]:
+        """The vectors that those of the *aliases* stood for which no endpoint has and one of embeddings had."""
+        return await self._run(
+            lambda connection: names.former(connection, aliases), "read the former aliases", self._reading
+        )
 
     async def remove(self, inference_id: str, version: str) -> bool:
-        """Delete that *version* of an endpoint with its names, unless it is gone."""
+        """Delete that *version* of an endpoint with its names, unless it is gone; also when the disk is full."""
         delete = sql.delete(ENDPOINTS).where(*_is(inference_id, version))
-        return await self._run(
-            lambda connection: connection.execute(delete).rowcount == 1, f"delete {_named(inference_id)}"
-        )
+
+        def removed(connection: sql.Connection) -> bool:
+            names.give_up(connection, inference_id)
+            if connection.execute(delete).rowcount == 0:
+                raise _ChangedError
+            return True
+
+        try:
+            return await self._run(removed, f"delete {named(inference_id)}", spare=True)
+        except _ChangedError:
+            return False
 
     def close(self) -> None:
         """Finish what is being written, then let the file go."""
         self._thread.shutdown()
         self._engine.dispose()
 
-    async def _run(self, act: Callable[[sql.Connection], T], purpose: str, engine: sql.Engine | None = None) -> T:
+    async def _run(
+        self,
+        act: Callable[[sql.Connection], T],
+        purpose: str,
+        engine: sql.Engine | None = None,
+        *,
+        spare: bool = False,
+    ) -> T:
+        """The result of *act* in one transaction; one that may use what is *spare* has room also on a full disk."""
+
         def transaction() -> T:
             try:
-                with (engine or self._engine).begin() as connection:
-                    return act(connection)
-            except (DatabaseError, ValueError) as error:  # a ValueError is a row that is not JSON any more
+                self._refuse_changed()
+                return self._with_spare(lambda: self._transaction(act, engine), spare=spare)
+            except (DatabaseError, sqlite3.Error, OSError, ValueError) as error:
                 raise InferenceError(Kind.INTERNAL, f"Failed to {purpose}: {_reason(error)}") from None
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
 
+    def _transaction(self, act: Callable[[sql.Connection], T], engine: sql.Engine | None) -> T:
+        with (engine or self._engine).begin() as connection:
+            result = act(connection)
+        if self._file is not None and engine is None:
+            self._file.settle(_raw(self._engine))
+        return result
+
+    def _with_spare(self, act: Callable[[], T], *, spare: bool) -> T:
+        try:
+            return act()
+        except DatabaseError as error:
+            if self._file is None or not spare or not _lacks_room(error):
+                raise
+        self._file.free_spare()
+        try:
+            return act()
+        finally:
+            self._file.keep_spare()
+
+    def _refuse_changed(self) -> None:
+        """`INTERNAL` when the file is not what it was; what another worker wrote to it is read anew."""
+        if self._file is None or self._file.untouched():
+            return
+        self._engine.dispose()  # what it remembers of the file's pages may be wrong
+        self._file.check(_raw(self._engine))
+        self._file.settle(_raw(self._engine))
+
 
 def opened(folder: Path | None = None) -> Store:
-    """The store in *folder*, its schema brought up to date; `INTERNAL` when it cannot be read.
+    """The store in *folder*, its schema brought up to date; `INTERNAL` when it is lost or cannot be read.
 
     Without a folder it is in memory, and gone when it is closed.
     """
-    url = sql.URL.create("sqlite", database=str(folder / "inferpoint.db") if folder else None)
+    file = None if folder is None else StoreFile(folder)
+    if file is None:
+        return _opened(None)
+    try:
+        file.prepare()
+        try:
+            return _opened(file)
+        except (DatabaseError, sqlite3.Error) as error:
+            if not _lacks_room(error):
+                raise
+        file.free_spare()
+        return _opened(file)
+    except (DatabaseError, sqlite3.Error, OSError) as error:
+        raise InferenceError(Kind.INTERNAL, f"The store cannot be opened: {_reason(error)}") from None
+
+
+def _opened(file: StoreFile | None) -> Store:
+    url = sql.URL.create("sqlite", database=None if file is None else str(file.path))
     engine = sql.create_engine(url, connect_args={"check_same_thread": False}, poolclass=StaticPool)
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     try:
+        if file is not None:
+            file.check(_raw(engine))
         with engine.begin() as connection:
             migrate(connection)
-    except (DatabaseError, sqlite3.Error) as error:
+        if file is not None:
+            file.identify(_raw(engine))
+            file.settle(_raw(engine))
+    except BaseException:
         engine.dispose()
-        raise InferenceError(Kind.INTERNAL, f"The store cannot be opened: {_reason(error)}") from None
-    return Store(engine)
+        raise
+    return Store(engine, file)
+
+
+def _raw(engine: sql.Engine) -> sqlite3.Connection:
+    """The engine's one connection as the driver has it, for what is no transaction."""
+    with contextlib.closing(engine.raw_connection()) as borrowed:
+        return cast("sqlite3.Connection", borrowed.driver_connection)
+
+
+def _lacks_room(error: Exception) -> bool:
+    cause = error.orig if isinstance(error, DatabaseError) else error
+    return (getattr(cause, "sqlite_errorcode", 0) & 0xFF) in _NO_ROOM
 
 
 def _configure(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun by `_begin` alone
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
+    connection.text_factory = _text
+    # What is deleted is overwritten: it may be a secret.
+    for pragma in ("busy_timeout=5000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _text(stored: bytes) -> str:
+    """A stored text; one that is no UTF-8 spoils its own row, and not all that are read with it."""
+    return stored.decode("utf-8", "surrogateescape")
 
 
 def _begin(connection: sql.Connection) -> None:
@@ -156,35 +250,3 @@ def _reason(error: Exception) -> str:
 
 def _is(inference_id: str, version: str) -> tuple[sql.ColumnElement[bool], ...]:
     return ENDPOINTS.c.inference_id == inference_id, ENDPOINTS.c.version == version
-
-
-def _select(connection: sql.Connection, *conditions: sql.ColumnElement[bool]) -> list[StoredEndpoint]:
-    """The endpoints for which *conditions* hold, by id: one row for each name, put together again."""
-    joined = sql.select(ENDPOINTS, NAMES.c.name).join(NAMES).where(*conditions).order_by(ENDPOINTS.c.inference_id)
-    endpoints: dict[str, StoredEndpoint] = {}
-    for row in connection.execute(joined).mappings():
-        columns = dict(row)
-        name, inference_id = columns.pop("name"), columns["inference_id"]
-        known = endpoints[inference_id].names if inference_id in endpoints else frozenset[str]()
-        endpoints[inference_id] = StoredEndpoint(**columns, names=known | {name})
-    return list(endpoints.values())
-
-
-def _row(endpoint: StoredEndpoint) -> dict[str, Any]:
-    columns = asdict(endpoint)
-    del columns["names"]
-    return columns
-
-
-def _take_names(connection: sql.Connection, endpoint: StoredEndpoint) -> None:
-    """Write the names of *endpoint*; `CONFLICT` when the table's key refuses one."""
-    for name in sorted(endpoint.names):
-        try:
-            connection.execute(sql.insert(NAMES).values(name=name, inference_id=endpoint.inference_id))
-        except IntegrityError:
-            problem = f"{_named(name).capitalize()} already exists"
-            raise InferenceError(Kind.CONFLICT, problem, subject=Subject.EXISTING) from None
-
-
-def _named(inference_id: str) -> str:
-    return f"inference endpoint [{inference_id}]"

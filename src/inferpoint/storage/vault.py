@@ -7,10 +7,12 @@ import binascii
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.storage.folder import FILE_MODE
 
 KEY_BYTES = 32
 KEY_FILE = "secret.key"
@@ -34,12 +36,16 @@ class Vault:
         sealed = nonce + self._cipher.encrypt(nonce, text.encode("utf-8", "surrogatepass"), place.encode())
         return f"{self.key_id}.{base64.b64encode(sealed).decode()}"
 
+    def sealed(self, text: str) -> bool:
+        """Whether *text* says that it was sealed with this vault's key."""
+        return text.partition(".")[0] == self.key_id
+
     def open(self, sealed: str, place: str) -> str:
         """The text that was sealed for *place*; `INTERNAL` when the key is another or the text was changed or moved."""
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415
 
         key_id, _, text = sealed.partition(".")
-        if key_id != self.key_id:
+        if not self.sealed(sealed):
             raise InferenceError(
                 Kind.INTERNAL,
                 f"The secret key [{self.key_id}] is not the one [{key_id}] that sealed the stored secrets:"
@@ -79,8 +85,9 @@ def _made(path: Path) -> bytes:
     draft = path.with_suffix(f".{os.getpid()}")
     try:
         draft.unlink(missing_ok=True)  # of a process that was killed
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, FILE_MODE)  # whatever the umask
             file.write(base64.b64encode(key) + b"\n")
             file.flush()
             os.fsync(descriptor)
@@ -103,9 +110,23 @@ def _keep_names(folder: Path) -> None:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text("ascii")
+        with path.open(encoding="ascii") as file:
+            _refuse_readable(path, os.fstat(file.fileno()))
+            return file.read()
     except (OSError, UnicodeDecodeError):
         raise InferenceError(Kind.INVALID, f"The secret key file {path} cannot be read") from None
+
+
+def _refuse_readable(path: Path, known: os.stat_result) -> None:
+    """`INVALID` when others than the owner can read the key; of root's file a group may, as it could not else be ours.
+
+    PostgreSQL asks the same of the keys that it is given.
+    """
+    roots = known.st_uid == 0 != os.geteuid()
+    if known.st_mode & (stat.S_IRWXO | (stat.S_IWGRP if roots else stat.S_IRWXG)):
+        mode = f"{stat.S_IMODE(known.st_mode):04o}"
+        problem = f"The secret key file {path} can be read by others, for its mode is {mode}: `chmod 600` it"
+        raise InferenceError(Kind.INVALID, problem)
 
 
 def _key(text: str, source: str) -> bytes:

@@ -37,7 +37,7 @@ def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, st
     """Run as many workers as *config* says until told to stop; each is started with the *arguments* of `serve`."""
     with (
         listening(config) as listener,
-        locked(Path(config.data_dir)) as lock,
+        locked(Path(config.data_dir)) as locks,
         tempfile.TemporaryDirectory(prefix="inferpoint-") as counters,
     ):
 
@@ -49,7 +49,7 @@ def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, st
                     sys.executable,
                     *("-m", "inferpoint", "serve", *arguments),
                     env={**environ, **inheritance.variables()},
-                    pass_fds=(listener.fileno(), there.fileno(), lock),  # the folder is held until the last has ended
+                    pass_fds=(listener.fileno(), there.fileno(), *locks),  # the folder is held until the last has ended
                     start_new_session=True,  # an interrupt from the keyboard is for the supervisor alone
                 )
             return await Worker(process, limiter, clock.monotonic()).connected(here)

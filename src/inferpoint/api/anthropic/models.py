@@ -22,8 +22,8 @@ def wanted(request: Request) -> bool:
 async def answer(engine: Engine, request: Request) -> Response:
     """One page of the endpoints under each of their names, or the one whose name the path holds."""
     try:
-        name = request.path_params.get("model")
-        if name is None:
+        name = "/".join(request.path_params.values())
+        if not name:
             return json_response(_page(engine, request))
         engine.lifecycle.get(request.caller, name)
         return json_response(_model(name))

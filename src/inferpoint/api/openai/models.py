@@ -20,10 +20,10 @@ async def models(engine: Engine, request: Request) -> Response:
 
 
 async def model(engine: Engine, request: Request) -> Response:
-    """`GET /v1/models/{id}`."""
+    """`GET /v1/models/{id}`, also of an alias with a slash that a client does not escape."""
     if anthropic_models.wanted(request):
         return await anthropic_models.answer(engine, request)
-    name = request.path_params["model"]
+    name = "/".join(request.path_params.values())
     return json_response(_model(name, engine.lifecycle.get(request.caller, name).endpoint))
 
 

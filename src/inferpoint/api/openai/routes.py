@@ -25,6 +25,7 @@ def face(store: ResponseStore) -> Face:
             *Responses(store).routes(),
             Route("GET", "/v1/models", models),
             Route("GET", "/v1/models/{model}", model),
+            Route("GET", "/v1/models/{maker}/{model}", model),
         ),
         words=WORDS,
         fail=fail,

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import msgspec
 
 from inferpoint.model.endpoint import Endpoint
-from inferpoint.model.settings import declared, public, secrets
+from inferpoint.model.settings import declared, hidden, public, secrets
 from inferpoint.protocols.service import SIMILARITIES
 from inferpoint.testing.conversations import Exchange
 from inferpoint.testing.promises.checks import must, same
@@ -25,10 +25,10 @@ def the_call_is_exactly_the_recorded_one(exchange: Exchange) -> None:
 def encoding_twice_is_the_same_and_changes_nothing(exchange: Exchange) -> None:
     """Equal requests make equal bytes, and encoding leaves them as they were."""
     arguments = exchange.request, exchange.settings, exchange.options
-    before = repr((arguments, secrets(arguments[1])))
+    before = repr((arguments, *map(secrets, arguments[1:3])))
     first, second = (exchange.task.encode(*arguments, exchange.origin) for _ in range(2))
     same("the second call", (second, second.body, dict(second.headers)), (first, first.body, dict(first.headers)))
-    same("the request", repr((arguments, secrets(arguments[1]))), before)
+    same("the request", repr((arguments, *map(secrets, arguments[1:3]))), before)
 
 
 def signing_adds_headers_and_changes_nothing_else(exchange: Exchange) -> None:
@@ -46,8 +46,13 @@ def signing_adds_headers_and_changes_nothing_else(exchange: Exchange) -> None:
 
 def no_secret_is_in_any_repr(exchange: Exchange) -> None:
     """Settings, endpoints, calls and what is shown of them hold no secret."""
-    planted = secrets(exchange.settings)
-    for setting in declared(exchange.task.settings):
+    every = declared(exchange.task.settings)
+    planted = {
+        name: text
+        for name, text in secrets(exchange.settings).items()
+        if any(setting.secret for setting in every if setting.name == name)
+    }
+    for setting in every:
         recorded = setting.secret and exchange.recording.settings.get(setting.name) is not None
         must(not recorded or setting.name in planted, f"the secret [{setting.name}] is lost")
     call = exchange.encoded()
@@ -58,6 +63,8 @@ def no_secret_is_in_any_repr(exchange: Exchange) -> None:
     for text in texts:
         for name, value in planted.items():
             must(value not in text, f"the secret [{name}] is in {text.replace(value, '***')}")
+    for text in (*hidden(settings), *hidden(options)):
+        must(text not in repr((settings, options)), "a header or a parameter of an address is shown")
 
 
 def equal_settings_share_a_queue(exchange: Exchange) -> None:

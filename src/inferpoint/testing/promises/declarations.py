@@ -53,6 +53,7 @@ def a_task_is_declared_whole(recorded: RecordedTask) -> None:
         must(sentence, f"what [{name}] is for is not a sentence: {setting.help!r}")
     for option in declared(task.options):
         must(option.updatable, f"the option [{option.name}] is not updatable, and every request may set it")
+        must(not option.url, f"the option [{option.name}] is an address, to which a request could have secrets sent")
     for cls in (task.settings, task.options):
         msgspec.json.encode(described(cls))
     dense = recorded.kind.embeds and recorded.kind is not TaskType.SPARSE_EMBEDDING
@@ -78,7 +79,9 @@ def it_has_conversations_that_say_where_they_come_from(recorded: RecordedTask) -
 
 def every_secret_is_in_a_conversation(recorded: RecordedTask) -> None:
     """Each secret setting has a value somewhere, long enough to be looked for."""
-    planted = [item for exchange in recorded.exchanges() for item in secrets(exchange.settings).items()]
+    names = [setting.name for setting in declared(recorded.task.settings) if setting.secret]
+    every = [item for exchange in recorded.exchanges() for item in secrets(exchange.settings).items()]
+    planted = [(name, value) for name, value in every if name in names]
     for setting in declared(recorded.task.settings):
         # A secret that only a grant's call carries leaves in no conversation.
         if setting.secret and (setting.required or recorded.service.grant is None):
