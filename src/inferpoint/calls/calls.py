@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TypeVar
 
 from inferpoint.calls import provider_errors
@@ -18,7 +19,7 @@ from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.http import Reply, address
 from inferpoint.model.quota import Cost
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import Delta, InferenceResult, Usage, Used
+from inferpoint.model.results import Delta, Embeddings, InferenceResult, SparseEmbeddings, Usage, Used
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Job, Permit, Refusal
 from inferpoint.outbound.transport import Arriving
@@ -68,7 +69,7 @@ class Calls:
         try:
             reply, permit = await self._sent(job, self._outbound.send)
             with permit:
-                result = job.decode(reply)
+                result = _public(job, job.decode(reply))
                 _settle(permit, result.usage)
         except InferenceError as error:
             raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
@@ -183,6 +184,14 @@ def too_long(resolved: Resolved, tokens: int) -> InferenceError | None:
     return invalid(
         f"An input of about [{tokens}] tokens is longer than the [{most}] tokens_per_minute of its rate limit"
     )
+
+
+def _public(job: EndpointJob, result: InferenceResult) -> InferenceResult:
+    """*result* with the errors of its inputs as callers may read them."""
+    if not isinstance(result, Embeddings | SparseEmbeddings) or not result.errors:
+        return result
+    errors = {place: provider_errors.public(job.resolved, error, job.secrets) for place, error in result.errors.items()}
+    return replace(result, errors=errors)
 
 
 def _settle(permit: Permit, usage: Usage | None) -> None:

@@ -58,7 +58,7 @@ def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/e
 
     def decode(reply: Reply, request: InferenceRequest, model: M, _options: object) -> Embeddings:
         _, cut = _cut(request, model)
-        return replace(embeddings(reply, label), cut=cut)
+        return replace(embeddings(reply, request.count, label), cut=cut)
 
     return Task(
         label=label,
@@ -80,19 +80,21 @@ def _cut(request: InferenceRequest, model: Model) -> tuple[Texts | Tokens, froze
 
 
 class _Row(msgspec.Struct):
-    embedding: msgspec.Raw
-    index: int | None = None
+    embedding: msgspec.Raw = vectors.NONE
+    index: Any = None
 
 
 class _Embeddings(msgspec.Struct):
-    data: list[_Row]
+    data: list[_Row | None]
     usage: Any = None
 
 
-def embeddings(reply: Reply, of: str) -> Embeddings:
-    """The vectors of a whole answer by their index; servers that send none answer in the order of the inputs."""
+def embeddings(reply: Reply, count: int, of: str) -> Embeddings:
+    """The vectors of a whole answer to *count* inputs, in the order of the inputs; each bad row is an error by itself.
+
+    Many servers write an index into each row, some none, and some one that means nothing.
+    """
     of = f"{of} response"
     answer = parse(reply.body, _Embeddings, of=of)
-    rows = [(place if row.index is None else row.index, row.embedding) for place, row in enumerate(answer.data)]
-    dense = [vectors.dense(raw, of=of) for raw in vectors.in_order(rows, of=of)]
-    return Embeddings(dense, usage.read(answer.usage))
+    rows = [(None, vectors.NONE) if row is None else (row.index, row.embedding) for row in answer.data]
+    return vectors.embeddings(vectors.placed(rows, count), of=of, usage=usage.read(answer.usage))
