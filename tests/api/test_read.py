@@ -53,8 +53,8 @@ WRONG: list[tuple[Any, TaskType | None, str, str]] = [
     ({"input": 5}, None, PARSE, f"[1:2] {PARSER} input doesn't support values of type: VALUE_NUMBER"),
     ({"input": {"a": 1}}, None, PARSE, f"[1:2] {PARSER} input doesn't support values of type: START_OBJECT"),
     ({"input": True}, None, PARSE, f"[1:2] {PARSER} input doesn't support values of type: VALUE_BOOLEAN"),
-    ({"input": ["a", 1]}, None, PARSE, f"[1:2] {PARSER} failed to parse field [input]: every entry must be a string"),
-    ({"input": [["a"]]}, None, PARSE, f"[1:2] {PARSER} failed to parse field [input]: every entry must be a string"),
+    ({"input": ["a", 1]}, None, PARSE, f"[1:2] {PARSER} failed to parse field [input]: entry [1] must be a string"),
+    ({"input": [["a"]]}, None, PARSE, f"[1:2] {PARSER} failed to parse field [input]: entry [0] must be a string"),
     (
         {"input": "x", "task_settings": []}, None, PARSE,
         f"[1:16] {PARSER} task_settings doesn't support values of type: START_ARRAY",

@@ -98,6 +98,7 @@ class Waiter:
         self._cut: set[int] = set()
         self._errors: dict[int, InferenceError] = {}
         self._tokens: int | None = 0  # None when anybody did not tell
+        self._came(())
 
     def ask(self, item: Item, indexes: Sequence[int]) -> None:
         """Wait for *item*, which stands at *indexes* of the request."""

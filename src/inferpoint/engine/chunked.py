@@ -62,9 +62,13 @@ class ChunkingThreads:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def cut(self, texts: Texts, settings: ChunkingSettings) -> Sequence[Sequence[Span]]:
-        """The spans of every text."""
+        """The spans of every text that are not blank: as in `semantic_text` nothing is asked about those."""
         clock = self._clock.monotonic
-        return await self.run(texts, lambda: [chunk(text, settings, clock=clock) for text in texts])
+
+        def spans(text: str) -> Sequence[Span]:
+            return [(start, end) for start, end in chunk(text, settings, clock=clock) if text[start:end].strip()]
+
+        return await self.run(texts, lambda: [spans(text) for text in texts])
 
     async def preview(self, texts: Texts, settings: ChunkingSettings) -> Sequence[Sequence[Previewed]]:
         """The chunks of every text, as `preview` tells them."""
