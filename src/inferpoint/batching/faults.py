@@ -33,6 +33,18 @@ def may_be_an_inputs(error: InferenceError) -> bool:
     return error.upstream.status in _PERHAPS
 
 
+def counted(pool: Pool, error: InferenceError, again: InferenceError) -> InferenceError:
+    """The error of a part of a call that failed with *error*: how it failed *again*, or *error* where it never left.
+
+    A part that was not sent, as its address fails for all, says as much as several that failed.
+    """
+    if again.upstream is not None or again.kind in (Kind.UNREADABLE, Kind.CUT_OFF):
+        pool.failed_parts += may_be_an_inputs(again)
+        return again
+    pool.failed_parts += _FAILED_PARTS
+    return error
+
+
 def is_providers(pool: Pool, error: InferenceError) -> bool:
     """Whether the provider fails whatever it is asked: so many parts of calls in a row did."""
     return may_be_an_inputs(error) and pool.failed_parts >= _FAILED_PARTS

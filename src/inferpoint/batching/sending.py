@@ -118,11 +118,10 @@ class BatchSender:
                     await self._sent(batch.part(part))
                     passed += len(part)
             except InferenceError as again:
-                pool.failed_parts += faults.may_be_an_inputs(again)
                 if at_once:
                     await self._search(batch, part, again, is_part=True)
                 else:
-                    failed.append((part, again))
+                    failed.append((part, faults.counted(pool, error, again)))
         if passed == len(items) and at_once:  # nothing was wrong but their number
             assert error.upstream is not None
             pool.sizing.refuse(loaded(items), Oversize.INPUTS, error.upstream.message)

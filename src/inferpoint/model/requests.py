@@ -120,7 +120,8 @@ class InferenceRequest:
     `params` are fields of a face with no place elsewhere, `hints` those of them that a provider may leave aside.
     `timeout` is in seconds; None is what is usual for the task. `deadline` follows from it when the walk begins. With
     `partial` an input that cannot be embedded has an error of its own, and the others their embeddings. In `stats` the
-    walk counts what happened.
+    walk counts what happened. `left_out` names members that our encoders add of their own accord, and that the
+    endpoint's server refuses.
     """
 
     input: Input
@@ -135,6 +136,7 @@ class InferenceRequest:
     deadline: Deadline = NEVER
     caller: Caller = ANONYMOUS
     request_id: str = ""
+    left_out: frozenset[str] = frozenset()
     stats: RequestStats = field(default_factory=RequestStats, compare=False)
 
     @property

@@ -37,6 +37,7 @@ class Model(chats.Model, Protocol):
 
 
 M = TypeVar("M", bound=Model)
+_FORMAT = "encoding_format"
 
 
 def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/embeddings") -> Task[M, Any]:
@@ -51,7 +52,7 @@ def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/e
         body = {
             "input": inputs.inputs if isinstance(inputs, Tokens) else inputs,
             "model": model.model_id,
-            "encoding_format": "float",
+            _FORMAT: None if _FORMAT in request.left_out else "float",
             "dimensions": model.dimensions,
         }
         return post(model.url or f"{origin}{path}", body, options)
@@ -67,6 +68,7 @@ def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/e
         encode=encode,
         decode=decode,
         takes_tokens=True,
+        unasked=frozenset({_FORMAT}),
         similarity=lambda model: model.similarity or "dot_product",
         rates=rates,
         failures=FAILURES,
