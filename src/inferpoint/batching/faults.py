@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from inferpoint.batching.items import Item
@@ -13,7 +14,8 @@ _INPUTS = (400, 413, 422)  # refusals of an input, or of one among many
 # too long; and 502 is also the status of an error under a 200 that names none.
 _PERHAPS = (424, 500, 502)
 _IN_VAIN = 32  # inputs in a row that are refused, each on its own, before it is taken for everyone's fault
-_FAILED_PARTS = 4  # in a row: with one input at fault every other part passes
+_PARTS = 5  # so that of one input at fault a breaker sees many more calls pass than fail
+_FAILED_PARTS = 4  # in a row, which is more than one or two inputs at fault make
 
 
 def is_an_inputs(error: InferenceError) -> bool:
@@ -31,6 +33,13 @@ def may_be_an_inputs(error: InferenceError) -> bool:
     if error.upstream is None:
         return error.kind is Kind.UNREADABLE
     return error.upstream.status in _PERHAPS
+
+
+def parts(items: Sequence[Item], error: InferenceError) -> Sequence[Sequence[Item]]:
+    """The parts of *items* to be sent each by itself: halves after a refusal, more after a failure of the provider."""
+    number = 2 if is_an_inputs(error) else min(_PARTS, len(items))
+    bounds = [len(items) * place // number for place in range(number + 1)]
+    return [items[start:end] for start, end in itertools.pairwise(bounds)]
 
 
 def counted(pool: Pool, error: InferenceError, again: InferenceError) -> InferenceError:

@@ -98,11 +98,10 @@ class BatchSender:
     async def _search(
         self, batch: Batch, items: Sequence[Item], error: InferenceError, *, is_part: bool = False
     ) -> None:
-        """Find the inputs for which a call failed: by halves, and by halves of those that fail again.
+        """Find the inputs for which a call failed: by parts of it, and by parts of those that fail again.
 
-        They go before what waits, as what is found may end a request. After a failure of the provider both halves are
-        sent before either is halved: so with one input at fault every other call passes, and the address's breaker
-        stays closed.
+        They go before what waits, as what is found may end a request. After a failure of the provider all parts are
+        sent before one is divided: so the address's breaker sees more of them pass than fail.
         """
         pool = batch.pool
         if len(items) < 2 or not faults.are_worth_a_search(pool, items, error):
@@ -111,12 +110,16 @@ class BatchSender:
         failed: list[tuple[Sequence[Item], InferenceError]] = []
         passed = 0
         at_once = faults.is_an_inputs(error)
-        for half in (items[: len(items) // 2], items[len(items) // 2 :]):
-            part = [item for item in half if item.waiters]
+        for some in faults.parts(items, error):
+            part = [item for item in some if item.waiters]
+            if not part:
+                continue
+            if faults.is_providers(pool, error):
+                failed.append((part, error))
+                continue
             try:
-                if part:
-                    await self._sent(batch.part(part))
-                    passed += len(part)
+                await self._sent(batch.part(part))
+                passed += len(part)
             except InferenceError as again:
                 if at_once:
                     await self._search(batch, part, again, is_part=True)

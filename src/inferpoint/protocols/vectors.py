@@ -74,13 +74,25 @@ def by_row(rows: Sequence[R], read: Callable[[R], V]) -> tuple[list[V | None], M
 
 
 def embeddings(
-    rows: Sequence[msgspec.Raw | None], *, of: str, usage: Usage | None = None, cut: frozenset[int] = frozenset()
+    rows: Sequence[msgspec.Raw | InferenceError | None],
+    *,
+    of: str,
+    usage: Usage | None = None,
+    cut: frozenset[int] = frozenset(),
 ) -> Embeddings:
-    """Dense vectors, one for each of *rows*; one that is no vector, or None, has its error in its place.
+    """Dense vectors, one for each of *rows*; one that is missing (None) or no vector has an error in its place.
 
-    `UNREADABLE` when none of them is a vector.
+    The error is raised when none of them is a vector.
     """
-    values, errors = by_row(rows, lambda row: dense(NONE if row is None else row, of=of))
+
+    def read(row: msgspec.Raw | InferenceError | None) -> msgspec.Raw:
+        if row is None:
+            raise unreadable(of, "there is no embedding for the input")
+        if isinstance(row, InferenceError):
+            raise row
+        return dense(row, of=of)
+
+    values, errors = by_row(rows, read)
     return Embeddings(values, usage, cut, errors)
 
 

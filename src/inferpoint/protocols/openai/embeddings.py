@@ -7,13 +7,14 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from inferpoint.model.http import Call, Reply, parse
+from inferpoint.errors import InferenceError
+from inferpoint.model.http import Call, Reply, parse, unreadable
 from inferpoint.model.requests import InferenceRequest, Texts, Tokens
 from inferpoint.model.results import Embeddings
 from inferpoint.protocols import truncation, vectors
 from inferpoint.protocols.openai import chats, usage
 from inferpoint.protocols.openai.account import Options, post
-from inferpoint.protocols.openai.failures import FAILURES
+from inferpoint.protocols.openai.failures import FAILURES, text_of
 from inferpoint.protocols.service import Rates, Task
 
 
@@ -84,6 +85,7 @@ def _cut(request: InferenceRequest, model: Model) -> tuple[Texts | Tokens, froze
 class _Row(msgspec.Struct):
     embedding: msgspec.Raw = vectors.NONE
     index: Any = None
+    error: Any = None
 
 
 class _Embeddings(msgspec.Struct):
@@ -98,5 +100,9 @@ def embeddings(reply: Reply, count: int, of: str) -> Embeddings:
     """
     of = f"{of} response"
     answer = parse(reply.body, _Embeddings, of=of)
-    rows = [(None, vectors.NONE) if row is None else (row.index, row.embedding) for row in answer.data]
+    rows = [(None, vectors.NONE) if row is None else (row.index, _embedding(row, of)) for row in answer.data]
     return vectors.embeddings(vectors.placed(rows, count), of=of, usage=usage.read(answer.usage))
+
+
+def _embedding(row: _Row, of: str) -> msgspec.Raw | InferenceError:
+    return row.embedding if row.error is None else unreadable(of, f"an input has an error: [{text_of(row.error)}]")
