@@ -11,6 +11,7 @@ import pytest
 from batches import ONE_A_SECOND, ask, complaint, limited, marks, right, sent, together, vectors
 from world import EMBEDDING, SECRET, World, body, hugging_face, json_reply, openai, told
 
+from inferpoint.api.elastic import write
 from inferpoint.errors import Kind
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply, address
@@ -257,6 +258,7 @@ def test_a_text_answered_413_is_sent_by_its_half_and_its_quarter(
         (result,) = together(world, ask(world, "a", text, "b"))
         right(result, "a", text[: lengths[-1]], "b")
         assert result.cut == (frozenset() if len(lengths) == 1 else {1})
+        assert write.result(result, EMBEDDING).headers.get("x-inferpoint-truncated") == ("1" if result.cut else None)
     alone = [len(asked[0]) for asked in sent(world) if len(asked) == 1 and asked[0] not in "ab"]
     assert alone == (lengths if len(lengths) > 1 else [])
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from inferpoint.calls.calls import Calls
-from inferpoint.calls.sizing import Load, Sizing
+from inferpoint.calls.sizing import Load, Sizing, load_of
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError
 from inferpoint.model.requests import InferenceRequest, Texts
@@ -92,8 +92,12 @@ def _cut(sizing: Sizing, query: str, texts: Texts) -> Sequence[int]:
 
 
 def _load(query: str, texts: Texts) -> Load:
-    """The load of *texts*, each read together with *query*."""
-    return Load(len(texts), sum(len(text.encode("utf-8", "surrogatepass")) for text in (*texts, *[query] * len(texts))))
+    """The load of *texts*, each of which is read together with *query*."""
+    load = Load()
+    load.add(load_of(query), times=len(texts))
+    for text in texts:
+        load.add(load_of(text))
+    return Load(len(texts), load.bytes)
 
 
 def _sum(usages: Sequence[Usage | None]) -> Usage | None:
