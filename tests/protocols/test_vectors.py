@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.protocols.vectors import dense, embeddings, length, placed, written
+from inferpoint.protocols.vectors import as_base64, dense, embeddings, length, placed, written
 
 FLOATS = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50)
 
@@ -119,3 +119,12 @@ def test_a_row_that_is_no_vector_is_an_error_in_its_place() -> None:
     assert (result.vectors[0], set(result.errors)) == (rows[0], {1, 2, 3, 4, 5})
     with pytest.raises(InferenceError, match="not a list of numbers"):
         embeddings(rows[1:], of="x")
+
+
+@pytest.mark.parametrize("number", ["1e39", "-1e39", "1e999", "9" * 400])
+def test_a_number_that_base64_has_no_place_for_is_unreadable(number: str) -> None:
+    """As JSON it passes unread; 32 bits do not hold it."""
+    vector = dense(msgspec.Raw(f"[0,{number}]".encode()), of="x")
+    with pytest.raises(InferenceError) as caught:
+        as_base64(vector)
+    assert caught.value.kind is Kind.UNREADABLE

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-import msgspec
-
 from inferpoint.chunking import chunk, count_words
 from inferpoint.chunking.settings import ChunkingSettings, read
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
+from inferpoint.model.http import parse
 from inferpoint.model.requests import Chunking, Texts
 from inferpoint.model.results import Chunk, ChunkedEmbeddings, Embeddings, Previewed, SparseEmbeddings
 from inferpoint.protocols import vectors
@@ -142,7 +141,7 @@ def _mean(embeddings: Sequence[Any]) -> Any:
     if isinstance(embeddings[0], Mapping):  # a token that a chunk lacks weighs nothing there
         names = dict.fromkeys(name for weights in embeddings for name in weights)
         return {name: sum(weights.get(name, 0.0) for weights in embeddings) / len(embeddings) for name in names}
-    rows = [msgspec.json.decode(vector, type=list[float]) for vector in embeddings]
+    rows = [parse(bytes(vector), list[float], of="embeddings") for vector in embeddings]
     if len({len(row) for row in rows}) != 1:
         raise InferenceError(Kind.UNREADABLE, "The provider answered embeddings of different lengths")
     return vectors.written(sum(column) / len(rows) for column in zip(*rows, strict=True))

@@ -41,8 +41,8 @@ def written(numbers: Iterable[float]) -> msgspec.Raw:
 
 
 def as_base64(vector: msgspec.Raw) -> str:
-    """A vector as base64 of little-endian 32-bit floats."""
-    numbers = msgspec.json.decode(vector, type=list[float])
+    """A vector as base64 of little-endian 32-bit floats; `UNREADABLE` when those do not hold a number of it."""
+    numbers = parse(bytes(vector), list[float], of="embeddings")
     try:
         return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
     except OverflowError:
