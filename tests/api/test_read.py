@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inferpoint.api.elastic import items
 from inferpoint.api.elastic.errors import envelope
 from inferpoint.api.elastic.read import inference, json_object, position
 from inferpoint.api.face import Request
@@ -179,3 +181,17 @@ def test_the_timeout_of_the_query_goes_first() -> None:
 def test_places_are_lines_and_columns(body: bytes, name: str, expected: str) -> None:
     """A field is found by line and column, both counted from one."""
     assert position(body, name) == expected
+
+
+@pytest.mark.parametrize(
+    ("entries", "problem"),
+    [
+        (["a", None], "entry [1] must be a string or an object"),
+        (["a", {"type": "text"}], "entry [1] must be a string or an object"),
+        (["a", "b", {"type": "text", "value": 5}], "the [value] of entry [2] must be a string"),
+    ],
+)
+def test_a_wrong_document_is_named_by_its_place(entries: list[Any], problem: str) -> None:
+    """One null among many, from an empty cell, is found without counting."""
+    with pytest.raises(InferenceError, match=re.escape(problem)):
+        items.documents(entries, [])
