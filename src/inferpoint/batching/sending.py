@@ -101,7 +101,7 @@ class BatchSender:
         """Find the inputs for which a call failed: by parts of it, and by parts of those that fail again.
 
         They go before what waits, as what is found may end a request. After a failure of the provider all parts are
-        sent before one is divided: so the address's breaker sees more of them pass than fail.
+        sent before one is divided: so the breakers see more of them pass than fail.
         """
         pool = batch.pool
         if len(items) < 2 or not faults.are_worth_a_search(pool, items, error):

@@ -105,12 +105,12 @@ class TokenJob(Job):
         self.lane = Lane.OTHER
         self.stats = RequestStats()
         self._call = call
-        self._caller = caller
+        self.caller = caller
         self._deadline = Deadline(now + FETCH_SECONDS, FETCH_SECONDS)
 
     @override
     def ticket(self, *, ahead: bool) -> Ticket:
-        return Ticket(self.group, Rate(), self._caller, self.lane, self.service, self._deadline, ahead)
+        return Ticket(self.group, Rate(), self.caller, self.lane, self.service, self._deadline, ahead)
 
     @override
     def cost(self) -> Cost:
