@@ -127,6 +127,12 @@ def believing(reply: Reply, request: Any, *given: Any) -> Embeddings:
     return replace(found, vectors=rows or found.vectors)
 
 
+def all_or_nothing(reply: Reply, *_: Any) -> Embeddings:
+    """One text that a model made no numbers of costs all others theirs."""
+    rows = ACME.parse(reply.body, ACME._Vectors, of="vectors").vectors
+    return Embeddings([ACME.vectors.dense(row, of="vectors") for row in rows])
+
+
 def unchecked(reply: Reply, *_: Any) -> Embeddings:
     """Whatever stands where a vector should."""
     return Embeddings(ACME.parse(reply.body, ACME._Vectors, of="vectors").vectors)
@@ -306,6 +312,14 @@ FAULTS: Mapping[str, tuple[Callable[[], Service], str]] = {
         "every_secret_is_in_a_conversation",
     ),
     "vectors in the wrong order": (lambda: with_task(EMBEDDING, decode=unsorted), "n_inputs_are_n_vectors_in_order"),
+    "one bad row for all": (
+        lambda: with_task(EMBEDDING, decode=all_or_nothing),
+        "a_bad_row_fails_its_own_text_alone",
+    ),
+    "a member that stays": (
+        lambda: with_task(EMBEDDING, unasked=frozenset({"model"})),
+        "what_nobody_asked_for_can_be_left_out",
+    ),
     "a limit that is none": (
         lambda: with_rates(limits=lambda _: Limits(inputs=-1)),
         "equal_settings_share_a_queue",

@@ -34,7 +34,7 @@ def test_documents_come_back_best_first(faces: Callable[..., Application]) -> No
     ("more", "problem"),
     [
         ({"documents": []}, "[documents]"),
-        ({"documents": [{"text": "a"}]}, "[documents] must be an array of strings"),
+        ({"documents": [{"text": "a"}]}, "[documents.0] must be a string"),
         ({"query": None}, "[query] is required"),
         ({"top_n": 0}, "[top_n] must be at least 1"),
         ({"max_tokens_per_doc": 5}, "[max_tokens_per_doc] is not supported"),
@@ -142,7 +142,7 @@ def test_the_cost_is_told(faces: Callable[..., Application]) -> None:
         ({"texts": None}, "[texts] must be an array of at least one string"),
         ({"texts": []}, "[texts] must be an array of at least one string"),
         ({"texts": "hi"}, "[texts] must be an array"),
-        ({"texts": ["hi", 1]}, "[texts] must be an array of strings"),
+        ({"texts": ["hi", 1]}, "[texts.1] must be a string"),
         ({"images": ["data:"]}, "[images] is not supported"),
         ({"inputs": [{"content": []}]}, "[texts] and [inputs] cannot both be there"),
         ({"texts": None, "inputs": [{"content": [{"type": "image_url"}]}]}, "[inputs[0]] must have a [content]"),

@@ -173,7 +173,7 @@ WRONG: list[tuple[Any, str, str]] = [
     ),
     (
         {**ASKED, "stop": [1]}, "x_content_parse_exception",
-        f"[1:51] {PARSER} failed to parse field [stop]: every entry must be a string",
+        f"[1:51] {PARSER} failed to parse field [stop]: entry [0] must be a string",
     ),
     (
         {**ASKED, "temperature": True}, "x_content_parse_exception",

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inferpoint.api.elastic import errors
 from inferpoint.api.elastic.form import check, filtered, finish, flag
 from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.face import EVENT_STREAM, JSON, Request, Response
@@ -146,6 +147,8 @@ def test_other_bodies_are_a_406(content_type: str) -> None:
         check(asking(content_type=content_type), put)
     assert caught.value.subject is Subject.MEDIA_TYPE
     assert str(caught.value) == f"Content-Type header [{content_type}] is not supported"
+    response = errors.fail(caught.value, asking(content_type=content_type))
+    assert (response.status, json.loads(response.body)) == (406, {"error": str(caught.value), "status": 406})
 
 
 def test_parameters_that_nobody_knows_are_refused() -> None:

@@ -83,7 +83,7 @@ def test_vectors_as_numbers_are_the_providers_own_text_and_as_base64_the_same_nu
     [
         ({"input": None}, "[input] is required"),
         ({"input": []}, "[input] must be"),
-        ({"input": ["a", 1]}, "[input] must be"),
+        ({"input": ["a", 1]}, "[input.1] must be a string"),
         ({"input": [1, True]}, "[input] must be"),
         ({"input": [[1], []]}, "[input] must be"),
         ({"input": [-1]}, "[input] must be"),
@@ -170,7 +170,7 @@ def test_a_whole_chat(faces: Faces) -> None:
         ({"max_tokens": 1, "max_completion_tokens": 2}, "[max_tokens] and [max_completion_tokens]"),
         ({"temperature": "hot"}, "[temperature] must be a number"),
         ({"stream": "yes"}, "[stream] must be true or false"),
-        ({"stop": [1]}, "[stop] must be an array of strings"),
+        ({"stop": [1]}, "[stop.0] must be a string"),
         ({"model": 3}, "[model] must be a string"),
         ({"model": "claude", "seed": 7}, "[seed]"),
         ({"model": "vectors"}, "task_type"),

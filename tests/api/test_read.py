@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inferpoint.api.elastic import items
 from inferpoint.api.elastic.errors import envelope
 from inferpoint.api.elastic.read import inference, json_object, position
 from inferpoint.api.face import Request
@@ -53,8 +55,8 @@ WRONG: list[tuple[Any, TaskType | None, str, str]] = [
     ({"input": 5}, None, PARSE, f"[1:2] {PARSER} input doesn't support values of type: VALUE_NUMBER"),
     ({"input": {"a": 1}}, None, PARSE, f"[1:2] {PARSER} input doesn't support values of type: START_OBJECT"),
     ({"input": True}, None, PARSE, f"[1:2] {PARSER} input doesn't support values of type: VALUE_BOOLEAN"),
-    ({"input": ["a", 1]}, None, PARSE, f"[1:2] {PARSER} failed to parse field [input]: every entry must be a string"),
-    ({"input": [["a"]]}, None, PARSE, f"[1:2] {PARSER} failed to parse field [input]: every entry must be a string"),
+    ({"input": ["a", 1]}, None, PARSE, f"[1:2] {PARSER} failed to parse field [input]: entry [1] must be a string"),
+    ({"input": [["a"]]}, None, PARSE, f"[1:2] {PARSER} failed to parse field [input]: entry [0] must be a string"),
     (
         {"input": "x", "task_settings": []}, None, PARSE,
         f"[1:16] {PARSER} task_settings doesn't support values of type: START_ARRAY",
@@ -179,3 +181,17 @@ def test_the_timeout_of_the_query_goes_first() -> None:
 def test_places_are_lines_and_columns(body: bytes, name: str, expected: str) -> None:
     """A field is found by line and column, both counted from one."""
     assert position(body, name) == expected
+
+
+@pytest.mark.parametrize(
+    ("entries", "problem"),
+    [
+        (["a", None], "entry [1] must be a string or an object"),
+        (["a", {"type": "text"}], "entry [1] must be a string or an object"),
+        (["a", "b", {"type": "text", "value": 5}], "the [value] of entry [2] must be a string"),
+    ],
+)
+def test_a_wrong_document_is_named_by_its_place(entries: list[Any], problem: str) -> None:
+    """One null among many, from an empty cell, is found without counting."""
+    with pytest.raises(InferenceError, match=re.escape(problem)):
+        items.documents(entries, [])

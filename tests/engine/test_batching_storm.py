@@ -18,7 +18,7 @@ from inferpoint.model.requests import Caller, InputType
 
 LETTERS = "abcdefgh"  # few, so that many ask for the same
 BAD = "!"  # a text with this in it is refused
-LONG = "long " * 200
+LONG = "long " * 800  # of which a quarter is too much still
 TOO_MUCH = 900  # bytes over all texts of a call
 
 

@@ -78,7 +78,8 @@ def test_every_input_has_its_own_chunks(world: World) -> None:
     """The chunks of each input are those of its settings, in order, each with the vector of its own text."""
     found = chunked(world, *TEXTS, return_text=True)
     for text, chunks in zip(TEXTS, found.inputs, strict=True):
-        assert [(each.start_offset, each.end_offset) for each in chunks] == chunk(text, SMALL)
+        spans = [(start, end) for start, end in chunk(text, SMALL) if text[start:end].strip()]
+        assert [(each.start_offset, each.end_offset) for each in chunks] == spans
         for each in chunks:
             assert each.text == text[each.start_offset : each.end_offset]
             assert numbers(each) == told_of(each.text)
@@ -91,6 +92,22 @@ def test_chunks_of_all_inputs_share_the_calls(world: World) -> None:
     )
     count = sum(map(len, found.inputs))
     assert [len(body(call)["inputs"]) for call in world.provider.calls] == [32, count - 32]
+
+
+def test_blank_chunks_are_not_asked_for(world: World) -> None:
+    """A text of white space has no chunks and others none of it, as in `semantic_text`; the preview shows all."""
+    wanted = {"strategy": "recursive", "max_chunk_size": 10, "separators": ["|"]}
+    blank = "\n" * 20
+    found = chunked(world, "", " \n\u3000", "one two|" + "  |" * 3, settings=wanted)
+    assert [len(chunks) for chunks in found.inputs] == [0, 0, len(found.inputs[2])]
+    asked = [text for call in world.provider.calls for text in body(call)["inputs"]]
+    assert asked
+    assert all(map(str.strip, asked))
+    world.provider.calls.clear()
+    assert [list(chunks) for chunks in chunked(world, "", blank).inputs] == [[], []]
+    assert world.provider.calls == []
+    ((shown,),) = world.run(world.engine.preview((blank,), Chunking(SMALL)))
+    assert shown.end_offset == len(blank)
 
 
 def test_the_requests_own_settings_go_before_the_endpoints(world: World) -> None:

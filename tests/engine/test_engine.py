@@ -69,9 +69,8 @@ def test_a_ranking_is_never_split(make_world: MakeWorld) -> None:
     """More documents than a call takes are refused: scores of two calls need not be comparable."""
     world = make_world(validate=False)
     resolved = world.create("r", TaskType.RERANK, hugging_face())
-    two = replace(
-        resolved, task=replace(resolved.task, rates=replace(resolved.task.rates, limits=lambda _: Limits(inputs=2)))
-    )
+    rates = replace(resolved.task.rates, limits=lambda _: Limits(inputs=2))
+    two = replace(resolved, task=replace(resolved.task, rates=rates, independent=False))
     assert prepared(two, InferenceRequest(Documents("q", ("a", "b"))), None) == two
     assert refused(lambda: prepared(two, InferenceRequest(Documents("q", ("a", "b", "c"))), None)) == (
         400,

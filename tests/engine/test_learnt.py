@@ -41,6 +41,24 @@ def test_a_place_is_not_taken_for_a_bound(of: Oversize, words: str) -> None:
     assert known.fits(Load(49, 49 * 2000))
 
 
+@pytest.mark.parametrize(
+    ("words", "most"),
+    [
+        ("input数组最大不得超过64条", 64),
+        ("at most 64 items", 64),
+        ("mode1 takes 64", 64),
+        ("no", 50),
+        ("1 is bad", 50),
+    ],
+)
+def test_the_only_number_of_a_refusal_is_its_bound(words: str, most: int) -> None:
+    """Where the words name no other, in whatever language; else the half is tried."""
+    known = sizing()
+    known.refuse(Load(100, 2000), Oversize.INPUTS, words)
+    assert known.fits(Load(most, 20 * most))
+    assert not known.fits(Load(most + 1, 20 * most))
+
+
 def reserved(known: Sizing, timeout: float) -> float:
     """The seconds before a deadline in which no call is begun."""
     return timeout - known.begin_by(Deadline(timeout, timeout)).at

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from inferpoint.model.http import json_call
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.http import json_call, parse
 
 
 @pytest.mark.parametrize(
@@ -18,3 +20,21 @@ from inferpoint.model.http import json_call
 def test_a_body_leaves_out_what_is_none(body: dict[str, Any], written: bytes) -> None:
     """Members of a body that are None are left out, and no others; what is inside of them goes as it is."""
     assert json_call("https://a.test", body).body == written
+
+
+@pytest.mark.parametrize("word", ["NaN", "-NaN", "nan", "Infinity", "-Infinity", "inf", "-inf"])
+def test_a_number_that_json_has_no_word_for_is_null(word: str) -> None:
+    """As programs write it in Python and in C++; within strings the words stay what they are."""
+    quoted = msgspec.json.encode({word: f'\\" {word}, {word} "'}).decode()
+    assert parse(f'{{"a": [1, {word}], "b": {quoted}}}'.encode(), dict[str, Any], of="x") == {
+        "a": [1, None],
+        "b": msgspec.json.decode(quoted),
+    }
+
+
+@pytest.mark.parametrize("body", [b"", b"NaNs", b"[NaN", b'{"a": "NaN', b"nan nan", b'{"NaN": [}', b"[infinite]"])
+def test_what_is_no_json_beside_is_unreadable(body: bytes) -> None:
+    """Words for no number make no JSON of what is none."""
+    with pytest.raises(InferenceError) as caught:
+        parse(body, dict[str, Any], of="x")
+    assert caught.value.kind is Kind.UNREADABLE

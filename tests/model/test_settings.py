@@ -328,10 +328,23 @@ def test_a_header_that_carries_a_key_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Content-Length", "TRANSFER-ENCODING", "host", "Connection", "Expect", "te", "Proxy-Connection"]
+    "name",
+    [
+        "Accept-Encoding",
+        "Content-Length",
+        "TRANSFER-ENCODING",
+        "host",
+        "Connection",
+        "Expect",
+        "te",
+        "Proxy-Connection",
+    ],
 )
 def test_a_header_that_frames_the_call_is_refused(name: str) -> None:
-    """A call that ends before its body does would have the rest taken for the next call, of another endpoint."""
+    """A call that ends before its body does would have the rest taken for the next call, of another endpoint.
+
+    And a reply that was asked to be compressed would not be read.
+    """
     assert problems_of(headers={"x": "1", name: "3"}) == [
         f"Map field [headers] must not hold [{name}], which belongs to the connection"
     ]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.protocols.vectors import dense, in_order, length, written
+from inferpoint.protocols.vectors import as_base64, dense, embeddings, length, placed, written
 
 FLOATS = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50)
 
@@ -81,14 +81,50 @@ def test_any_json_is_a_vector_or_unreadable(value: object) -> None:
         assert msgspec.json.decode(found, type=list[float])
 
 
-@given(st.permutations(range(8)))
-def test_rows_are_put_in_the_order_of_their_indices(order: list[int]) -> None:
-    """The provider's indices say which input a row is of."""
-    assert in_order([(index, f"row {index}") for index in order], of="x") == [f"row {index}" for index in range(8)]
+@given(st.permutations(range(8)), st.sampled_from((0, 1, -1, 7, 10**30)))
+def test_rows_are_put_in_the_order_of_their_indices(order: list[int], first: int) -> None:
+    """The provider's indices say which input a row is of, wherever they begin."""
+    rows = [(first + index, f"row {index}") for index in order]
+    assert placed(rows, 8) == [f"row {index}" for index in range(8)]
 
 
-@pytest.mark.parametrize("indices", [[0, 0], [1, 2], [-1, 0], [0, 2], [0, 10**30]])
-def test_an_index_missing_or_twice_is_unreadable(indices: list[int]) -> None:
-    """No input may go without its own row."""
-    with pytest.raises(InferenceError, match="the indices are not 0 to 1"):
-        in_order([(index, None) for index in indices], of="x")
+@pytest.mark.parametrize(
+    "indices", [[0, 0, 0], [0, 2, 4], [2, 0, 2], [None] * 3, ["a", "b", "c"], [True, False, 2], [1, None, 0], [{}] * 3]
+)
+def test_indices_that_tell_no_order_are_not_believed(indices: list[object]) -> None:
+    """Rows with them are in the order of the inputs, as those without any."""
+    assert placed([(index, place) for place, index in enumerate(indices)], 3) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("indices", "wanted"),
+    [
+        ([0, 2], [0, None, 2]),
+        ([3, 1], [None, 1, None, 3]),
+        ([1, 2], [None, 1, 2]),  # a row is missing and not renumbered, for there is a third input
+        ([0, 1], [0, 1]),  # the last is missing, or the rest were counted anew: nobody can tell
+        ([0, 9], [0, 9]),
+        ([], []),
+    ],
+)
+def test_a_gap_in_the_indices_tells_which_row_is_missing(indices: list[int], wanted: list[int | None]) -> None:
+    """Only a gap does: no input is ever given the vector of another."""
+    assert placed([(index, index) for index in indices], len(wanted) if None in wanted else 3) == wanted
+
+
+def test_a_row_that_is_no_vector_is_an_error_in_its_place() -> None:
+    """The others have their vectors; an answer without any vector cannot be read."""
+    rows = [msgspec.Raw(text) for text in (b"[1,2]", b"[null]", b"[]", b'"x"', b"{}")]
+    result = embeddings([*rows, None], of="x")
+    assert (result.vectors[0], set(result.errors)) == (rows[0], {1, 2, 3, 4, 5})
+    with pytest.raises(InferenceError, match="not a list of numbers"):
+        embeddings(rows[1:], of="x")
+
+
+@pytest.mark.parametrize("number", ["1e39", "-1e39", "1e999", "9" * 400])
+def test_a_number_that_base64_has_no_place_for_is_unreadable(number: str) -> None:
+    """As JSON it passes unread; 32 bits do not hold it."""
+    vector = dense(msgspec.Raw(f"[0,{number}]".encode()), of="x")
+    with pytest.raises(InferenceError) as caught:
+        as_base64(vector)
+    assert caught.value.kind is Kind.UNREADABLE

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +23,7 @@ from inferpoint.model.http import Reply
 from inferpoint.model.results import Embeddings
 from inferpoint.testing import Question, questions
 from inferpoint.testing.conversations import Exchange, RecordedTask
+from inferpoint.testing.promises.checks import numbers
 from inferpoint.testing.promises.vectors import answered, firsts
 from inferpoint.testing.strange import put
 
@@ -108,7 +108,7 @@ def test_an_answer_with_anything_strange_in_it_is_an_answer_or_an_error(
     else:
         assert found is not None
         if isinstance(found, Embeddings):
-            assert all(msgspec.json.decode(vector, type=list[float]) for vector in found.vectors)
+            assert all(numbers(found))
 
 
 @given(name=st.sampled_from(sorted(TASKS)), body=st.binary(max_size=30) | st.recursive(

@@ -11,9 +11,10 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 
-from inferpoint.batching.batch import Batch, BatchSender, refuse
+from inferpoint.batching.batch import Batch
 from inferpoint.batching.items import Carrier, Item, Waiter
 from inferpoint.batching.pool import Pool
+from inferpoint.batching.sending import BatchSender, refuse
 from inferpoint.calls.calls import Calls, too_long
 from inferpoint.calls.deadlines import InTime
 from inferpoint.calls.job import ticket

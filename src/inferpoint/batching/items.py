@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from inferpoint.calls.sizing import Bounds, Load
+from inferpoint.calls.sizing import Bounds, Load, load_of
 from inferpoint.endpoints.caches import Input
 from inferpoint.errors import InferenceError
 from inferpoint.model.deadline import Deadline
@@ -33,13 +33,16 @@ class Carrier(Protocol):
 class Item:
     """One input, and everyone who waits for it: at which places of their requests.
 
-    `batch` is the call that it is part of, `before` what was known of calls' sizes before one with it was too large.
+    `sent` is what of it goes to the provider, after `halvings` of what was too long. `batch` is the call that it is
+    part of, `before` what was known of calls' sizes before one with it was too large.
     """
 
-    __slots__ = ("batch", "before", "input", "load", "waiters")
+    __slots__ = ("batch", "before", "halvings", "input", "load", "sent", "waiters")
 
     def __init__(self, content: Input, load: Load) -> None:
         self.input = content
+        self.sent = content
+        self.halvings = 0
         self.load = load
         self.waiters: dict[Waiter, Sequence[int]] = {}
         self.batch: Carrier | None = None
@@ -48,6 +51,17 @@ class Item:
     def is_late(self, now: float) -> bool:
         """Whether a call that begins now is too late for all who wait."""
         return all(waiter.begin_by.left(now) < 0 for waiter in self.waiters)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether less than all of it goes to the provider."""
+        return self.halvings > 0
+
+    def shorten(self, sent: Input) -> None:
+        """Have *sent*, half of what went to the provider, go there from now on."""
+        self.halvings += 1
+        self.sent = sent
+        self.load = load_of(sent)
 
     def give(self, value: Any, *, cut: bool, tokens: int | None) -> None:
         """Hand the embedding to all waiters; the first is told the tokens it cost, as they were paid once."""
@@ -84,6 +98,7 @@ class Waiter:
         self._cut: set[int] = set()
         self._errors: dict[int, InferenceError] = {}
         self._tokens: int | None = 0  # None when anybody did not tell
+        self._came(())
 
     def ask(self, item: Item, indexes: Sequence[int]) -> None:
         """Wait for *item*, which stands at *indexes* of the request."""

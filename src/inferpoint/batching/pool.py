@@ -15,6 +15,7 @@ from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.requests import InferenceRequest, RequestStats, Tokens
 from inferpoint.model.results import Embeddings, InferenceResult, SparseEmbeddings
+from inferpoint.protocols import vectors
 
 
 class Pool:
@@ -35,6 +36,7 @@ class Pool:
         self.deadline = Deadline(0.0, 0.0)
         self.in_vain = 0  # inputs in a row that were refused on their own
         self.too_large = 0  # calls in a row
+        self.failed_parts = 0  # in a row, of calls that may have failed for one of their inputs
         self._tokens = isinstance(request.input, Tokens)
         self.like = replace(request, input=Tokens(()) if self._tokens else (), stats=RequestStats())
 
@@ -85,7 +87,7 @@ class Pool:
 
     def request(self, items: Sequence[Item]) -> InferenceRequest:
         """The request to the provider for *items*."""
-        inputs: Any = tuple(item.input for item in items)
+        inputs: Any = tuple(item.sent for item in items)
         return replace(self.like, input=Tokens(inputs) if self._tokens else inputs, deadline=self.deadline)
 
     def _waits_no_more(self, item: Item) -> None:
@@ -93,8 +95,15 @@ class Pool:
         self.load.add(item.load, -1)
 
 
-def rows(result: InferenceResult, count: int) -> list[tuple[Any, bool]]:
-    """Each embedding of *result* and whether its input was cut; `UNREADABLE` unless there are *count*."""
+Row = tuple[Any, bool]
+
+
+def rows(result: InferenceResult, count: int, dimensions: int | None = None) -> list[Row | InferenceError]:
+    """Each embedding of *result* and whether its input was cut, or why there is none; `UNREADABLE` unless *count*.
+
+    A vector of another length than *dimensions*, where those are known, is another model's.
+    """
+    embeddings: list[Row]
     if isinstance(result, SparseEmbeddings):
         embeddings = list(result.weights)
     else:
@@ -103,7 +112,20 @@ def rows(result: InferenceResult, count: int) -> list[tuple[Any, bool]]:
     if len(embeddings) != count:
         problem = f"The provider answered [{len(embeddings)}] embeddings for [{count}] inputs"
         raise InferenceError(Kind.UNREADABLE, problem)
-    return embeddings
+    errors = dict(result.errors)
+    if dimensions is not None and isinstance(result, Embeddings):
+        for place, vector in enumerate(result.vectors):
+            if place not in errors and (length := vectors.length(vector)) != dimensions:
+                errors[place] = _other_length(length, dimensions)
+    return [errors.get(place, row) for place, row in enumerate(embeddings)]
+
+
+def _other_length(length: int, dimensions: int) -> InferenceError:
+    return InferenceError(
+        Kind.UNREADABLE,
+        f"The provider answered an embedding of [{length}] numbers, and those of the endpoint have [{dimensions}]:"
+        " another model may be behind its address now",
+    )
 
 
 def loaded(items: Iterable[Item]) -> Load:

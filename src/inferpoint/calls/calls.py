@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TypeVar
 
 from inferpoint.calls import provider_errors
@@ -12,13 +13,14 @@ from inferpoint.calls.job import CountJob, EndpointJob, SingleJob, cost_of, enco
 from inferpoint.calls.refusals import refused
 from inferpoint.calls.sizing import Sizing
 from inferpoint.calls.stream import reader_of
+from inferpoint.calls.unasked import Unasked
 from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.http import Reply, address
 from inferpoint.model.quota import Cost
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import Delta, InferenceResult, Usage, Used
+from inferpoint.model.results import Delta, Embeddings, InferenceResult, SparseEmbeddings, Usage, Used
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Job, Permit, Refusal
 from inferpoint.outbound.transport import Arriving
@@ -37,6 +39,7 @@ class Calls:
         self._outbound = outbound
         self._counters = counters
         self._grants = Grants(outbound, clock)
+        self._unasked = Unasked()
         self._clock = clock
         self._environ = environ
         self._sizings: dict[str, Sizing] = {}
@@ -68,7 +71,7 @@ class Calls:
         try:
             reply, permit = await self._sent(job, self._outbound.send)
             with permit:
-                result = job.decode(reply)
+                result = _public(job, job.decode(reply))
                 _settle(permit, result.usage)
         except InferenceError as error:
             raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
@@ -147,25 +150,31 @@ class Calls:
         return origin.of(resolved.endpoint.settings, self._environ)
 
     async def _sent(self, job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
-        """A reply that is no refusal; a token that the provider does not take any more is fetched anew, once."""
+        """A reply that is no refusal.
+
+        A token that the provider does not take any more is fetched anew, once; a member that nobody asked for and that
+        the provider refuses is left out.
+        """
+        refused_token = ""
         while True:
-            refused_token, job.token = job.token, await self._grants.token(job.resolved, job.caller)
+            job.token = await self._grants.token(job.resolved, job.caller)
+            job.left_out = self._unasked.left_out(job.resolved)
             answer = await send(job)
             if isinstance(answer, Refusal):
                 raise refused(answer, job.ticket(ahead=True), job.resolved.endpoint.inference_id)
             reply, permit = answer
             if 200 <= reply.status < 300:
                 return reply, permit
-            if reply.status != 401 or refused_token or not job.token:
-                break
-            permit.release()
-            if not isinstance(reply, Reply):
-                reply.close()
-            self._grants.forget(job.resolved, job.token)
-        with permit:
-            permit.settle(Cost())  # what is refused is not counted
-            whole = reply if isinstance(reply, Reply) else await reply.read()
-            raise provider_errors.from_reply(job.resolved, job.secrets, job.call(), whole, self._clock.now())
+            with permit:
+                permit.settle(Cost())  # what is refused is not counted
+                whole = reply if isinstance(reply, Reply) else await reply.read()
+            if whole.status == 401 and job.token and not refused_token:
+                refused_token = job.token
+                self._grants.forget(job.resolved, job.token)
+                continue
+            refusal = provider_errors.parsed(job.resolved, whole, job.secrets)
+            if not self._unasked.learn(job.resolved, job.left_out, refusal):
+                raise provider_errors.from_reply(job.resolved, job.secrets, job.call(), whole, self._clock.now())
 
     def _count(self, job: EndpointJob, usage: Usage | None) -> None:
         """Count what a call cost in the end beside what it was taken to cost, and learn from it."""
@@ -184,6 +193,14 @@ def too_long(resolved: Resolved, tokens: int) -> InferenceError | None:
     return invalid(
         f"An input of about [{tokens}] tokens is longer than the [{most}] tokens_per_minute of its rate limit"
     )
+
+
+def _public(job: EndpointJob, result: InferenceResult) -> InferenceResult:
+    """*result* with the errors of its inputs as callers may read them."""
+    if not isinstance(result, Embeddings | SparseEmbeddings) or not result.errors:
+        return result
+    errors = {place: provider_errors.public(job.resolved, error, job.secrets) for place, error in result.errors.items()}
+    return replace(result, errors=errors)
 
 
 def _settle(permit: Permit, usage: Usage | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import msgspec
@@ -32,7 +33,8 @@ _LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
 class EndpointJob(Job):
     """One call of the endpoint *resolved*, at the address *origin*; *like* is a request with all but the inputs.
 
-    `token` is that of the endpoint's grant, where it has one; `stats` counts what happens.
+    `token` is that of the endpoint's grant, where it has one; `left_out` names the members that the server refuses, and
+    that nobody asked for; `stats` counts what happens.
     """
 
     def __init__(self, resolved: Resolved, origin: str, like: InferenceRequest, stats: RequestStats) -> None:
@@ -44,6 +46,7 @@ class EndpointJob(Job):
         self.lane = lane(like)
         self.stats = stats
         self.token = ""
+        self.left_out: frozenset[str] = frozenset()
         self.call_ids = CallIds(like.request_id)
 
     @abstractmethod
@@ -71,6 +74,8 @@ class EndpointJob(Job):
     @override
     def call(self) -> Call | None:
         request = self.request()
+        if request is not None and self.left_out:
+            request = replace(request, left_out=self.left_out)
         return None if request is None else encoded(self.resolved, request, self.origin)
 
     @override

@@ -25,7 +25,7 @@ _ONE_OF_MANY = 1 / 4  # of what a call was estimated to hold: a provider that co
 _RESERVED = 0.1
 _OURS = 0.1  # seconds for which a busy process may stand still
 _CLOSE = 1.1  # a bound known this well is not looked for any further
-_NUMBER = re.compile(r"(?<![\w.])[0-9]{1,9}(?![\w.]*[0-9])")
+_NUMBER = re.compile(r"(?<![A-Za-z0-9_.])[0-9]{1,9}(?![A-Za-z0-9_.]*[0-9])")
 
 
 class Load:
@@ -146,7 +146,7 @@ class Sizing:
         before = copy(self._inputs), copy(self._tokens)
         asked, allowed = _asked_and_allowed(words) or (None, None)
         if of is Oversize.INPUTS:
-            self._inputs.refuse(load.inputs, allowed if asked == load.inputs else None)
+            self._inputs.refuse(load.inputs, allowed if asked == load.inputs else _only_number(words))
             self._inputs.most = math.floor(self._inputs.most)
         elif asked is None or allowed is None or not self._is_about(load, asked):
             self._tokens.refuse(self.tokens(load), None)
@@ -199,7 +199,17 @@ def _tokens_a_turn(rate: Rate) -> float:
     return max(1.0, rate.tokens * min(1.0, max(SECONDS_A_CALL, between) / 60))
 
 
+def _numbers(words: str) -> list[int]:
+    return sorted({int(number) for number in _NUMBER.findall(words)})
+
+
+def _only_number(words: str) -> int | None:
+    """The bound that a refusal names, where it names nothing else."""
+    numbers = _numbers(words)
+    return numbers[0] if len(numbers) == 1 and numbers[0] > 1 else None
+
+
 def _asked_and_allowed(words: str) -> tuple[int, int] | None:
     """The two numbers of a refusal, where it has just two: the larger was asked, the smaller is allowed."""
-    numbers = sorted({int(number) for number in _NUMBER.findall(words)})
+    numbers = _numbers(words)
     return (numbers[1], numbers[0]) if len(numbers) == 2 and numbers[0] > 1 else None

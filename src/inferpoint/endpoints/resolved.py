@@ -55,6 +55,12 @@ class Resolved:
         return Secrets(settings.hidden(self.endpoint.settings) + settings.hidden(self.endpoint.options))
 
     @property
+    def max_input_tokens(self) -> int | None:
+        """The tokens beyond which an input is cut before it is sent, as the user or the service's task says."""
+        name = "max_input_tokens"
+        return getattr(self.endpoint.settings, name, None) or self.task.fixed.get(name)
+
+    @property
     def warnings(self) -> Sequence[str]:
         """Sentences about the settings that the endpoint's owner should read."""
         return self.task.check(self.endpoint.settings, self.endpoint.options)

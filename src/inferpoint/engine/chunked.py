@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
-import msgspec
-
 from inferpoint.chunking import chunk, count_words, memory
 from inferpoint.chunking.search_time import SearchTime
 from inferpoint.chunking.settings import ChunkingSettings, Recursive, read
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model.deadline import NEVER, Deadline
+from inferpoint.model.http import parse
 from inferpoint.model.limits import DEFAULTS, Limits
 from inferpoint.model.requests import Chunking, Texts
 from inferpoint.model.results import Chunk, ChunkedEmbeddings, Embeddings, Previewed, SparseEmbeddings
@@ -76,7 +75,10 @@ class ChunkingThreads:
     async def cut(
         self, texts: Texts, settings: ChunkingSettings, deadline: Deadline = NEVER
     ) -> Sequence[Sequence[Span]]:
-        """The spans of every text; no text is begun once the *deadline* has passed."""
+        """The spans of every text that are not blank: as in `semantic_text` nothing is asked about those.
+
+        No text is begun once the *deadline* has passed.
+        """
         return await self._of_all(texts, settings, deadline, partial(_spans, settings))
 
     async def preview(
@@ -148,7 +150,8 @@ class _Room:
 
 
 def _spans(settings: ChunkingSettings, search_time: SearchTime, text: str) -> Sequence[Span]:
-    return chunk(text, settings, search_time=search_time)
+    spans = chunk(text, settings, search_time=search_time)
+    return [(start, end) for start, end in spans if text[start:end].strip()]
 
 
 def _previewed(settings: ChunkingSettings, search_time: SearchTime, text: str) -> Sequence[Previewed]:
@@ -216,7 +219,7 @@ def _mean(embeddings: Sequence[Any]) -> Any:
     if isinstance(embeddings[0], Mapping):  # a token that a chunk lacks weighs nothing there
         names = dict.fromkeys(name for weights in embeddings for name in weights)
         return {name: sum(weights.get(name, 0.0) for weights in embeddings) / len(embeddings) for name in names}
-    rows = [msgspec.json.decode(vector, type=list[float]) for vector in embeddings]
+    rows = [parse(bytes(vector), list[float], of="embeddings") for vector in embeddings]
     if len({len(row) for row in rows}) != 1:
         raise InferenceError(Kind.UNREADABLE, "The provider answered embeddings of different lengths")
     return vectors.written(sum(column) / len(rows) for column in zip(*rows, strict=True))

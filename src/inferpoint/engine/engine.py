@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from inferpoint.batching.batcher import Batcher
+from inferpoint.batching.ranking import ranking
 from inferpoint.calls.calls import Calls
 from inferpoint.calls.deadlines import OTHER_SECONDS, InTime, timed
 from inferpoint.chunking.settings import LARGEST
@@ -183,9 +184,10 @@ class Engine:
         refuse_many(request.count, self._most_inputs, "inputs")
         request = timed(resolved, request, self.clock)
         if not resolved.endpoint.task_type.embeds:
-            job = self._calls.single(resolved, request)
             async with InTime(resolved, request, request.stats.begun, self.clock):
-                return await self._calls.whole(job)
+                if resolved.task.independent:
+                    return await ranking(self._calls, resolved, request)
+                return await self._calls.whole(self._calls.single(resolved, request))
         try:
             if request.chunking is None:
                 return await self._batcher.embedded(resolved, await _readable(resolved, request))

@@ -92,7 +92,9 @@ def _input_class(kind: TaskType) -> type[Any]:
 
 
 def _refuse_too_many(resolved: Resolved, documents: Documents) -> None:
-    """A ranking is never split: scores of two calls need not be comparable."""
+    """A ranking whose scores depend on the other documents is not split."""
+    if resolved.task.independent:
+        return
     most, count = resolved.task.rates.limits(resolved.endpoint.settings).inputs, len(documents.texts)
     if most is not None and count > most:
         raise invalid(

@@ -30,7 +30,6 @@ ADDRESS = "local:text_embedding"
 _JSON = {"content-type": "application/json"}
 _BATCH_PIECES = 512  # padding counted; a tenth of a second on one core, and more at once is no faster
 _SLICE_CHARACTERS = 65_536
-_NAMED_INPUTS = 10
 _Count = Annotated[int, msgspec.Meta(ge=1, le=256)]
 
 
@@ -133,12 +132,11 @@ def _read(call: Call) -> _Order:
 def _batches(order: _Order, pieces: Sequence[Pieces], limit: int) -> list[list[int]]:
     """The batches to embed; texts that are too long are refused unless they may be cut."""
     if order.truncate == "none":
-        too_long = [f"input {index} has {text.count}" for index, text in enumerate(pieces) if text.cut]
+        too_long = [text.count for text in pieces if text.cut]  # not where: nobody knows a text by its place here
         if too_long:
-            more = len(too_long) - _NAMED_INPUTS
-            named = ", ".join(too_long[:_NAMED_INPUTS]) + (f" and {more} more are too long" if more > 0 else "")
+            least = f"{len(too_long)} have at least {min(too_long)}" if len(too_long) > 1 else f"one has {too_long[0]}"
             raise invalid(
-                f"The model [{order.model}] takes {limit} word pieces a text, and {named}; "
+                f"The model [{order.model}] takes {limit} word pieces a text, and {least}; "
                 "send shorter texts, or set [truncate] to [end] to have them cut"
             )
     return plan([len(text.ids) for text in pieces], _BATCH_PIECES)

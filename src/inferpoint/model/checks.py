@@ -14,7 +14,7 @@ from inferpoint.model.wording import HIDDEN, JAVA_NAMES, as_java, not_of_type
 _CREDENTIAL_HEADER = re.compile(r"^((proxy-)?authorization|cookie|(x-)?api-?key)$", re.IGNORECASE)
 # Who sets these could end a call early and have the rest of its body taken for the next call, with another's key.
 _FRAMING_HEADER = re.compile(
-    r"^(host|content-(length|encoding)|transfer-encoding|connection|keep-alive|expect|upgrade|te|trailer|proxy-.*)$",
+    r"^(host|accept-encoding|content-(length|encoding)|transfer-encoding|connection|keep-alive|expect|upgrade|te|trailer|proxy-.*)$",
     re.IGNORECASE,
 )
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -41,9 +41,9 @@ class Vocabulary:
         """The error of a member called *name* that is *value*, and no *kind*."""
         return invalid(f"{self.called(of, name)} must be {_NAMES[kind]}", subject=Subject.BODY)
 
-    def wrong_entry(self, of: str, name: str) -> InferenceError:
-        """The error of an array called *name* that holds something other than strings."""
-        return invalid(f"{self.called(of, name)} must be an array of strings", subject=Subject.BODY)
+    def wrong_entry(self, of: str, name: str, index: int) -> InferenceError:
+        """The error of an array called *name* that holds something other than a string at *index*."""
+        return invalid(f"{self.called(of, f'{name}.{index}')} must be a string", subject=Subject.BODY)
 
     def missing(self, of: str, name: str) -> InferenceError:
         """The error of a required member called *name* that is not there."""
@@ -125,8 +125,9 @@ class Fields:
         values = self.array(name)
         if values is None:
             return None
-        if not all(isinstance(value, str) for value in values):
-            raise self._words.wrong_entry(self._of, name)
+        for index, value in enumerate(values):
+            if not isinstance(value, str):
+                raise self._words.wrong_entry(self._of, name, index)
         return tuple(values)
 
     def text_or_texts(self, name: str) -> tuple[str, ...] | None:

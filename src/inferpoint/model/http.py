@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,6 +16,8 @@ from inferpoint.errors import InferenceError, Kind
 T = TypeVar("T")
 # Errors of what decodes bytes that are not JSON, or JSON that is deeper than the stack.
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NO_NUMBER = re.compile(rb"-?\b(?:NaN|nan|Infinity|inf)\b")
+_STRING_OR_NO_NUMBER = re.compile(rb'("(?:[^"\\]|\\.)*"?)|' + _NO_NUMBER.pattern, re.DOTALL)
 _NO_HEADERS: Mapping[str, str] = {}
 
 
@@ -66,10 +69,17 @@ class Event:
 
 
 def parse(data: bytes, shape: type[T], *, of: str) -> T:
-    """Read *data* as *shape*; anything else is `UNREADABLE`, said of *of* (such as "OpenAI embeddings response")."""
+    """Read *data* as *shape*; anything else is `UNREADABLE`, said of *of* (such as "OpenAI embeddings response").
+
+    Numbers that JSON has no word for, which programs in Python and C++ write nevertheless, are read as null.
+    """
     try:
         return msgspec.json.decode(data, type=shape)
     except NOT_JSON as error:
+        if _NO_NUMBER.search(data):
+            nulls = _STRING_OR_NO_NUMBER.sub(lambda match: match[1] or b"null", data)
+            if nulls != data:
+                return parse(nulls, shape, of=of)
         reason = "the body is empty" if not data.strip() else str(error)
         raise unreadable(of, reason) from None
 

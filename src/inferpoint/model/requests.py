@@ -122,7 +122,8 @@ class InferenceRequest:
     `timeout` is in seconds; None is what is usual for the task. `patience` is for how many of them its calls may wait
     for their turn, or between attempts. `deadline` follows from both when the walk begins. With
     `partial` an input that cannot be embedded has an error of its own, and the others their embeddings. In `stats` the
-    walk counts what happened.
+    walk counts what happened. `left_out` names members that our encoders add of their own accord, and that the
+    endpoint's server refuses.
     """
 
     input: Input
@@ -138,6 +139,7 @@ class InferenceRequest:
     deadline: Deadline = NEVER
     caller: Caller = ANONYMOUS
     request_id: str = ""
+    left_out: frozenset[str] = frozenset()
     stats: RequestStats = field(default_factory=RequestStats, compare=False)
 
     @property

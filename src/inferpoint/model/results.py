@@ -63,7 +63,7 @@ class Embeddings:
         """
         for _, error in sorted(self.errors.items()):
             raise error
-        return [parse(vector, list[float], of="embeddings") for vector in self.vectors]
+        return [parse(bytes(vector), list[float], of="embeddings") for vector in self.vectors]
 
     def __repr__(self) -> str:
         return _shown("Embeddings", "vectors", len(self.vectors), self.usage, self.errors)

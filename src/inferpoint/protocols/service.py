@@ -184,6 +184,9 @@ class Task(Generic[S, O]):
     `takes_tokens` says that `encode` takes inputs that are tokens already; otherwise they are made texts again.
     `input_types` are those on the wire beyond `search` and `ingest`, which every embedding takes. `hints` are the names
     of those that `encode` sends on for an endpoint with these settings at this origin; the others never reach it.
+    `unasked` are members that `encode` adds of its own accord, and leaves out where the request's `left_out` names
+    them: a server that refuses one by its name is asked without it from then on. `independent` says that the score of a
+    document does not depend on those beside it, so that a ranking may be cut into several calls.
     `similarity` is how vectors compare; only dense embeddings have one. `fixed` are settings that nobody sets, shown
     with those that are.
     `count` asks for the tokens of a prompt, where a provider counts them.
@@ -202,6 +205,8 @@ class Task(Generic[S, O]):
     takes_tokens: bool = False
     input_types: frozenset[InputType] = frozenset()
     hints: Callable[[S, str], frozenset[str]] = no_hints
+    unasked: frozenset[str] = frozenset()
+    independent: bool = False
     similarity: Callable[[S], str] | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     rates: Rates[S]

@@ -35,6 +35,18 @@ def cut_tokens(inputs: Tokens, tokens: int | None) -> tuple[Tokens, frozenset[in
     return Tokens(kept), places
 
 
+def halved(whole: str | tuple[int, ...], tokens: int | None) -> str | tuple[int, ...]:
+    """The first half of an input, of what *tokens* leave of it; empty when nothing can be taken away.
+
+    Elasticsearch sends that after a 413, and half of it after another.
+    """
+    if isinstance(whole, str):
+        (text,), _ = cut((whole,), tokens)
+        return text[: len(text) // 2]
+    kept = whole[:tokens]
+    return kept[: len(kept) // 2]
+
+
 def _cut(
     inputs: tuple[I, ...], tokens: int | None, shorten: Callable[[I, int], I]
 ) -> tuple[tuple[I, ...], frozenset[int]]:

@@ -1,4 +1,4 @@
-"""Dense vectors as JSON text, checked without reading their numbers."""
+"""Rows of answers, each for its own input; and dense vectors as JSON text, checked without reading their numbers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import binascii
 import math
 import struct
 from array import array
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import parse, unreadable
+from inferpoint.model.results import Embeddings, Usage
 
+R = TypeVar("R")
+V = TypeVar("V")
+
+NONE = msgspec.Raw(b"null")  # in the place of a vector
 _NUMBERS = b"0123456789+-.eE, \t\r\n"
 
 
@@ -36,8 +41,8 @@ def written(numbers: Iterable[float]) -> msgspec.Raw:
 
 
 def as_base64(vector: msgspec.Raw) -> str:
-    """A vector as base64 of little-endian 32-bit floats."""
-    numbers = msgspec.json.decode(vector, type=list[float])
+    """A vector as base64 of little-endian 32-bit floats; `UNREADABLE` when those do not hold a number of it."""
+    numbers = parse(bytes(vector), list[float], of="embeddings")
     try:
         return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
     except OverflowError:
@@ -49,12 +54,66 @@ def length(vector: msgspec.Raw) -> int:
     return bytes(vector).count(b",") + 1
 
 
-def in_order(rows: Sequence[tuple[int, Any]], *, of: str) -> list[Any]:
-    """The values of *rows* in the order of their indices; one that is missing or twice there is `UNREADABLE`."""
-    ordered = sorted(rows, key=lambda row: row[0])
-    if [index for index, _ in ordered] != list(range(len(rows))):
-        raise unreadable(of, f"the indices are not 0 to {len(rows) - 1}")
-    return [value for _, value in ordered]
+def by_row(rows: Sequence[R], read: Callable[[R], V]) -> tuple[list[V | None], Mapping[int, InferenceError]]:
+    """What *read* makes of each of *rows*, and by their places the errors of those that it refuses.
+
+    When it refuses all of them, the first error is raised: it is the answer that cannot be read, and no input of many
+    that is at fault.
+    """
+    values: list[V | None] = []
+    errors: dict[int, InferenceError] = {}
+    for place, row in enumerate(rows):
+        try:
+            values.append(read(row))
+        except InferenceError as error:
+            values.append(None)
+            errors[place] = error
+    if errors and len(errors) == len(rows):
+        raise errors[0]
+    return values, errors
+
+
+def embeddings(
+    rows: Sequence[msgspec.Raw | InferenceError | None],
+    *,
+    of: str,
+    usage: Usage | None = None,
+    cut: frozenset[int] = frozenset(),
+) -> Embeddings:
+    """Dense vectors, one for each of *rows*; one that is missing (None) or no vector has an error in its place.
+
+    The error is raised when none of them is a vector.
+    """
+
+    def read(row: msgspec.Raw | InferenceError | None) -> msgspec.Raw:
+        if row is None:
+            raise unreadable(of, "there is no embedding for the input")
+        if isinstance(row, InferenceError):
+            raise row
+        return dense(row, of=of)
+
+    values, errors = by_row(rows, read)
+    return Embeddings(values, usage, cut, errors)
+
+
+def placed(rows: Sequence[tuple[Any, V]], count: int) -> list[V | None]:
+    """The values of *rows*, which have an index each, in the order of *count* inputs.
+
+    Indices that are 0 to n - 1 in any order, or begin elsewhere, tell the order; of fewer rows than inputs they tell
+    which are missing (None), where they have a gap. All others tell nothing, such as 0 in every row, and the order is
+    that in which the rows came.
+    """
+    values = [value for _, value in rows]
+    indices = [index for index, _ in rows if isinstance(index, int) and not isinstance(index, bool)]
+    if len(indices) != len(rows) or len(set(indices)) != len(rows) or not rows:
+        return list(values)
+    first, last = min(indices), max(indices)
+    by_index = dict(zip(indices, values, strict=True))
+    if first >= 0 and len(rows) <= last < count:
+        return [by_index.get(index) for index in range(count)]
+    if last - first == len(rows) - 1:
+        return [by_index[index] for index in range(first, last + 1)]
+    return list(values)
 
 
 def _from_base64(text: str, *, of: str) -> msgspec.Raw:

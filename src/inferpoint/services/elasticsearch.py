@@ -64,8 +64,7 @@ class _Embeddings(msgspec.Struct):
 def embeddings(reply: Reply, _request: InferenceRequest, _model: Settings, _options: Options) -> Embeddings:
     """The vectors, and which inputs were cut."""
     answer = parse(reply.body, _Embeddings, of=OF)
-    rows = [vectors.dense(row, of=OF) for row in answer.embeddings]
-    return Embeddings(rows, Usage(input=answer.tokens), answer.cut)
+    return vectors.embeddings(answer.embeddings, of=OF, usage=Usage(input=answer.tokens), cut=answer.cut)
 
 
 class _Refusal(msgspec.Struct):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from bedrock_judge import addresses
 from played import asked, endpoint, refused
@@ -14,7 +15,9 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.preflight import prepared
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.http import Reply
 from inferpoint.model.requests import InferenceRequest
+from inferpoint.model.results import Embeddings, Usage
 
 SETTINGS = {
     "access_key": "AKIDEXAMPLE",
@@ -281,3 +284,14 @@ def test_all_problems_at_once() -> None:
         "[region] must match the pattern",
     ):
         assert problem in told[2]
+
+
+@pytest.mark.parametrize(("count", "usage"), [(5, Usage(5)), *((odd, None) for odd in (None, -1, 1.5, "5", [], {}))])
+def test_an_odd_count_never_costs_a_vector_that_was_paid(count: object, usage: Usage | None) -> None:
+    """Titan's vector is read whatever stands where its tokens are told."""
+    resolved = model(EMBEDDING, {"provider": "amazontitan"})
+    reply = Reply(200, msgspec.json.encode({"embedding": [1, 2], "inputTextTokenCount": count}))
+    request = InferenceRequest(("a",))
+    result = resolved.task.decode(reply, request, resolved.endpoint.settings, resolved.endpoint.options)
+    assert isinstance(result, Embeddings)
+    assert (result.numbers(), result.usage) == ([[1, 2]], usage)

@@ -67,10 +67,10 @@ class _Vectors(msgspec.Struct):
 
 
 def embeddings(reply: Reply, _request: InferenceRequest, _model: Account, _options: NoOptions) -> Embeddings:
-    """The vectors in the order of the texts, passed through unread."""
+    """The vectors in the order of the texts, passed through unread; one that is none has its error in its place."""
     of = f"{EMBEDDINGS} response"
     answer = parse(reply.body, _Vectors, of=of)
-    return Embeddings([vectors.dense(raw, of=of) for raw in answer.vectors], answer.tokens and answer.tokens.usage())
+    return vectors.embeddings(answer.vectors, of=of, usage=answer.tokens and answer.tokens.usage())
 
 
 def complete(request: InferenceRequest, model: Account, options: CompletionOptions, origin: str) -> Call:

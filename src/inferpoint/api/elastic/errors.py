@@ -71,8 +71,8 @@ def item(error: InferenceError) -> dict[str, Any]:
 
 
 def fail(error: InferenceError, request: Request) -> Response:
-    """An error as a response: an exception, or a sentence alone where no route is for the request."""
-    if WORDS[error.kind].phrase:
+    """An error as a response: an exception, or a sentence alone where no route is for the request or its content."""
+    if WORDS[error.kind].phrase or error.subject is Subject.MEDIA_TYPE:
         return json_response({"error": str(error), "status": status(error)}, status(error))
     trace = request.query.get("error_trace", "false") != "false"
     return json_response(envelope(error, trace=trace), status(error), error_headers(error))

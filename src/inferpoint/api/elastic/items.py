@@ -29,7 +29,7 @@ def documents(value: Any, problems: list[str]) -> Texts:
         if isinstance(document, str):
             texts.append(document)
             continue
-        kind, text = _item(document, "input")
+        kind, text = _item(document, "input", f"entry [{index}]")
         if kind != "text":
             problems.append(f"Field [input] contains unsupported [type] value {kind} at index {index}")
         texts.append(text)
@@ -41,7 +41,7 @@ def query(value: Any, problems: list[str]) -> str:
     if value is None:
         problems.append("Field [query] cannot be null")
         return ""
-    kind, text = ("text", value) if isinstance(value, str) else _item(value, "query")
+    kind, text = ("text", value) if isinstance(value, str) else _item(value, "query", "it")
     if kind != "text":
         problems.append(f"Field [query] contains unsupported [type] value {kind}")
     if not text:
@@ -61,29 +61,29 @@ def _content(value: Any, index: int, service: str) -> str:
     if isinstance(value, str):
         return value
     if not isinstance(value, dict) or set(cast("dict[str, Any]", value)) != {"content"}:
-        raise _strange("input", "every entry must be a string or an object with [content]")
+        raise _strange("input", f"entry [{index}] must be a string or an object with [content]")
     entries = _listed(cast("dict[str, Any]", value)["content"])
     if not entries:
-        raise _strange("content", "it holds no item")
+        raise _strange("content", f"that of entry [{index}] holds no item")
     if len(entries) > 1:
         raise invalid(
             f"Field [content] must contain a single item for [{service}] service. [content] object with multiple items"
             f" found at $.input.content[{index}]"
         )
-    kind, text = _item(entries[0], "content")
+    kind, text = _item(entries[0], "content", f"that of entry [{index}]")
     if kind != "text":
         raise invalid(f"The {service} service does not support embedding with non-text inputs")
     return text
 
 
-def _item(value: Any, name: str) -> tuple[str, str]:
-    """The type and the value of an object with a type, a format and a value."""
+def _item(value: Any, name: str, place: str) -> tuple[str, str]:
+    """The type and the value of an object with a type, a format and a value, which stands at *place* in [name]."""
     item = cast("dict[str, Any]", value) if isinstance(value, dict) else None
     if item is None or not {"type", "value"} <= set(item) <= {"type", "format", "value"}:
-        raise _strange(name, "every entry must be a string or an object with [type], [value] and perhaps [format]")
+        raise _strange(name, f"{place} must be a string or an object with [type], [value] and perhaps [format]")
     kind, text = item["type"], item["value"]
     if not isinstance(kind, str) or kind.lower() not in _FORMATS:
-        raise _strange(name, f"[{as_java(kind)}] is not one of the types [{', '.join(_FORMATS)}]")
+        raise _strange(name, f"the [type] of {place} must be one of [{', '.join(_FORMATS)}], and not [{as_java(kind)}]")
     formats, named = _FORMATS[kind.lower()], item.get("format")
     chosen = formats[0] if named is None else as_java(named).lower()
     if chosen not in formats:
@@ -92,7 +92,7 @@ def _item(value: Any, name: str) -> tuple[str, str]:
             f" supported formats are [{', '.join(formats)}]"
         )
     if not isinstance(text, str):
-        raise _strange(name, "[value] must be a string")
+        raise _strange(name, f"the [value] of {place} must be a string")
     if chosen == "base64" and not (text.startswith("data:") and ";base64," in text):
         raise invalid(_URI)
     return kind.lower(), text

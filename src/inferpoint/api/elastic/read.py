@@ -68,8 +68,8 @@ class ParserWords(Vocabulary):
         return self._error(name, f"{name} doesn't support values of type: {_TOKENS[value.__class__]}")
 
     @override
-    def wrong_entry(self, of: str, name: str) -> InferenceError:
-        return self._error(name, f"failed to parse field [{name}]: every entry must be a string")
+    def wrong_entry(self, of: str, name: str, index: int) -> InferenceError:
+        return self._error(name, f"failed to parse field [{name}]: entry [{index}] must be a string")
 
     @override
     def unknown(self, of: str, names: Sequence[str]) -> InferenceError:

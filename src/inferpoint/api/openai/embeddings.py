@@ -56,8 +56,8 @@ def inputs(value: Any) -> Texts | Tokens:
     match value:
         case str():
             return (value,)
-        case [str(), *_] if all(isinstance(entry, str) for entry in value):
-            return tuple(value)
+        case [str(), *_]:
+            return Fields({"input": value}).texts("input") or ()
         case [int(), *_] if _are_tokens(value):
             return Tokens((tuple(value),))
         case [[_, *_], *_] if all(_are_tokens(entry) for entry in value):

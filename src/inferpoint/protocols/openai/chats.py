@@ -34,6 +34,7 @@ class Model(Protocol):
 
 
 M = TypeVar("M", bound=Model)
+_STREAM_OPTIONS = "stream_options"
 _HINTS = NAMES | {Hint.EFFORT}
 
 
@@ -62,8 +63,8 @@ def chat(
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
         asked = request_body(request.conversation, most=max_tokens, thoughts=thoughts(model, origin) or "")
         body = {"model": model.model_id, "n": n, **asked, "stream": request.stream, **request.params, **request.hints}
-        if request.stream:
-            body["stream_options"] = {"include_usage": True}
+        if request.stream and _STREAM_OPTIONS not in request.left_out:
+            body[_STREAM_OPTIONS] = {"include_usage": True}
         return post(model.url or f"{origin}{path}", body, options)
 
     def decode(reply: Reply, _request: InferenceRequest, _model: M, _options: object) -> Completion:
@@ -77,6 +78,7 @@ def chat(
         decode=decode,
         reader=lambda _: Chunks(label),
         hints=lambda model, origin: _HINTS if thoughts(model, origin) is None else _HINTS | {Hint.THOUGHTS},
+        unasked=frozenset({_STREAM_OPTIONS}),
         with_model=lambda account, model: replace(cast("Any", account), model_id=model),
         rates=rates,
         failures=FAILURES,

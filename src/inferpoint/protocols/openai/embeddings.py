@@ -7,13 +7,14 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from inferpoint.model.http import Call, Reply, parse
+from inferpoint.errors import InferenceError
+from inferpoint.model.http import Call, Reply, parse, unreadable
 from inferpoint.model.requests import InferenceRequest, Texts, Tokens
 from inferpoint.model.results import Embeddings
 from inferpoint.protocols import truncation, vectors
 from inferpoint.protocols.openai import chats, usage
 from inferpoint.protocols.openai.account import Options, post
-from inferpoint.protocols.openai.failures import FAILURES
+from inferpoint.protocols.openai.failures import FAILURES, text_of
 from inferpoint.protocols.service import Rates, Task
 
 
@@ -37,6 +38,7 @@ class Model(chats.Model, Protocol):
 
 
 M = TypeVar("M", bound=Model)
+_FORMAT = "encoding_format"
 
 
 def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/embeddings") -> Task[M, Any]:
@@ -51,14 +53,14 @@ def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/e
         body = {
             "input": inputs.inputs if isinstance(inputs, Tokens) else inputs,
             "model": model.model_id,
-            "encoding_format": "float",
+            _FORMAT: None if _FORMAT in request.left_out else "float",
             "dimensions": model.dimensions,
         }
         return post(model.url or f"{origin}{path}", body, options)
 
     def decode(reply: Reply, request: InferenceRequest, model: M, _options: object) -> Embeddings:
         _, cut = _cut(request, model)
-        return replace(embeddings(reply, label), cut=cut)
+        return replace(embeddings(reply, request.count, label), cut=cut)
 
     return Task(
         label=label,
@@ -67,6 +69,7 @@ def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/e
         encode=encode,
         decode=decode,
         takes_tokens=True,
+        unasked=frozenset({_FORMAT}),
         similarity=lambda model: model.similarity or "dot_product",
         rates=rates,
         failures=FAILURES,
@@ -80,19 +83,26 @@ def _cut(request: InferenceRequest, model: Model) -> tuple[Texts | Tokens, froze
 
 
 class _Row(msgspec.Struct):
-    embedding: msgspec.Raw
-    index: int | None = None
+    embedding: msgspec.Raw = vectors.NONE
+    index: Any = None
+    error: Any = None
 
 
 class _Embeddings(msgspec.Struct):
-    data: list[_Row]
+    data: list[_Row | None]
     usage: Any = None
 
 
-def embeddings(reply: Reply, of: str) -> Embeddings:
-    """The vectors of a whole answer by their index; servers that send none answer in the order of the inputs."""
+def embeddings(reply: Reply, count: int, of: str) -> Embeddings:
+    """The vectors of a whole answer to *count* inputs, in the order of the inputs; each bad row is an error by itself.
+
+    Many servers write an index into each row, some none, and some one that means nothing.
+    """
     of = f"{of} response"
     answer = parse(reply.body, _Embeddings, of=of)
-    rows = [(place if row.index is None else row.index, row.embedding) for place, row in enumerate(answer.data)]
-    dense = [vectors.dense(raw, of=of) for raw in vectors.in_order(rows, of=of)]
-    return Embeddings(dense, usage.read(answer.usage))
+    rows = [(None, vectors.NONE) if row is None else (row.index, _embedding(row, of)) for row in answer.data]
+    return vectors.embeddings(vectors.placed(rows, count), of=of, usage=usage.read(answer.usage))
+
+
+def _embedding(row: _Row, of: str) -> msgspec.Raw | InferenceError:
+    return row.embedding if row.error is None else unreadable(of, f"an input has an error: [{text_of(row.error)}]")

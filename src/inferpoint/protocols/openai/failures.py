@@ -49,7 +49,7 @@ def complaint(reply: Reply) -> Upstream:
     error = members(refusal.error)
     return Upstream(
         reply.status,
-        _text(next((member for member in words if member), "")),
+        text_of(next((member for member in words if member), "")),
         _name(error.get("type"), error.get("status"), refusal.error_type, refusal.type),
         _name(error.get("code"), error.get("http_status_code"), refusal.code, refusal.error_code),
         _name(error.get("param"), refusal.param),
@@ -66,7 +66,8 @@ def _name(*values: Any) -> str | None:
     return next((str(value) for value in values if isinstance(value, str | int) and value != ""), None)
 
 
-def _text(words: Any) -> str:
+def text_of(words: Any) -> str:
+    """The text of an error in whatever form it is written: a string, a list of strings, OpenAI's object, any JSON."""
     match words:
         case str():
             return words

@@ -20,6 +20,7 @@ from inferpoint.model.requests import InferenceRequest, InputType
 from inferpoint.model.results import Embeddings, Usage
 from inferpoint.model.settings import settings
 from inferpoint.protocols import truncation, vectors
+from inferpoint.protocols.readers import count
 from inferpoint.protocols.service import Limits, NoOptions, Task
 from inferpoint.services.amazonbedrock import account
 from inferpoint.services.amazonbedrock.account import Account
@@ -64,13 +65,13 @@ def _ask_titan(request: InferenceRequest) -> dict[str, Any]:
 
 class _Titan(msgspec.Struct, rename="camel"):
     embedding: msgspec.Raw
-    input_text_token_count: int | None = None
+    input_text_token_count: Any = None
 
 
 def _read_titan(reply: Reply) -> Embeddings:
     answer = parse(reply.body, _Titan, of=OF)
-    usage = None if answer.input_text_token_count is None else Usage(input=answer.input_text_token_count)
-    return Embeddings([vectors.dense(answer.embedding, of=OF)], usage)
+    tokens = count(answer.input_text_token_count)
+    return vectors.embeddings([answer.embedding], of=OF, usage=None if tokens is None else Usage(input=tokens))
 
 
 def _ask_cohere(request: InferenceRequest) -> dict[str, Any]:
@@ -91,7 +92,7 @@ def _read_cohere(reply: Reply) -> Embeddings:
     rows = parse(member, _ByType, of=OF).float if member.startswith(b"{") else parse(member, list[msgspec.Raw], of=OF)
     tokens = reply.headers.get("x-amzn-bedrock-input-token-count", "")
     usage = Usage(input=int(tokens)) if _COUNT.fullmatch(tokens) else None
-    return Embeddings([vectors.dense(row, of=OF) for row in rows], usage)
+    return vectors.embeddings(rows, of=OF, usage=usage)
 
 
 FORMATS = {

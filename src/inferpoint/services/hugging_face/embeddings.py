@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from inferpoint.model.http import Call, Reply, json_call, parse, unreadable
+from inferpoint.model.http import Call, Reply, json_call, parse
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Embeddings, SparseEmbeddings
 from inferpoint.model.settings import setting, settings
@@ -46,7 +46,7 @@ def embeddings(reply: Reply, request: InferenceRequest, model: EmbeddingSettings
     else:
         rows = parse(reply.body, _Toolkit, of=OF).embeddings
     _, cut = truncation.cut(request.texts, model.max_input_tokens)
-    return Embeddings([vectors.dense(row, of=OF) for row in rows], usage(reply), cut)
+    return vectors.embeddings(rows, of=OF, usage=usage(reply), cut=cut)
 
 
 def embed_sparse(request: InferenceRequest, model: Settings, _options: NoOptions, _origin: str) -> Call:
@@ -62,15 +62,17 @@ class _Weight(msgspec.Struct):
 
 def sparse(reply: Reply, request: InferenceRequest, _model: Settings, _options: NoOptions) -> SparseEmbeddings:
     """The weights: Text Embeddings Inference names tokens by their ids, Elasticsearch's own container by their text."""
-    rows = parse(reply.body, list[list[_Weight] | dict[str, float]], of=OF_SPARSE)
     _, cut = truncation.cut(request.texts, SPARSE_TOKENS)
-    embeddings: list[tuple[Mapping[str, float], bool]] = []
-    for place, row in enumerate(rows):
-        weights = row if isinstance(row, dict) else {str(token.index): token.value for token in row}
-        if not weights:
-            raise unreadable(OF_SPARSE, "an embedding has no token")
-        embeddings.append((weights, place in cut))
-    return SparseEmbeddings(embeddings, usage(reply))
+    rows, errors = vectors.by_row(parse(reply.body, list[msgspec.Raw], of=OF_SPARSE), _weights)
+    return SparseEmbeddings([(row or {}, place in cut) for place, row in enumerate(rows)], usage(reply), errors)
+
+
+def _weights(row: msgspec.Raw) -> Mapping[str, float]:
+    """The weights of one text; a model may find no token in it."""
+    text = bytes(row)
+    if text.startswith(b"{"):
+        return parse(text, dict[str, float], of=OF_SPARSE)
+    return {str(token.index): token.value for token in parse(text, list[_Weight], of=OF_SPARSE)}
 
 
 EMBED = Task(

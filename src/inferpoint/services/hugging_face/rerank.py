@@ -81,5 +81,12 @@ def _with_text(documents: Documents, options: Options) -> bool | None:
 
 
 RERANK = Task(
-    label=RERANKINGS, settings=Settings, options=Options, encode=rerank, decode=ranking, rates=RATES, failures=FAILURES
+    label=RERANKINGS,
+    settings=Settings,
+    options=Options,
+    encode=rerank,
+    decode=ranking,
+    independent=True,  # a cross-encoder reads the query with one document at a time
+    rates=RATES,
+    failures=FAILURES,
 )

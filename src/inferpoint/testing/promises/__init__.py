@@ -20,10 +20,14 @@ OF_A_TASK: Promises = (
     declarations.it_has_conversations_that_say_where_they_come_from,
 )
 OF_CONVERSATIONS: Promises = (declarations.every_secret_is_in_a_conversation,)
-OF_AN_EMBEDDING_TASK: Promises = (vectors.n_inputs_are_n_vectors_in_order,)
+OF_AN_EMBEDDING_TASK: Promises = (
+    vectors.n_inputs_are_n_vectors_in_order,
+    vectors.a_bad_row_fails_its_own_text_alone,
+)
 OF_A_CONVERSATION: Promises = (
     calls.the_call_is_exactly_the_recorded_one,
     calls.encoding_twice_is_the_same_and_changes_nothing,
+    calls.what_nobody_asked_for_can_be_left_out,
     calls.signing_adds_headers_and_changes_nothing_else,
     calls.no_secret_is_in_any_repr,
     calls.equal_settings_share_a_queue,

@@ -31,6 +31,15 @@ def encoding_twice_is_the_same_and_changes_nothing(exchange: Exchange) -> None:
     same("the request", repr((arguments, *map(secrets, arguments[1:3]))), before)
 
 
+def what_nobody_asked_for_can_be_left_out(exchange: Exchange) -> None:
+    """A member that the task calls `unasked` is not in a call whose request says so; all others are."""
+    whole = msgspec.json.decode(exchange.encoded().body)
+    for name in exchange.task.unasked:
+        without = exchange.encoded(replace(exchange.request, left_out=frozenset({name})))
+        rest = {member: value for member, value in whole.items() if member != name}
+        same(f"the body without [{name}]", msgspec.json.decode(without.body), rest)
+
+
 def signing_adds_headers_and_changes_nothing_else(exchange: Exchange) -> None:
     """A signed call is the same call with more headers, all of them in lower case and on one line."""
     call = exchange.encoded()

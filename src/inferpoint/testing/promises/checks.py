@@ -40,8 +40,9 @@ def nothing_but_our_error(data: bytes) -> Generator[None]:
 
 
 def numbers(embeddings: Embeddings) -> list[list[float]]:
-    """The vectors of *embeddings*, read."""
-    return [msgspec.json.decode(vector, type=list[float]) for vector in embeddings.vectors]
+    """The vectors of *embeddings*, read, without those of inputs that have an error."""
+    rows = (vector for place, vector in enumerate(embeddings.vectors) if place not in embeddings.errors)
+    return [msgspec.json.decode(vector, type=list[float]) for vector in rows]
 
 
 def whole_usage(recorded: Mapping[str, int] | None) -> dict[str, int] | None:

@@ -1,8 +1,8 @@
-"""Promises of embeddings: each input gets its own vector, and an answer of another number is not believed."""
+"""Promises of embeddings: each input gets its own vector or its own error, and no answer of another number is taken."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -16,6 +16,9 @@ from inferpoint.testing.conversations import Exchange, RecordedTask
 from inferpoint.testing.files import Many
 from inferpoint.testing.promises.checks import must, numbers, same
 from inferpoint.testing.strange import put
+
+_NO_NUMBER = "<NaN>"
+_NOTHING: Mapping[int, Any] = {}
 
 
 def n_inputs_are_n_vectors_in_order(recorded: RecordedTask) -> None:
@@ -46,27 +49,66 @@ def an_answer_for_more_or_fewer_inputs_is_an_error(exchange: Exchange) -> None:
             raise AssertionError(f"{count} embeddings were taken for the answer to {len(texts)} inputs")
 
 
-def answered(many: Many, call: Call) -> Reply:
-    """The reply to *call*, with a vector for every text whose first number is the text."""
+def a_bad_row_fails_its_own_text_alone(recorded: RecordedTask) -> None:
+    """Of texts that share a call, the one whose row is null or holds no numbers has an error in its place.
+
+    All others have their vectors, which were paid for; a text without a row of its own is given nobody else's.
+    """
+    many, exchange = recorded.file().many, recorded.exchanges()[0]
+    most = recorded.task.rates.limits(exchange.settings).inputs
+    if many is None or most == 1:  # the first is said by another promise; of one text nobody else can have an error
+        return
+    request = InferenceRequest(("4", "5", "6"))
+    call = exchange.signed(exchange.encoded(request))
+    for bad in _bad_rows(many):
+        reply = answered(many, call, {1: bad})
+        try:
+            result = exchange.decoded(reply.body, reply.headers, request)
+        except InferenceError as error:
+            problem = f"one row of three is {bad!r}, and none of the three is read: {error!r}"
+            raise AssertionError(problem) from error
+        assert isinstance(result, Embeddings | SparseEmbeddings)
+        same(f"the places with an error, where the second row is {bad!r}", list(result.errors), [1])
+        same(f"the vectors beside {bad!r}", firsts(result), [4, 6])
+
+
+def _bad_rows(many: Many) -> Sequence[Any]:
+    """Rows without a vector, in the form of *many*; the last has a number that JSON has no word for."""
+    if many.row == "<vector>" or _has_vector(many.row):
+        spoiled: tuple[Any, ...] = (None, [None, None], [4, None], [], {}, "?", _NO_NUMBER, [4, _NO_NUMBER])
+        return [None, *(_filled(many.row, {"<index>": 1, "<vector>": vector}) for vector in spoiled)]
+    return [None, "?", _filled(many.row, {"<index>": 1, "<number>": None}), _filled(many.row, {"<number>": _NO_NUMBER})]
+
+
+def _has_vector(row: Any) -> bool:
+    return isinstance(row, dict) and "<vector>" in cast("dict[str, Any]", row).values()
+
+
+def answered(many: Many, call: Call, spoiled: Mapping[int, Any] = _NOTHING) -> Reply:
+    """The reply to *call*, with a vector for every text whose first number is the text; *spoiled* rows by place."""
     texts = msgspec.json.decode(call.body)
     for name in many.inputs:
         texts = texts[name]
     rows = [
-        _filled(many.row, {"<index>": index, "<vector>": [int(text), 1], "<number>": int(text)})
+        spoiled[index]
+        if index in spoiled
+        else _filled(many.row, {"<index>": index, "<vector>": [int(text), 1], "<number>": int(text)})
         for index, text in enumerate(texts)
     ]
-    if many.by_index:
+    if many.by_index and not spoiled:  # a row that is null has no index
         rows.reverse()
-    return Reply(200, msgspec.json.encode(put(many.reply, tuple(many.rows), rows)))
+    body = msgspec.json.encode(put(many.reply, tuple(many.rows), rows))
+    return Reply(200, body.replace(f'"{_NO_NUMBER}"'.encode(), b"NaN"))
 
 
 def firsts(result: InferenceResult) -> list[float]:
-    """The first number of every vector, or the first weight of every sparse one."""
+    """The first number of every vector, or the first weight of every sparse one, without those of failed inputs."""
     match result:
         case Embeddings():
             return [row[0] for row in numbers(result)]
         case SparseEmbeddings(rows):
-            return [next(iter(weights.values())) for weights, _ in rows]
+            good = (weights for place, (weights, _) in enumerate(rows) if place not in result.errors)
+            return [next(iter(weights.values())) for weights in good]
         case _:
             raise AssertionError(f"embeddings are expected, and not {result!r}")
 
