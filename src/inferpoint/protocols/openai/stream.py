@@ -9,6 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from inferpoint.errors import InferenceError, Upstream
+from inferpoint.model.chat import Thought
 from inferpoint.model.http import Event, Reply, unreadable
 from inferpoint.model.results import Delta, Finished, Reasoning, Started, Text, Used
 from inferpoint.protocols.openai import usage
@@ -104,16 +105,17 @@ class Chunks(StreamReader):
 
     def _deltas(self, choice: _Choice) -> Iterator[Delta]:
         message = choice.delta or Message()
-        if thought := message.thought:
-            yield Reasoning(thought.text, member=thought.member, extra=thought.extra)
-        if words := message.text:
-            yield Text(words)
-        calls = message.calls
+        parts, calls = message.parts, message.calls
+        for part in parts:
+            if isinstance(part, Thought):
+                yield Reasoning(part.text, member=part.member, extra=part.extra)
+            elif part.text:
+                yield Text(part.text)
         if calls:
             yield from self._pieces.feed(calls)
         if word := text(choice.finish_reason):
             self._reasons[choice.index or 0] = word
-        self._answered = self._answered or bool(thought or words or calls or word)
+        self._answered = self._answered or bool(parts or calls or word)
 
 
 def _refusal(event: Event) -> Upstream:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from inferpoint.api.openai.responses import reasoning, tools
-from inferpoint.model.results import Choice, Completion, Usage
+from inferpoint.model.chat import TextPart, Thought
+from inferpoint.model.results import Choice, Completion, ToolCall, Usage
 
 COMPLETED = "completed"
 INCOMPLETE = "incomplete"
@@ -42,12 +43,18 @@ def items(result: Completion, names: Names, namespaces: Mapping[str, str], servi
 
 def _of_choice(choice: Choice, names: Names, namespaces: Mapping[str, str], service: str) -> list[dict[str, Any]]:
     status = INCOMPLETE if cut_by(choice.reason) else COMPLETED
-    written = [reasoning.item(names.next(reasoning.PREFIX), thought, service) for thought in choice.thoughts]
-    if choice.text or not choice.tool_calls:
-        written.append(message(names.next(MESSAGE), choice.text, status))
-    for made in choice.tool_calls:
-        name, function = names.next(CALL), tools.called(made.name or "", namespaces)
-        written.append(call(name, made.id or f"call_{name}", function, made.arguments or "{}", status))
+    written: list[dict[str, Any]] = []
+    for part in choice.parts:
+        match part:
+            case TextPart(text):
+                written.append(message(names.next(MESSAGE), text, status))
+            case Thought():
+                written.append(reasoning.item(names.next(reasoning.PREFIX), part, service))
+            case ToolCall():
+                name, function = names.next(CALL), tools.called(part.name or "", namespaces)
+                written.append(call(name, part.id or f"call_{name}", function, part.arguments or "{}", status))
+    if not (choice.text or choice.tool_calls):
+        written.append(message(names.next(MESSAGE), "", status))
     return written
 
 
