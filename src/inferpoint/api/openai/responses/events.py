@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from inferpoint.api.openai import errors
-from inferpoint.api.openai.responses import output, reasoning, tools
-from inferpoint.api.openai.responses.growing import Call, Growing, Message, Reasoning
+from inferpoint.api.openai.responses import output, reasoning
+from inferpoint.api.openai.responses.growing import Call, CustomCall, Growing, Message, Reasoning
 from inferpoint.api.openai.responses.write import Answer
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model import results
@@ -18,6 +18,7 @@ from inferpoint.model.results import Delta, Finished, Started, Text, ToolCall, U
 from inferpoint.protocols import sse
 
 _CODES = {Kind.RATE_LIMITED: "rate_limit_exceeded", Kind.INVALID: "invalid_prompt"}
+_CALLS = {output.CALL: Call, output.CUSTOM: CustomCall}
 
 
 class Events:
@@ -107,19 +108,19 @@ class Events:
 
     def _going_on(self, piece: str) -> Iterator[dict[str, Any]]:
         if piece and self._said is not None:
-            yield self._said.more(piece)
+            yield from self._said.more(piece)
 
     def _calling(self, delta: ToolCall) -> Iterator[dict[str, Any]]:
         """The events of a piece of a call. Calls stay open to the end, as their pieces may come in turns."""
         if delta.ordinal not in self._calls:
             yield from self._silence()
-            name = self._names.next(output.CALL)
-            function = tools.called(delta.name or "", self._answer.namespaces)
-            call = Call(len(self._items), name, delta.id or f"call_{name}", function)
+            kind = output.kind_of(delta, self._answer.tools)
+            name, tool = self._names.next(kind), self._answer.tools.called(delta.name or "")
+            call = _CALLS[kind](len(self._items), name, delta.id or f"call_{name}", tool)
             self._calls[delta.ordinal] = call
             yield from self._begin(call)
         if delta.arguments:
-            yield self._calls[delta.ordinal].more(delta.arguments)
+            yield from self._calls[delta.ordinal].more(delta.arguments)
 
     def _silence(self) -> Iterator[dict[str, Any]]:
         """The events that end the item in which words went on."""

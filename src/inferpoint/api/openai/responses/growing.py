@@ -40,8 +40,8 @@ class Growing(ABC):
         added = {"type": "response.output_item.added", "output_index": self.index, "item": self.shown()}
         return [added, *self._begun()]
 
-    def more(self, piece: str) -> Event:
-        """The event of a *piece*."""
+    def more(self, piece: str) -> Sequence[Event]:
+        """The events of a *piece*."""
         self._pieces.append(piece)
         return self._grown(piece)
 
@@ -57,7 +57,7 @@ class Growing(ABC):
         return ()
 
     @abstractmethod
-    def _grown(self, piece: str) -> Event: ...
+    def _grown(self, piece: str) -> Sequence[Event]: ...
 
     @abstractmethod
     def _ended(self) -> Sequence[Event]: ...
@@ -79,8 +79,8 @@ class Message(Growing):
     def _begun(self) -> Sequence[Event]:
         return [{"type": "response.content_part.added", **self.place, "part": output.text_part("")}]
 
-    def _grown(self, piece: str) -> Event:
-        return {"type": "response.output_text.delta", **self.place, "delta": piece, "logprobs": []}
+    def _grown(self, piece: str) -> Sequence[Event]:
+        return [{"type": "response.output_text.delta", **self.place, "delta": piece, "logprobs": []}]
 
     def _ended(self) -> Sequence[Event]:
         text = self.text
@@ -106,8 +106,8 @@ class Reasoning(Growing):
     def _begun(self) -> Sequence[Event]:
         return () if self._redacted is not None else reasoning.begun(self.place)
 
-    def _grown(self, piece: str) -> Event:
-        return reasoning.more(self.place, piece)
+    def _grown(self, piece: str) -> Sequence[Event]:
+        return [reasoning.more(self.place, piece)]
 
     def _ended(self) -> Sequence[Event]:
         return () if self._redacted is not None else reasoning.ended(self.place, self.text)
@@ -130,9 +130,28 @@ class Call(Growing):
     def _arguments(self) -> str:
         return self.text or "{}"
 
-    def _grown(self, piece: str) -> Event:
-        return {"type": "response.function_call_arguments.delta", **self.place, "delta": piece}
+    def _grown(self, piece: str) -> Sequence[Event]:
+        return [{"type": "response.function_call_arguments.delta", **self.place, "delta": piece}]
 
     def _ended(self) -> Sequence[Event]:
         done = {"type": "response.function_call_arguments.done", **self.place, "name": self._function["name"]}
         return [{**done, "arguments": self._arguments}]
+
+
+class CustomCall(Call):
+    """A custom tool that a model calls. Its text is known when the arguments are whole that it is taken from."""
+
+    def shown(self) -> dict[str, Any]:
+        """The call, whose text comes when it has ended."""
+        arguments = "" if self.status == output.IN_PROGRESS else self.text
+        return output.custom_call(self.name, self._call_id, self._function, arguments, self.status)
+
+    def more(self, piece: str) -> Sequence[Event]:
+        """No event yet."""
+        self._pieces.append(piece)
+        return ()
+
+    def _ended(self) -> Sequence[Event]:
+        text = self.shown()["input"]
+        delta = {"type": "response.custom_tool_call_input.delta", **self.place, "delta": text}
+        return [delta, {"type": "response.custom_tool_call_input.done", **self.place, "input": text}]
