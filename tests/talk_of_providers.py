@@ -65,6 +65,8 @@ def wire_of(call: Call) -> Wire:
         return Converse(claude="anthropic.claude" in path)
     if "anthropic-version" in call.headers:
         return Messages()
+    if "mistral.ai" in call.url:
+        return Mistral()
     if "messages" in json.loads(call.body):
         return Completions()
     raise AssertionError(f"nobody here reads what {call.url} is asked: its wire needs a class of its own")
@@ -81,7 +83,7 @@ def answer(spoken: Spoken, cuts: Sequence[float], call: Call) -> Arrived:
     return Arrived(200, pieces, {"content-type": "text/event-stream"})
 
 
-def pieces(text: str) -> list[str]:
+def pieces(text: Any) -> list[Any]:
     return [text[place : place + 3] for place in range(0, len(text), 3)]
 
 
@@ -162,7 +164,7 @@ class Completions(Wire):
 
     def streamed(self, spoken: Spoken) -> bytes:
         deltas: list[Any] = [{"role": "assistant", "content": ""}]
-        deltas += [{member: piece} for member, text in self._words(spoken) for piece in pieces(text)]
+        deltas += [{member: piece} for member, words in self._words(spoken) for piece in pieces(words)]
         for index, call in enumerate(self._calls(spoken)):
             deltas.append({"tool_calls": [{**call, "index": index, "function": {**call["function"], "arguments": ""}}]})
             deltas += [
@@ -201,6 +203,48 @@ class Completions(Wire):
             "prompt_tokens_details": {"cached_tokens": used.cached, "cache_write_tokens": used.cache_written},
             "completion_tokens_details": {"reasoning_tokens": used.reasoning},
         }
+
+
+class Mistral(Completions):
+    """Mistral's chat completions, with thoughts among the content. https://docs.mistral.ai/capabilities/reasoning."""
+
+    manner = replace(Completions.manner, thoughts=st.builds(Thought, TEXTS))
+
+    def heard(self, call: Call) -> list[Message]:
+        messages = json.loads(call.body)["messages"]
+        assert not any(message.keys() & {"reasoning", "reasoning_content"} for message in messages), (
+            "Mistral refuses both"
+        )
+        return super().heard(call)
+
+    def _part(self, part: Mapping[str, Any]) -> Any:
+        if part["type"] == "thinking":
+            return Thought("".join(chunk["text"] for chunk in part["thinking"]))
+        return super()._part(part)
+
+    def whole(self, spoken: Spoken) -> Any:
+        answered = super().whole(spoken)
+        answered["choices"][0]["message"]["content"] = self._chunks(spoken.parts) or ""
+        return answered
+
+    def _words(self, spoken: Spoken) -> Iterator[tuple[str, Any]]:
+        for part in spoken.parts:
+            if not isinstance(part, ToolUse):
+                yield "content", self._chunks([part])
+
+    def _chunks(self, parts: Sequence[Any]) -> list[Any]:
+        """Parts of content, in which a thought has several."""
+        chunks: list[Any] = []
+        for part in parts:
+            match part:
+                case Thought(text):
+                    thought = [{"type": "text", "text": piece} for piece in pieces(text)]
+                    chunks.append({"type": "thinking", "thinking": thought, "closed": True})
+                case TextPart(text):
+                    chunks.append({"type": "text", "text": text})
+                case _:
+                    pass
+        return chunks
 
 
 class Messages(Wire):

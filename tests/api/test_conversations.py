@@ -34,6 +34,8 @@ from inferpoint.testing.conversations import RecordedTask
 CHAT = TaskType.CHAT_COMPLETION
 RECORDED = Path(__file__).parents[1] / "services"
 EXAMPLES, STEADY = int(os.environ.get("TALKS", "10")), "TALKS" not in os.environ  # `make fuzz` tries more, and others
+# Servers of OpenAI's format that take thoughts back, which OpenAI does not.
+MOVED = {"vllm": "https://vllm.test/v1/chat/completions", "mistral": "https://api.mistral.ai/v1/chat/completions"}
 CUTS = st.lists(st.floats(0, 1), max_size=6)
 
 
@@ -49,6 +51,9 @@ def endpoints() -> Iterator[Any]:
                 seen.add(maker)
                 config = {"service": name, "service_settings": recorded.settings, "task_settings": recorded.options}
                 yield pytest.param(config, id="-".join(filter(None, (name, maker))))
+    for name, url in MOVED.items():
+        account = {"api_key": "k", "model_id": "m", "url": url}
+        yield pytest.param({"service": "openai", "service_settings": account}, id=name)
 
 
 @pytest.fixture(scope="module")

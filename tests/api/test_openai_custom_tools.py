@@ -28,8 +28,8 @@ def calling(arguments: str, name: str = "apply_patch") -> Callable[..., Any]:
         deltas = [{**made, "index": 0, "function": {"name": name, "arguments": ""}}]
         deltas += [{"index": 0, "function": {"arguments": piece}} for piece in pieces]
         chunks: list[Any] = [{"choices": [{"delta": {"tool_calls": [delta]}}]} for delta in deltas]
-        ended: Any = {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]}
-        told = [json.dumps(chunk) for chunk in [*chunks, ended]]
+        ended = {"choices": [{"delta": dict[str, Any](), "finish_reason": "tool_calls"}]}
+        told = [json.dumps(chunk) for chunk in (*chunks, ended)]
         return Arrived(200, [f"data: {line}\n\n".encode() for line in [*told, "[DONE]"]])
 
     return answer

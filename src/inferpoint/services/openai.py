@@ -19,9 +19,11 @@ from inferpoint.protocols.openai.account import Options
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.embeddings import embedding
 from inferpoint.protocols.openai.failures import FAILURES
+from inferpoint.protocols.openai.replies import CONTENT
 from inferpoint.protocols.service import SIMILARITIES, Grant, Limits, Origin, RateLimit, Rates, Service, rate_limit
 
 HOST = "api.openai.com"  # that of a region has its name before
+MISTRAL = "api.mistral.ai"  # https://docs.mistral.ai/capabilities/reasoning
 # Models with an effort to choose, also under the name of a maker; those named chat, pro and preview have none.
 _REASONS = re.compile(r"(?:^|/)(?:o1(?!-mini)|o[3-9]|gpt-[5-9]|gpt-oss)(?!.*(?:chat|pro|preview))")
 OAUTH2 = ("client_id", "scopes", "token_url")
@@ -101,8 +103,10 @@ EMBED = replace(
 
 
 def thoughts(account: Account, origin: str) -> str | None:
-    """OpenAI refuses messages with what a model thought; servers at other addresses want them back as they came."""
+    """OpenAI refuses messages with what a model thought, Mistral but in their content; others take it as it came."""
     host = urlsplit(account.url or origin).hostname or ""
+    if host == MISTRAL:
+        return CONTENT
     return None if host == HOST or host.endswith(f".{HOST}") else ""
 
 

@@ -131,12 +131,20 @@ def text(value: Any) -> str:
 def content_parts(content: Any) -> Iterator[TextPart | Thought]:
     """The words of a message's *content*, and in a list of parts also the thoughts, as Mistral writes them."""
     for part in cast("list[Any]", content) if isinstance(content, list) else (content,):
-        fields = members(part)
-        if fields.get("type") == THINKING:
-            if words := _joined(fields.get(THINKING)):
+        if is_thought(part):
+            if words := _joined(part[THINKING]):
                 yield Thought(words, member=CONTENT)
-        elif words := text(part) or text(fields.get("text")):
+        elif words := text(part) or text(members(part).get("text")):
             yield TextPart(words)
+
+
+def is_thought(part: Any) -> bool:
+    """Whether a *part* of a message's content is what the model thought."""
+    match part:
+        case {"type": "thinking", "thinking": str() | list()}:
+            return True
+        case _:
+            return False
 
 
 def _joined(content: Any) -> str:
