@@ -128,7 +128,11 @@ class OpenAI(Client):
 
     def can_tell(self, spoken: Spoken) -> Spoken:
         """Thoughts are words alone, before all others."""
-        return replace(spoken, parts=usual(spoken.parts))
+        return replace(spoken, parts=tuple(map(_words_of, usual(spoken.parts))))
+
+    def keeps(self, spoken: Spoken) -> tuple[Part, ...]:
+        """With the names under which they came, and what stood beside them."""
+        return usual(spoken.parts)
 
 
 class Elasticsearch(OpenAI):
@@ -225,8 +229,7 @@ class Responses(Client):
 
     def can_tell(self, spoken: Spoken) -> Spoken:
         """Seals are hidden in what is encrypted, which only the service reads."""
-        parts = (Thought(part.text) if isinstance(part, Thought) else part for part in spoken.parts)
-        return replace(spoken, parts=tuple(parts))
+        return replace(spoken, parts=tuple(map(_words_of, spoken.parts)))
 
     def keeps(self, spoken: Spoken) -> tuple[Part, ...]:
         return spoken.parts
@@ -333,8 +336,7 @@ class Anthropic(Client):
 
     def can_tell(self, spoken: Spoken) -> Spoken:
         """Seals are the service's own; tokens of thoughts are among the others."""
-        parts = (Thought(part.text) if isinstance(part, Thought) else part for part in spoken.parts)
-        return replace(spoken, parts=tuple(parts), usage=replace(spoken.usage, reasoning=0))
+        return replace(spoken, parts=tuple(map(_words_of, spoken.parts)), usage=replace(spoken.usage, reasoning=0))
 
     def keeps(self, spoken: Spoken) -> tuple[Part, ...]:
         return spoken.parts
@@ -346,6 +348,11 @@ CLIENTS: dict[str, Client] = {
     "responses": Responses(),
     "anthropic": Anthropic(),
 }
+
+
+def _words_of(part: Part) -> Part:
+    """*part*, of a thought only the words."""
+    return Thought(part.text) if isinstance(part, Thought) else part
 
 
 def _functions(tools: Sequence[Tool]) -> list[Any]:
@@ -379,4 +386,4 @@ def _grow(message: dict[str, Any], delta: dict[str, Any]) -> None:
             case "role":
                 assert value == "assistant"
             case _:
-                message[name] = message.get(name, "") + value
+                message[name] = message.get(name, type(value)()) + value

@@ -12,7 +12,7 @@ from typing import Any
 
 from frames import event
 from hypothesis import strategies as st
-from talks import SEALED, TEXTS, Item, Manner, Spoken, meaning, usual, without_thoughts
+from talks import SEALED, SEALS, TEXTS, Item, Manner, Spoken, meaning, usual, without_thoughts
 from world import Arrived
 
 from inferpoint.model.chat import ImagePart, Message, Role, TextPart, Thought, ToolUse
@@ -20,6 +20,7 @@ from inferpoint.model.http import Call
 
 MADE_FOR = "The result of the tool call {}:"
 STOPPED = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+BESIDE = st.none() | SEALS.map(lambda seal: {"reasoning_details": [{"type": "reasoning.encrypted", "data": seal}]})
 BEDROCKS = {**STOPPED, "content_filter": "content_filtered"}
 LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -65,6 +66,8 @@ def wire_of(call: Call) -> Wire:
         return Converse(claude="anthropic.claude" in path)
     if "anthropic-version" in call.headers:
         return Messages()
+    if "groq.com" in call.url:
+        return Groq()
     if "mistral.ai" in call.url:
         return Mistral()
     if "messages" in json.loads(call.body):
@@ -91,7 +94,7 @@ class Completions(Wire):
     """OpenAI's chat completions. https://platform.openai.com/docs/api-reference/chat."""
 
     manner = Manner(
-        st.builds(Thought, TEXTS, member=st.sampled_from(["reasoning", "reasoning_content"])),
+        st.builds(Thought, TEXTS, member=st.sampled_from(["reasoning", "reasoning_content"]), extra=BESIDE),
         free=False,
         addresses=True,
         reasoning=True,
@@ -102,8 +105,12 @@ class Completions(Wire):
         return [self._message(message) for message in json.loads(call.body)["messages"]]
 
     def _message(self, message: Mapping[str, Any]) -> Message:
-        thought = [message[name] for name in ("reasoning", "reasoning_content") if message.get(name)]
-        parts: list[Any] = [Thought(text) for text in thought]
+        extra = {name: message[name] for name in ("reasoning_details",) if name in message} or None
+        parts: list[Any] = [
+            Thought(message[name], member=name, extra=extra)
+            for name in ("reasoning", "reasoning_content")
+            if message.get(name)
+        ]
         match message.get("content"):
             case str() as text:
                 parts += [TextPart(text)] if text else []
@@ -177,11 +184,12 @@ class Completions(Wire):
         told = [json.dumps({"id": "chatcmpl-1", "model": "m", **chunk}, ensure_ascii=False) for chunk in chunks]
         return "".join(f"data: {chunk}\n\n" for chunk in [*told, "[DONE]"]).encode()
 
-    def _words(self, spoken: Spoken) -> Iterator[tuple[str, str]]:
+    def _words(self, spoken: Spoken) -> Iterator[tuple[str, Any]]:
         for part in spoken.parts:
             match part:
-                case Thought(text, member=member):
+                case Thought(text, member=member, extra=extra):
                     yield member, text
+                    yield from (extra or {}).items()
                 case TextPart(text):
                     yield "content", text
                 case _:
@@ -203,6 +211,17 @@ class Completions(Wire):
             "prompt_tokens_details": {"cached_tokens": used.cached, "cache_write_tokens": used.cache_written},
             "completion_tokens_details": {"reasoning_tokens": used.reasoning},
         }
+
+
+class Groq(Completions):
+    """Groq's chat completions, whose thoughts have one name. https://console.groq.com/docs/reasoning."""
+
+    def taken(self, message: Message) -> Message:
+        named = (
+            replace(part, member="reasoning", extra=None) if isinstance(part, Thought) else part
+            for part in message.parts
+        )
+        return super().taken(replace(message, parts=tuple(named)))
 
 
 class Mistral(Completions):

@@ -153,10 +153,12 @@ def joined(parts: Iterable[Any]) -> Iterator[Any]:
 
 def usual(parts: Sequence[Part]) -> tuple[Part, ...]:
     """What an answer in OpenAI's format says of *parts*: all thoughts in words, all words, all calls."""
-    thought = "".join(part.text for part in parts if isinstance(part, Thought))
+    thoughts = [part for part in parts if isinstance(part, Thought)]
+    first = thoughts[0] if thoughts else Thought()
+    thought = Thought("".join(part.text for part in thoughts), member=first.member, extra=first.extra)
     text = "".join(part.text for part in parts if isinstance(part, TextPart))
     uses = [part for part in parts if isinstance(part, ToolUse)]
-    return (*([Thought(thought)] if thought else []), *([TextPart(text)] if text else []), *uses)
+    return (*([thought] if thought.text else []), *([TextPart(text)] if text else []), *uses)
 
 
 def items(message: Message) -> Iterator[Item]:
@@ -180,8 +182,8 @@ def _item(part: Any) -> Item:
             return "text", text
         case ImagePart(url):
             return "image", url
-        case Thought(text, signature, redacted):
-            return "thought", text, signature, redacted
+        case Thought(text, signature, redacted, member=member, extra=extra):
+            return "thought", text, signature, redacted, member, extra
         case ToolUse(called, name, arguments):
             return "call", called, name, json.loads(arguments)
         case _:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +18,7 @@ from inferpoint.model.results import (
     ToolCall,
     Usage,
     Used,
+    grown,
 )
 from inferpoint.protocols.openai import completions
 
@@ -110,11 +110,9 @@ class Collected:
         """A thought goes on until it is sealed, or the model says something; a redacted one is whole."""
         last = self._parts[-1] if self._parts else None
         if isinstance(last, Thought) and piece.redacted is last.redacted is last.signature is None:
-            text, extra = last.text + piece.text, _joined(last.extra, piece.extra)
-            self._parts[-1] = replace(last, text=text, signature=piece.signature, extra=extra)
+            self._parts[-1] = grown(last, piece)
         else:
-            thought = Thought(piece.text, piece.signature, piece.redacted, member=piece.member, extra=piece.extra)
-            self._parts.append(thought)
+            self._parts.append(grown(Thought(), piece))
 
     def _call(self, piece: ToolCall) -> None:
         begun = self._calls.get(piece.ordinal)
@@ -123,12 +121,3 @@ class Collected:
         else:
             piece = replace(begun, arguments=begun.arguments + piece.arguments, extra=piece.extra or begun.extra)
         self._calls[piece.ordinal] = piece
-
-
-def _joined(before: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Members beside a thought after one more piece: lists (`reasoning_details`) go on, others are told anew."""
-    joined = dict(before or {})
-    for name, value in (more or {}).items():
-        begun = joined.get(name)
-        joined[name] = [*begun, *value] if isinstance(begun, list) and isinstance(value, list) else value
-    return joined or None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from inferpoint.errors import InferenceError
@@ -238,6 +238,22 @@ class Reasoning:
     redacted: str | None = None
     member: str = ""
     extra: Mapping[str, Any] | None = None
+
+
+def grown(thought: Thought, piece: Reasoning) -> Thought:
+    """*thought* with one more *piece*; of the members beside it lists go on, as `reasoning_details`; others are new."""
+    extra = dict(thought.extra or {})
+    for name, value in (piece.extra or {}).items():
+        begun = extra.get(name)
+        extra[name] = [*begun, *value] if isinstance(begun, list) and isinstance(value, list) else value
+    return replace(
+        thought,
+        text=thought.text + piece.text,
+        signature=piece.signature or thought.signature,
+        redacted=piece.redacted if piece.redacted is not None else thought.redacted,
+        member=thought.member or piece.member,
+        extra=extra or None,
+    )
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from inferpoint.model.chat import (
 from inferpoint.model.http import present
 from inferpoint.protocols.openai.replies import CONTENT, THINKING
 
-_THOUGHT = "reasoning_content"  # where most servers have thoughts, for one whose client does not say its name
+THOUGHT = "reasoning_content"  # where most servers have thoughts, for one whose client does not say its name
 _MEDIUM, _HIGH = 5_000, 10_000  # the budgets, in tokens, from which an effort is more than low
 _SHOWN = "The result is in the user's message below."
 
@@ -127,7 +127,7 @@ def _thoughts(thoughts: Sequence[Thought], name: str) -> dict[str, Any]:
 def _member(thought: Thought, name: str) -> str | None:
     """Where a message has the words of a *thought*, all of them in *name* unless that is empty; None for nowhere."""
     if thought.member or (thought.text and thought.signature is None):
-        return name or thought.member or _THOUGHT
+        return name or thought.member or THOUGHT
     return None
 
 

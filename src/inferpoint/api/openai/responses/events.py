@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/responses-streaming.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from inferpoint.api.openai import errors
@@ -14,7 +15,8 @@ from inferpoint.api.openai.responses.growing import Call, CustomCall, Growing, M
 from inferpoint.api.openai.responses.write import Answer
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model import results
-from inferpoint.model.results import Delta, Finished, Started, Text, ToolCall, Usage, Used
+from inferpoint.model.chat import Thought
+from inferpoint.model.results import Delta, Finished, Started, Text, ToolCall, Usage, Used, grown
 from inferpoint.protocols import sse
 
 _CODES = {Kind.RATE_LIMITED: "rate_limit_exceeded", Kind.INVALID: "invalid_prompt"}
@@ -33,6 +35,7 @@ class Events:
         self._items: list[Growing] = []
         self._said: Message | Reasoning | None = None  # the item that words go on in
         self._calls: dict[int, Call] = {}
+        self._beside = Thought()  # what stood beside the answer, and waits for a thought
         self._reason: str | None = None
         self._used: Usage | None = None
 
@@ -49,8 +52,10 @@ class Events:
     def end(self) -> bytes:
         """The events that end the items still open, and the response."""
         written = b""
-        if not self._items:
-            written = self._written(self._begin(Message(0, self._names.next(output.MESSAGE))))
+        if self._beside.extra:
+            written += self._written(self._musing(self._beside))
+        if not any(isinstance(item, Message | Call) for item in self._items):
+            written += self._written(self._begin(Message(len(self._items), self._names.next(output.MESSAGE))))
         reason = self._reason
         status = output.INCOMPLETE if reason else output.COMPLETED
         written += self._written(event for item in self._items for event in item.end(status))
@@ -88,17 +93,23 @@ class Events:
                 pass
 
     def _thinking(self, delta: results.Reasoning) -> Iterator[dict[str, Any]]:
-        """The events of a piece of a thought, which its seal ends."""
+        """The events of a piece of a thought, which its seal ends; what stands beside the next waits for it."""
         sealed = delta.signature is not None or delta.redacted is not None
-        if not (delta.text or sealed):
-            return
-        if delta.redacted is not None or not isinstance(self._said, Reasoning):
-            name = self._names.next(reasoning.PREFIX)
-            yield from self._saying(Reasoning(len(self._items), name, self._answer.service, delta.redacted))
+        goes_on = isinstance(self._said, Reasoning) and delta.redacted is None
+        if (delta.text or sealed) and not goes_on:
+            thought, self._beside = grown(self._beside, replace(delta, text="")), Thought()
+            yield from self._musing(thought)
+        elif isinstance(self._said, Reasoning):
+            self._said.thought = grown(self._said.thought, replace(delta, text=""))
+        else:
+            self._beside = grown(self._beside, delta)
         yield from self._going_on(delta.text)
-        if sealed and isinstance(self._said, Reasoning):
-            self._said.signature = delta.signature
+        if sealed:
             yield from self._silence()
+
+    def _musing(self, thought: Thought) -> Iterator[dict[str, Any]]:
+        name = self._names.next(reasoning.PREFIX)
+        yield from self._saying(Reasoning(len(self._items), name, self._answer.service, thought))
 
     def _saying(self, item: Message | Reasoning) -> Iterator[dict[str, Any]]:
         """The events of a new *item* in which words go on."""

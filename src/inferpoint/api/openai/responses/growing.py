@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from inferpoint.api.openai.responses import output, reasoning
@@ -91,26 +92,25 @@ class Message(Growing):
 
 
 class Reasoning(Growing):
-    """A thought of a model of *service*, sealed by its `signature` or, where its words are not told, *redacted*."""
+    """A thought of a model of *service*; *thought* is all of it but the words, as far as it has come."""
 
-    def __init__(self, index: int, name: str, service: str, redacted: str | None) -> None:
+    def __init__(self, index: int, name: str, service: str, thought: Thought) -> None:
         super().__init__(index, name)
         self._service = service
-        self._redacted = redacted
-        self.signature: str | None = None
+        self.thought = thought
 
     def shown(self) -> dict[str, Any]:
         """The item, with its text so far."""
-        return reasoning.item(self.name, Thought(self.text, self.signature, self._redacted), self._service)
+        return reasoning.item(self.name, replace(self.thought, text=self.text), self._service)
 
     def _begun(self) -> Sequence[Event]:
-        return () if self._redacted is not None else reasoning.begun(self.place)
+        return () if self.thought.redacted is not None else reasoning.begun(self.place)
 
     def _grown(self, piece: str) -> Sequence[Event]:
         return [reasoning.more(self.place, piece)]
 
     def _ended(self) -> Sequence[Event]:
-        return () if self._redacted is not None else reasoning.ended(self.place, self.text)
+        return () if self.thought.redacted is not None else reasoning.ended(self.place, self.text)
 
 
 class Call(Growing):
