@@ -110,6 +110,7 @@ bench-quota: .venv/.demo .venvs/clients-sdk/.installed .venvs/clients-frameworks
 
 # Longer than in `make test`, where a sample of each runs.
 EXAMPLES ?= 5000
+TALKS ?= 200
 CALLERS ?= 300
 TIMES ?= 60
 MINUTES ?= 5
@@ -117,6 +118,7 @@ STORMING := PYTHONPATH=tests/e2e .venv/bin/python
 
 fuzz: .venv/.test
 	$(STORMING) stress/fuzz.py --examples $(EXAMPLES)
+	TALKS=$(TALKS) .venv/bin/python -m pytest tests/api/test_conversations.py
 
 storm: .venv/.test
 	$(STORMING) stress/storm.py --callers $(CALLERS) --times $(TIMES)

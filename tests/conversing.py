@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
-from inferpoint.model.chat import Thought
+from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.results import (
+    AnswerPart,
     Choice,
     Completion,
     Delta,
@@ -23,43 +25,61 @@ from inferpoint.model.results import (
 )
 from inferpoint.testing.conversations import asking
 
-__all__ = ["ARGUMENTS", "NAMES", "WORDS", "asking", "dialogues", "substance", "whole"]
+__all__ = ["ARGUMENTS", "NAMES", "WORDS", "asking", "dialogues", "substance", "usual_choice", "whole"]
 
 
 def whole(deltas: Sequence[Delta]) -> Completion:
     """What a stream said, as one answer: how a client puts its pieces together."""
-    begun, text, reason, stop_sequence = Started("", ""), "", None, None
-    thoughts: list[Thought] = []
+    begun, reason, stop_sequence = Started("", ""), None, None
+    parts: list[AnswerPart] = []
     usage: Usage | None = None
-    calls: dict[int, ToolCall] = {}
+    places: dict[int, int] = {}  # of the calls among the parts, by their ordinals
     for delta in deltas:
         match delta:
             case Started():
                 begun = delta
             case Text(more):
-                text += more
+                parts.append(TextPart(more))
             case Reasoning():
-                _think(thoughts, delta)
-            case ToolCall(ordinal):
-                before = calls.get(ordinal, ToolCall(ordinal))
+                _think(parts, delta)
+            case ToolCall(ordinal) if ordinal in places:
+                before = parts[places[ordinal]]
+                assert isinstance(before, ToolCall)
+                assert delta.id is delta.name is None
                 arguments = before.arguments + delta.arguments
-                calls[ordinal] = ToolCall(ordinal, before.id or delta.id, before.name or delta.name, arguments)
+                parts[places[ordinal]] = ToolCall(
+                    ordinal, before.id, before.name, arguments, before.extra or delta.extra
+                )
+            case ToolCall(ordinal):
+                places[ordinal] = len(parts)
+                parts.append(delta)
             case Finished(_, reason, stop_sequence):
                 pass
             case Used(usage):
                 pass
-    assert list(calls) == sorted(calls)
-    choice = Choice(text, tuple(calls.values()), reason, tuple(thoughts), stop_sequence)
-    return Completion([choice], usage, begun.id, begun.model)
+    assert list(places) == sorted(places)
+    return Completion([Choice.of(parts, reason, stop_sequence)], usage, begun.id, begun.model)
 
 
-def _think(thoughts: list[Thought], piece: Reasoning) -> None:
-    """Add a piece to the last of *thoughts*, if that goes on: a signature ends one, a redacted one is whole."""
-    last = thoughts[-1] if thoughts else None
-    if last is None or last.signature or last.redacted or piece.redacted:
-        thoughts.append(Thought(piece.text, piece.signature, piece.redacted))
+def _think(parts: list[AnswerPart], piece: Reasoning) -> None:
+    """Add a piece to the last of *parts*, where that is a thought that goes on: neither sealed nor redacted."""
+    last = parts[-1] if parts else None
+    if not isinstance(last, Thought) or last.signature or last.redacted or piece.redacted:
+        parts.append(Thought(piece.text, piece.signature, piece.redacted, member=piece.member, extra=piece.extra))
     else:
-        thoughts[-1] = Thought(last.text + piece.text, piece.signature)
+        extra = {**(last.extra or {}), **(piece.extra or {})} or None
+        parts[-1] = replace(last, text=last.text + piece.text, signature=piece.signature, extra=extra)
+
+
+def usual_choice(
+    text: str = "",
+    tool_calls: Sequence[ToolCall] = (),
+    reason: str | None = None,
+    thoughts: Sequence[Thought] = (),
+    stop_sequence: str | None = None,
+) -> Choice:
+    """An answer in the usual order: thoughts, all the text, calls."""
+    return Choice.of([*thoughts, TextPart(text), *tool_calls], reason, stop_sequence)
 
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=20)

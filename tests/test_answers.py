@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from conversing import usual_choice
 
 from inferpoint.library.answers import Answer, Collected
 from inferpoint.model.chat import Thought
@@ -30,19 +31,19 @@ from inferpoint.model.results import (
 @pytest.mark.parametrize(
     ("deltas", "choice"),
     [
-        ([Text("a"), Text("b"), Finished(0, "stop", "END")], Choice("ab", reason="stop", stop_sequence="END")),
-        ([], Choice("")),
+        ([Text("a"), Text("b"), Finished(0, "stop", "END")], usual_choice("ab", reason="stop", stop_sequence="END")),
+        ([], usual_choice("")),
         (
             [Reasoning("one "), Reasoning("thought"), Reasoning(signature="s1"), Reasoning("next"), Text("a")],
-            Choice("a", thoughts=(Thought("one thought", "s1"), Thought("next"))),
+            usual_choice("a", thoughts=(Thought("one thought", "s1"), Thought("next"))),
         ),
         (
             [Reasoning(redacted="r1"), Reasoning(redacted="r2"), Reasoning("a", "s")],
-            Choice("", thoughts=(Thought(redacted="r1"), Thought(redacted="r2"), Thought("a", "s"))),
+            usual_choice("", thoughts=(Thought(redacted="r1"), Thought(redacted="r2"), Thought("a", "s"))),
         ),
         (
             [Reasoning("open"), Reasoning(redacted="r"), Reasoning("new")],
-            Choice("", thoughts=(Thought("open"), Thought(redacted="r"), Thought("new"))),
+            usual_choice("", thoughts=(Thought("open"), Thought(redacted="r"), Thought("new"))),
         ),
         (
             [
@@ -51,7 +52,7 @@ from inferpoint.model.results import (
                 ToolCall(0, arguments="}"),
                 ToolCall(1, "b", "g", "{}"),
             ],
-            Choice("", tool_calls=(ToolCall(0, "a", "f", "{}"), ToolCall(1, "b", "g", "{}"))),
+            usual_choice("", tool_calls=(ToolCall(0, "a", "f", "{}"), ToolCall(1, "b", "g", "{}"))),
         ),
     ],
     ids=["text", "nothing", "thoughts", "redacted", "redacted between", "calls"],
@@ -71,7 +72,10 @@ def test_pieces_are_put_together(deltas: Sequence[Delta], choice: Choice) -> Non
         (ChunkedEmbeddings([[], []]), "ChunkedEmbeddings(0 chunks)"),
         (SparseEmbeddings([({"a": 1.0}, False)] * 2), "SparseEmbeddings(2 vectors)"),
         (Ranking([Ranked(0, 1.0, "text")]), "Ranking(1 documents)"),
-        (Answer(Completion([Choice("x" * 1000, reason="stop")])), f"Answer('{'x' * 60}…', reason='stop', usage=None)"),
+        (
+            Answer(Completion([usual_choice("x" * 1000, reason="stop")])),
+            f"Answer('{'x' * 60}…', reason='stop', usage=None)",
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )

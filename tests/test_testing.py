@@ -16,12 +16,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from conversing import usual_choice
 
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply
 from inferpoint.model.quota import Allowance, Bucket
-from inferpoint.model.results import Choice, Completion, Embeddings, Finished, Text
+from inferpoint.model.results import Completion, Embeddings, Finished, Text
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols.service import Limits, RateLimit, Service, rate_limit
 from inferpoint.testing import contract, questions
@@ -151,7 +152,7 @@ def lenient(reply: Reply, *_: Any) -> Completion:
         text = json.loads(reply.body)["text"]
     except (ValueError, LookupError, TypeError, RecursionError):
         text = ""
-    return Completion([Choice(str(text), reason="stop")])
+    return Completion([usual_choice(str(text), reason="stop")])
 
 
 def counting(request: Any, model: Any, options: Any, origin: str) -> Call:

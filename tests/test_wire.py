@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from conversing import usual_choice
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,6 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Event, Reply
 from inferpoint.model.requests import Chunking, InferenceRequest
 from inferpoint.model.results import (
-    Choice,
     Chunk,
     ChunkedEmbeddings,
     Completion,
@@ -73,7 +73,7 @@ def test_whatever_a_server_says_is_a_result_or_an_error(
         (ChunkedEmbeddings([[Chunk(0, 1, VECTOR, "a")], []], Usage(3), 1), TaskType.TEXT_EMBEDDING),
         (SparseEmbeddings([({"a": 0.5}, True)], Usage(1, 2, 3, 4, 5)), TaskType.SPARSE_EMBEDDING),
         (Ranking([Ranked(1, 0.5, "a"), Ranked(0, 0.25)], Usage(3)), TaskType.RERANK),
-        (Completion([Choice("a")], Usage(3, 4)), TaskType.COMPLETION),
+        (Completion([usual_choice("a")], Usage(3, 4)), TaskType.COMPLETION),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, TaskType) else "",
 )

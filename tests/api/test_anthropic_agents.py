@@ -148,6 +148,14 @@ def test_an_unsealed_thought_knows_whose_it_is() -> None:
     assert thoughts.read(Fields(block), kind) == Thought("Hm.", origin="openai")
 
 
+@pytest.mark.parametrize("beside", [{"member": "reasoning"}, {"extra": {"reasoning_details": [{"data": "x"}]}}])
+def test_what_stood_beside_a_thought_comes_back_with_it(beside: dict[str, Any]) -> None:
+    """The name that it came by, and what only its server reads."""
+    block = dict(thoughts.written(Thought("Hm.", **beside), "openai"))
+    kind = block.pop("type")
+    assert thoughts.read(Fields(block), kind) == Thought("Hm.", origin="openai", **beside)
+
+
 @pytest.mark.parametrize("service", ["anthropic", "amazonbedrock"])
 @pytest.mark.parametrize("thought", [Thought("Hm.", "c2ln"), Thought("", "c2ln"), Thought(redacted="c2ln")])
 def test_a_seal_says_whose_it_is(thought: Thought, service: str) -> None:

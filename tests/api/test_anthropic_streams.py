@@ -179,6 +179,16 @@ def test_a_thought_that_nobody_signed_is_sealed_by_its_services_name(service: st
     ]
 
 
+def test_what_stood_beside_an_answer_is_kept_with_a_thought() -> None:
+    """With the thought that it came with or before; without any, in a block of its own at the end."""
+    beside = Reasoning(extra={"reasoning_details": [{"data": "x"}]})
+    seal = 'openai:{"extra":{"reasoning_details":[{"data":"x"}]}}'
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": seal}
+    assert joined(written(Reasoning("Hm."), beside, Text("So."), service="openai")) == [thought, "So."]
+    assert joined(written(beside, Reasoning("Hm."), Text("So."), service="openai")) == [thought, "So."]
+    assert joined(written(Text("So."), beside, service="openai")) == ["So.", {**thought, "thinking": ""}]
+
+
 def test_the_cost_that_is_known_at_the_start_is_told_there() -> None:
     """Agents read the size of the prompt from it; the end tells all."""
     events = Events(Teller("i", "m", "anthropic", thinking=True))

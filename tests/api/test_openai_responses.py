@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from asgi import Application, Told
+from conversing import usual_choice
 from hypothesis import given
 from hypothesis import strategies as st
 from openai_judge import judged
@@ -18,7 +19,7 @@ from inferpoint.api.openai.responses.write import Answer
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.chat import Thought
 from inferpoint.model.http import Event
-from inferpoint.model.results import Choice, Completion, Finished, Reasoning, Started, Text, ToolCall, Usage, Used
+from inferpoint.model.results import Completion, Finished, Reasoning, Started, Text, ToolCall, Usage, Used
 from inferpoint.protocols.sse import ServerSentEvents
 
 Faces = Callable[..., Application]
@@ -438,12 +439,15 @@ def test_a_stream_answers_what_the_whole_answers() -> None:
     """One answer is the same response, asked for whole or streamed."""
     answer = Answer("resp_1", 0, {"model": "m"})
     calls = (ToolCall(0, "c1", "f", '{"a":1}'), ToolCall(1, "c2", "g", "{}"))
-    thoughts = (Thought("Hm", "SIG"), Thought(redacted="RED"))
-    whole = answer.whole(Completion([Choice("Big.", calls, "tool_calls", thoughts)], Usage(1, 2), "i", "gpt"))
+    extra = {"reasoning_details": [1, 2]}
+    thoughts = (Thought("Hm", "SIG"), Thought(redacted="RED"), Thought("So", member="reasoning", extra=extra))
+    whole = answer.whole(Completion([usual_choice("Big.", calls, "tool_calls", thoughts)], Usage(1, 2), "i", "gpt"))
     kept: list[dict[str, Any]] = []
     writer = Events(answer, kept.append)
     writer.feed([Started("i", "gpt"), Reasoning("H"), Reasoning("m"), Reasoning(signature="SIG")])
-    writer.feed([Reasoning(redacted="RED"), Text("Bi"), Text("g."), *calls, Finished(0, "tool_calls")])
+    writer.feed([Reasoning(redacted="RED"), Reasoning("So", member="reasoning")])
+    writer.feed([Reasoning(extra={"reasoning_details": [number]}) for number in (1, 2)])
+    writer.feed([Text("Bi"), Text("g."), *calls, Finished(0, "tool_calls")])
     writer.feed([Used(Usage(1, 2))])
     assert isinstance(writer.end(), bytes)
     assert kept == [whole]

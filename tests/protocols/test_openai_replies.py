@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from conversing import usual_choice
 
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.chat import Thought
@@ -28,28 +29,32 @@ def answered(message: Any, **members: Any) -> Choice:
 @pytest.mark.parametrize(
     ("message", "members", "choice"),
     [
-        ({"content": None}, {"finish_reason": "length"}, Choice("", reason="length")),
-        ({"content": None}, {"finish_reason": "content_filter"}, Choice("", reason="content_filter")),
-        (None, {"finish_reason": "stop"}, Choice("", reason="stop")),
-        ({}, {"finish_reason": "eos_token"}, Choice("", reason="stop")),
-        ({"content": "a"}, {"finish_reason": None}, Choice("a", reason="stop")),
-        ({"content": ""}, {}, Choice("", reason="stop")),
-        ({"content": None, "refusal": "No."}, {}, Choice("No.", reason="stop")),
-        ({"content": ["a", {"type": "text", "text": "b"}, {"type": "image"}, None]}, {}, Choice("ab", reason="stop")),
+        ({"content": None}, {"finish_reason": "length"}, usual_choice("", reason="length")),
+        ({"content": None}, {"finish_reason": "content_filter"}, usual_choice("", reason="content_filter")),
+        (None, {"finish_reason": "stop"}, usual_choice("", reason="stop")),
+        ({}, {"finish_reason": "eos_token"}, usual_choice("", reason="stop")),
+        ({"content": "a"}, {"finish_reason": None}, usual_choice("a", reason="stop")),
+        ({"content": ""}, {}, usual_choice("", reason="stop")),
+        ({"content": None, "refusal": "No."}, {}, usual_choice("No.", reason="stop")),
+        (
+            {"content": ["a", {"type": "text", "text": "b"}, {"type": "image"}, None]},
+            {},
+            usual_choice("ab", reason="stop"),
+        ),
         (
             {"content": None, "reasoning_content": "hm"},
             {"finish_reason": "length"},
-            Choice("", reason="length", thoughts=(Thought("hm", member="reasoning_content"),)),
+            usual_choice("", reason="length", thoughts=(Thought("hm", member="reasoning_content"),)),
         ),
         (
             {"content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a"}]},
             {},
-            Choice("a", reason="stop", thoughts=(Thought("hm"),)),
+            usual_choice("a", reason="stop", thoughts=(Thought("hm", member="content"),)),
         ),
         (
             {"tool_calls": [CALL]},
             {"finish_reason": "stop"},
-            Choice("", (ToolCall(0, "a", "get", '{"a":1}'),), "tool_calls"),
+            usual_choice("", (ToolCall(0, "a", "get", '{"a":1}'),), "tool_calls"),
         ),
     ],
 )

@@ -68,6 +68,25 @@ def test_a_server_may_call_thoughts_by_one_name(name: str) -> None:
     assert sent(HI, turn, HI, thoughts="reasoning")[1] == {"role": "assistant", "content": "ok", "reasoning": "hm"}
 
 
+THINKING = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+WORDS = {"type": "text", "text": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("turn", "thoughts", "told"),
+    [
+        ({"content": [THINKING, WORDS]}, "", {"content": [THINKING, WORDS]}),
+        ({"content": [THINKING, WORDS]}, "reasoning", {"content": "ok", "reasoning": "hm"}),
+        ({"content": "ok", "reasoning": "hm"}, "content", {"content": [THINKING, WORDS]}),
+        ({"content": [{"type": "thinking", "thinking": "hm"}, WORDS]}, "", {"content": [THINKING, WORDS]}),
+        ({"content": [{"type": "thinking", "thinking": []}, WORDS]}, "content", {"content": "ok"}),
+    ],
+)
+def test_thoughts_may_be_parts_of_the_content(turn: Any, thoughts: str, told: Any) -> None:
+    """Mistral has them there, in their order; other servers have a member for them."""
+    assert sent(HI, {"role": "assistant", **turn}, HI, thoughts=thoughts)[1] == {"role": "assistant", **told}
+
+
 @pytest.mark.parametrize("odd", [{"reasoning": {"a": 1}}, {"reasoning_details": []}, {"extra_content": None}])
 def test_thoughts_of_another_form_say_nothing(odd: dict[str, Any]) -> None:
     """What is no text and nothing to keep is passed over, as clients keep members that say nothing."""

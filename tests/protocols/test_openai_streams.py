@@ -279,8 +279,11 @@ def test_a_chunk_with_nulls_costs_no_answer(odd: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("delta", "deltas"),
     [
-        ({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, [Text("ab")]),
-        ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]}, [Reasoning("hm")]),
+        ({"content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}, [Text("a"), Text("b")]),
+        (
+            {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}]},
+            [Reasoning("hm", member="content")],
+        ),
         ({"content": [{"type": "image", "url": "x"}, "a"]}, [Text("a")]),
         ({"reasoning": "hm"}, [Reasoning("hm", member="reasoning")]),
         ({"reasoning_content": "hm", "content": "a"}, [Reasoning("hm", member="reasoning_content"), Text("a")]),

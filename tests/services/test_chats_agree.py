@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from conversing import asking, whole
+from conversing import asking, usual_choice, whole
 from frames import GOLDEN, event
 from played import answered, endpoint, reply, streamed
 
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.results import Choice, Completion, ToolCall, Usage
+from inferpoint.model.results import Completion, ToolCall, Usage
 from inferpoint.protocols.openai import completions
 
 TOOLS = [
@@ -39,7 +39,7 @@ class Spoken:
             ToolCall(number, called, name, compact(arguments))
             for number, (called, name, arguments) in enumerate(self.calls)
         )
-        return Completion([Choice(self.text, calls, "tool_calls" if calls else "stop")], Usage(20, 7))
+        return Completion([usual_choice(self.text, calls, "tool_calls" if calls else "stop")], Usage(20, 7))
 
 
 def compact(value: Any) -> str:

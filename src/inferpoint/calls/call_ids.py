@@ -34,7 +34,8 @@ class CallIds:
         ]
 
     def _in_choice(self, choice: Choice) -> Choice:
-        return replace(choice, tool_calls=tuple(map(self._filled, choice.tool_calls)))
+        parts = tuple(self._filled(part) if isinstance(part, ToolCall) else part for part in choice.parts)
+        return replace(choice, parts=parts)
 
     def _filled(self, call: ToolCall) -> ToolCall:
         if call.id:

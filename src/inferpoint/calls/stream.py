@@ -9,9 +9,19 @@ from typing_extensions import override
 from inferpoint.calls import provider_errors
 from inferpoint.calls.job import EndpointJob
 from inferpoint.errors import InferenceError
-from inferpoint.model.chat import Thought
+from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.http import Reply
-from inferpoint.model.results import Completion, Delta, Finished, Reasoning, Started, Text, Used
+from inferpoint.model.results import (
+    AnswerPart,
+    Completion,
+    Delta,
+    Finished,
+    Reasoning,
+    Started,
+    Text,
+    ToolCall,
+    Used,
+)
 from inferpoint.outbound.transport import Arriving, Whole
 
 
@@ -78,14 +88,17 @@ def deltas(answer: Completion) -> Iterator[Delta]:
     """A whole *answer* as the deltas of a stream that would have said it."""
     yield Started(answer.id, answer.model)
     for index, choice in enumerate(answer.choices):
-        yield from map(_reasoning, choice.thoughts)
-        if choice.text:
-            yield Text(choice.text)
-        yield from choice.tool_calls
+        yield from map(_delta, choice.parts)
         yield Finished(index, choice.reason or "stop", choice.stop_sequence)
     if answer.usage is not None:
         yield Used(answer.usage)
 
 
-def _reasoning(thought: Thought) -> Reasoning:
-    return Reasoning(thought.text, thought.signature, thought.redacted, thought.member, thought.extra)
+def _delta(part: AnswerPart) -> Delta:
+    match part:
+        case TextPart(text):
+            return Text(text)
+        case Thought(text, signature, redacted, member=member, extra=extra):
+            return Reasoning(text, signature, redacted, member, extra)
+        case ToolCall():
+            return part

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inferpoint.model.chat import Thought, ToolUse
+from inferpoint.model.chat import TextPart, Thought, ToolUse
 from inferpoint.model.results import (
+    AnswerPart,
     Choice,
     Completion,
     Delta,
@@ -18,6 +18,7 @@ from inferpoint.model.results import (
     ToolCall,
     Usage,
     Used,
+    grown,
 )
 from inferpoint.protocols.openai import completions
 
@@ -78,9 +79,7 @@ class Collected:
     def __init__(self) -> None:
         self._started = Started("", "")
         self._finished: Finished | None = None
-        self._texts: list[str] = []
-        self._thoughts: list[Thought] = []
-        self._open = False  # whether the last thought goes on
+        self._parts: list[AnswerPart] = []
         self._calls: dict[int, ToolCall] = {}
         self._usage: Usage | None = None
 
@@ -90,7 +89,7 @@ class Collected:
             case Started():
                 self._started = delta
             case Text(text):
-                self._texts.append(text)
+                self._parts.append(TextPart(text))
             case Reasoning():
                 self._think(delta)
             case ToolCall():
@@ -102,37 +101,23 @@ class Collected:
 
     def completion(self) -> Completion:
         """The whole answer."""
-        finished = self._finished
-        choice = Choice(
-            "".join(self._texts),
-            tuple(call for _, call in sorted(self._calls.items())),
-            finished and finished.reason,
-            tuple(self._thoughts),
-            finished and finished.stop_sequence,
-        )
+        finished, calls = self._finished, iter(sorted(self._calls.items()))
+        parts = (next(calls)[1] if isinstance(part, ToolCall) else part for part in self._parts)
+        choice = Choice.of(parts, finished and finished.reason, finished and finished.stop_sequence)
         return Completion([choice], self._usage, self._started.id, self._started.model)
 
     def _think(self, piece: Reasoning) -> None:
-        if piece.redacted is not None or not self._open:
-            thought = Thought(piece.text, piece.signature, piece.redacted, member=piece.member, extra=piece.extra)
-            self._thoughts.append(thought)
+        """A thought goes on until it is sealed, or the model says something; a redacted one is whole."""
+        last = self._parts[-1] if self._parts else None
+        if isinstance(last, Thought) and piece.redacted is last.redacted is last.signature is None:
+            self._parts[-1] = grown(last, piece)
         else:
-            last = self._thoughts[-1]
-            text, extra = last.text + piece.text, _joined(last.extra, piece.extra)
-            self._thoughts[-1] = replace(last, text=text, signature=piece.signature, extra=extra)
-        self._open = piece.signature is None and piece.redacted is None
+            self._parts.append(grown(Thought(), piece))
 
     def _call(self, piece: ToolCall) -> None:
         begun = self._calls.get(piece.ordinal)
-        if begun is not None:
+        if begun is None:
+            self._parts.append(piece)
+        else:
             piece = replace(begun, arguments=begun.arguments + piece.arguments, extra=piece.extra or begun.extra)
         self._calls[piece.ordinal] = piece
-
-
-def _joined(before: Mapping[str, Any] | None, more: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Members beside a thought after one more piece: lists (`reasoning_details`) go on, others are told anew."""
-    joined = dict(before or {})
-    for name, value in (more or {}).items():
-        begun = joined.get(name)
-        joined[name] = [*begun, *value] if isinstance(begun, list) and isinstance(value, list) else value
-    return joined or None

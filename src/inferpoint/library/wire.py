@@ -9,6 +9,7 @@ import msgspec
 
 from inferpoint.api.headers import ERROR, TOKENS, TRUNCATED
 from inferpoint.errors import InferenceError, Kind, kind_of_status
+from inferpoint.model.chat import TextPart
 from inferpoint.model.http import Event, Reply, parse, unreadable
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import (
@@ -78,7 +79,7 @@ def result(reply: Reply, request: InferenceRequest) -> InferenceResult:
         case "rerank":
             return Ranking([Ranked(row.index, row.relevance_score, row.text) for row in rows], usage)
         case "completion":
-            return Completion([Choice(row.result) for row in rows], usage)
+            return Completion([Choice.of([TextPart(row.result)]) for row in rows], usage)
         case "text_embedding" | "embeddings" | "sparse_embedding" if request.chunking is not None:
             return ChunkedEmbeddings([_chunks(row) for row in rows], usage, cut, errors)
         case "sparse_embedding":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from inferpoint.errors import InferenceError
-from inferpoint.model.chat import Thought
+from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.http import parse
 
 
@@ -149,15 +149,48 @@ class ToolCall:
     extra: Mapping[str, Any] | None = None
 
 
+AnswerPart = TextPart | Thought | ToolCall
+
+
 @dataclass(frozen=True)
 class Choice:
-    """One answer of a model. `reason` is why it ended, in OpenAI's words; `stop_sequence` which of them ended it."""
+    """One answer of a model, its parts in their order; no text is empty, or follows another.
 
-    text: str
-    tool_calls: tuple[ToolCall, ...] = ()
+    `reason` is why it ended, in OpenAI's words; `stop_sequence` which of the words to stop at ended it.
+    """
+
+    parts: tuple[AnswerPart, ...] = ()
     reason: str | None = None
-    thoughts: tuple[Thought, ...] = ()
     stop_sequence: str | None = None
+
+    @classmethod
+    def of(cls, parts: Iterable[AnswerPart], reason: str | None = None, stop_sequence: str | None = None) -> Choice:
+        """The answer of *parts*, in which texts that follow each other become one, and empty ones none."""
+        joined: list[AnswerPart] = []
+        for part in parts:
+            match part, joined[-1:]:
+                case TextPart(text=""), _:
+                    pass
+                case TextPart(text=more), [TextPart(text=text)]:
+                    joined[-1] = TextPart(text + more)
+                case _:
+                    joined.append(part)
+        return cls(tuple(joined), reason, stop_sequence)
+
+    @property
+    def text(self) -> str:
+        """All words of the answer, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tools that the model calls."""
+        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+
+    @property
+    def thoughts(self) -> tuple[Thought, ...]:
+        """The thoughts, as far as they are told."""
+        return tuple(part for part in self.parts if isinstance(part, Thought))
 
     @property
     def reasoning(self) -> str:
@@ -205,6 +238,22 @@ class Reasoning:
     redacted: str | None = None
     member: str = ""
     extra: Mapping[str, Any] | None = None
+
+
+def grown(thought: Thought, piece: Reasoning) -> Thought:
+    """*thought* with one more *piece*; of the members beside it lists go on, as `reasoning_details`; others are new."""
+    extra = dict(thought.extra or {})
+    for name, value in (piece.extra or {}).items():
+        begun = extra.get(name)
+        extra[name] = [*begun, *value] if isinstance(begun, list) and isinstance(value, list) else value
+    return replace(
+        thought,
+        text=thought.text + piece.text,
+        signature=piece.signature or thought.signature,
+        redacted=piece.redacted if piece.redacted is not None else thought.redacted,
+        member=thought.member or piece.member,
+        extra=extra or None,
+    )
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,11 @@ from inferpoint.protocols.openai.account import Options
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.embeddings import embedding
 from inferpoint.protocols.openai.failures import FAILURES
+from inferpoint.protocols.openai.replies import CONTENT
 from inferpoint.protocols.service import SIMILARITIES, Grant, Limits, Origin, RateLimit, Rates, Service, rate_limit
 
 HOST = "api.openai.com"  # that of a region has its name before
+MISTRAL = "api.mistral.ai"  # https://docs.mistral.ai/capabilities/reasoning
 # Models with an effort to choose, also under a maker's name or tuned; those named chat, pro and preview have none.
 _REASONS = re.compile(r"(?:^|[/:])(?:o1(?!-mini)|o[3-9]|gpt-[5-9]|gpt-oss)(?!.*(?:chat|pro|preview))")
 _PLAIN = re.compile(r"(?:^|[/:])(?:chatgpt|gpt-[34]|gpt-5.*chat|o1-(?:mini|preview))")  # without any
@@ -109,9 +111,18 @@ def is_openais(url: str) -> bool:
     return host == HOST or host.endswith(f".{HOST}")
 
 
+@lru_cache(maxsize=256)
+def is_mistrals(url: str) -> bool:
+    """Whether *url* is Mistral's own."""
+    return urlsplit(url).hostname == MISTRAL
+
+
 def thoughts(account: Account, origin: str) -> str | None:
-    """OpenAI refuses messages with what a model thought; servers at other addresses want them back as they came."""
-    return None if is_openais(account.url or origin) else ""
+    """OpenAI refuses messages with what a model thought, Mistral but in their content; others take it as it came."""
+    url = account.url or origin
+    if is_openais(url):
+        return None
+    return CONTENT if is_mistrals(url) else ""
 
 
 RATES = Rates(default=500, group=group)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from bedrock_judge import legal, read, read_stream
-from conversing import ARGUMENTS, NAMES, WORDS, whole
+from conversing import ARGUMENTS, NAMES, WORDS, usual_choice, whole
 from efforts import EFFORTS
 from frames import GOLDEN, event, frame
 from hypothesis import given, settings
@@ -37,7 +37,7 @@ from inferpoint.model.chat import (
 )
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import Choice, Completion, Finished, Reasoning, Usage, Used
+from inferpoint.model.results import Completion, Finished, Reasoning, Usage, Used
 from inferpoint.protocols.oversize import Oversize
 from inferpoint.services.amazonbedrock import account
 
@@ -354,7 +354,7 @@ def test_the_stop_sequence_that_was_met_is_told(fields: dict[str, Any]) -> None:
     assert paths == ["/stop_sequence", "/delta/stop_sequence"]
     end = {"stopReason": "stop_sequence", "additionalModelResponseFields": fields}
     assert completed({"output": {"message": {"content": [{"text": "a"}]}}, **end}).choices == [
-        Choice("a", reason="stop", stop_sequence="END")
+        usual_choice("a", reason="stop", stop_sequence="END")
     ]
     deltas, _ = streamed(model(), [GOLDEN, event("messageStop", end)])
     assert deltas[-1] == Finished(0, "stop", "END")

@@ -16,7 +16,7 @@ from played import answered, endpoint, reply, streamed
 
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.chat import Thought
+from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.results import Choice, Completion, Finished, ToolCall, Usage
 
@@ -244,7 +244,8 @@ BLOCKS = [
 ]
 CALLS = (ToolCall(0, "t1", "f", "{}"), ToolCall(1, "t2", "g", '{"a":[1,"é"]}'))
 THOUGHTS = (Thought("Hm.", "c2ln"), Thought(redacted="c2ln"))
-ANSWER = Completion([Choice("Two. Done.", CALLS, "tool_calls", THOUGHTS)], Usage(2, 3), "", "m:0")
+PARTS = (THOUGHTS[0], TextPart("Two. "), CALLS[0], THOUGHTS[1], CALLS[1], TextPart("Done."))
+ANSWER = Completion([Choice(PARTS, "tool_calls")], Usage(2, 3), "", "m:0")
 WHOLE = {
     "output": {"message": {"role": "assistant", "content": BLOCKS}},
     "stopReason": "tool_use",
@@ -254,7 +255,7 @@ WHOLE = {
 
 
 def test_an_answer_is_one_choice() -> None:
-    """Its texts joined, its calls numbered, its arguments JSON without white space."""
+    """Its parts in their order, its calls numbered, its arguments JSON without white space."""
     given = reply(json.dumps(WHOLE, ensure_ascii=False).encode())
     assert read("Converse", given)["output"]["message"]["content"][1] == {"text": "Two. "}
     assert answered(model(), given) == ANSWER

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from anthropic.types import Message, RawMessageStreamEvent
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
-from conversing import asking, dialogues, substance, whole
+from conversing import asking, dialogues, substance, usual_choice, whole
 from hypothesis import given, settings
 from played import answered, endpoint, reply, streamed
 from pydantic import TypeAdapter
 
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.chat import Thought
+from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.results import Choice, Completion, Finished, Reasoning, Text, ToolCall, Usage
 
@@ -244,11 +244,12 @@ BLOCKS: list[dict[str, Any]] = [
 ]
 CALLS = (ToolCall(0, "t1", "f", "{}"), ToolCall(1, "t2", "g", '{"a":[1,2.50,"é"]}'))
 THOUGHTS = (Thought("Hm.", "c2ln"), Thought(redacted="c2ln"))
-ANSWER = Completion([Choice("Two. Done.", CALLS, "tool_calls", THOUGHTS)], Usage(2, 3), "msg_1", "claude")
+PARTS = (THOUGHTS[0], TextPart("Two. "), CALLS[0], THOUGHTS[1], CALLS[1], TextPart("Done."))
+ANSWER = Completion([Choice(PARTS, "tool_calls")], Usage(2, 3), "msg_1", "claude")
 
 
 def test_an_answer_is_one_choice() -> None:
-    """Its texts joined, its calls numbered, its arguments the JSON that came without its white space."""
+    """Its parts in their order, its calls numbered, its arguments the JSON that came without its white space."""
     body = message(*BLOCKS)
     Message.model_validate(body)
     raw = json.dumps(body, ensure_ascii=False).replace("2.5", "2.50").encode()
@@ -259,7 +260,7 @@ def test_an_answer_may_be_empty() -> None:
     """A refusal has no content."""
     found = answered(claude(), reply(message(stop_reason="refusal")))
     assert isinstance(found, Completion)
-    assert found.choices == [Choice("", (), "content_filter")]
+    assert found.choices == [usual_choice("", (), "content_filter")]
 
 
 def stream(*blocks: dict[str, Any]) -> list[dict[str, Any]]:

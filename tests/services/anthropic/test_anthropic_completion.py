@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from anthropic.types import ErrorResponse, Message, RawMessageStreamEvent
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming, MessageCreateParamsStreaming
+from conversing import usual_choice
 from played import answered, asked, complained, endpoint, refused, reply, streamed, told
 from pydantic import TypeAdapter
 
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.results import Choice, Completion, Finished, Started, Text, Usage, Used
+from inferpoint.model.results import Completion, Finished, Started, Text, Usage, Used
 
 SETTINGS = {"api_key": "sk-ant-example", "model_id": "claude-sonnet-4-5"}
 OPTIONS = {"max_tokens": 1024}
@@ -91,7 +92,7 @@ def whole(**changed: Any) -> Completion:
 def test_a_reply() -> None:
     """Text, end, cost, and whose answer it is."""
     Message.model_validate(WHOLE)
-    choice = Choice("Hi! My name is Claude.", reason="stop")
+    choice = usual_choice("Hi! My name is Claude.", reason="stop")
     assert whole() == Completion([choice], Usage(2095, 503), WHOLE["id"], "claude-sonnet-4-5")
 
 

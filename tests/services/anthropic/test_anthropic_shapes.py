@@ -6,13 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from conversing import usual_choice
 from played import answered, endpoint, reply, streamed
 
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import Kind, Upstream
 from inferpoint.model.chat import Thought
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.results import Choice, Completion, Finished, Reasoning, Started, Text, Usage, Used
+from inferpoint.model.results import Completion, Finished, Reasoning, Started, Text, Usage, Used
 
 END = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
 
@@ -81,7 +82,7 @@ def test_what_a_later_count_does_not_tell_stays() -> None:
 def test_a_text_of_nothing_is_no_text() -> None:
     """A null where a text should be says nothing, and takes nothing of the rest away."""
     blocks = [{"type": "text", "text": None}, {"type": "text", "text": "ok"}]
-    assert whole(content=blocks).choices == [Choice("ok", reason="stop")]
+    assert whole(content=blocks).choices == [usual_choice("ok", reason="stop")]
     piece = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": None}}
     assert streamed(claude(), events(piece, END)) == ([Finished(0, "stop")], None)
 

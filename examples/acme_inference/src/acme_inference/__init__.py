@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind, Upstream
+from inferpoint.model.chat import TextPart
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply, json_call, parse
 from inferpoint.model.requests import InferenceRequest
@@ -91,7 +92,7 @@ class _Written(msgspec.Struct):
 def completion(reply: Reply, _request: InferenceRequest, model: Account, _options: CompletionOptions) -> Completion:
     """The one text of an answer; Acme says why it ended in OpenAI's words."""
     answer = parse(reply.body, _Written, of=f"{COMPLETIONS} response")
-    choice = Choice(answer.text, reason=answer.end)
+    choice = Choice.of([TextPart(answer.text)], answer.end)
     return Completion([choice], answer.tokens and answer.tokens.usage(), answer.id, model.model_id)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,10 +11,11 @@ import msgspec
 from inferpoint.api.anthropic import thoughts, write
 from inferpoint.api.anthropic.write import Teller
 from inferpoint.model.chat import Thought
-from inferpoint.model.results import Delta, Finished, Reasoning, Started, Text, ToolCall, Usage, Used
+from inferpoint.model.results import Delta, Finished, Reasoning, Started, Text, ToolCall, Usage, Used, grown
 from inferpoint.protocols import sse
 
 _TEXT, _THOUGHT, _REDACTED = "text", "thought", "redacted"
+_MUSING: dict[str, Any] = {"type": "thinking", "thinking": "", "signature": ""}
 _EMPTY: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
 
 
@@ -37,6 +39,7 @@ class Events:
         self._index = -1
         self._arguments: list[str] = []  # of the call that is open
         self._waiting: list[Delta] = []
+        self._thinking = Thought()  # the seal of the thought that is open, and what stands beside it or the next
 
     def feed(self, deltas: Sequence[Delta]) -> bytes:
         """The events of *deltas*."""
@@ -46,7 +49,7 @@ class Events:
     def end(self) -> bytes:
         """The events that end a whole answer."""
         last = write.ended(self._finished.reason, self._finished.stop_sequence)
-        closing = [*self._begin(""), *self._rest(), *self._close()]
+        closing = [*self._begin(""), *self._rest(), *self._close(), *self._left()]
         closing.append(event("message_delta", delta=last, usage=write.usage(self._used)))
         return b"".join([*closing, event("message_stop")])
 
@@ -88,11 +91,13 @@ class Events:
     def _thought(self, thought: Reasoning) -> Iterator[bytes]:
         service = self._teller.service
         if thought.text or thought.signature:
-            yield from self._in(_THOUGHT, {"type": "thinking", "thinking": "", "signature": ""})
+            yield from self._in(_THOUGHT, _MUSING)
         if thought.text:
             yield self._more({"type": "thinking_delta", "thinking": thought.text})
+        if thought.redacted is None:
+            self._thinking = grown(self._thinking, replace(thought, text=""))
         if thought.signature:
-            yield from self._sealed(thought.signature)
+            yield from self._close()
         if thought.redacted is not None:
             yield from self._close()
             yield from self._in(_REDACTED, thoughts.written(Thought(redacted=thought.redacted), service))
@@ -135,16 +140,17 @@ class Events:
     def _more(self, delta: dict[str, Any]) -> bytes:
         return event("content_block_delta", index=self._index, delta=delta)
 
-    def _sealed(self, signature: str) -> Iterator[bytes]:
-        """The end of a thought, with its seal where it has one."""
-        if seal := thoughts.sealed(signature, self._teller.service):
-            yield self._more({"type": "signature_delta", "signature": seal})
-        self._open = None
-        yield event("content_block_stop", index=self._index)
-
     def _close(self) -> Iterator[bytes]:
         if self._open == _THOUGHT:
-            yield from self._sealed("")
-        elif self._open is not None:
+            thought, self._thinking = self._thinking, Thought()
+            if seal := thoughts.signature(thought, self._teller.service):
+                yield self._more({"type": "signature_delta", "signature": seal})
+        if self._open is not None:
             self._open = None
             yield event("content_block_stop", index=self._index)
+
+    def _left(self) -> Iterator[bytes]:
+        """A block for what stood beside the answer, without a thought."""
+        if self._thinking.extra:
+            yield from self._in(_THOUGHT, _MUSING)
+            yield from self._close()

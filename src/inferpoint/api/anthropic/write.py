@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from inferpoint.api.anthropic import thoughts
 from inferpoint.errors import InferenceError
+from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.http import parse
-from inferpoint.model.results import Completion, Usage
+from inferpoint.model.results import AnswerPart, Choice, Completion, ToolCall, Usage
 
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 
@@ -34,20 +36,23 @@ class Teller:
 def message(result: Completion, teller: Teller) -> dict[str, Any]:
     """A whole answer."""
     choice = result.choices[0]
-    told = choice.thoughts if teller.thinking else ()
-    content: list[Any] = [thoughts.written(thought, teller.service) for thought in told]
-    if choice.text:
-        content.append({"type": "text", "text": choice.text})
-    content += [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments(call.arguments)}
-        for call in choice.tool_calls
-    ]
+    told = [part for part in choice.parts if teller.thinking or not isinstance(part, Thought)]
     return {
         **teller.shell(result.id),
-        "content": content,
+        "content": [_block(part, teller.service) for part in Choice.of(told).parts],
         **ended(choice.reason or "stop", choice.stop_sequence),
         "usage": usage(result.usage),
     }
+
+
+def _block(part: AnswerPart, service: str) -> Mapping[str, Any]:
+    match part:
+        case TextPart(text):
+            return {"type": "text", "text": text}
+        case Thought():
+            return thoughts.written(part, service)
+        case ToolCall():
+            return {"type": "tool_use", "id": part.id, "name": part.name, "input": arguments(part.arguments)}
 
 
 def arguments(text: str) -> dict[str, Any]:

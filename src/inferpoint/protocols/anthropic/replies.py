@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.chat import Thought
+from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.http import Reply, parse
-from inferpoint.model.results import Choice, Completion, ToolCall
+from inferpoint.model.results import AnswerPart, Choice, Completion, ToolCall
 from inferpoint.protocols.anthropic.usage import spent
-from inferpoint.protocols.readers import compact
+from inferpoint.protocols.readers import Calls, compact
 from inferpoint.protocols.reasons import reason_of
 
 
@@ -68,26 +69,17 @@ def completion(label: str, reply: Reply, *_context: object) -> Completion:
     message = parse(reply.body, _Message, of=f"{label} response")
     texts = [block.text_of("text", label) for block in message.content if block.type == "text"]
     reason = reason_of(message.stop_reason)
-    return message.completion([Choice(text, reason=reason, stop_sequence=message.stop_sequence) for text in texts])
+    return message.completion([Choice.of([TextPart(text)], reason, message.stop_sequence) for text in texts])
 
 
 def answer(label: str, reply: Reply, *_context: object) -> Completion:
-    """All blocks as one choice: its texts joined, its thoughts and its tool calls in their order."""
+    """All blocks as one choice, in their order."""
     message = parse(reply.body, _Message, of=f"{label} response")
-    blocks = message.content
-    calls = [
-        (block.text_of("id", label), block.text_of("name", label), compact(block.input, f"{label} response"))
-        for block in blocks
-        if block.type == "tool_use"
-    ]
-    choice = Choice(
-        "".join(block.text_of("text", label) for block in blocks if block.type == "text"),
-        tuple(ToolCall(ordinal, *call) for ordinal, call in enumerate(calls)),
-        reason_of(message.stop_reason, called=bool(calls)),
-        tuple(thought for block in blocks for thought in _thoughts(block, label)),
-        message.stop_sequence,
-    )
-    return message.completion([choice])
+    calls, parts = Calls(), list[AnswerPart]()
+    for place, block in enumerate(message.content):
+        parts += _parts(block, place, calls, label)
+    reason = reason_of(message.stop_reason, called=any(isinstance(part, ToolCall) for part in parts))
+    return message.completion([Choice.of(parts, reason, message.stop_sequence)])
 
 
 def counted(label: str, reply: Reply) -> int:
@@ -95,8 +87,14 @@ def counted(label: str, reply: Reply) -> int:
     return parse(reply.body, _Tokens, of=f"{label} response").input_tokens
 
 
-def _thoughts(block: Block, label: str) -> Sequence[Thought]:
+def _parts(block: Block, place: int, calls: Calls, label: str) -> Sequence[AnswerPart]:
+    """The part that a block is; none for one of a type that is not known."""
     match block.type:
+        case "text":
+            return [TextPart(block.text_of("text", label))]
+        case "tool_use":
+            begun = calls.begin(place, block.text_of("id", label), block.text_of("name", label))
+            return [replace(begun, arguments=compact(block.input, f"{label} response"))]
         case "thinking":
             return [Thought(block.text_of("thinking", label), block.seal or None)]
         case "redacted_thinking":

@@ -45,7 +45,7 @@ def request_body(request: InferenceRequest) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": conversation.model or None,
         "max_tokens": conversation.max_tokens,
-        "messages": [_message(role, messages) for role, messages in turns(conversation)],
+        "messages": [_message(role, messages) for role, messages in turns(thinking.with_own_thoughts(conversation))],
         "system": [_block(part) for part in DIALECT.system(conversation, params)] or None,
         "stop_sequences": DIALECT.stops(conversation),
         "temperature": DIALECT.within_one("temperature", conversation.temperature),
@@ -80,7 +80,7 @@ def _message(role: Role, messages: Sequence[Message]) -> dict[str, Any]:
 def _blocks(message: Message) -> list[dict[str, Any]]:
     if message.role is Role.ASSISTANT:
         DIALECT.only_text(message)
-    blocks = [_block(part) for part in message.parts if not isinstance(part, Thought) or _sealed(part)]
+    blocks = [_block(part) for part in message.parts]
     if message.tool_call_id is None:
         return blocks
     result = {
@@ -90,11 +90,6 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
         "content": blocks or None,
     }
     return [_marked(present(result), message.cache)]
-
-
-def _sealed(thought: Thought) -> bool:
-    """Whether Anthropic would know *thought* again: one of another maker's it refuses."""
-    return thought.signature is not None or thought.redacted is not None
 
 
 def _block(part: Part) -> dict[str, Any]:

@@ -83,12 +83,26 @@ def effort(asked: str | None, dialect: Dialect) -> str | None:
     return asked
 
 
+def with_own_thoughts(conversation: Conversation) -> Conversation:
+    """*conversation* without the thoughts that nothing seals: they are another maker's, and Claude refuses them."""
+    return replace(conversation, messages=tuple(map(_with_own_thoughts, conversation.messages)))
+
+
+def _with_own_thoughts(message: Message) -> Message:
+    parts = tuple(part for part in message.parts if not isinstance(part, Thought) or _sealed(part))
+    return message if len(parts) == len(message.parts) else replace(message, parts=parts)
+
+
+def _sealed(thought: Thought) -> bool:
+    return bool(thought.signature or thought.redacted)
+
+
 def _goes_on_without_thought(messages: Sequence[Message]) -> bool:
     """Whether *messages* end in tools' results, and the turn that called the tools has no sealed thought."""
     if not messages or messages[-1].role is not Role.TOOL:
         return False
     caller = next((message for message in reversed(messages) if message.role is Role.ASSISTANT), messages[-1])
-    return not any(isinstance(part, Thought) and (part.signature or part.redacted) for part in caller.parts)
+    return not any(map(_sealed, caller.thoughts))
 
 
 def written(thinking: Thinking) -> dict[str, Any]:

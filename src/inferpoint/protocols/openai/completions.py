@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from inferpoint.model.chat import Thought
 from inferpoint.model.http import present
 from inferpoint.model.results import (
     Choice,
@@ -19,6 +20,7 @@ from inferpoint.model.results import (
     Used,
 )
 from inferpoint.protocols.openai import usage
+from inferpoint.protocols.openai.replies import WORDS
 
 
 def written(result: Completion) -> dict[str, Any]:
@@ -34,13 +36,18 @@ def written(result: Completion) -> dict[str, Any]:
 def _written_message(choice: Choice) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": choice.text or (None if choice.tool_calls else "")}
     for thought in choice.thoughts:
-        member = thought.member or "reasoning"
+        member = _member(thought)
         if thought.text:
             message[member] = message.get(member, "") + thought.text
         message |= thought.extra or {}
     if choice.tool_calls:
         message["tool_calls"] = [_written_call(call) for call in choice.tool_calls]
     return message
+
+
+def _member(thought: Thought | Reasoning) -> str:
+    """Where a message has the words of a *thought*: as they came, but not among its content, which clients show."""
+    return thought.member if thought.member in WORDS else "reasoning"
 
 
 def _written_call(call: ToolCall) -> dict[str, Any]:
@@ -72,7 +79,7 @@ class Writer:
             case Text(text):
                 return self._of({"content": text})
             case Reasoning():  # a seal has no place in OpenAI's chunks
-                told = {delta.member or "reasoning": delta.text} if delta.text else {}
+                told = {_member(delta): delta.text} if delta.text else {}
                 return self._of({**told, **(delta.extra or {})}) if told or delta.extra else None
             case ToolCall():
                 return self._of({"tool_calls": [_piece(delta)]})

@@ -6,7 +6,7 @@ same messages. What is refused is refused in Elasticsearch's words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -34,7 +34,7 @@ from inferpoint.model.hints import Hint
 from inferpoint.model.http import present
 from inferpoint.model.wording import JAVA_NAMES, as_java, nothing_in
 from inferpoint.protocols.anthropic.requests import TOOL_HINTS
-from inferpoint.protocols.openai.replies import OPAQUE, WORDS
+from inferpoint.protocols.openai.replies import OPAQUE, WORDS, content_parts, is_thought
 
 _ROLES = {"developer": Role.SYSTEM} | {role.value: role for role in Role}
 _MEMBERS = ("role", "content", "tool_calls", "tool_call_id", Hint.CACHE)
@@ -107,8 +107,8 @@ def _message(value: Any) -> Message:
     if (role is Role.TOOL) != (call_id is not None):
         problem = "is required in a message" if role is Role.TOOL else "is only for messages"
         raise invalid(f"Field [tool_call_id] {problem} of the role [tool]")
-    thoughts = _thoughts(message) if role is Role.ASSISTANT else ()
-    parts, cache = (*thoughts, *_parts(message.any("content")), *uses), _cache(message)
+    content, cache = message.any("content"), _cache(message)
+    parts = (*_thoughts(message), *_answered(content), *uses) if role is Role.ASSISTANT else _parts(content)
     if role is Role.TOOL:
         return Message(role, parts, call_id, cache=cache)
     return Message(role, _marked(parts, cache))
@@ -153,6 +153,18 @@ def _parts(content: Any) -> tuple[Part, ...]:
         case _:
             token = _java_name(content)
             raise invalid(f"Expected an array start token or a value string token but found token [{token}]")
+
+
+def _answered(content: Any) -> Iterator[Part]:
+    """The parts of an assistant's turn, with what a model thought among them, as Mistral has it."""
+    if not isinstance(content, list):
+        yield from _parts(content)
+        return
+    for part in cast("list[Any]", content):
+        if is_thought(part):
+            yield from content_parts([part])
+        else:
+            yield _part(part)
 
 
 def _part(value: Any) -> Part:

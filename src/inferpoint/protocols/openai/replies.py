@@ -5,13 +5,13 @@ Servers leave members out, write null, or put something else where OpenAI has a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
 
-from inferpoint.model.chat import Thought
+from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.http import Reply, parse, unreadable
 from inferpoint.model.results import Choice, Completion, ToolCall
 from inferpoint.protocols.openai import usage
@@ -20,6 +20,8 @@ from inferpoint.protocols.readers import Calls, compact, members
 # The members of a message that hold what a model thought in words, and those that nobody here reads.
 WORDS = ("reasoning", "reasoning_content")
 OPAQUE = ("reasoning_details", "extra_content")
+# Where Mistral has the words that a model thought: parts of the content, of a type and a member of this name.
+CONTENT, THINKING = "content", "thinking"
 
 
 class Function(msgspec.Struct):
@@ -83,21 +85,25 @@ class Message(msgspec.Struct):
         return [call for call in self.tool_calls if call] if self.tool_calls else ()
 
     @property
-    def text(self) -> str:
-        """The words of the answer, those of parts joined; a refusal's where there are none."""
-        content = self.content
-        return content if type(content) is str and content else _joined(content) or text(self.refusal)
+    def parts(self) -> Sequence[TextPart | Thought]:
+        """What the model thought and said, in its order; a refusal's words where there are no others."""
+        content, thoughts = self.content, ()
+        if self.reasoning or self.reasoning_content or self.reasoning_details or self.extra_content:
+            thoughts = self._thoughts()
+        if type(content) is str and content:  # as nearly always
+            return (*thoughts, TextPart(content))
+        parts = [*thoughts, *content_parts(content)]
+        if (refusal := text(self.refusal)) and not any(isinstance(part, TextPart) for part in parts):
+            parts.append(TextPart(refusal))
+        return parts
 
-    @property
-    def thought(self) -> Thought | None:
-        """What the model thought: words, and what nobody here reads."""
-        if not (self.reasoning or self.reasoning_content or self.reasoning_details or self.extra_content):
-            words = thinking(self.content) if type(self.content) is list else ""
-            return Thought(words) if words else None
+    def _thoughts(self) -> Iterator[Thought]:
+        """What the model thought beside its words, and what nobody here reads."""
         member = next((name for name in WORDS if text(getattr(self, name))), "")
-        words = text(getattr(self, member)) if member else thinking(self.content)
+        words = text(getattr(self, member)) if member else ""
         extra = {name: value for name in OPAQUE if (value := getattr(self, name))}
-        return Thought(words, member=member, extra=extra or None) if words or extra else None
+        if words or extra:
+            yield Thought(words, member=member, extra=extra or None)
 
 
 class _Choice(msgspec.Struct):
@@ -127,10 +133,23 @@ def text(value: Any) -> str:
     return value if type(value) is str else ""  # as JSON has them, of that class itself
 
 
-def thinking(content: Any) -> str:
-    """The thoughts among the parts of a message's content, joined, as Mistral writes them."""
-    parts = cast("list[Any]", content) if isinstance(content, list) else []
-    return "".join(_joined(part.get("thinking")) for part in map(members, parts) if part.get("type") == "thinking")
+def content_parts(content: Any) -> Iterator[TextPart | Thought]:
+    """The words of a message's *content*, and in a list of parts also the thoughts, as Mistral writes them."""
+    for part in cast("list[Any]", content) if isinstance(content, list) else (content,):
+        if is_thought(part):
+            if words := _joined(part[THINKING]):
+                yield Thought(words, member=CONTENT)
+        elif words := text(part) or text(members(part).get("text")):
+            yield TextPart(words)
+
+
+def is_thought(part: Any) -> bool:
+    """Whether a *part* of a message's content is what the model thought."""
+    match part:
+        case {"type": "thinking", "thinking": str() | list()}:
+            return True
+        case _:
+            return False
 
 
 def _joined(content: Any) -> str:
@@ -143,11 +162,10 @@ def _joined(content: Any) -> str:
 
 def _choice(choice: _Choice, of: str) -> Choice:
     message, word, calls = choice.message or Message(), text(choice.finish_reason), Calls()
-    tool_calls = tuple([_whole(calls, place, call, of) for place, call in enumerate(message.calls)])
-    thought = message.thought
-    if not (message.content is not None or message.refusal or tool_calls or thought or word):
+    parts = [*message.parts, *[_whole(calls, place, call, of) for place, call in enumerate(message.calls)]]
+    if not (message.content is not None or parts or word):
         raise unreadable(of, "a message has no content")
-    return Choice(message.text, tool_calls, calls.reason(word), (thought,) if thought else ())
+    return Choice.of(parts, calls.reason(word))
 
 
 def _whole(calls: Calls, place: int, call: Call, of: str) -> ToolCall:

@@ -21,8 +21,9 @@ from inferpoint.model.chat import (
     ToolUse,
 )
 from inferpoint.model.http import present
+from inferpoint.protocols.openai.replies import CONTENT, THINKING
 
-_THOUGHT = "reasoning_content"  # where most servers have thoughts, for one whose client does not say its name
+THOUGHT = "reasoning_content"  # where most servers have thoughts, for one whose client does not say its name
 _MEDIUM, _HIGH = 5_000, 10_000  # the budgets, in tokens, from which an effort is more than low
 _SHOWN = "The result is in the user's message below."
 
@@ -82,7 +83,7 @@ def _message(message: Message, thoughts: str) -> dict[str, Any]:
     body: dict[str, Any] = {"role": message.role.value}
     if message.role is Role.TOOL:
         body |= {"content": _result(message), "tool_call_id": message.tool_call_id}
-    elif (content := _content(message)) is not None:
+    elif (content := _content(message, thoughts)) is not None:
         body["content"] = content
     body |= _thoughts(message.thoughts, thoughts)
     if message.tool_uses:
@@ -90,7 +91,10 @@ def _message(message: Message, thoughts: str) -> dict[str, Any]:
     return body
 
 
-def _content(message: Message) -> str | list[dict[str, Any]] | None:
+def _content(message: Message, thoughts: str) -> str | list[dict[str, Any]] | None:
+    spoken = [part for part in message.parts if not isinstance(part, ToolUse)]
+    if any(isinstance(part, Thought) and _member(part, thoughts) == CONTENT for part in spoken):
+        return [_part(part) for part in spoken if not isinstance(part, Thought) or _member(part, thoughts) == CONTENT]
     match message.content:
         case [TextPart(text)]:
             return text
@@ -113,12 +117,18 @@ def _thoughts(thoughts: Sequence[Thought], name: str) -> dict[str, Any]:
     """The members that tell a server what its model thought; a sealed thought of another format has no place."""
     members: dict[str, Any] = {}
     for thought in thoughts:
-        if thought.member or (thought.text and thought.signature is None):
-            member = name or thought.member or _THOUGHT
+        if (member := _member(thought, name)) not in (None, CONTENT):
             members[member] = members.get(member, "") + thought.text
         if not name:
             members |= thought.extra or {}
     return members
+
+
+def _member(thought: Thought, name: str) -> str | None:
+    """Where a message has the words of a *thought*, all of them in *name* unless that is empty; None for nowhere."""
+    if thought.member or (thought.text and thought.signature is None):
+        return name or thought.member or THOUGHT
+    return None
 
 
 def _tool_use(use: ToolUse) -> dict[str, Any]:
@@ -126,8 +136,10 @@ def _tool_use(use: ToolUse) -> dict[str, Any]:
     return present({"id": use.id, "type": "function", "function": function, "extra_content": use.extra})
 
 
-def _part(part: Content) -> dict[str, Any]:
+def _part(part: Content | Thought) -> dict[str, Any]:
     match part:
+        case Thought(text):
+            return {"type": THINKING, THINKING: [{"type": "text", "text": text}]}
         case TextPart(text):
             return {"type": "text", "text": text}
         case ImagePart(url, detail):

@@ -9,6 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from inferpoint.errors import InferenceError, Upstream
+from inferpoint.model.chat import Thought
 from inferpoint.model.http import Event, Reply, parse, unreadable
 from inferpoint.model.results import Delta, Finished, Reasoning, Started, Text, Used
 from inferpoint.protocols.openai import usage
@@ -107,16 +108,17 @@ class Chunks(StreamReader):
     def _read(self, choice: _Choice, deltas: list[Delta]) -> None:
         """Add what *choice* tells to *deltas*."""
         message = choice.delta or Message()
-        if thought := message.thought:
-            deltas.append(Reasoning(thought.text, member=thought.member, extra=thought.extra))
-        if words := message.text:
-            deltas.append(Text(words))
-        calls = message.calls
+        parts, calls = message.parts, message.calls
+        for part in parts:
+            if type(part) is Thought:
+                deltas.append(Reasoning(part.text, member=part.member, extra=part.extra))
+            elif part.text:
+                deltas.append(Text(part.text))
         if calls:
             deltas += self._pieces.feed(calls)
         if word := text(choice.finish_reason):
             self._reasons[choice.index or 0] = word
-        self._answered = self._answered or bool(thought or words or calls or word)
+        self._answered = self._answered or bool(parts or calls or word)
 
 
 def _refusal(event: Event) -> Upstream:

@@ -5,10 +5,9 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from inferpoint.model.chat import Message, Thinking, Thought, ToolChoice, ToolMode
+from inferpoint.model.chat import Thinking, Thought, ToolChoice, ToolMode
 from inferpoint.model.http import present
 from inferpoint.protocols.anthropic import thinking as claudes
 from inferpoint.protocols.chat import TOOL_MODES
@@ -27,12 +26,6 @@ def one_tool(choice: ToolChoice | None) -> dict[str, Any]:
     """The member `tool_choice` of Claude's own request, for *choice* with one tool at a time."""
     chosen = choice or _AUTO
     return present({"type": TOOL_MODES[chosen.mode], "name": chosen.name, "disable_parallel_tool_use": True})
-
-
-def sealed(message: Message) -> Message:
-    """*message* without the thoughts that nothing seals, which Claude does not take back."""
-    parts = tuple(part for part in message.parts if not isinstance(part, Thought) or part.signature or part.redacted)
-    return message if len(parts) == len(message.parts) else replace(message, parts=parts)
 
 
 def thought(part: Thought) -> dict[str, Any]:

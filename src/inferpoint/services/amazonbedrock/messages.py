@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from inferpoint.model.chat import Conversation, FilePart, ImagePart, Message, Part, Role, TextPart, Thought, ToolUse
+from inferpoint.protocols.anthropic import thinking
 from inferpoint.protocols.chat import call_id, turns
 from inferpoint.services.amazonbedrock import claude
 from inferpoint.services.amazonbedrock.dialect import CLAUDE, DIALECT, cache_point
@@ -37,8 +37,8 @@ class Messages:
 
     def written(self, conversation: Conversation) -> list[dict[str, Any]]:
         """All turns but the system's."""
-        conversation = replace(conversation, messages=tuple(map(claude.sealed, conversation.messages)))
-        return [{"role": role.value, "content": self._content(messages)} for role, messages in turns(conversation)]
+        spoken = turns(thinking.with_own_thoughts(conversation))
+        return [{"role": role.value, "content": self._content(messages)} for role, messages in spoken]
 
     def _content(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
         return _with_words([block for message in messages for block in self._blocks(message)])

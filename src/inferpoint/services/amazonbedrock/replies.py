@@ -12,10 +12,10 @@ from typing import Any, cast
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.chat import Thought
+from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.http import Reply, parse
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import Choice, Completion, ToolCall, Usage
+from inferpoint.model.results import AnswerPart, Choice, Completion, ToolCall, Usage
 from inferpoint.protocols.readers import Calls, compact, count
 from inferpoint.services.amazonbedrock.account import Account
 
@@ -105,26 +105,27 @@ def completion(reply: Reply, request: InferenceRequest, model: Account, _options
     """Each block of text as a result of its own, as in Elasticsearch."""
     answer, blocks = _read(reply)
     reason = answer.reason(Calls())
-    choices = [Choice(block.text, reason=reason) for block in blocks if block.text is not None]
+    choices = [Choice.of([TextPart(block.text)], reason) for block in blocks if block.text is not None]
     return _completion(choices, answer, reply, request, model)
 
 
 def chat(reply: Reply, request: InferenceRequest, model: Account, _options: object) -> Completion:
-    """All blocks as one choice: its texts joined, its thoughts and its tool calls in their order."""
+    """All blocks as one choice, in their order."""
     answer, blocks = _read(reply)
     calls = Calls()
-    choice = Choice(
-        "".join(block.text or "" for block in blocks),
-        tuple(_call(calls, ordinal, block.tool_use) for ordinal, block in enumerate(blocks) if block.tool_use),
-        answer.reason(calls),
-        tuple(
-            thought
-            for block in blocks
-            if block.reasoning_content and (thought := block.reasoning_content.read()) != Thought()
-        ),
-        answer.stop_sequence,
-    )
+    parts = [part for place, block in enumerate(blocks) for part in _parts(block, place, calls)]
+    choice = Choice.of(parts, answer.reason(calls), answer.stop_sequence)
     return _completion([choice], answer, reply, request, model)
+
+
+def _parts(block: Block, place: int, calls: Calls) -> Sequence[AnswerPart]:
+    """The part that a block is; none for one of a kind that is not known."""
+    if block.reasoning_content:
+        thought = block.reasoning_content.read()
+        return () if thought == Thought() else [thought]
+    if block.tool_use:
+        return [_call(calls, place, block.tool_use)]
+    return [TextPart(block.text or "")]
 
 
 def _call(calls: Calls, block: int, use: _ToolUse) -> ToolCall:

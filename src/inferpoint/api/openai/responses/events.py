@@ -6,18 +6,21 @@ https://platform.openai.com/docs/api-reference/responses-streaming.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from inferpoint.api.openai import errors
-from inferpoint.api.openai.responses import output, reasoning, tools
-from inferpoint.api.openai.responses.growing import Call, Growing, Message, Reasoning
+from inferpoint.api.openai.responses import output, reasoning
+from inferpoint.api.openai.responses.growing import Call, CustomCall, Growing, Message, Reasoning
 from inferpoint.api.openai.responses.write import Answer
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model import results
-from inferpoint.model.results import Delta, Finished, Started, Text, ToolCall, Usage, Used
+from inferpoint.model.chat import Thought
+from inferpoint.model.results import Delta, Finished, Started, Text, ToolCall, Usage, Used, grown
 from inferpoint.protocols import sse
 
 _CODES = {Kind.RATE_LIMITED: "rate_limit_exceeded", Kind.INVALID: "invalid_prompt"}
+_CALLS = {output.CALL: Call, output.CUSTOM: CustomCall}
 
 
 class Events:
@@ -32,6 +35,7 @@ class Events:
         self._items: list[Growing] = []
         self._said: Message | Reasoning | None = None  # the item that words go on in
         self._calls: dict[int, Call] = {}
+        self._beside = Thought()  # what stood beside the answer, and waits for a thought
         self._reason: str | None = None
         self._used: Usage | None = None
 
@@ -48,8 +52,10 @@ class Events:
     def end(self) -> bytes:
         """The events that end the items still open, and the response."""
         written = b""
-        if not self._items:
-            written = self._written(self._begin(Message(0, self._names.next(output.MESSAGE))))
+        if self._beside.extra:
+            written += self._written(self._musing(self._beside))
+        if not any(isinstance(item, Message | Call) for item in self._items):
+            written += self._written(self._begin(Message(len(self._items), self._names.next(output.MESSAGE))))
         reason = self._reason
         status = output.INCOMPLETE if reason else output.COMPLETED
         written += self._written(event for item in self._items for event in item.end(status))
@@ -87,17 +93,23 @@ class Events:
                 pass
 
     def _thinking(self, delta: results.Reasoning) -> Iterator[dict[str, Any]]:
-        """The events of a piece of a thought, which its seal ends."""
+        """The events of a piece of a thought, which its seal ends; what stands beside the next waits for it."""
         sealed = delta.signature is not None or delta.redacted is not None
-        if not (delta.text or sealed):
-            return
-        if delta.redacted is not None or not isinstance(self._said, Reasoning):
-            name = self._names.next(reasoning.PREFIX)
-            yield from self._saying(Reasoning(len(self._items), name, self._answer.service, delta.redacted))
+        goes_on = isinstance(self._said, Reasoning) and delta.redacted is None
+        if (delta.text or sealed) and not goes_on:
+            thought, self._beside = grown(self._beside, replace(delta, text="")), Thought()
+            yield from self._musing(thought)
+        elif isinstance(self._said, Reasoning):
+            self._said.thought = grown(self._said.thought, replace(delta, text=""))
+        else:
+            self._beside = grown(self._beside, delta)
         yield from self._going_on(delta.text)
-        if sealed and isinstance(self._said, Reasoning):
-            self._said.signature = delta.signature
+        if sealed:
             yield from self._silence()
+
+    def _musing(self, thought: Thought) -> Iterator[dict[str, Any]]:
+        name = self._names.next(reasoning.PREFIX)
+        yield from self._saying(Reasoning(len(self._items), name, self._answer.service, thought))
 
     def _saying(self, item: Message | Reasoning) -> Iterator[dict[str, Any]]:
         """The events of a new *item* in which words go on."""
@@ -107,19 +119,19 @@ class Events:
 
     def _going_on(self, piece: str) -> Iterator[dict[str, Any]]:
         if piece and self._said is not None:
-            yield self._said.more(piece)
+            yield from self._said.more(piece)
 
     def _calling(self, delta: ToolCall) -> Iterator[dict[str, Any]]:
         """The events of a piece of a call. Calls stay open to the end, as their pieces may come in turns."""
         if delta.ordinal not in self._calls:
             yield from self._silence()
-            name = self._names.next(output.CALL)
-            function = tools.called(delta.name or "", self._answer.namespaces)
-            call = Call(len(self._items), name, delta.id or f"call_{name}", function)
+            kind = output.kind_of(delta, self._answer.tools)
+            name, tool = self._names.next(kind), self._answer.tools.called(delta.name or "")
+            call = _CALLS[kind](len(self._items), name, delta.id or f"call_{name}", tool)
             self._calls[delta.ordinal] = call
             yield from self._begin(call)
         if delta.arguments:
-            yield self._calls[delta.ordinal].more(delta.arguments)
+            yield from self._calls[delta.ordinal].more(delta.arguments)
 
     def _silence(self) -> Iterator[dict[str, Any]]:
         """The events that end the item in which words went on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from inferpoint.api.openai.responses import output, reasoning
@@ -40,8 +41,8 @@ class Growing(ABC):
         added = {"type": "response.output_item.added", "output_index": self.index, "item": self.shown()}
         return [added, *self._begun()]
 
-    def more(self, piece: str) -> Event:
-        """The event of a *piece*."""
+    def more(self, piece: str) -> Sequence[Event]:
+        """The events of a *piece*."""
         self._pieces.append(piece)
         return self._grown(piece)
 
@@ -57,7 +58,7 @@ class Growing(ABC):
         return ()
 
     @abstractmethod
-    def _grown(self, piece: str) -> Event: ...
+    def _grown(self, piece: str) -> Sequence[Event]: ...
 
     @abstractmethod
     def _ended(self) -> Sequence[Event]: ...
@@ -79,8 +80,8 @@ class Message(Growing):
     def _begun(self) -> Sequence[Event]:
         return [{"type": "response.content_part.added", **self.place, "part": output.text_part("")}]
 
-    def _grown(self, piece: str) -> Event:
-        return {"type": "response.output_text.delta", **self.place, "delta": piece, "logprobs": []}
+    def _grown(self, piece: str) -> Sequence[Event]:
+        return [{"type": "response.output_text.delta", **self.place, "delta": piece, "logprobs": []}]
 
     def _ended(self) -> Sequence[Event]:
         text = self.text
@@ -91,26 +92,25 @@ class Message(Growing):
 
 
 class Reasoning(Growing):
-    """A thought of a model of *service*, sealed by its `signature` or, where its words are not told, *redacted*."""
+    """A thought of a model of *service*; *thought* is all of it but the words, as far as it has come."""
 
-    def __init__(self, index: int, name: str, service: str, redacted: str | None) -> None:
+    def __init__(self, index: int, name: str, service: str, thought: Thought) -> None:
         super().__init__(index, name)
         self._service = service
-        self._redacted = redacted
-        self.signature: str | None = None
+        self.thought = thought
 
     def shown(self) -> dict[str, Any]:
         """The item, with its text so far."""
-        return reasoning.item(self.name, Thought(self.text, self.signature, self._redacted), self._service)
+        return reasoning.item(self.name, replace(self.thought, text=self.text), self._service)
 
     def _begun(self) -> Sequence[Event]:
-        return () if self._redacted is not None else reasoning.begun(self.place)
+        return () if self.thought.redacted is not None else reasoning.begun(self.place)
 
-    def _grown(self, piece: str) -> Event:
-        return reasoning.more(self.place, piece)
+    def _grown(self, piece: str) -> Sequence[Event]:
+        return [reasoning.more(self.place, piece)]
 
     def _ended(self) -> Sequence[Event]:
-        return () if self._redacted is not None else reasoning.ended(self.place, self.text)
+        return () if self.thought.redacted is not None else reasoning.ended(self.place, self.text)
 
 
 class Call(Growing):
@@ -130,9 +130,28 @@ class Call(Growing):
     def _arguments(self) -> str:
         return self.text or "{}"
 
-    def _grown(self, piece: str) -> Event:
-        return {"type": "response.function_call_arguments.delta", **self.place, "delta": piece}
+    def _grown(self, piece: str) -> Sequence[Event]:
+        return [{"type": "response.function_call_arguments.delta", **self.place, "delta": piece}]
 
     def _ended(self) -> Sequence[Event]:
         done = {"type": "response.function_call_arguments.done", **self.place, "name": self._function["name"]}
         return [{**done, "arguments": self._arguments}]
+
+
+class CustomCall(Call):
+    """A custom tool that a model calls. Its text is known when the arguments are whole that it is taken from."""
+
+    def shown(self) -> dict[str, Any]:
+        """The call, whose text comes when it has ended."""
+        arguments = "" if self.status == output.IN_PROGRESS else self.text
+        return output.custom_call(self.name, self._call_id, self._function, arguments, self.status)
+
+    def more(self, piece: str) -> Sequence[Event]:
+        """No event yet."""
+        self._pieces.append(piece)
+        return ()
+
+    def _ended(self) -> Sequence[Event]:
+        text = self.shown()["input"]
+        delta = {"type": "response.custom_tool_call_input.delta", **self.place, "delta": text}
+        return [delta, {"type": "response.custom_tool_call_input.done", **self.place, "input": text}]

@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from inferpoint.api.openai.responses import reasoning, tools
+from inferpoint.api.openai.responses import custom, reasoning, tools
 from inferpoint.errors import invalid
 from inferpoint.model.chat import FilePart, ImagePart, Message, Part, Role, TextPart, ToolUse
 from inferpoint.model.fields import Fields
 
 _ROLES = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM, "developer": Role.SYSTEM}
 _DETAILS = ("auto", "low", "high")
-_KINDS = ("message", "function_call", "function_call_output", "reasoning", "item_reference")
+_KINDS = (
+    "message", "function_call", "function_call_output", "custom_tool_call", "custom_tool_call_output", "reasoning",
+    "item_reference",
+)  # fmt: skip
 _TEXTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 
 
@@ -60,7 +63,11 @@ def _read(fields: Fields, named: Any) -> Iterator[Message]:
             name = tools.flat(fields.take("namespace", str), fields.need("name", str))
             use = ToolUse(fields.need("call_id", str), name, fields.need("arguments", str))
             yield Message(Role.ASSISTANT, (use,))
-        case "function_call_output":
+        case "custom_tool_call":
+            fields.only("id", "status", "call_id", "name", "input")
+            text = custom.arguments(fields.need("input", str))
+            yield Message(Role.ASSISTANT, (ToolUse(fields.need("call_id", str), fields.need("name", str), text),))
+        case "function_call_output" | "custom_tool_call_output":
             fields.only("id", "status", "call_id", "namespace", "name", "output")
             call_id, output = fields.need("call_id", str), fields.any("output")
             yield Message(Role.TOOL, _parts(output, fields.path("output")), tool_call_id=call_id)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from inferpoint.api.openai.responses import reasoning, tools
-from inferpoint.model.results import Choice, Completion, Usage
+from inferpoint.api.openai.responses import custom, reasoning
+from inferpoint.api.openai.responses.tools import Tools
+from inferpoint.model.chat import TextPart, Thought
+from inferpoint.model.results import Choice, Completion, ToolCall, Usage
 
 COMPLETED = "completed"
 INCOMPLETE = "incomplete"
@@ -14,6 +16,7 @@ IN_PROGRESS = "in_progress"
 FAILED = "failed"
 MESSAGE = "msg"
 CALL = "fc"
+CUSTOM = "ctc"
 _CUT = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -35,19 +38,26 @@ class Names:
         return f"{prefix}_{self._of}{self._count:04x}"
 
 
-def items(result: Completion, names: Names, namespaces: Mapping[str, str], service: str) -> list[dict[str, Any]]:
+def items(result: Completion, names: Names, tools: Tools, service: str) -> list[dict[str, Any]]:
     """The items of a whole answer of *service*; what it answers beyond one choice follows it."""
-    return [item for choice in result.choices for item in _of_choice(choice, names, namespaces, service)]
+    return [item for choice in result.choices for item in _of_choice(choice, names, tools, service)]
 
 
-def _of_choice(choice: Choice, names: Names, namespaces: Mapping[str, str], service: str) -> list[dict[str, Any]]:
+def _of_choice(choice: Choice, names: Names, tools: Tools, service: str) -> list[dict[str, Any]]:
     status = INCOMPLETE if cut_by(choice.reason) else COMPLETED
-    written = [reasoning.item(names.next(reasoning.PREFIX), thought, service) for thought in choice.thoughts]
-    if choice.text or not choice.tool_calls:
-        written.append(message(names.next(MESSAGE), choice.text, status))
-    for made in choice.tool_calls:
-        name, function = names.next(CALL), tools.called(made.name or "", namespaces)
-        written.append(call(name, made.id or f"call_{name}", function, made.arguments or "{}", status))
+    written: list[dict[str, Any]] = []
+    for part in choice.parts:
+        match part:
+            case TextPart(text):
+                written.append(message(names.next(MESSAGE), text, status))
+            case Thought():
+                written.append(reasoning.item(names.next(reasoning.PREFIX), part, service))
+            case ToolCall():
+                kind = kind_of(part, tools)
+                name, tool = names.next(kind), tools.called(part.name or "")
+                written.append(WRITERS[kind](name, part.id or f"call_{name}", tool, part.arguments or "{}", status))
+    if not (choice.text or choice.tool_calls):
+        written.append(message(names.next(MESSAGE), "", status))
     return written
 
 
@@ -66,6 +76,20 @@ def call(name: str, call_id: str, function: Mapping[str, str], arguments: str, s
     """A call of the *function* of these members, which its result names by *call_id*."""
     made = {"id": name, "type": "function_call", "status": status, "call_id": call_id}
     return {**made, **function, "arguments": arguments}
+
+
+def custom_call(name: str, call_id: str, tool: Mapping[str, str], arguments: str, status: str) -> dict[str, Any]:
+    """A call of a custom *tool*; *arguments* are those of the function that stands for it."""
+    made = {"id": name, "type": "custom_tool_call", "status": status, "call_id": call_id}
+    return {**made, **tool, "input": custom.text(arguments) if arguments else ""}
+
+
+WRITERS = {CALL: call, CUSTOM: custom_call}
+
+
+def kind_of(made: ToolCall, tools: Tools) -> str:
+    """Whether a call that was *made* is one of a function or of a custom tool: the prefix of its item's id."""
+    return CUSTOM if made.name in tools.customs else CALL
 
 
 def usage(used: Usage | None) -> dict[str, Any]:

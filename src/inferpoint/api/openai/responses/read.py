@@ -51,8 +51,8 @@ _TOLD: Mapping[str, Any] = {
 class Asked:
     """A request: the conversation and how to go on; the items that are its own, and those before them, as JSON.
 
-    `told` are the members of the response that come from the request, `namespaces` those of functions, by the names
-    that the model knows, `hints` are members that a provider may leave aside.
+    `told` are the members of the response that come from the request, `tools` those that the model may call, `hints`
+    members that a provider may leave aside.
     """
 
     model: str
@@ -64,7 +64,7 @@ class Asked:
     before: tuple[bytes, ...]
     items: tuple[bytes, ...]
     told: Mapping[str, Any]
-    namespaces: Mapping[str, str]
+    tools: Tools
     hints: Mapping[str, Any]
 
 
@@ -92,7 +92,7 @@ def asked(members: dict[str, Any], kept: Kept) -> Asked:
         before=before,
         items=tuple(msgspec.json.encode(item) for item in own),
         told=told,
-        namespaces=declared.namespaces,
+        tools=declared,
         hints={**declared.offered, **hints},
     )
 

@@ -1,7 +1,8 @@
 """A model's thoughts as items of a response: their words as a summary, and sealed what only their service can read.
 
 The one place that knows how thoughts are written and read here. `encrypted_content` is base64 of an object with the
-`service` and its own `signature` or `redacted` text, so that a thought goes back to where it came from.
+`service`, its own `signature` or `redacted` text, and what stood beside the thought: so it goes back to where it came
+from.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ class _Sealed(msgspec.Struct):
     service: str
     signature: str | None = None
     redacted: str | None = None
+    member: str = ""
+    extra: dict[str, Any] | None = None
 
 
 def item(name: str, thought: Thought, service: str) -> dict[str, Any]:
@@ -46,7 +49,7 @@ def read(fields: Fields) -> Thought | None:
         seal = msgspec.json.decode(base64.b64decode(sealed, validate=True), type=_Sealed)
     except (*NOT_JSON, binascii.Error, ValueError):
         return None
-    return Thought(text, seal.signature, seal.redacted, seal.service)
+    return Thought(text, seal.signature, seal.redacted, seal.service, seal.member, seal.extra)
 
 
 def begun(place: dict[str, Any]) -> list[dict[str, Any]]:
@@ -70,5 +73,6 @@ def ended(place: dict[str, Any], text: str) -> list[dict[str, Any]]:
 
 
 def _seal(thought: Thought, service: str) -> str:
-    sealed = present({"service": service, "signature": thought.signature, "redacted": thought.redacted})
+    beside = {"member": thought.member or None, "extra": thought.extra}
+    sealed = present({"service": service, "signature": thought.signature, "redacted": thought.redacted, **beside})
     return base64.b64encode(msgspec.json.encode(sealed)).decode()

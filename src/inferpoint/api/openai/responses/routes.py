@@ -50,7 +50,7 @@ class Responses:
         inference = request.inference(asked.conversation, params=asked.params, hints=asked.hints)
         inference = for_user(resolved, inference, asked.user)
         service = resolved.service.name
-        answer = Answer(f"resp_{request.request_id}", request.time, asked.told, asked.namespaces, service)
+        answer = Answer(f"resp_{request.request_id}", request.time, asked.told, asked.tools, service)
         keep = partial(_keep, kept, asked)
         if asked.stream:
             pieces, events = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION), Events(answer, keep)

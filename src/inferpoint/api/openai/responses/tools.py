@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from inferpoint.api.openai.responses import custom
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.chat import Tool, ToolChoice, ToolMode
 from inferpoint.model.fields import Fields
@@ -19,16 +20,24 @@ _OFFERED = ("web_search", "web_search_preview")
 class Tools:
     """The functions that the model is told of, and the choice among them.
 
-    `namespaces` are those that functions are of, by the names that the model knows them under. `told` are the tools as
-    a response tells them back, `offered` those that nobody need be told of, by
-    their places.
+    `namespaces` are those that functions are of, by the names that the model knows them under; `customs` are the names
+    of functions that stand for custom tools. `told` are the tools as a response tells them back, `offered` those that
+    nobody need be told of, by their places.
     """
 
     functions: tuple[Tool, ...] = ()
     choice: ToolChoice | None = None
     namespaces: Mapping[str, str] = field(default_factory=dict[str, str])
+    customs: frozenset[str] = frozenset()
     told: Sequence[Any] = ()
     offered: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def called(self, name: str) -> dict[str, str]:
+        """The members by which a call tells which tool it is of, given the *name* that the model knows."""
+        namespace = self.namespaces.get(name)
+        if namespace is None:
+            return {"name": name}
+        return {"name": name.removeprefix(flat(namespace, "")), "namespace": namespace}
 
 
 def read(body: Fields) -> Tools:
@@ -37,6 +46,7 @@ def read(body: Fields) -> Tools:
     namespaces: dict[str, str] = {}
     told: list[Any] = []
     offered: dict[str, Any] = {}
+    customs: set[str] = set()
     for place, tool in enumerate(body.array("tools") or ()):
         where = f"tools[{place}]"
         fields = Fields(tool, where)
@@ -49,24 +59,19 @@ def read(body: Fields) -> Tools:
             several = list(_functions_of(namespace, fields))
             namespaces |= {function.name: namespace for function in several}
             functions += several
+        elif kind == custom.KIND:
+            functions.append(custom.function(fields))
+            customs.add(functions[-1].name)
         else:
             functions.append(_function(kind, fields))
         told.append(_told(tool))
-    tools = Tools(tuple(functions), None, namespaces, told, offered)
+    tools = Tools(tuple(functions), None, namespaces, frozenset(customs), told, offered)
     return _chosen(tools, body.any("tool_choice"))
 
 
 def flat(namespace: str | None, name: str) -> str:
     """The name under which a model knows the function *name* of a *namespace*; models know no namespaces."""
     return name if namespace is None else f"{namespace}__{name}"
-
-
-def called(name: str, namespaces: Mapping[str, str]) -> dict[str, str]:
-    """The members by which a call tells which function it is of, given the *name* that the model knows."""
-    namespace = namespaces.get(name)
-    if namespace is None:
-        return {"name": name}
-    return {"name": name.removeprefix(flat(namespace, "")), "namespace": namespace}
 
 
 def _functions_of(namespace: str, fields: Fields) -> Iterator[Tool]:
@@ -105,7 +110,7 @@ def _chosen(tools: Tools, choice: Any) -> Tools:
             return tools
         case str() as mode if mode in _MODES:
             return replace(tools, choice=ToolChoice(ToolMode(mode)))
-        case {"type": "function", "name": str() as name}:
+        case {"type": "function" | custom.KIND, "name": str() as name}:
             return replace(tools, choice=ToolChoice(ToolMode.NAMED, name))
         case {"type": "allowed_tools", "mode": ("auto" | "required") as mode, "tools": [*allowed]}:
             names = {_allowed(entry) for entry in allowed}
@@ -117,7 +122,7 @@ def _chosen(tools: Tools, choice: Any) -> Tools:
 
 def _allowed(entry: Any) -> str:
     match entry:
-        case {"type": "function", "name": str() as name}:
+        case {"type": "function" | custom.KIND, "name": str() as name}:
             return name
         case _:
             raise _no_choice()

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from inferpoint.api.openai.responses import output
+from inferpoint.api.openai.responses.tools import Tools
 from inferpoint.model.results import Completion
+
+_NO_TOOLS = Tools()
 
 
 @dataclass(frozen=True)
 class Answer:
     """A response's id, when it was asked for, what it tells of the request, and how what a model says is told.
 
-    `namespaces` are those of its functions; `service` is the one whose model answers.
+    `tools` are those that the model may call; `service` is the one whose model answers.
     """
 
     id: str
     created: int
     told: Mapping[str, Any]
-    namespaces: Mapping[str, str] = field(default_factory=dict[str, str])
+    tools: Tools = _NO_TOOLS
     service: str = ""
 
     def whole(self, result: Completion) -> dict[str, Any]:
         """The response that *result* makes."""
         reason = next((cut for choice in result.choices if (cut := output.cut_by(choice.reason))), None)
-        items = output.items(result, output.Names(self.id), self.namespaces, self.service)
+        items = output.items(result, output.Names(self.id), self.tools, self.service)
         return self.ended(items, result.model, reason) | {"usage": output.usage(result.usage)}
 
     def ended(self, items: Sequence[Any], model: str, reason: str | None) -> dict[str, Any]:
