@@ -15,6 +15,8 @@ from inferpoint.app import faces
 from inferpoint.model.http import Event
 from inferpoint.protocols.sse import ServerSentEvents
 
+CLIENT = "10.0.0.1"
+
 
 class Told:
     """What an application sent."""
@@ -95,6 +97,7 @@ def scope(method: str, path: str, query: str = "", headers: Mapping[str, str] | 
     named = {"host": "localhost", **(headers or {})}
     return {
         "type": "http",
+        "client": (CLIENT, 50_000),
         "method": method,
         "raw_path": path.encode(),
         "query_string": query.encode(),

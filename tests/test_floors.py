@@ -204,7 +204,7 @@ import asyncio
 from inferpoint import app
 from inferpoint.config import Config
 async def main():
-    async with app._server(Config(data_dir=sys.argv[1]), {"OPENAI_BASE_URL": "http://127.0.0.1:1"}):
+    async with app._server(Config(data_dir=sys.argv[1]), {"OPENAI_BASE_URL": "http://127.0.0.1:1"}, lambda _: None):
         pass
 asyncio.run(main())
 """

@@ -8,7 +8,6 @@ import gc
 import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +42,6 @@ from inferpoint.outbound.transport import HttpTransport
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked
-from inferpoint.telemetry.access_log import access_log
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
 from inferpoint.version import __version__
@@ -52,6 +50,8 @@ from inferpoint.workers.client import LimiterClient
 from inferpoint.workers.inheritance import Inheritance, inherited
 from inferpoint.workers.listening import announce, listening
 from inferpoint.workers.messages import FromLimiter, Ready, Stop
+
+Write = Callable[[Answered], None]
 
 MODELS = "models"
 STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -93,7 +93,7 @@ async def assembled(
     home: Home,
     policy: Policy,
     environ: Mapping[str, str],
-    log: Callable[[Answered], None],
+    log: Write,
     cache: CacheSettings | None = None,
     shared: Shared | None = None,
 ) -> AsyncGenerator[Parts]:
@@ -135,27 +135,30 @@ async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.St
     return vault.Vault(vault.secret_key(folder, environ, sealed=sealed))
 
 
-def serve(config: Config, environ: Mapping[str, str]) -> None:
+def serve(config: Config, environ: Mapping[str, str], log: Write) -> None:
     """Run the server until it is told to stop: all of it, or one of several workers where there is a supervisor."""
     services.check_brought()
     inheritance = inherited(environ)
-    uvloop.run(_alone(config, environ) if inheritance is None else _among_others(config, environ, inheritance))
+    if inheritance is None:
+        uvloop.run(_alone(config, environ, log))
+    else:
+        uvloop.run(_among_others(config, environ, log, inheritance))
 
 
-async def _alone(config: Config, environ: Mapping[str, str]) -> None:
+async def _alone(config: Config, environ: Mapping[str, str], log: Write) -> None:
     listener = listening(config)
-    async with _server(config, environ) as server:
+    async with _server(config, environ, log) as server:
         for name in STOPPING:
             asyncio.get_running_loop().add_signal_handler(name, server.stop)
         announce(config, listener)
         await server.serve(sockets=[listener])
 
 
-async def _among_others(config: Config, environ: Mapping[str, str], inheritance: Inheritance) -> None:
+async def _among_others(config: Config, environ: Mapping[str, str], log: Write, inheritance: Inheritance) -> None:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
     limiter = LimiterClient(channel.send)
     counters = SharedCounters(inheritance.counters, inheritance.number)
-    async with _server(config, environ, Shared(limiter, counters)) as server:
+    async with _server(config, environ, log, Shared(limiter, counters)) as server:
 
         def received(message: FromLimiter | Stop) -> None:
             if isinstance(message, Stop):
@@ -178,12 +181,13 @@ async def _among_others(config: Config, environ: Mapping[str, str], inheritance:
 
 
 @contextlib.asynccontextmanager
-async def _server(config: Config, environ: Mapping[str, str], shared: Shared | None = None) -> AsyncGenerator[_Uvicorn]:
+async def _server(
+    config: Config, environ: Mapping[str, str], log: Write, shared: Shared | None = None
+) -> AsyncGenerator[_Uvicorn]:
     """All faces on one engine, ready to serve."""
     folder = Path(config.data_dir)
     home = Home(folder, folder / MODELS)
     policy = Policy(dict(environ), not config.skip_validation, config.max_chunk_size, config.refuse_hints)
-    log = access_log(config.log_format, sys.stderr)
     async with assembled(home, policy, environ, log, config.cache, shared) as parts:
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
         routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.should_exit)

@@ -15,6 +15,8 @@ from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
 from inferpoint.model.settings import Setting, declared, read, setting, settings, unknown
+from inferpoint.telemetry.events import Level
+from inferpoint.telemetry.log_lines import FORMS
 
 PREFIX = "INFERPOINT_"
 SCOPE = "configuration"
@@ -33,7 +35,12 @@ class Config:
     data_dir: str = setting(
         "The folder for endpoints, the secret key and models.", default=platformdirs.user_data_dir("inferpoint")
     )
-    log_format: str = setting("How to write the access log.", default="text", choices=("text", "json"))
+    log_format: str = setting("How to write the log: for people or for programs.", default="text", choices=tuple(FORMS))
+    log_level: str = setting(
+        "The least that is logged; requests are info, those of probes debug, those that failed here error.",
+        default=Level.INFO.value,
+        choices=tuple(level.value for level in Level),
+    )
     max_body_bytes: int = setting(
         "The largest request body that is read.", default=100 * 1024 * 1024, at_least=1, wide=True
     )

@@ -103,6 +103,12 @@ class InferenceError(Exception):
         self.whose_limit = whose_limit
         self.index = index
 
+    @property
+    def is_not_the_callers(self) -> bool:
+        """Whether the provider failed, or we did: another request would not have helped, and limits are no failures."""
+        failed = self.kind in (Kind.CUT_OFF, Kind.UNREADABLE, Kind.INTERNAL)
+        return failed or (self.upstream is not None and self.upstream.status >= 500)
+
     def of_input(self, index: int | None, *problems: str) -> InferenceError:
         """This error, about the input at *index* or about none, and in other words where *problems* are told."""
         return InferenceError(

@@ -372,7 +372,7 @@ def test_a_worker_that_cannot_start_now_is_tried_again(pair: Inferpoint, embedde
     before = set(children(pair))
     key.rename(away)
     os.kill(min(before), signal.SIGKILL)
-    pair.until(rb"The secret key is missing[^\n]*\nA worker ended with status 1; another takes its place")
+    pair.until(rb"The secret key is missing[^\n]*\n\S+ warning A worker ended with status 1; another takes its place")
     assert ask(pair.url, "POST", E, {"input": "x"}).status == 200
     away.rename(key)
     with halted([max(before)]):  # so that only the new one can answer
@@ -404,7 +404,8 @@ def test_lines_of_the_log_stay_whole(tmp_path: Path, form: str) -> None:
                 done.result(60)
         server.tell(signal.SIGTERM)
         assert server.ended() == 0
-    text = re.compile(r"\S+Z GET (\S+) 404 [\d.]+ms \d+B anonymous \w+")
+    why = r'client=127\.0\.0\.1 kind=no_route reason=".*"'
+    text = re.compile(rf"\S+Z info GET (\S+) 404 [\d.]+ms \d+B anonymous \w+ {why}")
     found = [
         json.loads(line).get("path") if form == "json" else (whole[1] if (whole := text.fullmatch(line)) else None)
         for line in server.written.decode().splitlines()

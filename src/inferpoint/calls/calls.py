@@ -23,11 +23,13 @@ from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Job, Permit, Refusal
 from inferpoint.outbound.transport import Arriving
 from inferpoint.telemetry.counters import CallCounters
+from inferpoint.telemetry.log import warn
 
 T = TypeVar("T", Reply, Arriving)
 Send = Callable[[Job], Awaitable[tuple[T, Permit] | Refusal]]
 
-_REMEMBERED = 1000  # endpoints whose sizing is kept
+_REMEMBERED = 1000  # endpoints of which something is kept here
+_KEY_REFUSED = (401, 403)
 
 
 class Calls:
@@ -40,6 +42,7 @@ class Calls:
         self._clock = clock
         self._environ = environ
         self._sizings: dict[str, Sizing] = {}
+        self._refused_keys: dict[str, None] = {}  # versions of endpoints, the oldest first
 
     async def close(self) -> None:
         """End what is still fetched for nobody."""
@@ -161,10 +164,24 @@ class Calls:
             if not isinstance(reply, Reply):
                 reply.close()
             self._grants.forget(job.resolved, job.token)
+        if reply.status in _KEY_REFUSED:
+            self._tell_refused_key(job.resolved, reply.status)
         with permit:
             permit.settle(Cost())  # what is refused is not counted
             whole = reply if isinstance(reply, Reply) else await reply.read()
             raise provider_errors.from_reply(job.resolved, job.secrets, job.call(), whole, self._clock.now())
+
+    def _tell_refused_key(self, resolved: Resolved, status: int) -> None:
+        """Warn once of each version of an endpoint: with another key it is another version."""
+        version, inference_id = resolved.endpoint.version, resolved.endpoint.inference_id
+        if version in self._refused_keys:
+            return
+        while len(self._refused_keys) >= _REMEMBERED:
+            del self._refused_keys[next(iter(self._refused_keys))]
+        self._refused_keys[version] = None
+        service = resolved.service.name
+        words = f"The service [{service}] refuses the key of the endpoint [{inference_id}] with status [{status}]"
+        warn(words, service=service, endpoint=inference_id)
 
     def _count(self, job: EndpointJob, usage: Usage | None) -> None:
         """Count what a call cost in the end beside what it was taken to cost, and learn from it."""

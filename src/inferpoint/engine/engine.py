@@ -144,6 +144,7 @@ class Engine:
 
     def _heeded(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
         """*request* with the hints that its endpoint's provider takes; the others are told, or refused by name."""
+        request.stats.endpoint = resolved.endpoint.inference_id
         own = hints.own_thoughts(request, resolved.service.name)
         carried = hints.carried(own)
         unknown = carried - self.hints(resolved) if carried else carried

@@ -21,6 +21,7 @@ from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal
 from inferpoint.outbound.transport import Arriving, Transport, Whole
 from inferpoint.telemetry.counters import CallCounters
 from inferpoint.telemetry.events import Called, Retry
+from inferpoint.telemetry.log import warn
 
 # The statuses that are worth another try, and why.
 _REASONS = {429: Retry.THROTTLED, **dict.fromkeys(FAILURES, Retry.SERVER_ERROR)}
@@ -221,8 +222,13 @@ class Outbound:
         if reason is not Retry.THROTTLED:
             return pause(attempts.failures, asked, random.uniform)
         group = attempts.job.group
+        begins = not self._throttles.is_on(group)
         times = self._throttles.again(group, attempts.sent_at)
         seconds = asked or pause(times, 0.0, random.uniform)
+        if begins:
+            service = attempts.job.service
+            words = f"The service [{service}] asks to wait: its rate group [{group}] pauses for {seconds:.1f} s"
+            warn(words, service=service, group=group)
         self.limiter.pause(group, seconds)
         return seconds
 
