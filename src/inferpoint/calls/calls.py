@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from inferpoint.calls import provider_errors
 from inferpoint.calls.grants import Grants
-from inferpoint.calls.job import CountJob, EndpointJob, SingleJob, cost_of, encoded, lane, ticket
+from inferpoint.calls.job import EndpointJob, QuestionJob, SingleJob, cost_of, encoded, lane, ticket
 from inferpoint.calls.refusals import refused
 from inferpoint.calls.sizing import Sizing
 from inferpoint.calls.stream import reader_of
@@ -22,9 +22,11 @@ from inferpoint.model.results import Delta, InferenceResult, Usage, Used
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Job, Permit, Refusal
 from inferpoint.outbound.transport import Arriving
+from inferpoint.protocols.service import Question
 from inferpoint.telemetry.counters import CallCounters
 from inferpoint.telemetry.log import warn
 
+A = TypeVar("A")
 T = TypeVar("T", Reply, Arriving)
 Send = Callable[[Job], Awaitable[tuple[T, Permit] | Refusal]]
 
@@ -83,14 +85,14 @@ class Calls:
         """The tokens that the prompt of *request* is taken to have; nobody is asked."""
         return SingleJob(resolved, self.origin(resolved), request, self.sizing(resolved)).input_tokens
 
-    async def count(self, resolved: Resolved, request: InferenceRequest) -> int:
-        """The tokens of the prompt of *request*, as its provider counts them."""
-        job = CountJob(resolved, self.origin(resolved), request, self.sizing(resolved))
+    async def ask(self, resolved: Resolved, request: InferenceRequest, question: Question[Any, Any, A]) -> A:
+        """What the provider replies to *question* about *request*."""
+        job = QuestionJob(resolved, self.origin(resolved), request, self.sizing(resolved), question)
         try:
             reply, permit = await self._sent(job, self._outbound.send)
             with permit:
                 permit.settle(Cost())
-                return job.counted(reply)
+                return question.decode(reply)
         except InferenceError as error:
             raise provider_errors.public(resolved, error, job.secrets) from error.__cause__
 

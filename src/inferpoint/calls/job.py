@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from typing_extensions import override
@@ -22,7 +23,7 @@ from inferpoint.model.results import InferenceResult, Usage
 from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.ticket import Job, Ticket
 from inferpoint.protocols import error_bodies
-from inferpoint.protocols.service import Moment
+from inferpoint.protocols.service import Moment, Question
 
 _IMAGE_BYTES = 4800  # of words that take as many tokens as the largest image, about 1600
 _FILE_BYTES = 10  # of a PDF for each byte of its words: a page is 75 KB, and takes about 2500 tokens
@@ -122,8 +123,19 @@ class SingleJob(EndpointJob):
         return self._sizing.begin_by(self._request.deadline)
 
 
-class CountJob(SingleJob):
-    """The call that asks how many tokens the prompt of a request has, which costs none."""
+class QuestionJob(SingleJob):
+    """The call that asks *question* about a request, which costs no tokens."""
+
+    def __init__(
+        self,
+        resolved: Resolved,
+        origin: str,
+        request: InferenceRequest,
+        sizing: Sizing,
+        question: Question[Any, Any, Any],
+    ) -> None:
+        super().__init__(resolved, origin, request, sizing)
+        self.question = question
 
     @override
     def tokens(self) -> int:
@@ -131,14 +143,8 @@ class CountJob(SingleJob):
 
     @override
     def call(self) -> Call:
-        endpoint, count = self.resolved.endpoint, self.resolved.task.count
-        assert count is not None
-        return count.encode(self.request(), endpoint.settings, endpoint.options, self.origin)
-
-    def counted(self, reply: Reply) -> int:
-        """The number that *reply* tells; `UNREADABLE` when it tells none."""
-        assert self.resolved.task.count is not None
-        return self.resolved.task.count.decode(reply)
+        endpoint = self.resolved.endpoint
+        return self.question.encode(self.request(), endpoint.settings, endpoint.options, self.origin)
 
 
 def cost_of(usage: Usage) -> Cost:

@@ -35,9 +35,8 @@ def wanted(chunking: Chunking, stored: ChunkingSettings | None, *, largest: int)
     return settings
 
 
-def preview(text: str, settings: ChunkingSettings, clock: Clock) -> Sequence[Previewed]:
+def preview(text: str, spans: Sequence[Span]) -> Sequence[Previewed]:
     """The chunks of *text*, with the words in each and those it shares with the one before."""
-    spans = chunk(text, settings, clock=clock.monotonic)
     ends_before = [0, *(end for _, end in spans[:-1])]  # of the chunk before each
     shared = [(start, max(start, before)) for (start, _), before in zip(spans, ends_before, strict=True)]
     words, overlaps = count_words(text, spans), count_words(text, shared)
@@ -66,9 +65,9 @@ class ChunkingThreads:
         clock = self._clock.monotonic
         return await self.run(texts, lambda: [chunk(text, settings, clock=clock) for text in texts])
 
-    async def preview(self, texts: Texts, settings: ChunkingSettings) -> Sequence[Sequence[Previewed]]:
+    async def preview(self, texts: Texts, spans: Sequence[Sequence[Span]]) -> Sequence[Sequence[Previewed]]:
         """The chunks of every text, as `preview` tells them."""
-        return await self.run(texts, lambda: [preview(text, settings, self._clock) for text in texts])
+        return await self.run(texts, lambda: [*map(preview, texts, spans)])
 
     async def run(self, texts: Texts, work: Callable[[], T]) -> T:
         """The result of *work* on *texts*, done in a thread when they are long."""

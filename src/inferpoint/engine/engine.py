@@ -11,7 +11,7 @@ from functools import partial
 from inferpoint.batching.batcher import Batcher
 from inferpoint.calls.calls import Calls
 from inferpoint.calls.deadlines import in_time, timed
-from inferpoint.chunking.settings import LARGEST
+from inferpoint.chunking.settings import LARGEST, Whole
 from inferpoint.clock import Clock
 from inferpoint.endpoints.access import MONITOR, allow
 from inferpoint.endpoints.caches import Caches
@@ -19,6 +19,7 @@ from inferpoint.endpoints.directory import Endpoints
 from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine import chunked
+from inferpoint.engine.bounded import bounded
 from inferpoint.engine.preflight import cannot_stream, prepared
 from inferpoint.engine.report import Quota, quotas
 from inferpoint.errors import InferenceError, invalid
@@ -26,7 +27,7 @@ from inferpoint.local import tokens
 from inferpoint.model import hints
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
-from inferpoint.model.requests import Caller, Chunking, InferenceRequest, Texts, Tokens
+from inferpoint.model.requests import Caller, Chunking, InferenceRequest, RequestStats, Texts, Tokens
 from inferpoint.model.results import Delta, InferenceResult, Previewed
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.telemetry.telemetry import Telemetry
@@ -115,7 +116,7 @@ class Engine:
             return self._calls.estimate(resolved, request)
         request = timed(resolved, request, self.clock)
         async with in_time(resolved, request, request.stats.begun, self.clock):
-            return await self._calls.count(resolved, request)
+            return await self._calls.ask(resolved, request, resolved.task.count)
 
     def hints(self, resolved: Resolved) -> frozenset[str]:
         """The names of the hints that an endpoint's provider takes, where it is."""
@@ -123,15 +124,16 @@ class Engine:
 
     async def preview(self, texts: Texts, chunking: Chunking) -> Sequence[Sequence[Previewed]]:
         """The chunks of every text, without calling anybody."""
-        return await self._chunking_threads.preview(texts, chunked.wanted(chunking, None, largest=self._largest_chunk))
+        settings = chunked.wanted(chunking, None, largest=self._largest_chunk)
+        return await self._chunking_threads.preview(texts, await self._chunking_threads.cut(texts, settings))
 
     async def preview_on(
         self, resolved: Resolved, request: InferenceRequest, chunking: Chunking, kind: TaskType | None = None
     ) -> Sequence[Sequence[Previewed]]:
         """The chunks that an endpoint would make of every text, without calling its provider."""
         resolved = prepared(resolved, replace(request, chunking=chunking), kind)
-        settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
-        return await self._chunking_threads.preview(request.texts, settings)
+        request = timed(resolved, replace(request, chunking=chunking), self.clock)
+        return await self._chunking_threads.preview(request.texts, await self._spans(resolved, request, chunking))
 
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
         """Every rate group, with its limits and the calls that wait."""
@@ -171,8 +173,7 @@ class Engine:
 
     async def _chunked(self, resolved: Resolved, request: InferenceRequest, chunking: Chunking) -> InferenceResult:
         """The chunks of all inputs share the provider's calls."""
-        settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
-        spans = await self._chunking_threads.cut(request.texts, settings)
+        spans = await self._spans(resolved, request, chunking)
         try:
             result = await self._batcher.embedded(
                 resolved, replace(request, input=chunked.pieces(request.texts, spans))
@@ -183,6 +184,22 @@ class Engine:
         return await self._chunking_threads.run(
             request.texts, partial(chunked.regrouped, result, request.texts, spans, chunking)
         )
+
+    async def _spans(
+        self, resolved: Resolved, request: InferenceRequest, chunking: Chunking
+    ) -> Sequence[Sequence[chunked.Span]]:
+        """Where the chunks of every text are, none longer than the endpoint's model takes, where it tells."""
+        settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
+        spans, question = await self._chunking_threads.cut(request.texts, settings), resolved.task.lengths
+        if question is None or isinstance(settings, Whole):
+            return spans
+
+        async def lengths(texts: Texts) -> Sequence[float]:
+            asked = replace(request, input=texts, stats=RequestStats())
+            async with in_time(resolved, asked, asked.stats.begun, self.clock):
+                return await self._calls.ask(resolved, asked, question)
+
+        return await bounded(request.texts, spans, settings, lengths, self._chunking_threads)
 
 
 def _naming_input(error: InferenceError, request: InferenceRequest) -> InferenceError:

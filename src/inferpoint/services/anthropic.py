@@ -20,11 +20,11 @@ from inferpoint.protocols.service import (
     Failures,
     Limits,
     Origin,
+    Question,
     RateLimit,
     Rates,
     Service,
     Task,
-    TokenCount,
     rate_limit,
 )
 
@@ -133,7 +133,7 @@ COMPLETE = Task(
 CHAT = replace(
     COMPLETE,
     decode=partial(replies.answer, COMPLETIONS),
-    count=TokenCount(encode=encode_count, decode=partial(replies.counted, COMPLETIONS)),
+    count=Question(encode=encode_count, decode=partial(replies.counted, COMPLETIONS)),
 )
 
 SERVICE = Service(
