@@ -5,23 +5,29 @@ from __future__ import annotations
 import os
 import sys
 
+_INTERRUPTED = 130  # as a shell tells of SIGINT
+
 
 def main() -> None:
     """Run the command; an error is one sentence on standard error and exit status 1.
 
-    `serve` goes past the command line's libraries: a running server does not carry what only prints tables.
+    `serve` goes past the command line's libraries: a running server does not carry what only prints tables. Who
+    interrupts a command knows it: nothing is said of it, from the first moment on.
     """
-    from inferpoint.errors import InferenceError  # noqa: PLC0415 - what is imported depends on the command
-
     try:
-        if sys.argv[1:2] == ["serve"]:
-            _serve(sys.argv[2:])
-        else:
-            from inferpoint import cli  # noqa: PLC0415
+        from inferpoint.errors import InferenceError  # noqa: PLC0415 - what is imported depends on the command
 
-            cli.run()
-    except InferenceError as error:
-        sys.exit(f"inferpoint: {error}")
+        try:
+            if sys.argv[1:2] == ["serve"]:
+                _serve(sys.argv[2:])
+            else:
+                from inferpoint import cli  # noqa: PLC0415
+
+                cli.run()
+        except InferenceError as error:
+            sys.exit(f"inferpoint: {error}")
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
 
 
 def _serve(arguments: list[str]) -> None:
@@ -37,6 +43,8 @@ def _serve(arguments: list[str]) -> None:
     wanted = config.from_command_line(arguments, os.environ, "inferpoint serve")
     is_worker = inherited(os.environ) is not None
     with log.opened(wanted.log_format, wanted.log_level) as lines:
+        for problem in () if is_worker else config.unknown_variables(os.environ):
+            log.warn(problem)
         try:
             if wanted.workers > 1 and not is_worker:
                 from inferpoint.workers import supervisor  # noqa: PLC0415

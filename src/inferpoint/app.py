@@ -31,6 +31,7 @@ from inferpoint.config import Config
 from inferpoint.endpoints.caches import Caches
 from inferpoint.endpoints.directory import Endpoints
 from inferpoint.engine.engine import Engine, Policy
+from inferpoint.engine.report import groups
 from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
@@ -113,7 +114,7 @@ async def assembled(
         limiter = Limiter(clock) if shared is None else shared.limiter
         breakers, budget = Breakers(clock), Budget(clock)
         counters = None if shared is None else shared.counters
-        telemetry = Telemetry(limiter.groups, breakers.states, budget.left, log, counters)
+        telemetry = Telemetry(lambda: groups(limiter, endpoints.all()), breakers.states, budget.left, log, counters)
         caches = Caches(endpoints, home.folder, cache, telemetry.caches)
         stack.push_async_callback(caches.close)
         caches.remove_leftovers()

@@ -161,7 +161,10 @@ def ticket(
     resolved: Resolved, caller: Caller, lane: Lane, deadline: Deadline = NEVER, *, ahead: bool = False
 ) -> Ticket:
     """The place where calls of *resolved* wait."""
-    return Ticket(resolved.group, resolved.rate, caller, lane, resolved.service.name, deadline, ahead)
+    endpoint = resolved.endpoint.inference_id
+    return Ticket(
+        resolved.group, resolved.rate, caller, lane, resolved.service.name, deadline, ahead, endpoint=endpoint
+    )
 
 
 def encoded(resolved: Resolved, request: InferenceRequest, origin: str) -> Call:

@@ -74,7 +74,7 @@ class Lane(StrEnum):
 class GroupReport:
     """How a group stands: what was configured, what its provider told, who waits in each lane and for how long.
 
-    `paused` and `oldest` are in seconds.
+    `paused` and `oldest` are in seconds. `endpoint` is the id of the one that called last.
     """
 
     group: str
@@ -84,3 +84,4 @@ class GroupReport:
     paused: float
     waiting: Mapping[Lane, int]
     oldest: Mapping[Lane, float]
+    endpoint: str = ""

@@ -57,6 +57,7 @@ class _Group:
     def __init__(self, ticket: Ticket, now: float) -> None:
         self.name = ticket.group
         self.service = ticket.service
+        self.endpoint = ticket.endpoint
         self.rate = ticket.rate
         self.pacer = Pacer(now)
         self.queue: FairQueue[_Entry] = FairQueue()
@@ -84,6 +85,7 @@ class Limiter(RateLimiter):
         now = self._clock.monotonic()
         group = self._groups.get(ticket.group) or self._begun(ticket, now)
         group.rate = ticket.rate
+        group.endpoint = ticket.endpoint
         group.used_at = now
         if not group.queue and group.free_at() <= now:
             taken = group.pacer.take(ticket.rate, cost(), now, due=now)
@@ -217,4 +219,5 @@ def _report(group: _Group, now: float) -> GroupReport:
         paused=max(0.0, group.pacer.paused_until - now),
         waiting={lane: len(entries) for lane, entries in lanes.items()},
         oldest={lane: max((now - entry.joined for entry in entries), default=0.0) for lane, entries in lanes.items()},
+        endpoint=group.endpoint,
     )
