@@ -105,7 +105,7 @@ def create_completion_endpoint(client: Elasticsearch, api_key: str) -> Any:
         inference_id="my-completions",
         inference_config={
             "service": "openai",
-            "service_settings": {"api_key": api_key, "model_id": "gpt-4o-mini"},
+            "service_settings": {"api_key": api_key, "model_id": "gpt-6-luna"},
         },
     )
 
