@@ -51,7 +51,7 @@ def typed(command: str, env: dict[str, str]) -> str:
             return checked(["make", "-n", target], env)
         case ["pip", "install", package]:
             name, _, extra = package.rstrip("]").partition("[")
-            assert name == "inferpoint"
+            assert name == "."
             assert extra in ("", *(metadata("inferpoint").get_all("Provides-Extra") or ()))
             return ""
         case ["inferpoint", "models", "pull", repository]:  # the hub is not reached from a test

@@ -173,6 +173,5 @@ def test_a_setting_that_a_model_does_not_take_is_named(message: str, setting: st
     """Where it may have been set is said beside Anthropic's own words."""
     body = {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
     told = failures.complaint(reply(body, 400)).message
-    assert told == message + (
-        "" if setting is None else f" Leave [{setting}] out of [task_settings] and of the request."
-    )
+    hint = f" Leave [{setting}] out of [task_settings] and of the request." if setting else ""
+    assert told == message + hint
