@@ -121,6 +121,11 @@ class InferenceError(Exception):
             index=index,
         )
 
+    def whole(self) -> str:
+        """The words with those of what it was made of."""
+        cause = self.__cause__
+        return f"{self} Caused by: {cause.whole()}" if isinstance(cause, InferenceError) else str(self)
+
     def __str__(self) -> str:
         return "; ".join(self.problems)
 

@@ -70,10 +70,10 @@ def checked(arguments: list[str], env: dict[str, str]) -> str:
 
 
 def commands(text: str) -> list[str]:
-    """The commands of a shell block; a quoted argument may go over several lines."""
+    """The commands of a shell block; a quoted argument, or a backslash, may make it several lines."""
     found: list[str] = []
     for line in text.splitlines():
-        if found and found[-1].count("'") % 2:
+        if found and (found[-1].count("'") % 2 or found[-1].endswith("\\")):
             found[-1] += "\n" + line
         else:
             found.append(line)

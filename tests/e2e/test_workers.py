@@ -359,8 +359,8 @@ def test_workers_that_cannot_start_are_not_tried_again(tmp_path: Path) -> None:
     (data / "inferpoint.db").write_bytes(b"this is not a database at all" * 200)
     done = run(serving(data, "--workers=4"), environ(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == [
-        "inferpoint: The store cannot be opened: file is not a database",
+    assert [line.partition("Z ")[2] or line for line in done.stderr.splitlines()] == [
+        "error The store cannot be opened: file is not a database",
         "inferpoint: A worker ended with status 1 before it was ready",
     ]
 

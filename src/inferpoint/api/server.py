@@ -136,7 +136,7 @@ class Server:
                 endpoint=stats.endpoint,
                 attempts=stats.attempts,
                 kind="" if failure is None else failure.kind.value,
-                reason="" if failure is None else str(failure),
+                reason="" if failure is None else failure.whole(),
             )
         )
 
