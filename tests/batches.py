@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from clock import FakeClock, settle
+from turns import calls_waiting
 from world import Arrived, World, body, json_reply, openai
 
 from inferpoint.model.http import Call, Reply
@@ -87,7 +88,7 @@ def together(world: World, *asked: Asked) -> list[Any]:
 
 
 def nothing_is_left(world: World) -> None:
-    assert (world.limiter.waiting(), world.clock.alarms) == (0, 0)
+    assert (asyncio.run(calls_waiting(world.limiter)), world.clock.alarms) == (0, 0)
     assert world.engine._batcher._pools == {}
 
 

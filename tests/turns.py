@@ -13,7 +13,9 @@ from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.quota import Cost, Lane, Rate
 from inferpoint.model.requests import ANONYMOUS, Caller
 from inferpoint.outbound.limiter import Limiter
-from inferpoint.outbound.ticket import Permit, Refusal, Ticket
+from inferpoint.outbound.ticket import Permit, RateLimiter, Refusal, Ticket
+
+LONGEST = 86_400.0  # seconds of a pause: longer than those of tests that are about something else
 
 
 def place(
@@ -35,12 +37,17 @@ class Went:
     place: Ticket
 
 
+async def calls_waiting(limiter: RateLimiter) -> int:
+    """How many calls wait, in all groups."""
+    return sum(sum(report.waiting.values()) for report in await limiter.groups())
+
+
 class Queue:
     """A limiter on a clock of its own, and what it let go when."""
 
-    def __init__(self, capacity: int = 2000) -> None:
+    def __init__(self, capacity: int = 2000, longest: float = LONGEST) -> None:
         self.clock = FakeClock()
-        self.limiter = Limiter(self.clock, capacity)
+        self.limiter = Limiter(self.clock, longest, capacity)
         self.went: list[Went] = []
 
     @property

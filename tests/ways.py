@@ -16,8 +16,8 @@ from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.quota import Allowance, Cost, Lane, Rate
-from inferpoint.model.requests import ANONYMOUS, RequestStats
-from inferpoint.outbound.breaker import Breakers
+from inferpoint.model.requests import ANONYMOUS, Caller, RequestStats
+from inferpoint.outbound.breakers import Breakers
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.retries import Budget
@@ -44,9 +44,10 @@ class Outgoing:
     lane: Lane = Lane.OTHER
     service: str = "s"
     group: str = "g"
+    caller: Caller = ANONYMOUS
 
     def ticket(self, *, ahead: bool) -> Ticket:
-        return Ticket(self.group, self.rate, ANONYMOUS, self.lane, self.service, self.until, ahead)
+        return Ticket(self.group, self.rate, self.caller, self.lane, self.service, self.until, ahead)
 
     def cost(self) -> Cost:
         return Cost(tokens=self.tokens() if callable(self.tokens) else self.tokens)
@@ -125,6 +126,11 @@ class Way:
     def sent(self) -> list[str]:
         """The last part of the path of each call that was sent."""
         return [call.url.rpartition("/")[2] for call in self.provider.calls]
+
+    @property
+    def states(self) -> dict[str, str]:
+        """The state of the breaker of each group's calls, and without a name that of the address."""
+        return {report.group: report.state for report in self.breakers.states()}
 
     def counted(self, name: str) -> float:
         lines = asyncio.run(self.telemetry.exposition()).decode().splitlines()

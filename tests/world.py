@@ -22,8 +22,8 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import ANONYMOUS, InferenceRequest
 from inferpoint.model.results import Delta, InferenceResult
-from inferpoint.outbound.breaker import Breakers
-from inferpoint.outbound.limiter import Limiter
+from inferpoint.outbound.breakers import Breakers
+from inferpoint.outbound.limiter import LONGEST_PAUSE, Limiter
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.retries import Budget
 from inferpoint.storage import store
@@ -133,7 +133,7 @@ class World:
         self.clock = FakeClock()
         self.provider = Provider(answer)
         self.log: list[Answered] = []
-        self.limiter = Limiter(self.clock)
+        self.limiter = Limiter(self.clock, policy.get("longest_pause", LONGEST_PAUSE))
         self.breakers, self.budget = Breakers(self.clock), Budget(self.clock)
         self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budget.left, self.log.append)
         self.store = store.opened(folder)

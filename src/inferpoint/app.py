@@ -35,7 +35,7 @@ from inferpoint.engine.report import groups
 from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
-from inferpoint.outbound.breaker import Breakers
+from inferpoint.outbound.breakers import Breakers
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.retries import Budget
@@ -111,7 +111,7 @@ async def assembled(
         endpoints = Endpoints(kept, await _vault(home.folder, environ, kept), changes)
         await endpoints.load()
         clock = SystemClock()
-        limiter = Limiter(clock) if shared is None else shared.limiter
+        limiter = Limiter(clock, policy.longest_pause) if shared is None else shared.limiter
         breakers, budget = Breakers(clock), Budget(clock)
         counters = None if shared is None else shared.counters
         telemetry = Telemetry(lambda: groups(limiter, endpoints.all()), breakers.states, budget.left, log, counters)
@@ -157,7 +157,7 @@ async def _alone(config: Config, environ: Mapping[str, str], log: Write) -> None
 
 async def _among_others(config: Config, environ: Mapping[str, str], log: Write, inheritance: Inheritance) -> None:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
-    limiter = LimiterClient(channel.send)
+    limiter = LimiterClient(channel.send, config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
     async with _server(config, environ, log, Shared(limiter, counters)) as server:
 
@@ -188,7 +188,13 @@ async def _server(
     """All faces on one engine, ready to serve."""
     folder = Path(config.data_dir)
     home = Home(folder, folder / MODELS)
-    policy = Policy(dict(environ), not config.skip_validation, config.max_chunk_size, config.refuse_hints)
+    policy = Policy(
+        dict(environ),
+        not config.skip_validation,
+        config.max_chunk_size,
+        config.refuse_hints,
+        config.longest_pause_seconds,
+    )
     async with assembled(home, policy, environ, log, config.cache, shared) as parts:
         entrance = Entrance(is_loopback(config.host) and not config.insecure, config.max_body_bytes)
         routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.should_exit)

@@ -55,6 +55,13 @@ class Config:
     )
     max_chunk_size: int = setting("The largest chunk that an endpoint may ask for, in words.", default=300, at_least=20)
     shutdown_seconds: int = setting("How long to let requests finish after being told to stop.", default=30, at_least=1)
+    longest_pause_seconds: int = setting(
+        "The longest that one answer of a provider keeps calls of its rate group back, whatever its Retry-After says;"
+        " callers are told what it says.",
+        default=60,
+        at_least=1,
+        at_most=86_400,
+    )
     refuse_hints: bool = setting(
         "Refuse hints that a provider has no place for, such as cache_control, instead of dropping them.",
         default=False,

@@ -103,27 +103,29 @@ def test_dimensions_that_are_the_endpoints_own_are_taken(ask: Application) -> No
     assert embedded(ask, dimensions=3).status == 200
 
 
-def test_tokens_for_others_are_texts_again_or_refused_with_what_to_do(
-    ask: Application, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Encoding:
-        def decode(self, tokens: list[int], errors: str) -> str:
-            assert errors == "strict"
-            return "".join(map(chr, tokens))
+@pytest.mark.parametrize(
+    ("tokens", "text"),
+    [
+        ([83, 1609, 5963, 374, 2294, 0], "tiktoken is great!"),  # OpenAI's own example
+        ([15339, 1917], "hello world"),
+        ([15339, 100257], "hello<|endoftext|>"),
+        ([9468, 239, 235], "👍"),  # one character of three tokens
+    ],
+)
+def test_tokens_for_others_are_texts_again(ask: Application, tokens: list[int], text: str) -> None:
+    """What OpenAI's clients cut into tokens reaches a provider that takes none as the text it was."""
+    ask.world.provider.answer = lambda _: json_reply([[0.5, 1.0]])
+    assert embedded(ask, model="tei", input=[tokens]).status == 200
+    assert body(ask.world.provider.calls[-1])["inputs"] == [text]
 
-    class Tiktoken:
-        def get_encoding(self, name: str) -> Encoding:
-            assert name == "cl100k_base"
-            return Encoding()
 
-    monkeypatch.setitem(__import__("sys").modules, "tiktoken", None)
-    status, error = embedded(ask, model="tei", input=[[104, 105]]).error
+@pytest.mark.parametrize("tokens", [[100256], [100277], [9468], [2**40]])
+def test_numbers_that_are_no_text_are_refused_with_what_to_do(ask: Application, tokens: list[int]) -> None:
+    """A number that is no token, and tokens that end within a character, are the caller's fault."""
+    status, error = embedded(ask, model="tei", input=[tokens]).error
     assert status == 400
     assert "send strings instead" in error["message"]
-    monkeypatch.setitem(__import__("sys").modules, "tiktoken", Tiktoken())
-    ask.world.provider.answer = lambda _: json_reply([[0.5, 1.0]])
-    assert embedded(ask, model="tei", input=[[104, 105]]).status == 200
-    assert body(ask.world.provider.calls[-1])["inputs"] == ["hi"]
+    assert not ask.world.provider.calls
 
 
 @pytest.mark.parametrize("given", ["hi", [[1, 2]]])
@@ -298,7 +300,7 @@ def failed(error: InferenceError) -> tuple[int, str | None, str | None]:
         (invalid("x"), (400, None, None)),
         (InferenceError(Kind.RATE_LIMITED, "x", retry_after=1.2, whose_limit="ours"), (429, "true", "2")),
         (InferenceError(Kind.OVERLOADED, "x"), (503, "true", None)),
-        (InferenceError(Kind.RATE_LIMITED, "x", upstream=Upstream(429), retry_after=9), (429, None, "10")),
+        (InferenceError(Kind.RATE_LIMITED, "x", upstream=Upstream(429), retry_after=9), (429, None, "9")),
         (InferenceError(Kind.TIMED_OUT, "x"), (408, "false", None)),
         (InferenceError(Kind.TIMED_OUT, "x", upstream=Upstream(504)), (502, "false", None)),
         (InferenceError(Kind.INTERNAL, "x", upstream=Upstream(500)), (502, "false", None)),

@@ -50,6 +50,10 @@ class Asked:
         """Send some of the body."""
         self._handler.wfile.write(data)
 
+    def hang_up(self) -> None:
+        """End the connection without an answer."""
+        self._handler.connection.shutdown(socket.SHUT_RDWR)
+
     def until_left(self) -> None:
         """Wait for the caller to close its connection; a caller that sends more instead has not left."""
         try:

@@ -178,6 +178,12 @@ def test_quotas_are_shown(typed: Type, completion: str) -> None:
     assert "sk-" not in table
 
 
+def test_a_pause_is_ended(typed: Type, completion: str) -> None:
+    """By the endpoint's id; one that there is not is a sentence."""
+    assert completion in printed(typed("quotas", "release", completion))
+    assert "not found [nobody]" in sentence(typed("quotas", "release", "nobody"))
+
+
 @pytest.mark.parametrize("form", ["table", "json"])
 def test_a_stream_that_fails_is_a_failure(typed: Type, completion: str, form: str) -> None:
     """A stream refused or broken off is one sentence with the provider's words and an exit status, whatever came."""

@@ -259,6 +259,31 @@ def test_queues_and_caches_are_told_for_all_workers(pair: Inferpoint, embedder: 
         eventually(lambda: counted(second, entries) == 1)  # once another has taken its place
 
 
+def test_a_pause_is_of_the_machine_and_ends_at_any_worker(pair: Inferpoint, provider: Callable[..., Provider]) -> None:
+    """What one worker was told the other knows, with its reason and its bound; released there, it is over here."""
+    asked_to_wait = [{"retry-after": "86400"}]
+
+    def act(asked: Asked) -> None:
+        if asked_to_wait:
+            asked.answer({"error": "slow down"}, 429, asked_to_wait.pop())
+        else:
+            vectors(asked)
+
+    busy = provider(act)
+    with one_each(pair) as lines:
+        first, second = lines.values()
+        assert ask_on(first, "PUT", f"{E}?skip_validation=true", config(busy.url)).status == 200
+        refused = ask_on(first, "POST", f"{E}?timeout=2s", {"input": "x"})
+        assert (refused.status, int(refused.headers["retry-after"])) == (429, 86_400)
+        (shown,) = ask_on(second, "GET", "/_inference/_quotas").json["quotas"]
+        assert 30 < shown["paused_seconds"] <= 60
+        assert "86400" in shown["paused_because"]
+        assert ask_on(second, "POST", f"{E}?timeout=2s", {"input": "x"}).status == 429
+        (released,) = ask_on(second, "POST", "/_inference/e/_quotas/_release").json["quotas"]
+        assert (released["paused_seconds"], released["paused_because"]) == (0, None)
+        assert [ask_on(line, "POST", f"{E}?timeout=2s", {"input": "x"}).status for line in lines.values()] == [200, 200]
+
+
 @pytest.mark.parametrize("also_the_workers", [False, True], ids=["supervisor", "everybody"])
 def test_what_is_in_flight_is_finished(
     pair: Inferpoint, provider: Callable[..., Provider], *, also_the_workers: bool

@@ -26,6 +26,7 @@ from batches import (
     vectors,
 )
 from clock import settle
+from turns import calls_waiting
 from world import EMBEDDING, HANG, Arrived, World, body, told
 
 from inferpoint.errors import Kind
@@ -132,7 +133,7 @@ def test_an_update_is_not_shared_with_those_who_came_before(world: World) -> Non
         await settle()
         waiting = asyncio.ensure_future(ask(world, "old"))
         await settle()
-        assert world.limiter.waiting() == 1
+        assert await calls_waiting(world.limiter) == 1
         await world.engine.lifecycle.update(Caller("me"), "e", {"service_settings": {"api_key": "new"}}, kind=None)
         return await asyncio.gather(before, waiting, ask(world, "new"))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from clock import settle
+from turns import calls_waiting
 from world import (
     COMPLETION,
     EMBEDDING,
@@ -121,7 +122,7 @@ def test_who_leaves_ends_all_calls_of_a_request(make_world: MakeWorld) -> None:
 
     asyncio.run(leave())
     assert all(each.closed for each in world.provider.arrived)
-    assert (world.limiter.waiting(), world.clock.alarms) == (0, 0)
+    assert (asyncio.run(calls_waiting(world.limiter)), world.clock.alarms) == (0, 0)
 
 
 # Options and input types
@@ -384,4 +385,4 @@ def test_who_leaves_a_stream_closes_it(ready: World) -> None:
 
         asyncio.run(leave())
         assert ready.provider.arrived[-1].closed
-    assert ready.limiter.waiting() == 0
+    assert asyncio.run(calls_waiting(ready.limiter)) == 0

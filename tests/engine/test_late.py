@@ -99,7 +99,7 @@ def test_a_partial_request_keeps_what_it_has_when_its_turn_does_not_come(make_wo
     async def paused() -> Any:
         asked = asking(world, "known", "new", timeout=0.15, partial=True)
         await settle()
-        world.limiter.pause(group, 60)
+        world.limiter.pause(group, 60, "")
         return await asked
 
     found = asyncio.run(paused())

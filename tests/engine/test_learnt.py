@@ -56,6 +56,15 @@ def test_time_is_reserved_for_nearly_all_calls(times: tuple[int, ...], least: in
     assert least < reserved(known, 1000) < 3 * least
 
 
+def test_a_provider_that_becomes_slow_is_reckoned_with_from_the_next_call_on() -> None:
+    """The time between its calls' lengths is learnt faster than their mean: one that took five seconds is enough."""
+    known = sizing()
+    for _ in range(40):
+        known.took(1)
+    known.took(5)
+    assert 5 < reserved(known, 1000) < 7
+
+
 def test_no_more_than_a_tenth_of_the_timeout_is_reserved() -> None:
     """How long a model writes varies: who has little time is not refused for what others asked."""
     known = sizing()

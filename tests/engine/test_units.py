@@ -13,6 +13,7 @@ import pytest
 from asgi import Application
 from clock import on_a_loop
 from turns import Queue, place
+from typer.testing import CliRunner
 from world import EMBEDDING, World, openai
 
 from inferpoint.calls.refusals import too_late
@@ -33,7 +34,7 @@ def test_a_limit_and_a_cost_have_the_same_units() -> None:
 
 @every_unit
 def test_a_limit_that_is_set_is_shown_everywhere(
-    make_world: Callable[..., World], unit: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    make_world: Callable[..., World], unit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the endpoint, by `_quotas`, in the metrics and by the command: what was set, and what the provider told."""
     world, setting = make_world(validate=False), f"{unit}_per_minute"
@@ -53,8 +54,7 @@ def test_a_limit_that_is_set_is_shown_everywhere(
     command: Any = importlib.import_module("inferpoint.cli.quotas")
     monkeypatch.setattr(command, "ask_object", lambda *_: quotas)
     monkeypatch.setenv("COLUMNS", "300")
-    command.quotas(output="table")
-    table = capsys.readouterr().out
+    table = CliRunner().invoke(command.quotas, ["-o", "table"]).stdout
     assert f"77 {unit}/min" in table
     assert f"88 of 88 {unit} left" in table
 

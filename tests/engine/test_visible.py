@@ -176,7 +176,7 @@ def test_metrics_tell_what_was_learnt_beside_what_was_configured(make_world: Mak
             for input_type in (InputType.SEARCH, InputType.INGEST, None)
         ]
         await world.clock.advance(4)
-        world.limiter.pause(group, 60)
+        world.limiter.pause(group, 60, "")
         read.update(parsed(await world.telemetry.exposition()))
         for task in tasks:
             task.cancel()

@@ -15,8 +15,8 @@ from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import address
 from inferpoint.model.quota import Rate
 from inferpoint.model.requests import ANONYMOUS
-from inferpoint.outbound.breaker import Breaker, BreakerPermit, Breakers
-from inferpoint.outbound.ticket import Refusal, Ticket
+from inferpoint.outbound.breaker import Breaker, BreakerPermit
+from inferpoint.outbound.ticket import Reason, Refusal, Ticket
 
 HERE = "https://a.test:443"
 
@@ -26,18 +26,14 @@ class Door:
 
     def __init__(self, capacity: int = 2000) -> None:
         self.clock = FakeClock()
-        self.breakers = Breakers(self.clock, capacity)
-
-    @property
-    def breaker(self) -> Breaker:
-        return self.breakers.of(HERE)
+        self.breaker = Breaker(HERE, Reason.BROKEN, self.clock, capacity)
 
     @property
     def state(self) -> str:
-        return self.breakers.states().get(HERE, "none")
+        return self.breaker.state.shown
 
-    def passage(self) -> BreakerPermit:
-        passage = self.breaker.at_once()
+    def passage(self, turn: str = "") -> BreakerPermit:
+        passage = self.breaker.at_once(turn)
         assert passage is not None
         return passage
 
@@ -45,13 +41,13 @@ class Door:
         for each in failed:
             self.passage().ended(failed=each)
 
-    def wait(self, seconds: float | None = None) -> asyncio.Task[BreakerPermit]:
+    def wait(self, seconds: float | None = None, turn: str = "") -> asyncio.Task[BreakerPermit]:
         """Somebody who wants to call within *seconds*."""
         at = None if seconds is None else self.clock.monotonic() + seconds
-        return asyncio.ensure_future(self._enter(NEVER if at is None else Deadline(at)))
+        return asyncio.ensure_future(self._enter(turn, NEVER if at is None else Deadline(at)))
 
-    async def _enter(self, deadline: Deadline) -> BreakerPermit:
-        permit = await self.breaker.enter(lambda: deadline)
+    async def _enter(self, turn: str, deadline: Deadline) -> BreakerPermit:
+        permit = await self.breaker.enter(turn, lambda: deadline)
         if isinstance(permit, Refusal):
             raise worded(permit, Ticket("g", Rate(), ANONYMOUS), "e")
         return permit
@@ -95,7 +91,7 @@ async def test_while_it_is_open_who_cannot_be_in_time_is_refused_at_once() -> No
     """The error names the address and says when to come again; no time passes."""
     door = Door()
     door.outcomes([True] * 5)
-    assert door.breaker.at_once() is None
+    assert door.breaker.at_once("") is None
     error = await refused(door.wait(0.5))
     assert HERE in str(error)
     assert error.retry_after == 1.0
@@ -104,7 +100,7 @@ async def test_while_it_is_open_who_cannot_be_in_time_is_refused_at_once() -> No
 
 @on_a_loop
 async def test_one_at_a_time_goes_after_a_second_and_three_that_are_answered_let_all_go() -> None:
-    """Of all who wait the one with the least time tries, the others stay until it is known how that went."""
+    """Of all who wait the first tries, the others stay until it is known how that went."""
     door = Door()
     door.outcomes([True] * 5)
     waiting = [door.wait(60 + number) for number in range(5)]
@@ -113,7 +109,7 @@ async def test_one_at_a_time_goes_after_a_second_and_three_that_are_answered_let
     await door.clock.advance(0.2)
     for tried in range(3):
         assert (door.state, [each.done() for each in waiting]) == ("half_open", [n <= tried for n in range(5)])
-        assert door.breaker.at_once() is None
+        assert door.breaker.at_once("") is None
         waiting[tried].result().ended(failed=False)
         await settle()
     assert (door.state, [each.done() for each in waiting]) == ("closed", [True] * 5)
@@ -128,24 +124,24 @@ async def test_a_probe_that_fails_doubles_the_pause_up_to_thirty_seconds() -> No
     door.outcomes([True] * 5)
     for seconds in (1, 2, 4, 8, 16, 30, 30):
         await door.clock.advance(seconds - 0.1)
-        assert door.breaker.at_once() is None
+        assert door.breaker.at_once("") is None
         await door.clock.advance(0.1)
         door.passage().ended(failed=True)
     await door.clock.advance(30)
     door.outcomes([False, True])
     for _ in range(10):
         await door.clock.advance(0.2)
-        assert door.breaker.at_once() is None
+        assert door.breaker.at_once("") is None
         await door.clock.advance(0.05)
         door.passage().ended(failed=True)
     await door.clock.advance(5)
     door.passage().ended(failed=True)
     await door.clock.advance(0.9)
-    assert door.breaker.at_once() is None
+    assert door.breaker.at_once("") is None
     await door.clock.advance(0.1)
     door.outcomes([False, False, False, True, True, True, True, True])
     await door.clock.advance(1)
-    assert door.breaker.at_once() is not None
+    assert door.breaker.at_once("") is not None
 
 
 @on_a_loop
@@ -217,19 +213,35 @@ async def test_too_many_may_not_wait() -> None:
 
 
 @on_a_loop
-async def test_addresses_that_are_quiet_are_forgotten() -> None:
-    """Neither those that work nor those that do not are kept for ever, and what is old counts no longer."""
+async def test_probes_go_by_turns_and_not_to_whom_is_in_most_haste() -> None:
+    """A neighbour who has always somebody in a hurry, and always fails, keeps nobody else from trying."""
     door = Door()
-    door.outcomes([True] * 4)
-    for number in range(50):
-        passage = door.breakers.of(f"https://{number}.test").at_once()
-        assert passage is not None
-        passage.ended(failed=True)
-    await door.clock.advance(301)
-    assert door.breakers.states() == {}
-    door.outcomes([True] * 4)
-    assert door.breakers.states() == {HERE: "closed"}
-    assert len(door.breakers._breakers) == 1
+    door.outcomes([True] * 5)
+    hasty = [door.wait(1.5, "hasty") for _ in range(20)]
+    other = door.wait(60, "other")
+    await door.clock.advance(1)
+    hasty[0].result().ended(failed=True)
+    await settle()
+    hasty = [door.wait(2.5, "hasty") for _ in range(20)]
+    await door.clock.advance(2)
+    assert other.result().holds
+    assert not any(each.done() for each in hasty)
+    for each in hasty:
+        each.cancel()
+    await asyncio.gather(*hasty, return_exceptions=True)
+
+
+@on_a_loop
+async def test_who_comes_just_now_does_not_go_before_those_who_wait() -> None:
+    """Who waits for the next try has it, even when its timer is late and another looks first."""
+    door = Door()
+    door.outcomes([True] * 5)
+    waiting = door.wait(60)
+    await settle()
+    door.clock.jump(1.5)
+    assert (door.state, door.breaker.at_once("")) == ("half_open", None)
+    await door.clock.advance(0)
+    assert waiting.result().holds
 
 
 @pytest.mark.parametrize(
@@ -266,7 +278,7 @@ class Crowd:
         if act == "come":
             self.waiting.append(self.door.wait(None if number % 3 == 0 else number / 4))
         elif act == "hurry":
-            passage = self.door.breaker.at_once()
+            passage = self.door.breaker.at_once("")
             self.held += [] if passage is None else [passage]
         elif act == "go" and self.waiting:
             self.waiting[number % len(self.waiting)].cancel()
@@ -297,7 +309,7 @@ async def test_there_is_never_a_second_probe_and_never_a_lost_one(
         if not at_once:
             await crowd.settle()
         good = sum(each.holds for each in crowd.held)
-        assert crowd.door.state in ("closed", "none") or good <= (crowd.door.state == "half_open")
+        assert crowd.door.state == "closed" or good <= (crowd.door.state == "half_open")
     await crowd.settle()
     for each in crowd.held:
         each.release()
@@ -312,7 +324,7 @@ async def test_there_is_never_a_second_probe_and_never_a_lost_one(
             break
     assert last.done()
     last.result().ended(failed=False)
-    while (probe := crowd.door.breaker.at_once()) and crowd.door.state != "closed":
+    while (probe := crowd.door.breaker.at_once("")) and crowd.door.state != "closed":
         probe.ended(failed=False)
     await crowd.settle()
     assert not crowd.waiting

@@ -97,7 +97,7 @@ async def test_where_there_is_no_limit_turns_are_shared_too() -> None:
     """When a pause ends, those who waited go by lane and by caller, though their calls cost no time."""
     queue = Queue()
     await queue.join(place(Rate()))
-    queue.limiter.pause("g", 5)
+    queue.limiter.pause("g", 5, "")
     for lane in (INGEST, OTHER):
         for caller in (OLD, OLD, OLD, NEW, NEW, NEW):
             queue.join(place(Rate(), lane=lane, caller=caller))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 import pytest
 from emulated_provider import Asked, Provider
 
+from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
-from inferpoint.outbound.transport import HttpTransport
+from inferpoint.outbound.transport import HttpTransport, UnreachableError
 
 
 def sent(call: Call) -> Reply:
@@ -21,6 +23,20 @@ def sent(call: Call) -> Reply:
             await transport.close()
 
     return asyncio.run(send())
+
+
+def test_an_address_that_is_not_reached_is_told_from_a_call_that_is_not_answered(
+    provider: Callable[..., Provider],
+) -> None:
+    """Nobody can call the one; of the other it is not known who else is answered."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    with pytest.raises(UnreachableError) as unreached:
+        sent(Call(f"http://127.0.0.1:{port}/x"))
+    assert unreached.value.kind is Kind.CUT_OFF
+    with pytest.raises(InferenceError) as unanswered:
+        sent(Call(f"{provider(lambda asked: asked.hang_up()).url}/x", b"{}"))
+    assert (unanswered.value.kind, isinstance(unanswered.value, UnreachableError)) == (Kind.CUT_OFF, False)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -11,7 +11,7 @@ import pytest
 from clock import settle
 from hypothesis import given
 from hypothesis import strategies as st
-from turns import Queue, place
+from turns import Queue, calls_waiting, place
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.quota import Allowance, Bucket, Cost, Lane, Rate
@@ -113,9 +113,9 @@ def test_groups_do_not_wait_for_each_other() -> None:
             queue.join(place(Rate(), group="free"), 1000)
         await queue.clock.advance(0)
         assert queue.times == [0] * 5
-        assert queue.limiter.waiting() == 1
+        assert await calls_waiting(queue.limiter) == 1
         await queue.clock.advance(1)
-        assert queue.limiter.waiting() == 0
+        assert await calls_waiting(queue.limiter) == 0
 
     run(main())
 
@@ -128,19 +128,19 @@ def test_a_provider_that_says_wait_holds_up_all() -> None:
         await queue.join()
         for _ in range(3):
             queue.join()
-        queue.limiter.pause("g", 10)
-        queue.limiter.pause("g", 2)
-        queue.limiter.pause("nobody", 2)
+        queue.limiter.pause("g", 10, "")
+        queue.limiter.pause("g", 2, "")
+        queue.limiter.pause("nobody", 2, "")
         await queue.clock.advance(20)
         assert queue.times == pytest.approx([0, 10, 11, 12])
         free = place(Rate(), group="free")
         await queue.join(free)
-        queue.limiter.pause("free", 5)
+        queue.limiter.pause("free", 5, "")
         queue.join(free)
         await queue.clock.advance(4)
-        assert queue.limiter.waiting() == 1
+        assert await calls_waiting(queue.limiter) == 1
         await queue.clock.advance(1)
-        assert queue.limiter.waiting() == 0
+        assert await calls_waiting(queue.limiter) == 0
 
     run(main())
 
@@ -301,7 +301,7 @@ def test_who_leaves_leaves_no_gap_and_nothing_behind() -> None:
         await settle()
         leaver.cancel()
         await settle()
-        assert queue.limiter.waiting() == 0
+        assert await calls_waiting(queue.limiter) == 0
         assert queue.clock.alarms == 0
 
     run(main())
@@ -392,7 +392,7 @@ def test_who_cannot_outlast_a_providers_pause_is_told_whose_it_is() -> None:
     async def main() -> None:
         queue = Queue()
         await queue.join()
-        queue.limiter.pause("g", 100)
+        queue.limiter.pause("g", 100, "")
         with pytest.raises(InferenceError) as caught:
             await queue.go(place(deadline=1030.0))
         assert (caught.value.whose_limit, caught.value.retry_after) == ("provider", pytest.approx(100))
@@ -446,7 +446,7 @@ def test_groups_that_nobody_uses_are_forgotten() -> None:
         for number in range(50):
             await queue.go(place(Rate(600), group=f"old {number}"))
         await queue.go(place(Rate(1), group="paused"))
-        queue.limiter.pause("paused", 2 * FORGOTTEN)
+        queue.limiter.pause("paused", 2 * FORGOTTEN, "")
         await queue.clock.advance(FORGOTTEN)
         await queue.go(place(group="new"))
         assert {each.group for each in await queue.limiter.groups()} == {"paused", "new"}
@@ -557,7 +557,7 @@ def test_no_window_holds_more_than_the_rate_allows(rate: Rate, arrivals: list[Ar
         for count, end in enumerate(queue.times[first:], 1):
             assert count <= (end - start + late) / interval + rate.burst + NOT_QUITE
     assert len(queue.went) >= stayed
-    assert queue.limiter.waiting() == 0
+    assert asyncio.run(calls_waiting(queue.limiter)) == 0
     assert queue.clock.alarms == 0
 
 

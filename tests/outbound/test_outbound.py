@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from batches import Late
 from clock import on_a_loop, settle
 from hypothesis import given
 from hypothesis import strategies as st
+from turns import calls_waiting
 from ways import BUSY, CUT, LIMITED, OK, Way
 from world import HANG, Arrived
 
@@ -17,6 +19,7 @@ from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.quota import Allowance, Bucket, Cost, Lane, Rate
 from inferpoint.model.requests import RequestStats
+from inferpoint.outbound.transport import UnreachableError
 
 
 def retries(reason: str) -> str:
@@ -289,7 +292,7 @@ def test_every_call_is_counted() -> None:
         assert way.counted(f'inferpoint_provider_calls_total{{service="s",status="{status}"}}') == 1
     for reason in ("unreachable", "server_error", "throttled"):
         assert way.counted(retries(reason)) == 1
-    assert way.counted('inferpoint_breaker{address="https://a.test",state="closed"}') == 1
+    assert way.counted('inferpoint_breaker{address="https://a.test",group="g",state="closed"}') == 1
     assert way.counted("inferpoint_retry_budget") == pytest.approx(7, abs=1)
 
 
@@ -356,6 +359,28 @@ async def test_an_address_that_fails_is_not_called() -> None:
     assert [(await each)[0] for each in waiting] == [OK, OK]
 
 
+@pytest.mark.parametrize(
+    ("failure", "others"), [(Reply(500), True), (CUT, True), (UnreachableError("nobody there"), False)], ids=str
+)
+@on_a_loop
+async def test_who_else_is_held_back_depends_on_what_failed(failure: Any, others: bool) -> None:
+    """A group whose calls fail, or are cut off, holds back itself alone; where nobody is reached nobody calls."""
+    way = Way(answer=lambda call: OK if call.url.endswith("/other") and others else failure)
+    for _ in range(2):
+        with suppress(InferenceError):
+            await way.clock.drive(way.outbound.send(way.outgoing(seconds=8, final=lambda _: False)))
+    with pytest.raises(InferenceError, match="is not called now"):
+        await way.outbound.send(way.outgoing(seconds=0.5))
+    other = way.outgoing(seconds=0.5, group="other", prepare=lambda: Call("https://a.test/other"))
+    if others:
+        assert (await way.outbound.send(other))[0] == OK
+    else:
+        with pytest.raises(
+            InferenceError, match=r"\[https://a\.test\] is not called now, because it cannot be reached"
+        ):
+            await way.outbound.send(other)
+
+
 @on_a_loop
 async def test_a_slot_that_an_open_breaker_makes_useless_is_not_lost() -> None:
     """Calls that find their address failing give their turns back: those of other addresses go at once."""
@@ -380,7 +405,7 @@ async def test_a_provider_that_lets_deadlines_pass_has_failed(seconds: float, le
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert way.breakers.states() == {"https://a.test": state}
+    assert way.states == {"g": state, "": "closed"}
 
 
 @given(st.lists(st.sampled_from([OK, OK, OK, BUSY, CUT, Reply(500)]), min_size=1, max_size=60), st.integers(1, 40))
@@ -398,7 +423,7 @@ async def test_however_a_provider_fails_retries_are_few_and_every_caller_is_answ
     assert all(isinstance(end, tuple | InferenceError) for end in ends)
     assert stats.attempts == len(way.provider.calls)
     assert stats.attempts - stats.calls <= stats.calls / 10 + 10 + way.clock.passed / 10
-    assert (way.limiter.waiting(), way.clock.alarms) == (0, 0)
+    assert (await calls_waiting(way.limiter), way.clock.alarms) == (0, 0)
 
 
 @given(st.integers(0, 2**60), st.integers(5, 30))
@@ -412,7 +437,7 @@ async def test_while_a_breaker_is_open_one_call_at_most_is_on_its_way(chances: i
     async def send(call: Call) -> Arrived:
         nonlocal going
         going += 1
-        assert going == 1 or way.breakers.states()["https://a.test"] == "closed"
+        assert going == 1 or way.states["g"] == "closed"
         try:
             await way.clock.sleep(0.5)
             return await sent(call)

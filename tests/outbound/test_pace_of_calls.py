@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 import pytest
-from clock import on_a_loop, settle
+from clock import FakeClock, on_a_loop, settle
 from turns import Queue, place
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.quota import Allowance, Bucket, Cost, Lane, Rate
-from inferpoint.outbound.gcra import LATE, LONGEST_PAUSE
-from inferpoint.outbound.limiter import FORGOTTEN
+from inferpoint.outbound.gcra import LATE
+from inferpoint.outbound.limiter import FORGOTTEN, Limiter
+from inferpoint.outbound.ticket import Permit
 
 SCARCE = Bucket(limit=60, remaining=3, full_in=57)  # refills one a second
 PLENTY = Bucket(limit=60, remaining=59, full_in=1)
@@ -108,16 +109,51 @@ async def test_a_late_timer_is_made_up_for(late: float, made_up: float) -> None:
 
 
 @on_a_loop
-async def test_the_longest_pause_is_a_day() -> None:
-    """A provider that asks for ever is asked again."""
-    queue = Queue()
-    await queue.join()
-    queue.limiter.pause("g", math.inf)
-    waiting = queue.join()
-    await queue.clock.advance(LONGEST_PAUSE - 1)
-    assert not waiting.done()
-    await queue.clock.advance(1)
-    assert waiting.done()
+async def test_a_pause_has_its_bound() -> None:
+    """A provider that asks for ever is asked again, after a minute where nothing else was configured."""
+    clock = FakeClock()
+    for limiter, seconds in ((Limiter(clock), 60), (Limiter(clock, 600), 600)):
+        assert isinstance(await limiter.permit(place(), Cost), Permit)
+        limiter.pause("g", math.inf, "It was asked to.")
+        (report,) = await limiter.groups()
+        assert (report.paused, report.paused_because) == (seconds, "It was asked to.")
+
+
+@pytest.mark.parametrize("tokens", [1, 1_000_000])
+@pytest.mark.parametrize("full_in", [120.0, 60.0, 1e-300])
+@pytest.mark.parametrize("limit", [1, 10**18])
+@on_a_loop
+async def test_what_a_provider_tells_of_its_limits_slows_no_call_down_for_longer(
+    limit: int, full_in: float, tokens: int
+) -> None:
+    """Nothing is left of one token, or of any number, or calls are large: a minute later the pace is our own again."""
+    queue, rate = Queue(longest=60), Rate(6000)
+    before = await queue.join(place(rate), tokens)
+    queue.limiter.learn("g", Allowance(Bucket(limit, 0, full_in), Bucket(limit, 0, full_in)))
+    before.settle(Cost(tokens=tokens * 2))
+    for _ in range(4):
+        queue.join(place(rate), tokens)
+    await queue.clock.advance(61)
+    assert len(queue.went) == 5
+
+
+@on_a_loop
+async def test_a_group_that_is_released_goes_at_once_and_at_its_own_pace() -> None:
+    """Neither the pause is left nor what the provider told of its pace; others are not released."""
+    queue, rate = Queue(), Rate(60)
+    await queue.join(place(rate))
+    queue.limiter.learn("g", Allowance(Bucket(limit=10, remaining=0, full_in=100)))
+    queue.limiter.pause("g", 90, "")
+    for _ in range(3):
+        queue.join(place(rate))
+    await queue.clock.advance(5)
+    queue.limiter.release("unknown")
+    assert len(queue.went) == 1
+    queue.limiter.release("g")
+    await queue.clock.advance(10)
+    assert queue.times == pytest.approx([0, 5, 6, 7])
+    (report,) = await queue.limiter.groups()
+    assert (report.paused, report.paused_because) == (0, "")
 
 
 @pytest.mark.parametrize(("seconds", "refused"), [(80, True), (110, False)])

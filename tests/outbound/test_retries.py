@@ -35,6 +35,7 @@ def test_pauses_stay_in_their_bounds(failures: int, asked: float, chance: float)
         ({"retry-after-ms": "3000", "retry-after": "9"}, 3),
         ({"retry-after": format_datetime(NOON + timedelta(seconds=11), usegmt=True)}, 11),
         ({"retry-after": format_datetime(NOON - timedelta(days=1), usegmt=True)}, 0),
+        ({"retry-after": format_datetime(NOON + timedelta(seconds=11)).replace("+0000", "-0000")}, 11),
         ({"retry-after": "9" * 30}, 86_400),
     ],
 )

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from clock import FakeClock, settle
 from msgspec import structs
+from turns import calls_waiting
 
 from inferpoint.calls.refusals import refused as worded
 from inferpoint.errors import InferenceError, Kind
@@ -123,7 +124,7 @@ def test_lanes_are_those_of_the_machine() -> None:
         for task in ingesting:
             task.cancel()
         await settle()
-        assert machine.limiter.waiting() == 0
+        assert await calls_waiting(machine.limiter) == 0
 
     run(main())
 
@@ -154,10 +155,10 @@ def test_the_places_of_a_worker_that_is_gone_are_free_at_once() -> None:
         await settle()
         other = two.join(place(name="b"))
         await settle()
-        assert machine.limiter.waiting() == 100
+        assert await calls_waiting(machine.limiter) == 100
         one.desk.close()
         await settle()
-        assert machine.limiter.waiting() == 1
+        assert await calls_waiting(machine.limiter) == 1
         await machine.clock.advance(0.9)
         assert not other.done()
         await machine.clock.advance(0.2)
@@ -182,7 +183,7 @@ def test_a_caller_who_leaves_gives_its_place_back() -> None:
         waiting.cancel()
         await settle()
         worker.deliver()
-        assert machine.limiter.waiting() == 0
+        assert await calls_waiting(machine.limiter) == 0
         assert await machine.free_in(place()) == 0
         unbegun = worker.join(place())
         await asyncio.sleep(0)
@@ -249,13 +250,32 @@ def test_what_one_worker_is_told_holds_for_all() -> None:
         one, two = machine.worker(), machine.worker()
         await one.join(place())
         one.limiter.learn("g", Allowance(Bucket(100, 50, 30.0)))
-        one.limiter.pause("g", 7)
+        one.limiter.pause("g", 7, "It was asked to")
         waiting = two.join(place(lane=Lane.SEARCH))
         await machine.clock.advance(6)
         (report,) = await one.limiter.groups()
         assert [report] == list(await machine.limiter.groups())
         assert (report.told, report.paused, report.waiting[Lane.SEARCH]) == (Allowance(Bucket(100, 50, 24.0)), 1, 1)
+        assert report.paused_because == "It was asked to"
         await machine.clock.advance(1)
+        assert waiting.done()
+
+    run(main())
+
+
+def test_a_pause_that_one_worker_ends_is_over_for_all() -> None:
+    """Whoever waits in another goes at once."""
+
+    async def main() -> None:
+        machine = Machine()
+        one, two = machine.worker(), machine.worker()
+        await one.join(place())
+        one.limiter.pause("g", 60, "")
+        waiting = one.join(place())
+        await machine.clock.advance(5)
+        assert not waiting.done()
+        two.limiter.release("g")
+        await machine.clock.advance(0)
         assert waiting.done()
 
     run(main())

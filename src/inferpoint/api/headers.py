@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.requests import RequestStats
 
@@ -38,7 +40,7 @@ def error_headers(error: InferenceError) -> dict[str, str]:
     """The kind of an error; and when to ask again, in whole seconds and at least one, where the error says it."""
     headers = {ERROR: error.kind.value}
     if error.retry_after is not None:
-        headers[_RETRY_AFTER] = str(max(1, round(error.retry_after + 0.5)))
+        headers[_RETRY_AFTER] = str(max(1, math.ceil(error.retry_after)))
     return headers
 
 

@@ -25,7 +25,8 @@ def timed(resolved: Resolved, request: InferenceRequest, clock: Clock) -> Infere
     """*request* with its deadline: after Elasticsearch's timeout for the task where it names none."""
     usual = GENERATING_SECONDS if resolved.endpoint.task_type.generates else OTHER_SECONDS
     timeout = usual if request.timeout is None else request.timeout
-    deadline = Deadline(clock.monotonic() + timeout, timeout)
+    now = clock.monotonic()
+    deadline = Deadline(now + timeout, timeout, now + request.patience)
     members: dict[str, Any] = {**vars(request), "deadline": deadline}  # what `replace` does, in a tenth of its steps
     return InferenceRequest(**members)
 

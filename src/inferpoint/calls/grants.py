@@ -105,14 +105,14 @@ class TokenJob(Job):
         self.lane = Lane.OTHER
         self.stats = RequestStats()
         self._call = call
-        self._caller = caller
+        self.caller = caller
         self._deadline = Deadline(now + FETCH_SECONDS, FETCH_SECONDS)
 
     @override
     def ticket(self, *, ahead: bool) -> Ticket:
         endpoint = self.resolved.endpoint.inference_id
         return Ticket(
-            self.group, Rate(), self._caller, self.lane, self.service, self._deadline, ahead, endpoint=endpoint
+            self.group, Rate(), self.caller, self.lane, self.service, self._deadline, ahead, endpoint=endpoint
         )
 
     @override

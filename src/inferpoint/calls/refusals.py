@@ -24,9 +24,10 @@ def refused(refusal: Refusal, ticket: Ticket, inference_id: str) -> InferenceErr
             return InferenceError(Kind.RATE_LIMITED, problem, retry_after=refusal.retry_after, whose_limit="provider")
         case Reason.FULL:
             problem = f"{why} queue is full"
-        case Reason.BROKEN:
+        case Reason.BROKEN | Reason.UNREACHABLE:
+            what = "too many of the calls to it failed" if refusal.reason is Reason.BROKEN else "it cannot be reached"
             problem = (
-                f"The provider at [{refusal.address}] is not called now, because too many of the calls to it failed;"
+                f"The provider at [{refusal.address}] is not called now, because {what};"
                 f" the next try is in [{refusal.wait:.1f}s]"
             )
         case Reason.STOPPING:

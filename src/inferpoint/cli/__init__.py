@@ -24,9 +24,9 @@ app = typer.Typer(
 )
 app.add_typer(endpoints, name="endpoints")
 app.add_typer(models, name="models")
+app.add_typer(quotas, name="quotas")
 app.command()(infer)
 app.command()(chunk)
-app.command()(quotas)
 
 
 def run() -> None:

@@ -5,16 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from inferpoint.cli.remote import URL, Url, ask_object
+import typer
+
+from inferpoint.cli.remote import URL, InferenceId, Url, ask_object, path
 from inferpoint.cli.screen import Output, show
 
 _COLUMNS = ("service", "inference_ids", "configured", "provider", "paused", "waiting", "breakers")
 
 
-def quotas(url: Url = URL, output: Output = "table") -> None:
+quotas = typer.Typer(help="Rate limits of a running server: without a command, all of them.")
+
+
+@quotas.callback(invoke_without_command=True)
+def list_quotas(context: typer.Context, url: Url = URL, output: Output = "table") -> None:
     """Show every rate limit of a running server, what the provider told of it, and who waits."""
+    if context.invoked_subcommand is not None:
+        return
     groups = ask_object(url, "GET", "/_inference/_quotas")["quotas"]
     show([_row(group) for group in groups] if output == "table" else groups, output, _COLUMNS)
+
+
+@quotas.command("release")
+def release_quota(inference_id: InferenceId, url: Url = URL) -> None:
+    """End the pause of an endpoint's rate limit: its next call goes at once."""
+    (group,) = ask_object(url, "POST", f"{path(inference_id)}/_quotas/_release")["quotas"]
+    print(f"Released {', '.join(group['inference_ids'])}")
 
 
 def _row(quota: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +43,7 @@ def _row(quota: Mapping[str, Any]) -> dict[str, Any]:
         "inference_ids": quota["inference_ids"],
         "configured": [f"{limit} {of}/min" for of, limit in limits.items() if limit is not None],
         "provider": [f"{bucket['remaining']} of {bucket['limit']} {of} left" for of, bucket in buckets.items()],
-        "paused": f"{paused:.1f}s" if paused else "",
+        "paused": f"{paused:.1f}s: {quota['paused_because']}" if paused else "",
         "waiting": [f"{queue['calls']} {lane} ({queue['oldest_seconds']:.1f}s)" for lane, queue in lanes.items()],
         "breakers": quota["breakers"],
     }

@@ -18,24 +18,37 @@ from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.endpoint import TaskType, check_inference_id, resolved_type
 from inferpoint.model.requests import Caller, InferenceRequest
 from inferpoint.model.results import Embeddings, InferenceResult
+from inferpoint.model.times import human
 from inferpoint.protocols import vectors
 
 T = TypeVar("T")
 Probe = Callable[[Resolved, InferenceRequest], Coroutine[Any, Any, InferenceResult]]
 
+TRIAL_PATIENCE = 5.0  # seconds for which a trial call waits: whoever creates an endpoint is told when to come again
+_BUSY = (Kind.RATE_LIMITED, Kind.OVERLOADED)
+
 
 class Lifecycle:
     """Changes of endpoints, each tried first, then written, then seen: nothing half made is ever stored or shown.
 
-    *probe* makes one inference on an endpoint that is not kept yet; without *validate* nothing is tried.
+    *probe* makes one inference on an endpoint that is not kept yet; without *validate* nothing is tried. *release* ends
+    the pause of a rate group, for those that lose their endpoints.
     """
 
     def __init__(
-        self, endpoints: Endpoints, caches: Caches, probe: Probe, *, validate: bool, largest_chunk: int
+        self,
+        endpoints: Endpoints,
+        caches: Caches,
+        probe: Probe,
+        release: Callable[[str], None],
+        *,
+        validate: bool,
+        largest_chunk: int,
     ) -> None:
         self._endpoints = endpoints
         self._caches = caches
         self._probe = probe
+        self._release = release
         self._validate = validate
         self._largest_chunk = largest_chunk
         self._changing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -100,6 +113,8 @@ class Lifecycle:
             draft = document.merge(resolved, config, largest_chunk=self._largest_chunk)
             if draft is not resolved:
                 self._endpoints.refuse_taken_aliases(draft.endpoint)
+                if draft.secrets != resolved.secrets and draft.group == resolved.group:
+                    self._release(draft.group)  # another key in a queue that does not tell keys apart
                 if self._validate and not document.same_to_providers(draft.endpoint, resolved.endpoint):
                     draft = await self._tried(draft, caller, seconds)
                 await self._written(self._replace(resolved, draft))
@@ -112,11 +127,13 @@ class Lifecycle:
         allow(caller, MANAGE, "cluster:admin/xpack/inference/delete")
         async with self._lock(inference_id):
             while True:
-                if not self._endpoints.unusable(inference_id):
-                    _refuse_other_type(self._endpoints.own(inference_id), kind)
+                unusable = self._endpoints.unusable(inference_id)
+                resolved = None if unusable else self._endpoints.own(inference_id)
+                if resolved is not None:
+                    _refuse_other_type(resolved, kind)
                 if dry_run:
                     return False
-                if await self._written(self._remove(inference_id)):
+                if await self._written(self._remove(inference_id, resolved)):
                     return True
 
     async def close(self) -> None:
@@ -127,8 +144,11 @@ class Lifecycle:
         """*draft* after one call, with the length of its vectors as that call found it."""
         endpoint = draft.endpoint
         try:
-            result = await self._probe(draft, replace(draft.probe, timeout=seconds, caller=caller))
+            trial = replace(draft.probe, timeout=seconds, patience=TRIAL_PATIENCE, caller=caller)
+            result = await self._probe(draft, trial)
         except InferenceError as error:
+            if error.kind in _BUSY and error.retry_after is not None:
+                raise _not_now(error, error.retry_after) from error
             problem = "Could not complete inference endpoint creation as validation call to service threw an exception."
             raise invalid(problem) from error
         if not isinstance(result, Embeddings):
@@ -159,12 +179,20 @@ class Lifecycle:
 
     async def _replace(self, before: Resolved, after: Resolved) -> None:
         await self._endpoints.replace(before, after)
+        self._release_unused(before.group)
         await self._caches.sweep()
 
-    async def _remove(self, inference_id: str) -> bool:
+    async def _remove(self, inference_id: str, resolved: Resolved | None) -> bool:
         removed = await self._endpoints.remove(inference_id)
+        if removed and resolved is not None:
+            self._release_unused(resolved.group)
         await self._caches.sweep()
         return removed
+
+    def _release_unused(self, group: str) -> None:
+        """End the pause of a rate group that no endpoint is in any more: who comes back to it begins anew."""
+        if all(resolved.group != group for resolved in self._endpoints.all()):
+            self._release(group)
 
     def _to_update(self, inference_id: str, config: Mapping[str, Any], kind: TaskType | None) -> Resolved:
         if not self._endpoints.exists(inference_id):
@@ -179,6 +207,13 @@ class Lifecycle:
 
     def _lock(self, inference_id: str) -> asyncio.Lock:
         return self._changing.setdefault(inference_id, asyncio.Lock())
+
+
+def _not_now(error: InferenceError, seconds: float) -> InferenceError:
+    """What is told when the trial call of an endpoint would have to wait, as *error* tells."""
+    problem = f"The endpoint is not kept, as it could not be tried now; come again in [{human(seconds)}]. {error}"
+    whose_limit = error.whose_limit or "provider"
+    return InferenceError(Kind.RATE_LIMITED, problem, retry_after=seconds, whose_limit=whose_limit)
 
 
 def _refuse_other_type(resolved: Resolved, kind: TaskType | None) -> None:

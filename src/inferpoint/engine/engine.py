@@ -13,7 +13,7 @@ from inferpoint.calls.calls import Calls
 from inferpoint.calls.deadlines import in_time, timed
 from inferpoint.chunking.settings import LARGEST, Whole
 from inferpoint.clock import Clock
-from inferpoint.endpoints.access import MONITOR, allow
+from inferpoint.endpoints.access import MANAGE, MONITOR, allow
 from inferpoint.endpoints.caches import Caches
 from inferpoint.endpoints.directory import Endpoints
 from inferpoint.endpoints.lifecycle import Lifecycle
@@ -29,6 +29,7 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
 from inferpoint.model.requests import Caller, Chunking, InferenceRequest, RequestStats, Texts, Tokens
 from inferpoint.model.results import Delta, InferenceResult, Previewed
+from inferpoint.outbound.limiter import LONGEST_PAUSE
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.telemetry.telemetry import Telemetry
 
@@ -38,13 +39,15 @@ class Policy:
     """The decisions of the server's owner.
 
     `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
-    words, `refuse_hints` whether a request with a hint that its provider cannot take is refused.
+    words, `refuse_hints` whether a request with a hint that its provider cannot take is refused, `longest_pause` for
+    how many seconds one answer of a provider may keep calls back.
     """
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
     validate: bool = True
     largest_chunk: int = LARGEST
     refuse_hints: bool = False
+    longest_pause: float = LONGEST_PAUSE
 
 
 class Engine:
@@ -69,7 +72,12 @@ class Engine:
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints
         self.lifecycle = Lifecycle(
-            endpoints, caches, self._whole, validate=policy.validate, largest_chunk=policy.largest_chunk
+            endpoints,
+            caches,
+            self._whole,
+            outbound.limiter.release,
+            validate=policy.validate,
+            largest_chunk=policy.largest_chunk,
         )
 
     async def close(self) -> None:
@@ -138,6 +146,14 @@ class Engine:
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
         """Every rate group, with its limits and the calls that wait."""
         return await quotas(self.lifecycle.all(caller), self._calls, self._outbound)
+
+    async def release(self, caller: Caller, inference_id: str) -> Quota:
+        """End the pause of the rate group of an endpoint, found by its id or an alias; told is how the group stands."""
+        allow(caller, MANAGE, "cluster:admin/xpack/inference/quotas/release")
+        resolved = self._endpoints.find(inference_id)
+        self._outbound.limiter.release(resolved.group)
+        every = await quotas(self._endpoints.all(), self._calls, self._outbound)
+        return next(quota for quota in every if quota.standing.group == resolved.group)
 
     async def refresh(self) -> None:
         """See the endpoints as other processes wrote them; for faces, once they have read a request."""

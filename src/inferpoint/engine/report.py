@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from inferpoint.calls.calls import Calls
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError
-from inferpoint.model.quota import Allowance, GroupReport, Lane
+from inferpoint.model.quota import Allowance, BreakerReport, GroupReport, Lane
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import RateLimiter
 
@@ -37,7 +37,7 @@ async def groups(limiter: RateLimiter, endpoints: Sequence[Resolved]) -> Sequenc
 async def quotas(endpoints: Sequence[Resolved], calls: Calls, outbound: Outbound) -> Sequence[Quota]:
     """The group of every endpoint, and those of other models that its callers asked for."""
     known = {report.group: report for report in await groups(outbound.limiter, endpoints)}
-    states = outbound.breakers.states()
+    breakers = outbound.breakers.states()
     users: dict[str, list[Resolved]] = {}
     for resolved in endpoints:
         users.setdefault(resolved.group, []).append(resolved)
@@ -45,7 +45,7 @@ async def quotas(endpoints: Sequence[Resolved], calls: Calls, outbound: Outbound
         Quota(
             known.pop(group, None) or _unused(own[0]),
             [resolved.endpoint.inference_id for resolved in own],
-            _breakers(own, calls, states),
+            _breakers(own, calls, breakers),
         )
         for group, own in users.items()
     ]
@@ -55,12 +55,15 @@ async def quotas(endpoints: Sequence[Resolved], calls: Calls, outbound: Outbound
 def _unused(resolved: Resolved) -> GroupReport:
     """A group without a call so far."""
     nobody, never = dict.fromkeys(Lane, 0), dict.fromkeys(Lane, 0.0)
-    return GroupReport(resolved.group, resolved.service.name, resolved.rate, Allowance(), 0.0, nobody, never)
+    return GroupReport(resolved.group, resolved.service.name, resolved.rate, Allowance(), 0.0, "", nobody, never)
 
 
-def _breakers(endpoints: Sequence[Resolved], calls: Calls, states: Mapping[str, str]) -> Mapping[str, str]:
-    """The *states* of the addresses that *endpoints* call."""
-    addresses = {_address(resolved, calls) for resolved in endpoints} if states else set[str]()
+def _breakers(endpoints: Sequence[Resolved], calls: Calls, reports: Sequence[BreakerReport]) -> Mapping[str, str]:
+    """The states of the addresses that *endpoints* of one group call: for all who cannot reach one, else for them."""
+    group = endpoints[0].group
+    addresses = {_address(resolved, calls) for resolved in endpoints} if reports else set[str]()
+    states = {report.address: report.state for report in reports if report.group == group}
+    states |= {report.address: report.state for report in reports if not report.group and report.state != "closed"}
     return {address: states[address] for address in sorted(addresses) if address in states}
 
 

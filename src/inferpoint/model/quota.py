@@ -74,7 +74,8 @@ class Lane(StrEnum):
 class GroupReport:
     """How a group stands: what was configured, what its provider told, who waits in each lane and for how long.
 
-    `paused` and `oldest` are in seconds. `endpoint` is the id of the one that called last.
+    `paused` and `oldest` are in seconds; `paused_because` is a sentence on why the group makes no calls, empty when it
+    does. `endpoint` is the id of the one that called last.
     """
 
     group: str
@@ -82,6 +83,16 @@ class GroupReport:
     rate: Rate
     told: Allowance
     paused: float
+    paused_because: str
     waiting: Mapping[Lane, int]
     oldest: Mapping[Lane, float]
     endpoint: str = ""
+
+
+@dataclass(frozen=True)
+class BreakerReport:
+    """The state of the breaker of an address, or with a `group` of that rate group's calls to it."""
+
+    address: str
+    group: str
+    state: str

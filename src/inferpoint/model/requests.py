@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -120,7 +121,8 @@ class InferenceRequest:
 
     `options` are task settings for this request only, not yet checked. With `chunking` each input is cut into chunks.
     `params` are fields of a face with no place elsewhere, `hints` those of them that a provider may leave aside.
-    `timeout` is in seconds; None is what is usual for the task. `deadline` follows from it when the walk begins. With
+    `timeout` is in seconds; None is what is usual for the task. `patience` is for how many of them its calls may wait
+    for their turn, or between attempts. `deadline` follows from both when the walk begins. With
     `partial` an input that cannot be embedded has an error of its own, and the others their embeddings. In `stats` the
     walk counts what happened.
     """
@@ -134,6 +136,7 @@ class InferenceRequest:
     stream: bool = False
     partial: bool = False
     timeout: float | None = None
+    patience: float = math.inf
     deadline: Deadline = NEVER
     caller: Caller = ANONYMOUS
     request_id: str = ""

@@ -6,7 +6,7 @@ from typing import Self
 
 from inferpoint.clock import Clock
 from inferpoint.model.http import Call
-from inferpoint.outbound.breaker import BreakerPermit
+from inferpoint.outbound.breakers import CallPermit
 from inferpoint.outbound.ticket import Job, Permit
 
 
@@ -22,7 +22,7 @@ class Attempts:
         self.ahead = False
         self.call: Call | None = None
         self.permit: Permit | None = None
-        self.breaker: BreakerPermit | None = None
+        self.breaker: CallPermit | None = None
         self.count = 0
         self.failures = 0
         self.pause = 0.0
@@ -61,7 +61,7 @@ class Attempts:
         return permit
 
     def release(self) -> None:
-        """End both permits: what was not sent costs nothing, and says nothing of the address."""
+        """End both permits: what was not sent costs nothing, and says nothing of the provider."""
         if self.breaker is not None:
             self.breaker.release()
         if self.permit is not None:

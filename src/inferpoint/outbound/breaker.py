@@ -1,4 +1,4 @@
-"""A breaker for each address: a provider that fails is left alone, but for one call at a time that tries it."""
+"""A breaker: what fails is left alone, but for one call at a time that tries it. `breakers.py` says what has one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ FIRST_OPEN = 1.0
 PARTLY_OPEN = 0.25  # seconds, where a call was answered not long ago: the provider fails some, and may have any
 ANSWERED_LATELY = 5.0
 LONGEST_OPEN = 30.0
-CAPACITY = 2000
 RECOVERED = 3  # probes in a row that are answered: of a provider that fails half its calls one is soon
 QUIET = 300.0  # seconds after which what was seen of an address no longer says anything of it
 
@@ -90,10 +89,15 @@ class BreakerPermit:
 
 
 class Breaker:
-    """The breaker of one address. A new period begins each time it opens or closes."""
+    """The breaker of calls to one *address*, which refuses them for *reason*.
 
-    def __init__(self, address: str, clock: Clock, capacity: int) -> None:
+    A new period begins each time it opens or closes. Those who wait try the address by turns: next is whose last try is
+    the longest ago, however short of time others are.
+    """
+
+    def __init__(self, address: str, reason: Reason, clock: Clock, capacity: int) -> None:
         self._address = address
+        self._reason = reason
         self._clock = clock
         self._capacity = capacity
         self._state = State.CLOSED
@@ -104,7 +108,9 @@ class Breaker:
         self._probe: BreakerPermit | None = None
         self._answered = 0  # probes since it opened
         self._answered_at = -math.inf
-        self._waiting: dict[asyncio.Future[BreakerPermit | None], Callable[[], Deadline]] = {}
+        self._waiting: dict[asyncio.Future[BreakerPermit | None], str] = {}  # whose turn each waits for, by arrival
+        self._probes = 0
+        self._turns: dict[str, int] = {}  # the number of everybody's last probe since it opened
         self._timer: Timer | None = None
         self._heard = clock.monotonic()
 
@@ -121,30 +127,36 @@ class Breaker:
         busy = self._waiting or self._probe is not None
         return not busy and self._clock.monotonic() - self._heard > QUIET
 
-    def at_once(self) -> BreakerPermit | None:
-        """A permit to call now, as the probe where one is due; None where there is none."""
+    def at_once(self, turn: str) -> BreakerPermit | None:
+        """A permit to call now, as the probe where one is due and nobody waits for it; None where there is none."""
         self._heard = self._clock.monotonic()
-        match self.state:
-            case State.CLOSED:
-                return BreakerPermit(self, self._period)
-            case State.READY:
-                return self._probing()
-            case _:
-                return None
+        state = self.state
+        if state is State.CLOSED:
+            return BreakerPermit(self, self._period)
+        return self._probing(turn) if state is State.READY and not self._waiting else None
 
-    async def enter(self, deadline: Callable[[], Deadline]) -> BreakerPermit | Refusal:
+    async def enter(self, turn: str, deadline: Callable[[], Deadline]) -> BreakerPermit | Refusal:
         """A permit to call, waited for; a refusal at once when it would come too late, or too many wait.
 
-        *deadline* tells by when the call must begin; it may move.
+        *turn* is whose turn it is when the call is the probe. *deadline* tells by when it must begin; that may move.
         """
         while True:
-            permit = self.at_once()
+            permit = self.at_once(turn)
             if permit is None:
-                if refusal := self._refusal(deadline()):
+                if refusal := self.refusal(deadline()):
                     return refusal
-                permit = await self._wait(deadline)
+                permit = await self._wait(turn)
             if permit is not None:
                 return permit
+
+    def refusal(self, deadline: Deadline) -> Refusal | None:
+        """Why nobody waits here who must have called by *deadline*, if so: the next try is later, or too many wait."""
+        now = self._clock.monotonic()
+        due = max(self._until, now)
+        if self.state is State.CLOSED or (len(self._waiting) < self._capacity and deadline.at > due):
+            return None
+        seconds = max(due - now, FIRST_OPEN)
+        return Refusal(self._reason, seconds, seconds, self._address)
 
     def holds(self, permit: BreakerPermit) -> bool:
         """Whether *permit* still stands; for `BreakerPermit`."""
@@ -174,8 +186,10 @@ class Breaker:
     def _turn(self, event: Event) -> None:
         self._state = TRANSITIONS[self._state][event]
 
-    def _probing(self) -> BreakerPermit:
+    def _probing(self, turn: str) -> BreakerPermit:
         self._turn(Event.PROBED)
+        self._probes += 1
+        self._turns[turn] = self._probes
         self._probe = BreakerPermit(self, self._period)
         return self._probe
 
@@ -193,6 +207,7 @@ class Breaker:
             self._turn(Event.ANSWERED)
             self._try()
         else:
+            self._turns.clear()
             self._begin(Event.RECOVERED, 0.0)
 
     def _too_many(self) -> bool:
@@ -219,19 +234,19 @@ class Breaker:
         self._arm()
 
     def _try(self) -> None:
-        """When it is time, let the call with the least time left be the probe."""
+        """When it is time, let the call be the probe whose turn it is."""
         if self.state is State.READY:
             while self._waiting and self._probe is None:
-                woken = min(self._waiting, key=lambda waiting: self._waiting[waiting]().at)
-                del self._waiting[woken]
+                woken = min(self._waiting, key=lambda waiting: self._turns.get(self._waiting[waiting], 0))
+                turn = self._waiting.pop(woken)
                 if not woken.done():  # else its caller has left but does not know it yet
-                    woken.set_result(self._probing())
+                    woken.set_result(self._probing(turn))
         self._arm()
 
-    async def _wait(self, deadline: Callable[[], Deadline]) -> BreakerPermit | None:
+    async def _wait(self, turn: str) -> BreakerPermit | None:
         """The probe, or None when it is time to look again."""
         woken: asyncio.Future[BreakerPermit | None] = asyncio.get_running_loop().create_future()
-        self._waiting[woken] = deadline
+        self._waiting[woken] = turn
         self._arm()
         try:
             return await woken
@@ -252,32 +267,3 @@ class Breaker:
     def _ring(self) -> None:
         self._timer = None
         self._try()
-
-    def _refusal(self, deadline: Deadline) -> Refusal | None:
-        now = self._clock.monotonic()
-        due = max(self._until, now)
-        if len(self._waiting) < self._capacity and deadline.at > due:
-            return None
-        seconds = max(due - now, FIRST_OPEN)
-        return Refusal(Reason.BROKEN, seconds, seconds, self._address)
-
-
-class Breakers:
-    """The breakers of all addresses; those that have long been quiet are forgotten."""
-
-    def __init__(self, clock: Clock, capacity: int = CAPACITY) -> None:
-        self._clock = clock
-        self._capacity = capacity
-        self._breakers: dict[str, Breaker] = {}
-
-    def of(self, address: str) -> Breaker:
-        """The breaker of *address*."""
-        breaker = self._breakers.get(address)
-        if breaker is None or breaker.quiet:
-            self._breakers = {name: kept for name, kept in self._breakers.items() if not kept.quiet}
-            breaker = self._breakers[address] = Breaker(address, self._clock, self._capacity)
-        return breaker
-
-    def states(self) -> Mapping[str, str]:
-        """The state of each address that was called of late, in a breaker's usual words."""
-        return {name: breaker.state.shown for name, breaker in self._breakers.items() if not breaker.quiet}

@@ -8,6 +8,7 @@ without that a busy machine would leave a tenth of every limit unused.
 
 from __future__ import annotations
 
+import math
 from itertools import repeat
 from typing import NamedTuple
 
@@ -17,7 +18,6 @@ MINUTE = 60.0
 LATE = 0.05  # seconds by which a timer may be late before the time is lost
 SCARCE = 0.1  # the part of a provider's limit below which its own pace is followed
 LONGEST_TOLD = 120.0  # seconds; limits that take longer to fill are not a minute's, and their pace is none to follow
-LONGEST_PAUSE = 86_400.0
 _SLOWLY = 1 / 50
 
 
@@ -41,11 +41,13 @@ class Gcra:
         self._slowed_until = now
 
     def seconds(self, units: float, per_minute: int | None, now: float) -> float:
-        """How long *units* take at the pace that holds."""
+        """How long *units* take at the pace that holds; a provider's slows down no longer than until its end."""
+        usual = units * MINUTE / per_minute if per_minute else 0.0
         slowed = self._slowed
-        if slowed is not None and now < self._slowed_until and (per_minute is None or slowed < per_minute):
-            return units * MINUTE / slowed
-        return units * MINUTE / per_minute if per_minute else 0.0
+        if slowed is None or now >= self._slowed_until or (per_minute is not None and slowed >= per_minute):
+            return usual
+        longest = max(self._slowed_until - now, abs(usual))
+        return math.copysign(min(abs(units) * MINUTE / slowed, longest), units)
 
     def take(self, seconds: float, since: float, number: int) -> None:
         """Charge call *number* for *seconds* from *since* on; what was free before is lost."""
@@ -59,17 +61,24 @@ class Gcra:
         if seconds > 0 or number >= self._unbroken_since:
             self.paid_at += seconds
 
-    def learn(self, bucket: Bucket, now: float) -> None:
-        """Follow the provider's own pace where little is left: what it has refilled, by the time that it took."""
+    def learn(self, bucket: Bucket, now: float, longest: float) -> float:
+        """Follow the provider's own pace where little is left: what it has refilled, by the time that it took.
+
+        For no more than the *longest* time in seconds. Returned is in how many the first of anything is there again,
+        where nothing is left.
+        """
         self._told, self._told_at = bucket, now
         self._slowed = None
         used = bucket.limit - bucket.remaining
         if bucket.remaining >= SCARCE * bucket.limit or used <= 0 or not 0 < bucket.full_in <= LONGEST_TOLD:
-            return
+            return 0.0
         self._slowed = used * MINUTE / bucket.full_in
-        self._slowed_until = now + bucket.full_in
-        if bucket.remaining == 0:
-            self.paid_at = max(self.paid_at, now + MINUTE / self._slowed)
+        self._slowed_until = now + min(bucket.full_in, longest)
+        return 0.0 if bucket.remaining else bucket.full_in / used
+
+    def resume(self) -> None:
+        """Go on at the configured pace, whatever the provider told."""
+        self._slowed = None
 
     def told(self, now: float) -> Bucket | None:
         """What the provider told last, and when that will be full again; all is left once that time has come."""
@@ -80,11 +89,16 @@ class Gcra:
 
 
 class Pacer:
-    """The limits of a group, one for each unit, and its pauses."""
+    """The limits of a group, one for each unit, and its pauses, each of which is no longer than *longest* seconds.
 
-    def __init__(self, now: float) -> None:
+    `paused_because` is a sentence on the pause that ends last.
+    """
+
+    def __init__(self, now: float, longest: float) -> None:
         self._limits = [Gcra(now) for _ in UNITS]
+        self._longest = longest
         self.paused_until = now
+        self.paused_because = ""
         self.typical = 0.0  # seconds that a call took of late
         self._number = 0
 
@@ -122,15 +136,23 @@ class Pacer:
         """A call did not go. Its place in time is given on only while nobody has gone since."""
         self.settle(taken, Cost(requests=int(taken.number != self._number)), now)
 
-    def pause(self, seconds: float, now: float) -> None:
+    def pause(self, seconds: float, because: str, now: float) -> None:
         """Let no call go for so many seconds."""
-        self.paused_until = max(self.paused_until, now + min(seconds, LONGEST_PAUSE))
+        until = now + min(seconds, self._longest)
+        if until > self.paused_until:
+            self.paused_until, self.paused_because = until, because
+
+    def resume(self, now: float) -> None:
+        """End the pause, and whatever the provider told that slows the group down."""
+        self.paused_until = now
+        for limit in self._limits:
+            limit.resume()
 
     def learn(self, allowance: Allowance, now: float) -> None:
         """Take note of what the provider tells of its limits."""
-        for limit, bucket in zip(self._limits, allowance.values(), strict=True):
-            if bucket is not None:
-                limit.learn(bucket, now)
+        for unit, limit, bucket in zip(UNITS, self._limits, allowance.values(), strict=True):
+            if bucket is not None and (seconds := limit.learn(bucket, now, self._longest)):
+                self.pause(seconds, f"Its provider told that of [{bucket.limit}] {unit} none is left", now)
 
     def told(self, now: float) -> Allowance:
         """What the provider told last, as it is now."""

@@ -14,6 +14,7 @@ from inferpoint.outbound.gcra import Pacer, Taken
 from inferpoint.outbound.ticket import Permit, RateLimiter, Reason, Refusal, Ticket
 
 CAPACITY = 2000
+LONGEST_PAUSE = 60.0  # seconds: most limits are a minute's, and who asks for a day is mistaken more often than not
 FORGOTTEN = 3600.0  # seconds; who has not called for so long may have other keys by now
 
 
@@ -54,12 +55,12 @@ class _Entry:
 class _Group:
     """One queue. `timer` is set while a call waits."""
 
-    def __init__(self, ticket: Ticket, now: float) -> None:
+    def __init__(self, ticket: Ticket, now: float, longest_pause: float) -> None:
         self.name = ticket.group
         self.service = ticket.service
         self.endpoint = ticket.endpoint
         self.rate = ticket.rate
-        self.pacer = Pacer(now)
+        self.pacer = Pacer(now, longest_pause)
         self.queue: FairQueue[_Entry] = FairQueue()
         self.timer: Timer | None = None
         self.used_at = now
@@ -75,7 +76,8 @@ class Limiter(RateLimiter):
     goes first however long the others have waited.
     """
 
-    def __init__(self, clock: Clock, capacity: int = CAPACITY) -> None:
+    def __init__(self, clock: Clock, longest_pause: float = LONGEST_PAUSE, capacity: int = CAPACITY) -> None:
+        self.longest_pause = longest_pause
         self._clock = clock
         self._capacity = capacity
         self._groups: dict[str, _Group] = {}
@@ -98,19 +100,25 @@ class Limiter(RateLimiter):
     @override
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
         now = self._clock.monotonic()
-        return self._refusal(ticket, self._groups.get(ticket.group) or _Group(ticket, now), calls, now)
+        return self._refusal(ticket, self._group(ticket, now), calls, now)
 
     @override
-    def pause(self, group: str, seconds: float) -> None:
+    def pause(self, group: str, seconds: float, because: str) -> None:
         if known := self._groups.get(group):
             now = self._clock.monotonic()
-            known.pacer.pause(seconds, now)
+            known.pacer.pause(seconds, because, now)
             for entry in [entry for _, entries in known.queue.lanes() for entry in entries]:
                 ticket = entry.ticket
                 if refusal := _pause_beyond(known, ticket.bears_until, now):
                     known.queue.leave(entry, ticket.lane, ticket.caller.name)
                     if not entry.permit.done():
                         entry.permit.set_result(refusal)
+            self._arm(known)
+
+    @override
+    def release(self, group: str) -> None:
+        if known := self._groups.get(group):
+            known.pacer.resume(self._clock.monotonic())
             self._arm(known)
 
     @override
@@ -130,13 +138,12 @@ class Limiter(RateLimiter):
         group.pacer.give_back(taken, self._clock.monotonic())
         self._arm(group)
 
-    def waiting(self) -> int:
-        """How many calls wait, over all groups."""
-        return sum(len(group.queue) for group in self._groups.values())
-
     @override
     async def groups(self) -> Sequence[GroupReport]:
         return [_report(group, self._clock.monotonic()) for group in self._groups.values()]
+
+    def _group(self, ticket: Ticket, now: float) -> _Group:
+        return self._groups.get(ticket.group) or _Group(ticket, now, self.longest_pause)
 
     def _begun(self, ticket: Ticket, now: float) -> _Group:
         """A new group; those that nobody has used for long are forgotten."""
@@ -145,7 +152,7 @@ class Limiter(RateLimiter):
             for name, group in self._groups.items()
             if group.queue or now < max(group.used_at + FORGOTTEN, group.free_at())
         }
-        group = self._groups[ticket.group] = _Group(ticket, now)
+        group = self._groups[ticket.group] = self._group(ticket, now)
         return group
 
     async def _wait(self, group: _Group, entry: _Entry) -> Permit | Refusal:
@@ -211,12 +218,14 @@ def _pause_beyond(group: _Group, moment: float, now: float) -> Refusal | None:
 
 def _report(group: _Group, now: float) -> GroupReport:
     lanes = dict(group.queue.lanes())
+    paused = max(0.0, group.pacer.paused_until - now)
     return GroupReport(
         group=group.name,
         service=group.service,
         rate=group.rate,
         told=group.pacer.told(now),
-        paused=max(0.0, group.pacer.paused_until - now),
+        paused=paused,
+        paused_because=group.pacer.paused_because if paused else "",
         waiting={lane: len(entries) for lane, entries in lanes.items()},
         oldest={lane: max((now - entry.joined for entry in entries), default=0.0) for lane, entries in lanes.items()},
         endpoint=group.endpoint,

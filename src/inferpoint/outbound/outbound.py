@@ -1,4 +1,4 @@
-"""The one way out: a permit of the group's queue and one of the address's breaker, sign, send, and try again."""
+"""The one way out: a permit of the group's queue and one of the breakers, sign, send, and try again."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call, Reply, address
 from inferpoint.model.quota import Allowance, Cost
 from inferpoint.outbound.attempts import Attempts
-from inferpoint.outbound.breaker import FAILURES, Breaker, Breakers, State
+from inferpoint.outbound.breaker import FAILURES
+from inferpoint.outbound.breakers import Breakers
 from inferpoint.outbound.retries import Budget, Throttles, Verdict, asked_to_wait, patience, pause, verdict
 from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal, Ticket
-from inferpoint.outbound.transport import Arriving, Transport, Whole
+from inferpoint.outbound.transport import Arriving, Transport, UnreachableError, Whole
 from inferpoint.telemetry.counters import CallCounters
 from inferpoint.telemetry.events import Called, Retry
 from inferpoint.telemetry.log import warn
@@ -75,7 +76,7 @@ class Outbound:
         """Attempts until there is something to hand on."""
         throttle: Reply | None = None
         while True:
-            call = await self._permitted(attempts)
+            call = await self._permitted_in_time(attempts)
             if isinstance(call, Refusal):
                 if call.reason is Reason.PAUSED and throttle is not None:
                     return _telling_when(throttle, call.wait)
@@ -96,17 +97,35 @@ class Outbound:
             if not await self._again(attempts, reason, reply):
                 return reply if throttle is None else _telling_when(throttle, attempts.pause)
 
+    async def _permitted_in_time(self, attempts: Attempts) -> Call | Refusal:
+        """The call, once there are permits; refused when its job's patience ends before."""
+        patience = attempts.job.deadline().patience
+        if patience == math.inf:
+            return await self._permitted(attempts)
+        began = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(None) as limit:
+                timer = self._clock.at(patience, lambda: limit.reschedule(0))
+                try:
+                    return await self._permitted(attempts)
+                finally:
+                    timer.cancel()
+        except TimeoutError:
+            waited = self._clock.monotonic() - began
+            return Refusal(Reason.LATE, waited, waited)
+
     async def _permitted(self, attempts: Attempts) -> Call | Refusal:
         """The call, once there are permits of its group and of its address.
 
-        The breaker is asked before the limiter; but the address is not known before the first turn, and may fail while
-        the call waits for one. A turn that cannot be used then is given back.
+        The breakers are asked before the limiter; but the address is not known before the first turn, and may fail
+        while the call waits for one. A turn that cannot be used then is given back.
         """
         job = attempts.job
         while True:
             attempts.release()
             if attempts.call is not None:
-                entered = await self._breaker(attempts.call).enter(job.deadline)
+                to = address(attempts.call.url)
+                entered = await self.breakers.enter(to, job.group, job.caller.name, job.deadline)
                 if isinstance(entered, Refusal):
                     return entered
                 attempts.breaker = entered
@@ -122,7 +141,7 @@ class Outbound:
                 if attempts.call is None:
                     return Refusal(Reason.UNWANTED)
                 permit.settle(job.cost())  # others may have joined the call while its turn came
-                attempts.breaker = self._breaker(attempts.call).at_once()
+                attempts.breaker = self.breakers.at_once(address(attempts.call.url), job.group, job.caller.name)
                 if attempts.breaker is not None:
                     return attempts.call
             elif attempts.breaker is not None and attempts.breaker.holds:
@@ -154,13 +173,16 @@ class Outbound:
             status = reply.status
             breaker.ended(failed=status in FAILURES)
             attempts.breaker = None
+        except UnreachableError:
+            breaker.unreachable()
+            raise
         except InferenceError as error:
             if error.kind is Kind.CUT_OFF:
                 breaker.ended(failed=True)
             raise
         except asyncio.CancelledError:
             if status in FAILURES or self._was_late(attempts, call):
-                breaker.ended(failed=True)
+                breaker.unanswered()
             raise
         finally:
             seconds = self._clock.monotonic() - attempts.sent_at
@@ -216,28 +238,29 @@ class Outbound:
     def _pause(self, attempts: Attempts, reason: Retry, reply: Reply | None) -> float:
         """The seconds before another try, as the provider asked or by the failures in a row.
 
-        A throttle pauses the whole group, so that nobody else finds out alone.
+        What it asks is believed for as long as the longest pause. A throttle pauses the whole group, so that nobody
+        else finds out alone.
         """
         asked = 0.0 if reply is None else asked_to_wait(reply.headers, self._clock.now())
+        believed = min(asked, self.limiter.longest_pause)
         if reason is not Retry.THROTTLED:
-            return pause(attempts.failures, asked, random.uniform)
+            return pause(attempts.failures, believed, random.uniform)
         group = attempts.job.group
         begins = not self._throttles.is_on(group)
         times = self._throttles.again(group, attempts.sent_at)
-        seconds = asked or pause(times, 0.0, random.uniform)
+        seconds = believed or pause(times, 0.0, random.uniform)
         if begins:
             service = attempts.job.service
             words = f"The service [{service}] asks to wait: its rate group [{group}] pauses for {seconds:.1f} s"
             warn(words, service=service, group=group)
-        self.limiter.pause(group, seconds)
+        wish = f"asked to wait [{asked:.1f}s]" if asked else "did not say for how long to wait"
+        self.limiter.pause(group, seconds, f"Its provider answered that calls come too fast, and {wish}")
         return seconds
 
     def _is_spared(self, attempts: Attempts) -> bool:
-        """Whether the address is called by one at a time: another try adds no load that a budget has to bound."""
-        return attempts.call is not None and self._breaker(attempts.call).state is not State.CLOSED
-
-    def _breaker(self, call: Call) -> Breaker:
-        return self.breakers.of(address(call.url))
+        """Whether one call at a time is let through: another try adds no load that a budget has to bound."""
+        call = attempts.call
+        return call is not None and not self.breakers.is_closed(address(call.url), attempts.job.group)
 
 
 def _is_final(job: Job, reply: Reply) -> bool:

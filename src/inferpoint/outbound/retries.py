@@ -83,10 +83,16 @@ def asked_to_wait(headers: Mapping[str, str], now: datetime) -> float:
         elif text.replace(".", "", 1).isdigit():
             seconds = float(text)
         else:
-            seconds = (parsedate_to_datetime(text).astimezone(UTC) - now).total_seconds() if text else 0.0
+            seconds = (_moment(text) - now).total_seconds() if text else 0.0
     except (ValueError, OverflowError):
         return 0.0
     return min(seconds, LONGEST_ASKED) if seconds > 0 else 0.0  # not a number is not more than 0
+
+
+def _moment(text: str) -> datetime:
+    """The moment that *text* names; one without a zone, or with `-0000`, is in UTC."""
+    moment = parsedate_to_datetime(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class Budget:

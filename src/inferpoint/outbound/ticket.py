@@ -42,7 +42,8 @@ class Reason(StrEnum):
     FULL = "full"  # too many wait
     LATE = "late"  # the turn would come, or has come, after the deadline
     PAUSED = "paused"  # the provider asked to wait until after the deadline, or longer than is borne
-    BROKEN = "broken"  # the address is left alone until after the deadline, or too many wait for it
+    BROKEN = "broken"  # the group's calls to the address fail: it is left alone until after the deadline
+    UNREACHABLE = "unreachable"  # the address cannot be reached, and is left alone until after the deadline
     UNWANTED = "unwanted"  # whoever wanted the call has left
     STOPPING = "stopping"  # the process that has the queues is gone
 
@@ -99,7 +100,12 @@ class Permit(ABC):
 
 
 class RateLimiter(Protocol):
-    """Where calls wait for their turn, in this process or in another that it asks."""
+    """Where calls wait for their turn, in this process or in another that it asks.
+
+    `longest_pause` is for how many seconds at most one answer of a provider pauses or slows down a group.
+    """
+
+    longest_pause: float
 
     @abstractmethod
     async def permit(self, ticket: Ticket, cost: Callable[[], Cost]) -> Permit | Refusal:
@@ -114,8 +120,12 @@ class RateLimiter(Protocol):
         """Why `permit` would refuse the last of so many calls, if it would, so that none of them is made in vain."""
 
     @abstractmethod
-    def pause(self, group: str, seconds: float) -> None:
-        """Let no call of *group* go for so many seconds, as its provider asked."""
+    def pause(self, group: str, seconds: float, because: str) -> None:
+        """Let no call of *group* go for so many seconds, as its provider asked; *because* is shown to users."""
+
+    @abstractmethod
+    def release(self, group: str) -> None:
+        """End the pause of *group*, and what its provider told that slows it down."""
 
     @abstractmethod
     def learn(self, group: str, allowance: Allowance) -> None:
@@ -130,12 +140,13 @@ class Job(Protocol):
     """One call to a provider, from its place in the queue to its reply: all that its way out asks of it.
 
     `service` names the provider's service for counters, `group` the rate group whose limits the call counts against,
-    `lane` what the call is for; `stats` counts what happens. Until its turn has come a job may grow, and its deadline
-    move.
+    `caller` for whom it is and `lane` what for; `stats` counts what happens. Until its turn has come a job may grow,
+    and its deadline move.
     """
 
     service: str
     group: str
+    caller: Caller
     lane: Lane
     stats: RequestStats
 

@@ -47,12 +47,23 @@ class Arriving(ABC):
         """Let go of the connection, which ends unless the whole body was read."""
 
 
+class UnreachableError(InferenceError):
+    """`CUT_OFF`, as there is no connection to the address: nobody's calls come there, whatever they ask for."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(Kind.CUT_OFF, problem)
+
+
 class Transport(Protocol):
     """Sends a call. The only thing that waits for a provider."""
 
     @abstractmethod
     async def send(self, call: Call, /) -> Arriving:
-        """The reply, once its headers are there; `CUT_OFF` or `INVALID` when the address cannot be reached."""
+        """The reply, once its headers are there.
+
+        `UnreachableError` where there is no connection, `CUT_OFF` where one ends before, `INVALID` for an address that
+        is none or may not be called.
+        """
 
 
 class Whole(Arriving):
@@ -222,7 +233,10 @@ def _unreachable(call: Call, error: BaseException) -> InferenceError:
     if isinstance(error, ValueError):
         # An illegal header value is the commonest cause, and its text would show the header: often a key.
         return invalid(f"The call to [{address}] could not be written: a header holds a character that is not allowed")
-    return InferenceError(Kind.CUT_OFF, f"Could not reach [{address}]: {_reason(error)}")
+    problem = f"Could not reach [{address}]: {_reason(error)}"
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return UnreachableError(problem)
+    return InferenceError(Kind.CUT_OFF, problem)
 
 
 def _reason(error: BaseException) -> str:

@@ -13,9 +13,8 @@ ENTRY_BYTES = 200  # what Python takes for an entry beside the bytes of its key 
 class Cache:
     """Values by keys that may be forgotten; every value that is found is whole and as it was kept.
 
-    `memory_bytes` and the file's own limit may each be 0. `hits` and `misses` count the keys that were asked for,
-    `entries` and `bytes` are what is in memory now. What must not be found again, as errors, must not be kept: any
-    value is a value here.
+    `memory_bytes` and the file's own limit may each be 0. `entries` and `bytes` are what is in memory now. What
+    must not be found again, as errors, must not be kept: any value is a value here.
     """
 
     def __init__(self, memory_bytes: int, file: CacheFile | None = None) -> None:
@@ -23,8 +22,6 @@ class Cache:
         self._file = file
         self._values: OrderedDict[bytes, bytes] = OrderedDict()  # the least recently used first
         self.bytes = 0
-        self.hits = 0
-        self.misses = 0
 
     @property
     def entries(self) -> int:
@@ -44,9 +41,6 @@ class Cache:
                 for key, value in (await self._file.find(missing)).items():
                     self._remember(key, value)
                     values[key] = value
-        known = sum(key in values for key in keys)
-        self.hits += known
-        self.misses += len(keys) - known
         return values
 
     def keep(self, items: Mapping[bytes, bytes]) -> None:

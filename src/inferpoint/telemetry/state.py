@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from prometheus_client import ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from inferpoint.model.quota import GroupReport
+from inferpoint.model.quota import BreakerReport, GroupReport
 
 _GROUP = ("group", "service")
 
@@ -21,7 +21,7 @@ class StateCollector(Collector):
 
     groups: Sequence[GroupReport] = ()
 
-    def __init__(self, breakers: Callable[[], Mapping[str, str]], budget: Callable[[], float]) -> None:
+    def __init__(self, breakers: Callable[[], Sequence[BreakerReport]], budget: Callable[[], float]) -> None:
         self._breakers = breakers
         self._budget = budget
 
@@ -30,9 +30,10 @@ class StateCollector(Collector):
         waiting = sum(sum(group.waiting.values()) for group in self.groups)
         yield GaugeMetricFamily("inferpoint_waiting_calls", "Calls that wait for their turn.", waiting)
         yield GaugeMetricFamily("inferpoint_retry_budget", "Retries that may be made now.", self._budget())
-        states = GaugeMetricFamily("inferpoint_breaker", "1 for the state of each address.", None, ("address", "state"))
-        for address, state in self._breakers().items():  # addresses come and go
-            states.add_metric((address, state), 1.0)
+        words = "1 for the state of each rate group's calls to an address, and without a group of the address."
+        states = GaugeMetricFamily("inferpoint_breaker", words, None, ("address", "group", "state"))
+        for breaker in self._breakers():  # addresses and groups come and go
+            states.add_metric((breaker.address, breaker.group, breaker.state), 1.0)
         yield states
         yield from _lanes(self.groups)
         yield from _limits(self.groups)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from inferpoint.model.quota import GroupReport
+from inferpoint.model.quota import BreakerReport, GroupReport
 from inferpoint.telemetry.counters import BatchCounters, CacheCounters, CallCounters, RequestCounters
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.state import ProcessesCollector, StateCollector
@@ -25,15 +25,15 @@ class SharedCounters:
 class Telemetry:
     """Counts requests, `calls`, `batches` and what `caches` know, and hands each answered request to *write*.
 
-    What is not counted is asked for when Prometheus asks: how the *groups* of calls stand, the states of the *breakers*
-    by address, how many retries are left of the *budget*. With counters *shared* by several workers each of them shows
+    What is not counted is asked for when Prometheus asks: how the *groups* of calls stand, the states of the
+    *breakers*, how many retries are left of the *budget*. With counters *shared* by several workers each of them shows
     what all have counted.
     """
 
     def __init__(
         self,
         groups: Callable[[], Awaitable[Sequence[GroupReport]]],
-        breakers: Callable[[], Mapping[str, str]],
+        breakers: Callable[[], Sequence[BreakerReport]],
         budget: Callable[[], float],
         write: Callable[[Answered], None],
         shared: SharedCounters | None = None,

@@ -10,6 +10,7 @@ from typing import TypeVar
 from typing_extensions import override
 
 from inferpoint.model.quota import Allowance, Cost, GroupReport
+from inferpoint.outbound.limiter import LONGEST_PAUSE
 from inferpoint.outbound.ticket import Permit, RateLimiter, Reason, Refusal, Ticket
 from inferpoint.workers import messages
 from inferpoint.workers.messages import FromLimiter, ToLimiter
@@ -43,7 +44,8 @@ class LimiterClient(RateLimiter):
     Every permit is refused, and no group is known, once the supervisor is gone.
     """
 
-    def __init__(self, send: Callable[[ToLimiter], None]) -> None:
+    def __init__(self, send: Callable[[ToLimiter], None], longest_pause: float = LONGEST_PAUSE) -> None:
+        self.longest_pause = longest_pause
         self._send = send
         self._numbers = itertools.count()
         self._asked: dict[int, asyncio.Future[FromLimiter]] = {}
@@ -67,8 +69,12 @@ class LimiterClient(RateLimiter):
         return answer if isinstance(answer, Refusal) else None
 
     @override
-    def pause(self, group: str, seconds: float) -> None:
-        self._send(messages.Paused(group, seconds))
+    def pause(self, group: str, seconds: float, because: str) -> None:
+        self._send(messages.Paused(group, seconds, because))
+
+    @override
+    def release(self, group: str) -> None:
+        self._send(messages.Released(group))
 
     @override
     def learn(self, group: str, allowance: Allowance) -> None:

@@ -57,6 +57,13 @@ class Paused(Message, frozen=True):
 
     group: str
     seconds: float
+    because: str
+
+
+class Released(Message, frozen=True):
+    """The pause of a group is over."""
+
+    group: str
 
 
 class Learnt(Message, frozen=True):
@@ -94,5 +101,5 @@ class Stop(Message, frozen=True):
     forced: bool
 
 
-ToLimiter = Wanted | Left | Settled | Done | Checked | Paused | Learnt | Watched
+ToLimiter = Wanted | Left | Settled | Done | Checked | Paused | Released | Learnt | Watched
 FromLimiter = Granted | Refused | Reported

@@ -36,8 +36,10 @@ class LimiterServer:
                 self._settle(number, cost)
             case messages.Done(number):
                 self._permits.pop(number, None)
-            case messages.Paused(group, seconds):
-                self._limiter.pause(group, seconds)
+            case messages.Paused(group, seconds, because):
+                self._limiter.pause(group, seconds, because)
+            case messages.Released(group):
+                self._limiter.release(group)
             case messages.Learnt(group, allowance):
                 self._limiter.learn(group, allowance)
 

@@ -56,7 +56,7 @@ def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, st
             return await Worker(process, limiter, clock.monotonic()).connected(here)
 
         clock = SystemClock()
-        limiter = Limiter(clock)
+        limiter = Limiter(clock, config.longest_pause_seconds)
         uvloop.run(_Crew(config, listener, start, clock).run())
 
 
@@ -162,7 +162,7 @@ class _Crew:
         if not self._stopping.is_set():
             self._stopping.set()
             self._listener.close()
-            asyncio.get_running_loop().call_later(self._config.shutdown_seconds + PATIENCE, self._kill)
+            self._clock.at(self._clock.monotonic() + self._config.shutdown_seconds + PATIENCE, self._kill)
 
     def _kill(self) -> None:
         for worker in self._workers.values():

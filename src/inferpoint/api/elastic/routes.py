@@ -136,6 +136,11 @@ async def list_quotas(engine: Engine, request: Request) -> Response:
     return write.quotas(await engine.quotas(request.caller))
 
 
+async def release_quota(engine: Engine, request: Request) -> Response:
+    """End the pause of an endpoint's rate group."""
+    return write.quotas([await engine.release(request.caller, request.path_params["inference_id"])])
+
+
 def _type(request: Request) -> TaskType | None:
     """The task type in the path; `any` is any."""
     name = request.path_params.get("task_type")
@@ -180,6 +185,7 @@ FACE = Face(
         Route("GET", "/_inference/_services", list_services),
         Route("GET", "/_inference/_services/{task_type}", list_services),
         Route("GET", "/_inference/_quotas", list_quotas),
+        Route("POST", "/_inference/{inference_id}/_quotas/_release", release_quota),
         Route("GET", "/_inference/{inference_id}", get),
         Route("GET", "/_inference/{task_type}/{inference_id}", get),
         Route("PUT", "/_inference/{inference_id}", put, _PUT, takes_body=True),

@@ -148,6 +148,7 @@ def _quota(quota: Quota) -> dict[str, Any]:
         "configured": {**configured, "burst": standing.rate.burst},
         "provider": {unit: _bucket(getattr(standing.told, unit)) for unit in UNITS},
         "paused_seconds": round(standing.paused, 3),
+        "paused_because": standing.paused_because or None,
         "waiting": {
             lane: {"calls": count, "oldest_seconds": round(standing.oldest[lane], 3)}
             for lane, count in standing.waiting.items()
