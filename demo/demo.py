@@ -43,13 +43,13 @@ COMMANDS = """\
 {inferpoint} serve
 """
 CURL = """\
-curl -X PUT http://127.0.0.1:9210/_inference/text_embedding/my-embeddings \\
+curl -X PUT 'http://127.0.0.1:9210/_inference/text_embedding/my-embeddings?pretty' \\
   -H 'Content-Type: application/json' \\
   -d '{"service": "elasticsearch", "service_settings": {"model_id": "all-minilm-l6-v2"}}'
 
-curl -X POST 'http://127.0.0.1:9210/_inference/text_embedding/my-embeddings?pretty' \\
-  -H 'Content-Type: application/json' \\
-  -d '{"input": ["The quick brown fox", "jumps over the lazy dog"], "input_type": "search"}'
+"""
+INFER = """\
+{inferpoint} infer my-embeddings "The quick brown fox" "jumps over the lazy dog"
 """
 
 
@@ -105,7 +105,7 @@ def create_completion_endpoint(client: Elasticsearch, api_key: str) -> Any:
         inference_id="my-completions",
         inference_config={
             "service": "openai",
-            "service_settings": {"api_key": api_key, "model_id": "gpt-4o-mini"},
+            "service_settings": {"api_key": api_key, "model_id": "gpt-6-luna"},
         },
     )
 
@@ -258,6 +258,7 @@ def show_how_to_go_on(wheel: Path) -> None:
     say_as_is(COMMANDS.format(inferpoint=command, wheel=shlex.quote(str(wheel))))
     say("[dim]and in a second terminal[/]\n")
     say_as_is(CURL)
+    say_as_is(INFER.format(inferpoint=command))
 
 
 def reason(error: Exception) -> str:

@@ -18,6 +18,8 @@ from inferpoint.model.limits import Limits
 from inferpoint.outbound.memory import Memory
 from inferpoint.protocols.sse import ServerSentEvents
 
+CLIENT = "10.0.0.1"
+
 
 class Told:
     """What an application sent."""
@@ -102,6 +104,7 @@ def scope(method: str, path: str, query: str = "", headers: Mapping[str, str] | 
     named = {"host": "localhost", **(headers or {})}
     return {
         "type": "http",
+        "client": (CLIENT, 50_000),
         "method": method,
         "raw_path": path.encode(),
         "query_string": query.encode(),

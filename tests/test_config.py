@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inferpoint.config import Config, combined, from_command_line
+from inferpoint.config import Config, combined, from_command_line, unknown_variables
 from inferpoint.errors import InferenceError
 from inferpoint.model.cache import CacheSettings
 
@@ -68,6 +68,30 @@ def test_the_command_line_has_a_flag_for_each(tmp_path: Path, capsys: pytest.Cap
     with pytest.raises(SystemExit):
         from_command_line(["--help"], {}, "serve")
     shown = capsys.readouterr().out
-    assert "--cache-memory-bytes CACHE_MEMORY_BYTES" in shown
-    flags = re.findall(r"^  (--\S+)(?: [A-Z_]+)?\s+([A-Z][a-z ].*)$", shown, re.MULTILINE)
+    assert "--cache-memory-bytes N" in shown
+    flags = re.findall(r"^  (--\S+)(?: [A-Za-z_|]+)?\s+([A-Z][a-z ].*)$", shown, re.MULTILINE)
     assert len(flags) == len(re.findall(r"^  --", shown, re.MULTILINE)) > 10
+
+
+def test_help_tells_all_of_a_setting(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its variable, the values it takes and its default; and what the exit status means."""
+    monkeypatch.setenv("COLUMNS", "300")
+    with pytest.raises(SystemExit):
+        from_command_line(["--help"], {}, "serve")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"--log-format text\|json +How to .* \[INFERPOINT_LOG_FORMAT, default: text\]", shown)
+    assert "[INFERPOINT_PORT, 0 to 65535, default: 9210]" in shown
+    assert "[INFERPOINT_MAX_CHUNK_SIZE, 20 or more, default: 300]" in shown
+    assert "[INFERPOINT_INSECURE=true]" in shown
+    assert "Exit status: " in shown
+
+
+def test_variables_that_set_nothing_are_named() -> None:
+    """With the one that was meant, where one is alike; those of others do not matter, and ours are all known."""
+    known = ("CONFIG", "URL", "SECRET_KEY", "SECRET_KEY_FILE", "INHERITED", "PORT", "CACHE_MEMORY_BYTES")
+    ours = {f"INFERPOINT_{name}": "" for name in known}
+    wrong = {"INFERPOINT_PROT": "1", "INFERPOINT_SERVICE_HOST": "10.0.0.1"}
+    assert list(unknown_variables({**ours, **wrong, "PATH": "/bin"})) == [
+        "The variable [INFERPOINT_PROT] sets nothing, did you mean [INFERPOINT_PORT]",
+        "The variable [INFERPOINT_SERVICE_HOST] sets nothing",
+    ]

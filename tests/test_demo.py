@@ -103,7 +103,7 @@ def test_the_demo_finds_the_right_passages_and_its_last_commands_work(wheel, tmp
 
 def go_on(shown: str, folder: Path) -> None:
     """Do what the demo's last lines say, on another port."""
-    install, serve = re.findall(r"^\S+inferpoint .+$", shown, re.MULTILINE)
+    install, serve, infer = re.findall(r"^\S+inferpoint .+$", shown, re.MULTILINE)
     data = {"INFERPOINT_DATA_DIR": str(folder / "data"), "INFERPOINT_PORT": "0"}
     subprocess.run(install, shell=True, cwd=ROOT, env={**os.environ, **data}, check=True, capture_output=True)
     with subprocess.Popen(
@@ -113,10 +113,12 @@ def go_on(shown: str, folder: Path) -> None:
             url = re.search(r"http://127\.0\.0\.1:\d+", server.stderr.readline()).group()
             curls = re.findall(r"^curl .+?(?=\n\n|\n*\Z)", shown, re.MULTILINE | re.DOTALL)
             answers = [curl(command.replace("http://127.0.0.1:9210", url)) for command in curls]
+            asked = {**os.environ, "INFERPOINT_URL": url}
+            vectors = subprocess.run(infer, shell=True, cwd=ROOT, env=asked, check=True, capture_output=True, text=True)
         finally:
             server.terminate()
-    assert answers[0]["inference_id"] == "my-embeddings"
-    assert [len(result["embedding"]) for result in answers[1]["text_embedding"]] == [384, 384]
+    assert [answer["inference_id"] for answer in answers] == ["my-embeddings"]
+    assert [len(json.loads(line)["embedding"]) for line in vectors.stdout.splitlines()] == [384, 384]
 
 
 def curl(command: str) -> dict:

@@ -208,7 +208,8 @@ from inferpoint import app
 from inferpoint.config import Config
 async def main():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        async with app._server(Config(data_dir=sys.argv[1]), {"OPENAI_BASE_URL": "http://127.0.0.1:1"}, listener):
+        moved = {"OPENAI_BASE_URL": "http://127.0.0.1:1"}
+        async with app._server(Config(data_dir=sys.argv[1]), moved, lambda _: None, listener):
             pass
 asyncio.run(main())
 """

@@ -20,6 +20,7 @@ DECLARING = {
     "protocols/openai/chats.py chat": "how a server may differ from OpenAI's, each named where it does",
     "cli/infer.py infer": "typer declares an option by a parameter",
     "cli/chunk.py chunk": "typer declares an option by a parameter",
+    "cli/endpoints.py put_endpoint": "typer declares an option by a parameter",
 }
 # A docstring is read where it stands: its subject is not in another sentence.
 ALONE = re.compile(r"(It|Its|They|The same|Likewise|There is|There are|Somebody|Nobody)\b")

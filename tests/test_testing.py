@@ -139,6 +139,18 @@ def unchecked(reply: Reply, *_: Any) -> Embeddings:
     return Embeddings(ACME.parse(reply.body, ACME._Vectors, of="vectors").vectors)
 
 
+def strict(reply: Reply, *given: Any) -> Embeddings:
+    """Refuses what it does not know."""
+    found = ACME.embeddings(reply, *given)
+    refuse_new(reply.body)
+    return found
+
+
+def refuse_new(body: bytes) -> None:
+    if b"a_new_member" in body:
+        raise InferenceError(Kind.UNREADABLE, "a member that is not known")
+
+
 def blaming_the_caller(reply: Reply, *given: Any) -> Embeddings:
     try:
         return ACME.embeddings(reply, *given)
@@ -221,6 +233,14 @@ class Careless(ACME.Pieces):
     def feed(self, event: Event) -> Any:
         found = json.loads(event.data)
         return [*super().feed(event), *([Text("")] if found.get("never") else [])]
+
+
+class Strict(ACME.Pieces):
+    """Refuses an event with a member that it does not know."""
+
+    def feed(self, event: Event) -> Any:
+        refuse_new(event.data)
+        return super().feed(event)
 
 
 class Remembering:
@@ -380,6 +400,10 @@ FAULTS: Mapping[str, tuple[Callable[[], Service], str]] = {
         lambda: with_task(EMBEDDING, decode=unchecked),
         "an_answer_with_anything_strange_in_it_is_an_answer_or_an_error",
     ),
+    "vectors of known members only": (
+        lambda: with_task(EMBEDDING, decode=strict),
+        "an_answer_with_a_new_member_is_an_answer",
+    ),
     "made-up vectors": (
         lambda: with_task(EMBEDDING, decode=believing),
         "an_answer_for_more_or_fewer_inputs_is_an_error",
@@ -403,6 +427,10 @@ FAULTS: Mapping[str, tuple[Callable[[], Service], str]] = {
     "an event read by hand": (
         lambda: with_task(COMPLETION, reader=Careless),
         "a_stream_with_anything_strange_in_it_is_read_or_is_an_error",
+    ),
+    "an event of known members only": (
+        lambda: with_task(COMPLETION, reader=Strict),
+        "a_stream_with_new_members_is_a_stream",
     ),
     "a reader that remembers": (
         lambda: with_task(COMPLETION, reader=Remembering()),

@@ -33,6 +33,7 @@ from inferpoint.config import Config
 from inferpoint.endpoints.caches import Caches
 from inferpoint.endpoints.directory import Endpoints
 from inferpoint.engine.engine import Engine, Policy
+from inferpoint.engine.report import groups
 from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
@@ -46,7 +47,6 @@ from inferpoint.outbound.retries import Budget
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked
-from inferpoint.telemetry.access_log import access_log
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
 from inferpoint.version import __version__
@@ -55,6 +55,8 @@ from inferpoint.workers.client import LimiterClient
 from inferpoint.workers.inheritance import Inheritance, inherited
 from inferpoint.workers.listening import announce, listening
 from inferpoint.workers.messages import FromLimiter, Ready, Stop
+
+Write = Callable[[Answered], None]
 
 MODELS = "models"
 RESPONSES = "responses.sqlite"
@@ -103,7 +105,7 @@ async def assembled(
     home: Home,
     policy: Policy,
     environ: Mapping[str, str],
-    log: Callable[[Answered], None],
+    log: Write,
     cache: CacheSettings | None = None,
     shared: Shared | None = None,
 ) -> AsyncGenerator[Parts]:
@@ -123,7 +125,7 @@ async def assembled(
         limiter = Limiter(clock, policy.longest_pause) if shared is None else shared.limiter
         breakers, budget = Breakers(clock), Budget(clock)
         counters = None if shared is None else shared.counters
-        telemetry = Telemetry(limiter.groups, breakers.states, budget.left, log, counters)
+        telemetry = Telemetry(lambda: groups(limiter, endpoints.all()), breakers.states, budget.left, log, counters)
         caches = Caches(endpoints, home.folder, cache, telemetry.caches)
         stack.push_async_callback(caches.close)
         caches.remove_leftovers()
@@ -147,29 +149,32 @@ async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.St
     return vault.Vault(vault.secret_key(folder, environ, sealed=sealed))
 
 
-def serve(config: Config, environ: Mapping[str, str]) -> None:
+def serve(config: Config, environ: Mapping[str, str], log: Write) -> None:
     """Run the server until it is told to stop: all of it, or one of several workers where there is a supervisor."""
     services.check_brought()
     inheritance = inherited(environ)
-    uvloop.run(_alone(config, environ) if inheritance is None else _among_others(config, environ, inheritance))
+    if inheritance is None:
+        uvloop.run(_alone(config, environ, log))
+    else:
+        uvloop.run(_among_others(config, environ, log, inheritance))
 
 
-async def _alone(config: Config, environ: Mapping[str, str]) -> None:
+async def _alone(config: Config, environ: Mapping[str, str], log: Write) -> None:
     listener = listening(config)
-    async with _server(config, environ, listener) as server:
+    async with _server(config, environ, log, listener) as server:
         for name in STOPPING:
             asyncio.get_running_loop().add_signal_handler(name, server.stop)
         announce(config, listener)
         await server.serve(sockets=[listener])
 
 
-async def _among_others(config: Config, environ: Mapping[str, str], inheritance: Inheritance) -> None:
+async def _among_others(config: Config, environ: Mapping[str, str], log: Write, inheritance: Inheritance) -> None:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
     limiter = LimiterClient(channel.send, config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
     shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES)
     listener = socket.socket(fileno=inheritance.listener)
-    async with _server(config, environ, listener, shared) as server:
+    async with _server(config, environ, log, listener, shared) as server:
 
         def received(message: FromLimiter | Stop) -> None:
             if isinstance(message, Stop):
@@ -193,7 +198,7 @@ async def _among_others(config: Config, environ: Mapping[str, str], inheritance:
 
 @contextlib.asynccontextmanager
 async def _server(
-    config: Config, environ: Mapping[str, str], listener: socket.socket, shared: Shared | None = None
+    config: Config, environ: Mapping[str, str], log: Write, listener: socket.socket, shared: Shared | None = None
 ) -> AsyncGenerator[_Uvicorn]:
     """All faces on one engine, ready to serve what comes to *listener*, which the engine itself never calls."""
     folder = Path(config.data_dir)
@@ -206,7 +211,6 @@ async def _server(
         config.longest_pause_seconds,
         config.limits,
     )
-    log = access_log(config.log_format, sys.stderr)
     async with contextlib.AsyncExitStack() as stack:
         parts = await stack.enter_async_context(assembled(home, policy, environ, log, config.cache, shared))
         parts.http.avoid(*listener.getsockname()[:2])

@@ -16,9 +16,20 @@ from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
 from inferpoint.model.limits import Limits
 from inferpoint.model.settings import Setting, declared, read, setting, settings, unknown
+from inferpoint.model.wording import did_you_mean
+from inferpoint.storage.vault import FILE_VARIABLE, VARIABLE
+from inferpoint.telemetry.events import Level
+from inferpoint.telemetry.log_lines import FORMS
 
 PREFIX = "INFERPOINT_"
 SCOPE = "configuration"
+ADDRESS = PREFIX + "URL"  # of the server that the command line asks
+INHERITED = PREFIX + "INHERITED"  # of a worker, from its supervisor
+_FILE = PREFIX + "CONFIG"
+_EPILOG = (
+    "Flags go before variables, and those before the file."
+    " Exit status: 0 when it was told to stop, 1 for a failure, 2 for a wrong flag."
+)
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
@@ -34,7 +45,12 @@ class Config:
     data_dir: str = setting(
         "The folder for endpoints, the secret key and models.", default=platformdirs.user_data_dir("inferpoint")
     )
-    log_format: str = setting("How to write the access log.", default="text", choices=("text", "json"))
+    log_format: str = setting("How to write the log: for people or for programs.", default="text", choices=tuple(FORMS))
+    log_level: str = setting(
+        "The least that is logged; requests are info, those of probes debug, those that failed here error.",
+        default=Level.INFO.value,
+        choices=tuple(level.value for level in Level),
+    )
     max_body_bytes: int = setting(
         "The largest request body that is read.", default=Limits.body_bytes, at_least=1, wide=True
     )
@@ -96,17 +112,16 @@ class Config:
 
 def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], program: str) -> Config:
     """The configuration that *arguments* and *environ* ask for; a wrong flag ends the program with its usage."""
-    parser = argparse.ArgumentParser(prog=program, description="Run the server.")
-    parser.add_argument("--config", metavar="FILE", help="A TOML file of these settings, by their names.")
+    parser = argparse.ArgumentParser(prog=program, description="Run the server.", epilog=_EPILOG)
+    parser.add_argument("--config", metavar="FILE", help=f"A TOML file of these settings, by their names. [{_FILE}]")
     for _, option in _flat():
-        flag = "--" + option.name.replace("_", "-")
+        flag, shown = "--" + option.name.replace("_", "-"), _help(option).replace("%", "%%")
         if option.kind is bool:
-            parser.add_argument(flag, action="store_true", default=None, help=option.help)
+            parser.add_argument(flag, action="store_true", default=None, help=shown)
         else:
-            shown = f"{option.help} (default: {option.default})".replace("%", "%%")
-            parser.add_argument(flag, metavar=option.name.upper(), help=shown)
+            parser.add_argument(flag, metavar=_values(option), help=shown)
     flags = vars(parser.parse_args(arguments))
-    file = flags.pop("config") or environ.get(PREFIX + "CONFIG")
+    file = flags.pop("config") or environ.get(_FILE)
     return combined(_file(file) if file else {}, environ, flags)
 
 
@@ -116,7 +131,7 @@ def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping
         raise invalid(f"The configuration file has settings that do not exist: {', '.join(sorted(extra))}")
     values = _filled(file)
     for path, option in _flat():
-        for text in (environ.get(PREFIX + option.name.upper()), flags.get(option.name)):
+        for text in (environ.get(_variable(option)), flags.get(option.name)):
             if text is not None:
                 values = _with(values, path, _typed(option, text))
     problems: list[str] = []
@@ -129,6 +144,36 @@ def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping
             " say --insecure to do it all the same"
         )
     return config
+
+
+def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each variable of *environ* that begins as ours do and is none of them."""
+    others = (_FILE, ADDRESS, INHERITED, VARIABLE, FILE_VARIABLE)
+    known = {name.removeprefix(PREFIX) for name in (*others, *(_variable(option) for _, option in _flat()))}
+    for variable in sorted(environ):
+        name = variable.removeprefix(PREFIX)
+        if variable.startswith(PREFIX) and name not in known:
+            hint = did_you_mean(name, known).replace("[", f"[{PREFIX}")
+            yield f"The variable [{variable}] sets nothing{hint}"
+
+
+def _variable(option: Setting) -> str:
+    return PREFIX + option.name.upper()
+
+
+def _values(option: Setting) -> str:
+    """The values that an option takes, as its usage shows them."""
+    return "|".join(map(str, option.choices)) or ("N" if option.kind is int else option.name.rpartition("_")[2].upper())
+
+
+def _help(option: Setting) -> str:
+    """What an option is for, its bounds and its default, and the variable that sets it as well."""
+    variable = _variable(option)
+    if option.kind is bool:
+        return f"{option.help} [{variable}=true]"
+    least, most = option.at_least, option.at_most
+    bounds = "" if least is None else f"{least:.0f} or more, " if most is None else f"{least:.0f} to {most:.0f}, "
+    return f"{option.help} [{variable}, {bounds}default: {option.default}]"
 
 
 def _flat() -> Iterator[tuple[Sequence[str], Setting]]:

@@ -103,6 +103,12 @@ class InferenceError(Exception):
         self.whose_limit = whose_limit
         self.index = index
 
+    @property
+    def is_not_the_callers(self) -> bool:
+        """Whether the provider failed, or we did: another request would not have helped, and limits are no failures."""
+        failed = self.kind in (Kind.CUT_OFF, Kind.UNREADABLE, Kind.INTERNAL)
+        return failed or (self.upstream is not None and self.upstream.status >= 500)
+
     def of_input(self, index: int | None, *problems: str) -> InferenceError:
         """This error, about the input at *index* or about none, and in other words where *problems* are told."""
         return InferenceError(
@@ -114,6 +120,11 @@ class InferenceError(Exception):
             whose_limit=self.whose_limit,
             index=index,
         )
+
+    def whole(self) -> str:
+        """The words with those of what it was made of."""
+        cause = self.__cause__
+        return f"{self} Caused by: {cause.whole()}" if isinstance(cause, InferenceError) else str(self)
 
     def __str__(self) -> str:
         return "; ".join(self.problems)

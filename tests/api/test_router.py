@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import pytest
-from asgi import Application, Told, arriving, scope
+from asgi import CLIENT, Application, Told, arriving, scope
 from hypothesis import given
 from hypothesis import strategies as st
 from world import EMBEDDING, World, openai
@@ -179,8 +179,12 @@ def test_the_task_type_of_a_path_is_the_endpoints(ask: Application, end: str) ->
 def test_every_request_is_told_of(ask: Application) -> None:
     """What the access log has: the request as it came, its route, its caller's name for it, and what came of it."""
     answers = [ask("POST", f"/_inference/{name}", {"input": "a"}, headers={"x-opaque-id": "mine"}) for name in "ex"]
+    whys = (
+        {"endpoint": "e", "attempts": 1, "kind": "", "reason": ""},
+        {"endpoint": "", "attempts": 0, "kind": "not_found", "reason": "Inference endpoint not found [x]"},
+    )
     shared = {"caller": "anonymous", "method": "POST", "route": "/_inference/{inference_id}", "opaque_id": "mine"}
-    assert [asdict(answered) for answered in ask.world.log] == [
+    assert [msgspec.structs.asdict(answered) for answered in ask.world.log] == [
         {
             **shared,
             "time": ask.world.clock.now(),
@@ -189,8 +193,11 @@ def test_every_request_is_told_of(ask: Application) -> None:
             "status": told.status,
             "seconds": 0.0,
             "size": len(told.body),
+            "level": "info",
+            "client": CLIENT,
+            **why,
         }
-        for name, told in zip("ex", answers, strict=True)
+        for name, told, why in zip("ex", answers, whys, strict=True)
     ]
     counted = ask.world.run(ask.world.telemetry.exposition()).decode().splitlines()
     assert 'inferpoint_request_seconds_count{route="/_inference/{inference_id}"} 2.0' in counted

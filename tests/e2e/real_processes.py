@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -39,6 +40,7 @@ class Program:
         )
         self._written = bytearray()
         self._news = threading.Condition()
+        self._unread = threading.Lock()
         streams = (self._process.stdout, self._process.stderr)
         self._readers = [threading.Thread(target=self._read, args=(stream,), daemon=True) for stream in streams]
         for reader in self._readers:
@@ -73,6 +75,12 @@ class Program:
         assert match, f"never wrote {pattern!r}, but: {self.written.decode(errors='replace')}"
         return match
 
+    @contextlib.contextmanager
+    def unread(self) -> Iterator[None]:
+        """Let all that it writes meanwhile pile up in its pipes."""
+        with self._unread:
+            yield
+
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal."""
         self._process.send_signal(number)
@@ -98,6 +106,8 @@ class Program:
                 with self._news:
                     self._written += some
                     self._news.notify_all()
+                with self._unread:
+                    pass
         with self._news:
             self._news.notify_all()
 

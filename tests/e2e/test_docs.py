@@ -51,7 +51,7 @@ def typed(command: str, env: dict[str, str]) -> str:
             return checked(["make", "-n", target], env)
         case ["pip", "install", package]:
             name, _, extra = package.rstrip("]").partition("[")
-            assert name == "inferpoint"
+            assert name == "."
             assert extra in ("", *(metadata("inferpoint").get_all("Provides-Extra") or ()))
             return ""
         case ["inferpoint", "models", "pull", repository]:  # the hub is not reached from a test
@@ -70,10 +70,10 @@ def checked(arguments: list[str], env: dict[str, str]) -> str:
 
 
 def commands(text: str) -> list[str]:
-    """The commands of a shell block; a quoted argument may go over several lines."""
+    """The commands of a shell block; a quoted argument, or a backslash, may make it several lines."""
     found: list[str] = []
     for line in text.splitlines():
-        if found and found[-1].count("'") % 2:
+        if found and (found[-1].count("'") % 2 or found[-1].endswith("\\")):
             found[-1] += "\n" + line
         else:
             found.append(line)

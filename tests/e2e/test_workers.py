@@ -384,8 +384,8 @@ def test_workers_that_cannot_start_are_not_tried_again(tmp_path: Path) -> None:
     (data / "inferpoint.db").write_bytes(b"this is not a database at all" * 200)
     done = run(serving(data, "--workers=4"), environ(tmp_path))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == [
-        "inferpoint: The store cannot be opened: file is not a database",
+    assert [line.partition("Z ")[2] or line for line in done.stderr.splitlines()] == [
+        "error The store cannot be opened: file is not a database",
         "inferpoint: A worker ended with status 1 before it was ready",
     ]
 
@@ -397,7 +397,7 @@ def test_a_worker_that_cannot_start_now_is_tried_again(pair: Inferpoint, embedde
     before = set(children(pair))
     key.rename(away)
     os.kill(min(before), signal.SIGKILL)
-    pair.until(rb"The secret key is missing[^\n]*\nA worker ended with status 1; another takes its place")
+    pair.until(rb"The secret key is missing[^\n]*\n\S+ warning A worker ended with status 1; another takes its place")
     assert ask(pair.url, "POST", E, {"input": "x"}).status == 200
     away.rename(key)
     with halted([max(before)]):  # so that only the new one can answer
@@ -429,7 +429,8 @@ def test_lines_of_the_log_stay_whole(tmp_path: Path, form: str) -> None:
                 done.result(60)
         server.tell(signal.SIGTERM)
         assert server.ended() == 0
-    text = re.compile(r"\S+Z GET (\S+) 404 [\d.]+ms \d+B anonymous \w+")
+    why = r'client=127\.0\.0\.1 kind=no_route reason=".*"'
+    text = re.compile(rf"\S+Z info GET (\S+) 404 [\d.]+ms \d+B anonymous \w+ {why}")
     found = [
         json.loads(line).get("path") if form == "json" else (whole[1] if (whole := text.fullmatch(line)) else None)
         for line in server.written.decode().splitlines()

@@ -272,3 +272,16 @@ def _asked() -> Any:
     from inferpoint.api.face import Request
 
     return Request("GET", "/_inference/_services", {}, {}, {}, b"", ANONYMOUS, "r")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("minilm2", ", did you mean [minilm]"), ("MiniLM", ", did you mean [minilm]"), ("other", ""), ("m" * 10_000, "")],
+)
+def test_a_name_that_is_nearly_one_is_told_which(make_world: Callable[..., World], name: str, hint: str) -> None:
+    """Of ids and aliases; where none is alike nothing is said."""
+    world = make_world(validate=False)
+    world.create("minilm", EMBEDDING, openai(aliases=["gpt-9"]))
+    with pytest.raises(InferenceError) as caught:
+        world.get(name)
+    assert str(caught.value) == f"Inference endpoint not found [{name}]{hint}"

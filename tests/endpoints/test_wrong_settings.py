@@ -363,7 +363,7 @@ CASES: list[Case] = [
         EMBEDDING,
         {"service": "OpenAI", "service_settings": {}},
         STATUS,
-        "Unknown service [OpenAI]",
+        "Unknown service [OpenAI], did you mean [openai]",
     ),
     (
         "service is an object",

@@ -374,3 +374,10 @@ def test_closed(folder: Path, models: LocalModels) -> None:
     assert started
     assert not any(thread.is_alive() for thread in started)
     vectors(models, "others go on")
+
+
+def test_the_lengths_of_texts_are_told(models: LocalModels) -> None:
+    """As parts of what the model takes, by its own tokenizer: more than 1 is what it would refuse."""
+    ask = json_call("local:lengths", {"model": MODEL, "inputs": ["a " * 254, "a " * 255, "", "cats"]})
+    reply = asyncio.run(sent(models, ask))
+    assert json.loads(reply.body) == {"lengths": [1.0, 257 / 256, 2 / 256, 3 / 256]}

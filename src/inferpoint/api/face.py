@@ -71,7 +71,8 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
 class Route:
     """One row of a face's table. `{name}` in the path stands for any one segment; `parameters` are its own queries.
 
-    Responses of a route that `infers` tell in headers what the inference came to.
+    Responses of a route that `infers` tell in headers what the inference came to. One that `watches` the server is for
+    machines that ask again and again, and logged only where everything is.
     """
 
     method: str
@@ -80,6 +81,7 @@ class Route:
     parameters: frozenset[str] = frozenset()
     takes_body: bool = False
     infers: bool = False
+    watches: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ async def streamed(
 ) -> Response:
     """A stream of events, once its first piece is there: what goes wrong before is raised, and has its own status.
 
-    *feed* writes deltas, *end* what ends a whole answer and no other, *fail* the error in which a broken one ends.
+    *feed* writes deltas, *end* what ends a whole answer and no other, *fail* the error in which a broken one ends, and
+    which is raised then.
     """
     first = await anext(pieces)
 
@@ -145,6 +148,7 @@ async def streamed(
             yield end()
         except InferenceError as error:
             yield fail(error)
+            raise
         finally:
             await pieces.aclose()
 

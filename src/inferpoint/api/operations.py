@@ -24,4 +24,5 @@ def routes(exposition: Callable[[], Awaitable[bytes]], *, stopping: Callable[[],
     async def metrics(_engine: Engine, _request: Request) -> Response:
         return Response(body=await exposition(), content_type=EXPOSITION)
 
-    return (Route("GET", "/livez", alive), Route("GET", "/readyz", ready), Route("GET", "/metrics", metrics))
+    paths = {"/livez": alive, "/readyz": ready, "/metrics": metrics}
+    return tuple(Route("GET", path, act, watches=True) for path, act in paths.items())

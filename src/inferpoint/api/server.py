@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
-import sys
-import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +26,7 @@ from inferpoint.model.json_body import JsonBody
 from inferpoint.model.requests import RequestStats
 from inferpoint.outbound import hops
 from inferpoint.outbound.memory import Share
-from inferpoint.telemetry.events import Answered
+from inferpoint.telemetry.events import Answered, Level
 from inferpoint.telemetry.telemetry import Telemetry
 
 Scope = Mapping[str, Any]
@@ -36,6 +35,7 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 CLIENT_LEFT = 499
 _ELSEWHERE = "-"
+_LOG = logging.getLogger(__name__)
 
 
 class _Names(dict[str, bytes]):
@@ -112,9 +112,10 @@ class Server:
                 raise
             failure = InferenceError(Kind.INTERNAL, "The server was stopped before its answer")
         except Exception:  # noqa: BLE001 - whatever happens, the caller gets an answer and the log the reason
-            print(f"{exchange.request_id} {traceback.format_exc()}", file=sys.stderr)
+            _LOG.exception("The request [%s] failed", exchange.request_id)
             problem = f"An internal error happened; the log has it under request id [{exchange.request_id}]"
             failure = InferenceError(Kind.INTERNAL, problem)
+        exchange.failure = failure
         return face.finish(face.fail(failure, request), request)
 
     async def _act(self, exchange: _Exchange, request: Request, face: Face, matched: Matched | None) -> Response:
@@ -127,16 +128,18 @@ class Server:
         if route is None:
             exchange.allowed = ", ".join(sorted(matched.routes))
             raise _unrouted(Kind.WRONG_METHOD, face, request, exchange.allowed)
-        exchange.infers = route.infers
+        exchange.infers, exchange.watches = route.infers, route.watches
         face.check(request, route)
         body, json = await exchange.body(self._entrance.bodies)
         await self._engine.refresh()
         return await route.act(self._engine, exchange.request(matched.path_params, body, json))
 
     def _tell(self, exchange: _Exchange, pattern: str, began: float) -> None:
+        failure, stats = exchange.failure, exchange.stats
         self._telemetry.answered(
             Answered(
                 time=self._clock.now(),
+                level=exchange.level,
                 request_id=exchange.request_id,
                 caller=exchange.caller.name,
                 method=exchange.method,
@@ -146,6 +149,11 @@ class Server:
                 seconds=self._clock.monotonic() - began,
                 size=exchange.sent,
                 opaque_id=exchange.headers.get(OPAQUE_ID, ""),
+                client=exchange.client,
+                endpoint=stats.endpoint,
+                attempts=stats.attempts,
+                kind="" if failure is None else failure.kind.value,
+                reason="" if failure is None else failure.whole(),
             )
         )
 
@@ -221,14 +229,24 @@ class _Exchange:
         self.raw_path: str = scope["raw_path"].decode("ascii", "backslashreplace")
         self.path = [unquote(segment) for segment in self.raw_path.split("/") if segment]
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self.client: str = (scope.get("client") or ("",))[0]
         self.caller = admission.caller(self.headers)
         self.request_id = os.urandom(8).hex()
         self.stats = RequestStats()
-        self.infers = False
+        self.infers = self.watches = False
         self.allowed = ""  # the methods of a path that is asked with another
+        self.failure: InferenceError | None = None
         self.left = False
         self.status = 0
         self.sent = 0
+
+    @property
+    def level(self) -> Level:
+        """How much the end of the request matters to who runs the server."""
+        if self.watches:
+            return Level.DEBUG
+        failed = self.status >= 500 or (self.failure is not None and self.failure.is_not_the_callers)
+        return Level.ERROR if failed else Level.INFO
 
     def request(self, path_params: Mapping[str, str], body: bytes = b"", json: JsonBody | None = None) -> Request:
         """The request as a face is asked it."""
@@ -297,9 +315,12 @@ class _Exchange:
             await self._body(response.body if self.method != "HEAD" else b"", more=False)
             return
         async with contextlib.aclosing(response.pieces):
-            async for piece in response.pieces:
-                if piece:
-                    await self._body(piece, more=True)
+            try:
+                async for piece in response.pieces:
+                    if piece:
+                        await self._body(piece, more=True)
+            except InferenceError as error:  # the caller was told it by the last piece
+                self.failure = error
         await self._body(b"", more=False)
 
     async def _body(self, piece: bytes, *, more: bool) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from inferpoint.calls import provider_errors
 from inferpoint.calls.grants import Grants
-from inferpoint.calls.job import CountJob, EndpointJob, SingleJob, cost_of, encoded, lane, ticket
+from inferpoint.calls.job import EndpointJob, QuestionJob, SingleJob, cost_of, encoded, lane, ticket
 from inferpoint.calls.refusals import refused
 from inferpoint.calls.sizing import Sizing
 from inferpoint.calls.stream import reader_of
@@ -24,12 +24,16 @@ from inferpoint.model.results import Delta, Embeddings, InferenceResult, SparseE
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Job, Permit, Refusal
 from inferpoint.outbound.transport import Arriving
+from inferpoint.protocols.service import Question
 from inferpoint.telemetry.counters import CallCounters
+from inferpoint.telemetry.log import warn
 
+A = TypeVar("A")
 T = TypeVar("T", Reply, Arriving)
 Send = Callable[[Job], Awaitable[tuple[T, Permit] | Refusal]]
 
-_REMEMBERED = 1000  # endpoints whose sizing is kept
+_REMEMBERED = 1000  # endpoints of which something is kept here
+_KEY_REFUSED = (401, 403)
 
 
 class Calls:
@@ -43,6 +47,7 @@ class Calls:
         self._clock = clock
         self._environ = environ
         self._sizings: dict[str, Sizing] = {}
+        self._refused_keys: dict[str, None] = {}  # versions of endpoints, the oldest first
 
     async def close(self) -> None:
         """End what is still fetched for nobody."""
@@ -83,14 +88,14 @@ class Calls:
         """The tokens that the prompt of *request* is taken to have; nobody is asked."""
         return SingleJob(resolved, self.origin(resolved), request, self.sizing(resolved)).input_tokens
 
-    async def count(self, resolved: Resolved, request: InferenceRequest) -> int:
-        """The tokens of the prompt of *request*, as its provider counts them."""
-        job = CountJob(resolved, self.origin(resolved), request, self.sizing(resolved))
+    async def ask(self, resolved: Resolved, request: InferenceRequest, question: Question[Any, Any, A]) -> A:
+        """What the provider replies to *question* about *request*."""
+        job = QuestionJob(resolved, self.origin(resolved), request, self.sizing(resolved), question)
         try:
             reply, permit = await self._sent(job, self._outbound.send)
             with permit:
                 permit.settle(Cost())
-                return job.counted(reply)
+                return question.decode(reply)
         except InferenceError as error:
             raise provider_errors.public(resolved, error, job.secrets) from error.__cause__
 
@@ -172,9 +177,23 @@ class Calls:
                 refused_token = job.token
                 self._grants.forget(job.resolved, job.token)
                 continue
+            if whole.status in _KEY_REFUSED:
+                self._tell_refused_key(job.resolved, whole.status)
             refusal = provider_errors.parsed(job.resolved, whole, job.secrets)
             if not self._unasked.learn(job.resolved, job.left_out, refusal):
                 raise provider_errors.from_reply(job.resolved, job.secrets, job.call(), whole, self._clock.now())
+
+    def _tell_refused_key(self, resolved: Resolved, status: int) -> None:
+        """Warn once of each version of an endpoint: with another key it is another version."""
+        version, inference_id = resolved.endpoint.version, resolved.endpoint.inference_id
+        if version in self._refused_keys:
+            return
+        while len(self._refused_keys) >= _REMEMBERED:
+            del self._refused_keys[next(iter(self._refused_keys))]
+        self._refused_keys[version] = None
+        service = resolved.service.name
+        words = f"The service [{service}] refuses the key of the endpoint [{inference_id}] with status [{status}]"
+        warn(words, service=service, endpoint=inference_id)
 
     def _count(self, job: EndpointJob, usage: Usage | None) -> None:
         """Count what a call cost in the end beside what it was taken to cost, and learn from it."""

@@ -110,7 +110,10 @@ class TokenJob(Job):
 
     @override
     def ticket(self, *, ahead: bool) -> Ticket:
-        return Ticket(self.group, Rate(), self.caller, self.lane, self.service, self._deadline, ahead)
+        endpoint = self.resolved.endpoint.inference_id
+        return Ticket(
+            self.group, Rate(), self.caller, self.lane, self.service, self._deadline, ahead, endpoint=endpoint
+        )
 
     @override
     def cost(self) -> Cost:

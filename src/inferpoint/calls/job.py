@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from typing_extensions import override
@@ -23,7 +24,7 @@ from inferpoint.model.results import InferenceResult, Usage
 from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.ticket import Job, Ticket
 from inferpoint.protocols import error_bodies
-from inferpoint.protocols.service import Moment
+from inferpoint.protocols.service import Moment, Question
 
 _IMAGE_BYTES = 4800  # of words that take as many tokens as the largest image, about 1600
 _FILE_BYTES = 10  # of a PDF for each byte of its words: a page is 75 KB, and takes about 2500 tokens
@@ -127,8 +128,19 @@ class SingleJob(EndpointJob):
         return self._sizing.begin_by(self._request.deadline)
 
 
-class CountJob(SingleJob):
-    """The call that asks how many tokens the prompt of a request has, which costs none."""
+class QuestionJob(SingleJob):
+    """The call that asks *question* about a request, which costs no tokens."""
+
+    def __init__(
+        self,
+        resolved: Resolved,
+        origin: str,
+        request: InferenceRequest,
+        sizing: Sizing,
+        question: Question[Any, Any, Any],
+    ) -> None:
+        super().__init__(resolved, origin, request, sizing)
+        self.question = question
 
     @override
     def tokens(self) -> int:
@@ -136,14 +148,8 @@ class CountJob(SingleJob):
 
     @override
     def call(self) -> Call:
-        endpoint, count = self.resolved.endpoint, self.resolved.task.count
-        assert count is not None
-        return count.encode(self.request(), endpoint.settings, endpoint.options, self.origin)
-
-    def counted(self, reply: Reply) -> int:
-        """The number that *reply* tells; `UNREADABLE` when it tells none."""
-        assert self.resolved.task.count is not None
-        return self.resolved.task.count.decode(reply)
+        endpoint = self.resolved.endpoint
+        return self.question.encode(self.request(), endpoint.settings, endpoint.options, self.origin)
 
 
 def cost_of(usage: Usage) -> Cost:
@@ -160,7 +166,10 @@ def ticket(
     resolved: Resolved, caller: Caller, lane: Lane, deadline: Deadline = NEVER, *, ahead: bool = False
 ) -> Ticket:
     """The place where calls of *resolved* wait."""
-    return Ticket(resolved.group, resolved.rate, caller, lane, resolved.service.name, deadline, ahead)
+    endpoint = resolved.endpoint.inference_id
+    return Ticket(
+        resolved.group, resolved.rate, caller, lane, resolved.service.name, deadline, ahead, endpoint=endpoint
+    )
 
 
 def encoded(resolved: Resolved, request: InferenceRequest, origin: str) -> Call:

@@ -18,8 +18,8 @@ from inferpoint.version import __version__
 app = typer.Typer(
     name="inferpoint",
     help="The Elasticsearch Inference API for every model provider.",
+    epilog="Exit status: 0 when it is done, 1 when it failed, 2 for what cannot be understood, 130 when interrupted.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.add_typer(endpoints, name="endpoints")
@@ -38,6 +38,20 @@ def run() -> None:
 def serve(_arguments: Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]")] = None) -> None:
     """Run the server; `inferpoint serve --help` lists its options."""
     raise AssertionError("`serve` is answered before this file is read")
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - an option's value
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+_VERSION = typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+
+
+@app.callback()
+def options(_version: Annotated[bool, _VERSION] = False) -> None:  # noqa: FBT002 - a flag is a keyword to who types it
+    """Take the options that go before a command."""
 
 
 @app.command()

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from inferpoint.chunking import chunk as cut
 from inferpoint.chunking.search_time import SearchTime
 from inferpoint.chunking.settings import LARGEST, Strategy
 from inferpoint.cli.screen import read_text
@@ -54,7 +55,8 @@ def chunk(
     chosen = {name: value for name, value in options.items() if value is not None}
     settings = wanted(Chunking({"strategy": strategy, **chosen}), None, largest=LARGEST)
     for name in files:
-        chunks = preview(read_text(name), settings, SearchTime(SystemClock().monotonic))
+        text = read_text(name)
+        chunks = preview(text, cut(text, settings, search_time=SearchTime(SystemClock().monotonic)))
         if output == "json":
             print(json.dumps({"file": name, "chunks": [asdict(piece) for piece in chunks]}, ensure_ascii=False))
         else:

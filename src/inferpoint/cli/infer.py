@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
-from inferpoint.cli.remote import URL, InferenceId, Url, ask, ask_object, events, path, refused
+from inferpoint.cli.remote import URL, InferenceId, Url, ask, ask_object, events, path, refused, without_user
 from inferpoint.cli.screen import Form, Output, read_json, show
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import present
 
+_SHOWN = 5  # numbers of a vector, and tokens of a sparse one
 _INTERRUPTED = 130  # as a shell tells of SIGINT
 
 
@@ -70,10 +71,22 @@ def _whole(url: str, endpoint: str, body: Mapping[str, Any], output: Form) -> No
         show(_ranked(results, body["input"]), output, ("rank", "score", "index", "document"))
     else:
         for result in results:
-            print(result["result"] if "result" in result else json.dumps(result, ensure_ascii=False))
+            print(result["result"] if "result" in result else _one_line(result))
     failed = [f"Input [{index}]: {row['error']['reason']}" for index, row in enumerate(results) if "error" in row]
     if failed:
         raise InferenceError(Kind.INVALID, *failed)
+
+
+def _one_line(result: Mapping[str, Any]) -> str:
+    """A result as JSON, whole for a program; a terminal is shown how its vector begins."""
+    vector = result.get("embedding")
+    if not sys.stdout.isatty() or not vector:
+        return json.dumps(result, ensure_ascii=False)
+    if isinstance(vector, dict):
+        weights = cast("dict[str, float]", vector)
+        heaviest = sorted(weights, key=lambda token: -weights[token])[:_SHOWN]
+        return f"{', '.join(f'{token} {weights[token]:.4f}' for token in heaviest)}, … ({len(weights)} tokens)"
+    return f"{', '.join(f'{number:.4f}' for number in vector[:_SHOWN])}, … ({len(vector)} numbers)"
 
 
 def _ranked(results: list[dict[str, Any]], documents: list[str]) -> list[dict[str, Any]]:
@@ -102,7 +115,7 @@ def _stream(url: str, endpoint: str, body: Mapping[str, Any], output: Form) -> N
             print("\n" if whole else _text(event), end="", flush=True)
         if whole:
             return
-    raise InferenceError(Kind.CUT_OFF, f"The answer of {url} broke off before its end")
+    raise InferenceError(Kind.CUT_OFF, f"The answer of {without_user(url)[0]} broke off before its end")
 
 
 def _text(event: Mapping[str, Any]) -> str:

@@ -24,6 +24,8 @@ _FOLDER = Path(Config().data_dir)
 def list_models(data_dir: Folder = _FOLDER, output: Output = "table") -> None:
     """List the installed models."""
     rows = [asdict(model) for model in installed.installed(data_dir / "models")]
+    if output == "table":
+        rows = [{**row, "size": f"{row['size'] / 1e6:.0f} MB"} for row in rows]
     show(rows, output, ("name", "dimensions", "max_tokens", "size"))
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+from base64 import b64encode
 from collections.abc import Generator, Iterator, Mapping
 from http.client import HTTPException
 from typing import Annotated, Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 import typer
 
+from inferpoint.config import ADDRESS
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import is_loopback
@@ -20,7 +22,7 @@ from inferpoint.model.http import is_loopback
 URL = "http://127.0.0.1:9210"
 SECONDS = 600.0
 
-Url = Annotated[str, typer.Option("--url", envvar="INFERPOINT_URL", help="The server.")]
+Url = Annotated[str, typer.Option("--url", envvar=ADDRESS, help="The server; its user, if it has one, is told to it.")]
 InferenceId = Annotated[str, typer.Argument(help="The endpoint's id.")]
 
 
@@ -34,8 +36,10 @@ def events(response: Any) -> Iterator[str]:
 
 def ask(url: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
     """The server's response, open; what it refuses is raised in its own words."""
+    url, headers = without_user(url)
     data = None if body is None else json.dumps(body).encode()
-    headers = {} if data is None else {"content-type": "application/json"}
+    if data is not None:
+        headers["content-type"] = "application/json"
     try:
         return _opener(url).open(Request(url.rstrip("/") + path, data, headers, method=method), timeout=SECONDS)  # noqa: S310
     except HTTPError as error:
@@ -45,6 +49,17 @@ def ask(url: str, method: str, path: str, body: Mapping[str, Any] | None = None)
     except (URLError, OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise InferenceError(Kind.CUT_OFF, f"No server answers at {url}: {reason}") from None
+
+
+def without_user(url: str) -> tuple[str, dict[str, str]]:
+    """The address *url* as it may be shown, and the header for the user and the password in it, if there are some."""
+    scheme, there, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    user, at, host = authority.rpartition("@")
+    if not there or not at:
+        return url, {}
+    credentials = b64encode(unquote(user if ":" in user else f"{user}:").encode()).decode()
+    return f"{scheme}://{host}{slash}{path}", {"authorization": f"Basic {credentials}"}
 
 
 def _opener(url: str) -> OpenerDirector:

@@ -20,13 +20,20 @@ Output = Annotated[Form, typer.Option("--output", "-o", help="A table for people
 
 
 def show(results: Any, output: Form, columns: Sequence[str]) -> None:
-    """Print *results*, as a table of *columns* or whole."""
+    """Print *results*, as a table of those *columns* that have something in them, or whole."""
     if output == "json":
         print(json.dumps(results, indent=2, ensure_ascii=False))
         return
-    table = Table(*columns)
-    for row in results:
-        table.add_row(*(Text(_cell(row.get(column, ""))) for column in columns))  # brackets in it are no markup
+    if not results:
+        print("none")
+        return
+    rows = [{column: _cell(row.get(column, "")) for column in columns} for row in results]
+    shown = [column for column in columns if any(row[column] for row in rows)]
+    table = Table()
+    for column in shown:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(row[column]) for column in shown))  # brackets in it are no markup
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 

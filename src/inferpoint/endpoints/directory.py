@@ -11,6 +11,7 @@ from inferpoint.endpoints import document
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind, Subject
 from inferpoint.model.endpoint import Endpoint, TaskType
+from inferpoint.model.wording import did_you_mean
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.names import Former
 from inferpoint.storage.rows import StoredEndpoint
@@ -67,7 +68,7 @@ class Endpoints:
         outcome = self._resolved.get(inference_id)
         if isinstance(outcome, Resolved):
             return outcome
-        raise outcome or _not_found(inference_id)
+        raise outcome or self._not_found(inference_id)
 
     def holds(self, endpoint: Endpoint) -> bool:
         """Whether *endpoint* is kept in this version: not while it is tried, not after it was changed or deleted."""
@@ -143,7 +144,7 @@ class Endpoints:
             rows = [(document.row(new.endpoint, self._vault), old.endpoint.version) for old, new in changes]
             if not await self._store.replace(*rows[0], rows[1:]):
                 await self._load()
-                raise being_changed(inference_id) if self.exists(inference_id) else _not_found(inference_id)
+                raise being_changed(inference_id) if self.exists(inference_id) else self._not_found(inference_id)
             self._tell()
             for (row, _), (_, new) in reversed(list(zip(rows, changes, strict=True))):
                 self._keep(row, new)
@@ -194,6 +195,11 @@ class Endpoints:
         self._resolved[row.inference_id] = outcome
         self._owners.update(dict.fromkeys(row.names, row.inference_id))
 
+    def _not_found(self, inference_id: str) -> InferenceError:
+        owner = self._owners.get(inference_id)
+        hint = did_you_mean(inference_id, self._owners) if owner is None else f", which is an alias of [{owner}]"
+        return InferenceError(Kind.NOT_FOUND, f"Inference endpoint not found [{inference_id}]{hint}")
+
     def _forget(self, inference_id: str) -> None:
         if self._versions.pop(inference_id, None) is not None:
             del self._resolved[inference_id]
@@ -204,10 +210,6 @@ def being_changed(inference_id: str) -> InferenceError:
     """The refusal of a change while somebody else changes the endpoint."""
     problem = f"Endpoint [{inference_id}] is currently being updated. Try again once the update completes"
     return InferenceError(Kind.CONFLICT, problem)
-
-
-def _not_found(inference_id: str) -> InferenceError:
-    return InferenceError(Kind.NOT_FOUND, f"Inference endpoint not found [{inference_id}]")
 
 
 def _taken(name: str) -> InferenceError:

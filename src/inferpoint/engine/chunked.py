@@ -41,9 +41,8 @@ def wanted(chunking: Chunking, stored: ChunkingSettings | None, *, largest: int)
     return settings
 
 
-def preview(text: str, settings: ChunkingSettings, search_time: SearchTime) -> Sequence[Previewed]:
+def preview(text: str, spans: Sequence[Span]) -> Sequence[Previewed]:
     """The chunks of *text*, with the words in each and those it shares with the one before."""
-    spans = chunk(text, settings, search_time=search_time)
     ends_before = [0, *(end for _, end in spans[:-1])]  # of the chunk before each
     shared = [(start, max(start, before)) for (start, _), before in zip(spans, ends_before, strict=True)]
     words, overlaps = count_words(text, spans), count_words(text, shared)
@@ -75,17 +74,12 @@ class ChunkingThreads:
     async def cut(
         self, texts: Texts, settings: ChunkingSettings, deadline: Deadline = NEVER
     ) -> Sequence[Sequence[Span]]:
-        """The spans of every text that are not blank: as in `semantic_text` nothing is asked about those.
-
-        No text is begun once the *deadline* has passed.
-        """
+        """The spans of every text that are not blank: as in `semantic_text` nothing is asked about those."""
         return await self._of_all(texts, settings, deadline, partial(_spans, settings))
 
-    async def preview(
-        self, texts: Texts, settings: ChunkingSettings, deadline: Deadline = NEVER
-    ) -> Sequence[Sequence[Previewed]]:
-        """The chunks of every text, as `preview` tells them; no text is begun once the *deadline* has passed."""
-        return await self._of_all(texts, settings, deadline, partial(_previewed, settings))
+    async def preview(self, texts: Texts, spans: Sequence[Sequence[Span]]) -> Sequence[Sequence[Previewed]]:
+        """The chunks of every text, as `preview` tells them."""
+        return await self.run(texts, lambda: [*map(preview, texts, spans)])
 
     async def run(self, texts: Texts, work: Callable[[], T]) -> T:
         """The result of *work* on *texts*, done in a thread when they are long."""
@@ -150,12 +144,14 @@ class _Room:
 
 
 def _spans(settings: ChunkingSettings, search_time: SearchTime, text: str) -> Sequence[Span]:
-    spans = chunk(text, settings, search_time=search_time)
-    return [(start, end) for start, end in spans if text[start:end].strip()]
+    return chunk(text, settings, search_time=search_time)
 
 
-def _previewed(settings: ChunkingSettings, search_time: SearchTime, text: str) -> Sequence[Previewed]:
-    return preview(text, settings, search_time)
+def worded(texts: Texts, spans: Sequence[Sequence[Span]]) -> Sequence[Sequence[Span]]:
+    """The *spans* of *texts* that are not blank: as in `semantic_text`, nothing is asked about those."""
+    return [
+        [(start, end) for start, end in own if text[start:end].strip()] for text, own in zip(texts, spans, strict=True)
+    ]
 
 
 def pieces(texts: Texts, spans: Sequence[Sequence[Span]]) -> Texts:

@@ -12,7 +12,7 @@ from inferpoint.batching.batcher import Batcher
 from inferpoint.batching.ranking import ranking
 from inferpoint.calls.calls import Calls
 from inferpoint.calls.deadlines import OTHER_SECONDS, InTime, timed
-from inferpoint.chunking.settings import LARGEST
+from inferpoint.chunking.settings import LARGEST, Whole
 from inferpoint.clock import Clock
 from inferpoint.endpoints.access import MANAGE, MONITOR, allow
 from inferpoint.endpoints.caches import Caches
@@ -20,6 +20,7 @@ from inferpoint.endpoints.directory import Endpoints
 from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine import chunked
+from inferpoint.engine.bounded import bounded
 from inferpoint.engine.preflight import cannot_stream, prepared, refuse_many
 from inferpoint.engine.report import Quota, quotas
 from inferpoint.errors import InferenceError, invalid
@@ -29,7 +30,7 @@ from inferpoint.model.deadline import Deadline
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
 from inferpoint.model.limits import DEFAULTS, Limits
-from inferpoint.model.requests import Caller, Chunking, InferenceRequest, Texts, Tokens
+from inferpoint.model.requests import Caller, Chunking, InferenceRequest, RequestStats, Texts, Tokens
 from inferpoint.model.results import Delta, InferenceResult, Previewed
 from inferpoint.outbound.limiter import LONGEST_PAUSE
 from inferpoint.outbound.outbound import Outbound
@@ -128,7 +129,7 @@ class Engine:
             return self._calls.estimate(resolved, request)
         request = timed(resolved, request, self.clock)
         async with InTime(resolved, request, request.stats.begun, self.clock):
-            return await self._calls.count(resolved, request)
+            return await self._calls.ask(resolved, request, resolved.task.count)
 
     def hints(self, resolved: Resolved) -> frozenset[str]:
         """The names of the hints that an endpoint's provider takes, where it is."""
@@ -137,15 +138,16 @@ class Engine:
     async def preview(self, texts: Texts, chunking: Chunking) -> Sequence[Sequence[Previewed]]:
         """The chunks of every text, without calling anybody."""
         settings = chunked.wanted(chunking, None, largest=self._largest_chunk)
-        return await self._chunking_threads.preview(texts, settings, self._usual_deadline())
+        spans = await self._chunking_threads.cut(texts, settings, self._usual_deadline())
+        return await self._chunking_threads.preview(texts, spans)
 
     async def preview_on(
         self, resolved: Resolved, request: InferenceRequest, chunking: Chunking, kind: TaskType | None = None
     ) -> Sequence[Sequence[Previewed]]:
         """The chunks that an endpoint would make of every text, without calling its provider."""
         resolved = prepared(resolved, replace(request, chunking=chunking), kind)
-        settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
-        return await self._chunking_threads.preview(request.texts, settings, self._usual_deadline())
+        request = timed(resolved, replace(request, chunking=chunking), self.clock)
+        return await self._chunking_threads.preview(request.texts, await self._spans(resolved, request, chunking))
 
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
         """Every rate group, with its limits and the calls that wait."""
@@ -169,6 +171,7 @@ class Engine:
 
     def _heeded(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
         """*request* with the hints that its endpoint's provider takes; the others are told, or refused by name."""
+        request.stats.endpoint = resolved.endpoint.inference_id
         own = hints.own_thoughts(request, resolved.service.name)
         carried = hints.carried(own)
         unknown = carried - self.hints(resolved) if carried else carried
@@ -197,8 +200,8 @@ class Engine:
 
     async def _chunked(self, resolved: Resolved, request: InferenceRequest, chunking: Chunking) -> InferenceResult:
         """The chunks of all inputs share the provider's calls."""
-        settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
-        spans = await self._chunking_threads.cut(request.texts, settings, request.deadline)
+        spans = await self._spans(resolved, request, chunking)
+        spans = await self._chunking_threads.run(request.texts, partial(chunked.worded, request.texts, spans))
         refuse_many(sum(map(len, spans)), self._most_inputs, "chunks")
         try:
             result = await self._batcher.embedded(
@@ -210,6 +213,23 @@ class Engine:
         return await self._chunking_threads.run(
             request.texts, partial(chunked.regrouped, result, request.texts, spans, chunking)
         )
+
+    async def _spans(
+        self, resolved: Resolved, request: InferenceRequest, chunking: Chunking
+    ) -> Sequence[Sequence[chunked.Span]]:
+        """Where the chunks of every text are, none longer than the endpoint's model takes, where it tells."""
+        settings = chunked.wanted(chunking, resolved.endpoint.chunking, largest=self._largest_chunk)
+        spans = await self._chunking_threads.cut(request.texts, settings, request.deadline)
+        question = resolved.task.lengths
+        if question is None or isinstance(settings, Whole):
+            return spans
+
+        async def lengths(texts: Texts) -> Sequence[float]:
+            asked = replace(request, input=texts, stats=RequestStats())
+            async with InTime(resolved, asked, asked.stats.begun, self.clock):
+                return await self._calls.ask(resolved, asked, question)
+
+        return await bounded(request.texts, spans, settings, lengths, self._chunking_threads)
 
 
 def _naming_input(error: InferenceError, request: InferenceRequest) -> InferenceError:

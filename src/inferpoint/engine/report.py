@@ -11,6 +11,7 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError
 from inferpoint.model.quota import Allowance, BreakerReport, GroupReport, Lane
 from inferpoint.outbound.outbound import Outbound
+from inferpoint.outbound.ticket import RateLimiter
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,17 @@ class Quota:
     breakers: Mapping[str, str]
 
 
+async def groups(limiter: RateLimiter, endpoints: Sequence[Resolved]) -> Sequence[GroupReport]:
+    """The groups that some of *endpoints* called in: those of one that is gone, or never came to be, say nothing."""
+    inference_ids = {resolved.endpoint.inference_id for resolved in endpoints}
+    own = {resolved.group for resolved in endpoints}
+    reports = await limiter.groups()
+    return [report for report in reports if report.group in own or report.endpoint in inference_ids]
+
+
 async def quotas(endpoints: Sequence[Resolved], calls: Calls, outbound: Outbound) -> Sequence[Quota]:
-    """The group of every endpoint, and those that are not forgotten though their endpoints are gone."""
-    known = {report.group: report for report in await outbound.limiter.groups()}
+    """The group of every endpoint, and those of other models that its callers asked for."""
+    known = {report.group: report for report in await groups(outbound.limiter, endpoints)}
     breakers = outbound.breakers.states()
     users: dict[str, list[Resolved]] = {}
     for resolved in endpoints:
@@ -40,7 +49,7 @@ async def quotas(endpoints: Sequence[Resolved], calls: Calls, outbound: Outbound
         )
         for group, own in users.items()
     ]
-    return [*used, *(Quota(report, (), {}) for report in known.values())]
+    return [*used, *(Quota(report, (report.endpoint,), {}) for report in known.values())]
 
 
 def _unused(resolved: Resolved) -> GroupReport:

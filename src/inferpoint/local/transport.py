@@ -26,7 +26,7 @@ from inferpoint.outbound.transport import Arriving, Transport, Whole
 T = TypeVar("T")
 R = TypeVar("R")
 
-ADDRESS = "local:text_embedding"
+EMBED, LENGTHS = "local:text_embedding", "local:lengths"
 _JSON = {"content-type": "application/json"}
 _BATCH_PIECES = 512  # padding counted; a tenth of a second on one core, and more at once is no faster
 _SLICE_CHARACTERS = 65_536
@@ -60,7 +60,7 @@ class LocalModels(Transport):
     @override
     async def send(self, call: Call) -> Arriving:
         try:
-            return Whole(Reply(200, await self._embed(call), _JSON))
+            return Whole(Reply(200, await self._answer(call), _JSON))
         except InferenceError as error:
             status = 500 if error.kind is Kind.INTERNAL else 400
             return Whole(Reply(status, msgspec.json.encode({"error": str(error)}), _JSON))
@@ -70,11 +70,14 @@ class LocalModels(Transport):
         for pool in (self._desk, self._loader, *self._workers.values()):
             pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _embed(self, call: Call) -> bytes:
+    async def _answer(self, call: Call) -> bytes:
+        """The vectors of texts, or how long each is as a part of what the model takes."""
         order = await _run(self._desk, _read, call)
         encoder = await self._encoder(order.model, order.num_threads)
         slices = await _run(self._desk, plan, [len(text) for text in order.inputs], _SLICE_CHARACTERS)
         pieces = await _batch_by_batch(self._desk, 1, encoder.pieces, order.inputs, slices)
+        if call.url == LENGTHS:
+            return await _run(self._desk, _lengths, pieces, encoder.max_tokens)
         batches = await _run(self._desk, _batches, order, pieces, encoder.max_tokens)
         workers = self._pool(order)
         vectors = await _batch_by_batch(workers, order.num_allocations, encoder.vectors, pieces, batches)
@@ -121,7 +124,7 @@ def plan(sizes: Sequence[int], budget: int) -> list[list[int]]:
 
 
 def _read(call: Call) -> _Order:
-    if call.url != ADDRESS:
+    if call.url not in (EMBED, LENGTHS):
         raise invalid(f"Local models do text embeddings only; there is nothing at [{call.url}]")
     try:
         return msgspec.json.decode(call.body, type=_Order)
@@ -140,6 +143,10 @@ def _batches(order: _Order, pieces: Sequence[Pieces], limit: int) -> list[list[i
                 "send shorter texts, or set [truncate] to [end] to have them cut"
             )
     return plan([len(text.ids) for text in pieces], _BATCH_PIECES)
+
+
+def _lengths(pieces: Sequence[Pieces], limit: int) -> bytes:
+    return msgspec.json.encode({"lengths": [text.count / limit for text in pieces]})
 
 
 def _written(vectors: Sequence[bytes], pieces: Sequence[Pieces]) -> bytes:

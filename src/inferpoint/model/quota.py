@@ -75,7 +75,7 @@ class GroupReport:
     """How a group stands: what was configured, what its provider told, who waits in each lane and for how long.
 
     `paused` and `oldest` are in seconds; `paused_because` is a sentence on why the group makes no calls, empty when it
-    does.
+    does. `endpoint` is the id of the one that called last.
     """
 
     group: str
@@ -86,6 +86,7 @@ class GroupReport:
     paused_because: str
     waiting: Mapping[Lane, int]
     oldest: Mapping[Lane, float]
+    endpoint: str = ""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,8 @@ class RequestStats:
 
     `calls` were made in `attempts`. `queued` and `upstream` are the longest times of any call, in seconds: waiting, for
     its turns and between its attempts; and at the provider. `known` of the `asked` inputs were in the cache, None where
-    there is none. `dropped` are the hints that the provider has no place for.
+    there is none. `dropped` are the hints that the provider has no place for. `endpoint` is the id of the one that was
+    asked, once it is known.
     """
 
     calls: int = 0
@@ -96,6 +97,7 @@ class RequestStats:
     known: int | None = None
     asked: int = 0
     dropped: frozenset[str] = frozenset()
+    endpoint: str = ""
 
     def begun(self) -> bool:
         """Whether a provider was asked."""

@@ -59,11 +59,9 @@ class Embeddings:
     def numbers(self) -> list[list[float]]:
         """The vectors as numbers, for callers that compute with them; `UNREADABLE` when one has no place in a float.
 
-        Where `errors` has some, the first of them is raised: numbers have no place for it.
+        An input of `errors` has none: its list is empty.
         """
-        for _, error in sorted(self.errors.items()):
-            raise error
-        return [parse(bytes(vector), list[float], of="embeddings") for vector in self.vectors]
+        return [[] if vector is None else parse(bytes(vector), list[float], of="embeddings") for vector in self.vectors]
 
     def __repr__(self) -> str:
         return _shown("Embeddings", "vectors", len(self.vectors), self.usage, self.errors)

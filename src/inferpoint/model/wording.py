@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 HIDDEN = "***"
@@ -18,6 +19,8 @@ JAVA_NAMES: Mapping[type[Any], str] = {
 # Rather too much is hidden than too little: who wrote `apiKey` for `api_key` put a key there all the same.
 _SECRET_NAME = re.compile(r"(keys?|secrets?|passwords?|token|authorization|credentials?)$", re.IGNORECASE)
 _DEEPEST = 20
+_ALIKE = 0.75  # of 1, above which two names may be meant for each other
+_LONGEST_NAME, _MOST_NAMES = 100, 1000  # beyond these looking for one takes longer than an error is worth
 _FAILED = "Validation Failed: "
 
 
@@ -46,6 +49,15 @@ def as_java(value: Any, depth: int = 0) -> str:
             return "[" + ", ".join(as_java(entry, depth + 1) for entry in cast("Sequence[Any]", value)) + "]"
         case _:
             return str(value)
+
+
+def did_you_mean(name: str, names: Collection[str]) -> str:
+    """The end of an error about *name*, which is none of *names*: the one that it is most like, if there is one."""
+    if len(name) > _LONGEST_NAME or len(names) > _MOST_NAMES:
+        return ""
+    lower = {known.lower(): known for known in names}
+    alike = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=_ALIKE)
+    return f", did you mean [{lower[alike[0]]}]" if alike else ""
 
 
 def numbered(problems: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from inferpoint.clock import Clock, Timer
 from inferpoint.model.deadline import Deadline
 from inferpoint.outbound.ticket import Reason, Refusal
+from inferpoint.telemetry.log import inform, warn
 
 FAILURES = frozenset({500, 502, 503, 504, 529})
 REMEMBERED = 20  # outcomes
@@ -221,6 +222,11 @@ class Breaker:
         self._answered = 0
         self._failed.clear()
         self._open_for, self._until = open_for, self._clock.monotonic() + open_for
+        address = self._address
+        if event is Event.TRIPPED:
+            warn(f"Calls to [{address}] keep failing: they stop, but for one at a time that tries it", address=address)
+        elif event is Event.RECOVERED:
+            inform(f"Calls to [{address}] are answered again", address=address)
         waiting, self._waiting = self._waiting, {}
         for woken in waiting:
             if not woken.done():

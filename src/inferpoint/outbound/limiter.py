@@ -58,6 +58,7 @@ class _Group:
     def __init__(self, ticket: Ticket, now: float, longest_pause: float) -> None:
         self.name = ticket.group
         self.service = ticket.service
+        self.endpoint = ticket.endpoint
         self.rate = ticket.rate
         self.pacer = Pacer(now, longest_pause)
         self.queue: FairQueue[_Entry] = FairQueue()
@@ -86,6 +87,7 @@ class Limiter(RateLimiter):
         now = self._clock.monotonic()
         group = self._groups.get(ticket.group) or self._begun(ticket, now)
         group.rate = ticket.rate
+        group.endpoint = ticket.endpoint
         group.used_at = now
         if not group.queue and group.free_at() <= now:
             taken = group.pacer.take(ticket.rate, cost(), now, due=now)
@@ -226,4 +228,5 @@ def _report(group: _Group, now: float) -> GroupReport:
         paused_because=group.pacer.paused_because if paused else "",
         waiting={lane: len(entries) for lane, entries in lanes.items()},
         oldest={lane: max((now - entry.joined for entry in entries), default=0.0) for lane, entries in lanes.items()},
+        endpoint=group.endpoint,
     )

@@ -22,6 +22,7 @@ from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal
 from inferpoint.outbound.transport import Arriving, Transport, UnreachableError, Whole
 from inferpoint.telemetry.counters import CallCounters
 from inferpoint.telemetry.events import Called, Retry
+from inferpoint.telemetry.log import warn
 
 # The statuses that are worth another try, and why.
 _REASONS = {429: Retry.THROTTLED, **dict.fromkeys(FAILURES, Retry.SERVER_ERROR)}
@@ -245,8 +246,13 @@ class Outbound:
         if reason is not Retry.THROTTLED:
             return pause(attempts.failures, believed, random.uniform)
         group = attempts.job.group
+        begins = not self._throttles.is_on(group)
         times = self._throttles.again(group, attempts.sent_at)
         seconds = believed or pause(times, 0.0, random.uniform)
+        if begins:
+            service = attempts.job.service
+            words = f"The service [{service}] asks to wait: its rate group [{group}] pauses for {seconds:.1f} s"
+            warn(words, service=service, group=group)
         wish = f"asked to wait [{asked:.1f}s]" if asked else "did not say for how long to wait"
         self.limiter.pause(group, seconds, f"Its provider answered that calls come too fast, and {wish}")
         return seconds

@@ -22,7 +22,7 @@ class Ticket(msgspec.Struct, frozen=True):
 
     Calls of equal `group` share the queue and the limits of `rate`. `lane` is what the call is for, `deadline` by when
     it must begin, and `bears_until` by when a pause of its provider must be over. A ticket that goes `ahead` is served
-    before the other tickets of its caller.
+    before the other tickets of its caller. `endpoint` is the id of the one that calls.
     """
 
     group: str
@@ -33,6 +33,7 @@ class Ticket(msgspec.Struct, frozen=True):
     deadline: Deadline = NEVER
     ahead: bool = False
     bears_until: float = math.inf
+    endpoint: str = ""
 
 
 class Reason(StrEnum):

@@ -20,6 +20,7 @@ from inferpoint.protocols.sse import ServerSentEvents
 
 S = TypeVar("S")
 O = TypeVar("O")  # noqa: E741 - S and O are the contract's own letters: settings and options
+A = TypeVar("A")
 S_contra = TypeVar("S_contra", contravariant=True)
 
 CONTRACT = 2
@@ -166,11 +167,11 @@ class Failures:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenCount(Generic[S, O]):
-    """How a provider is asked for the tokens of a prompt, without an answer: the call, and its reply's number."""
+class Question(Generic[S, O, A]):
+    """How a provider is asked for something about a request that it is not to answer: the call, and what it replies."""
 
     encode: Callable[[InferenceRequest, S, O, str], Call]
-    decode: Callable[[Reply], int]
+    decode: Callable[[Reply], A]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +190,8 @@ class Task(Generic[S, O]):
     document does not depend on those beside it, so that a ranking may be cut into several calls.
     `similarity` is how vectors compare; only dense embeddings have one. `fixed` are settings that nobody sets, shown
     with those that are.
-    `count` asks for the tokens of a prompt, where a provider counts them.
+    `count` asks for the tokens of a prompt, where a provider counts them; `lengths` how long each text is, as a part of
+    what the model takes, where it can tell: chunks of more than 1 are cut again.
     """
 
     label: str
@@ -199,7 +201,8 @@ class Task(Generic[S, O]):
     encode: Callable[[InferenceRequest, S, O, str], Call]
     decode: Callable[[Reply, InferenceRequest, S, O], InferenceResult]
     reader: Callable[[S], Reader] | None = None
-    count: TokenCount[S, O] | None = None
+    count: Question[S, O, int] | None = None
+    lengths: Question[S, O, Sequence[float]] | None = None
     framing: Callable[[], Framing] = ServerSentEvents
     with_model: Callable[[S, str], S] | None = None
     takes_tokens: bool = False

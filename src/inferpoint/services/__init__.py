@@ -12,6 +12,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from inferpoint.errors import InferenceError, Kind, invalid
+from inferpoint.model.wording import did_you_mean
 from inferpoint.protocols.service import CONTRACT, Service
 
 GROUP = "inferpoint.services"
@@ -24,7 +25,7 @@ def find(name: str) -> Service:
         return service
     if name in _brought():
         return _loaded(name)
-    raise invalid(f"Unknown service [{name}]")
+    raise invalid(f"Unknown service [{name}]{did_you_mean(name, names())}")
 
 
 def names() -> list[str]:

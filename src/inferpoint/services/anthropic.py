@@ -20,11 +20,11 @@ from inferpoint.protocols.service import (
     Failures,
     Limits,
     Origin,
+    Question,
     RateLimit,
     Rates,
     Service,
     Task,
-    TokenCount,
     rate_limit,
 )
 
@@ -44,7 +44,7 @@ class Account:
     """The account that calls, and the model."""
 
     api_key: str = secret("The Anthropic API key.")
-    model_id: str = setting("The model to call, such as claude-sonnet-4-5.")
+    model_id: str = setting("The model to call, such as claude-sonnet-5-5.")
     url: str | None = setting("The address to call instead of Anthropic's.", default=None, url=True)
     rate_limit: RateLimit | None = rate_limit()
 
@@ -133,7 +133,7 @@ COMPLETE = Task(
 CHAT = replace(
     COMPLETE,
     decode=partial(replies.answer, COMPLETIONS),
-    count=TokenCount(encode=encode_count, decode=partial(replies.counted, COMPLETIONS)),
+    count=Question(encode=encode_count, decode=partial(replies.counted, COMPLETIONS)),
 )
 
 SERVICE = Service(

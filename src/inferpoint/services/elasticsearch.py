@@ -12,10 +12,11 @@ from inferpoint.model.results import Embeddings, Usage
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols import vectors
 from inferpoint.protocols.auth import unsigned
-from inferpoint.protocols.service import Failures, Rates, Service, Task
+from inferpoint.protocols.service import Failures, Question, Rates, Service, Task
 
 EMBEDDINGS = "local embeddings"
 OF = f"{EMBEDDINGS} response"
+EMBED, LENGTHS = f"local:{TaskType.TEXT_EMBEDDING}", "local:lengths"
 
 
 @settings
@@ -52,7 +53,7 @@ def embed(request: InferenceRequest, model: Settings, options: Options, _origin:
         "num_threads": model.num_threads,
         "num_allocations": model.num_allocations,
     }
-    return json_call(f"local:{TaskType.TEXT_EMBEDDING}", body)
+    return json_call(EMBED, body)
 
 
 class _Embeddings(msgspec.Struct):
@@ -65,6 +66,20 @@ def embeddings(reply: Reply, _request: InferenceRequest, _model: Settings, _opti
     """The vectors, and which inputs were cut."""
     answer = parse(reply.body, _Embeddings, of=OF)
     return vectors.embeddings(answer.embeddings, of=OF, usage=Usage(input=answer.tokens), cut=answer.cut)
+
+
+def measure(request: InferenceRequest, model: Settings, _options: Options, _origin: str) -> Call:
+    """The call that asks for the lengths of texts by the model's own tokenizer."""
+    return json_call(LENGTHS, {"model": model.model_id, "inputs": request.texts, "num_threads": model.num_threads})
+
+
+class _Lengths(msgspec.Struct):
+    lengths: list[float]
+
+
+def lengths(reply: Reply) -> list[float]:
+    """The word pieces of each text as a part of those that the model takes."""
+    return parse(reply.body, _Lengths, of="lengths").lengths
 
 
 class _Refusal(msgspec.Struct):
@@ -86,6 +101,7 @@ SERVICE = Service(
             options=Options,
             encode=embed,
             decode=embeddings,
+            lengths=Question(encode=measure, decode=lengths),
             similarity=lambda _: "cosine",
             rates=Rates(group=lambda model: model.model_id),  # one queue, however many endpoints run it
             failures=Failures(complaint=complaint),

@@ -1,17 +1,33 @@
-"""Events as records: a request that was answered, a call that was made, a call that is made again."""
+"""Events as records: a request that was answered, a call that was made or made again, something worth a line."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import msgspec
 
-@dataclass(frozen=True)
-class Answered:
-    """One request, after its answer. `route` is the pattern that matched, so that ids do not become labels."""
+
+class Level(StrEnum):
+    """How much a line of the log matters, the least first."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    """One request, after its answer. `route` is the pattern that matched, so that ids do not become labels.
+
+    `client` is the address it came from, `endpoint` the id of the one that was asked, by whatever alias; `attempts` are
+    the calls that its provider got. Of one that failed, also in the midst of a stream, `kind` and `reason` say why.
+    """
 
     time: datetime
+    level: Level
     request_id: str
     caller: str
     method: str
@@ -21,6 +37,20 @@ class Answered:
     seconds: float
     size: int
     opaque_id: str = ""
+    client: str = ""
+    endpoint: str = ""
+    attempts: int = 0
+    kind: str = ""
+    reason: str = ""
+
+
+class Noted(msgspec.Struct, frozen=True):
+    """Something that is no request and worth a line: a start, a warning, a failure with its traceback."""
+
+    time: datetime
+    level: Level
+    message: str
+    members: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,20 @@ def strange_versions(body: bytes) -> Iterator[bytes]:
             yield msgspec.json.encode(put(value, path, strange))
 
 
+def newer_versions(body: bytes) -> Iterator[bytes]:
+    """*body* with a member more in each object of its JSON, as providers add them; nothing when it is none."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return
+    for path in places(value):
+        inner: Any = value
+        for name in path:
+            inner = inner[name]
+        if isinstance(inner, dict):
+            yield msgspec.json.encode(put(value, path, {**inner, "a_new_member": {"of": [1, None]}}))
+
+
 def strange_events(event: Event) -> Iterator[Event]:
     """*event* with anything strange in its data, without data that can be read, and under other names."""
     for data in NOT_ANSWERS:

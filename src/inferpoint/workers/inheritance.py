@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-VARIABLE = "INFERPOINT_INHERITED"
+from inferpoint.config import INHERITED
 
 
 class Inheritance(msgspec.Struct, frozen=True):
@@ -22,10 +22,10 @@ class Inheritance(msgspec.Struct, frozen=True):
 
     def variables(self) -> dict[str, str]:
         """The variables by which a worker knows it, and prometheus_client that it is not alone."""
-        return {VARIABLE: msgspec.json.encode(self).decode(), "PROMETHEUS_MULTIPROC_DIR": self.counters}
+        return {INHERITED: msgspec.json.encode(self).decode(), "PROMETHEUS_MULTIPROC_DIR": self.counters}
 
 
 def inherited(environ: Mapping[str, str]) -> Inheritance | None:
     """The inheritance of this process, if it has a supervisor."""
-    text = environ.get(VARIABLE)
+    text = environ.get(INHERITED)
     return None if text is None else msgspec.json.decode(text, type=Inheritance)

@@ -1,14 +1,12 @@
-"""The socket that the server listens on, and what it says of itself on standard error."""
+"""The socket that the server listens on, and the line that says so."""
 
 from __future__ import annotations
 
 import socket
-import sys
-
-import msgspec
 
 from inferpoint.config import Config
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.telemetry.log import inform
 from inferpoint.version import __version__
 
 
@@ -25,13 +23,7 @@ def listening(config: Config) -> socket.socket:
 def announce(config: Config, listener: socket.socket) -> None:
     """Say that connections are taken."""
     url = f"http://{_at(config.host, listener.getsockname()[1])}"
-    say(config, f"Inferpoint {__version__} is listening on {url}, with its data in {config.data_dir}", url=url)
-
-
-def say(config: Config, message: str, **more: str) -> None:
-    """Write one line, in the form of the log."""
-    line = msgspec.json.encode({"message": message, **more}).decode() if config.log_format == "json" else message
-    print(line, file=sys.stderr, flush=True)
+    inform(f"Inferpoint {__version__} is listening on {url}, with its data in {config.data_dir}", url=url)
 
 
 def _at(host: str, port: int) -> str:

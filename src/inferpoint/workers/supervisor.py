@@ -22,9 +22,10 @@ from inferpoint.config import Config
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.storage.folder import locked
+from inferpoint.telemetry.log import warn
 from inferpoint.workers.channel import Channel
 from inferpoint.workers.inheritance import Inheritance
-from inferpoint.workers.listening import announce, listening, say
+from inferpoint.workers.listening import announce, listening
 from inferpoint.workers.messages import Ready, Stop, ToLimiter
 from inferpoint.workers.server import LimiterServer
 
@@ -149,7 +150,7 @@ class _Crew:
                 return
             steady = self._clock.monotonic() - worker.began >= STEADY_SECONDS
             pause = 0.0 if steady else min(LONGEST_PAUSE, max(FIRST_PAUSE, 2 * pause))
-            say(self._config, f"A worker ended with status {status}; another takes its place")
+            warn(f"A worker ended with status {status}; another takes its place")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
             await self._begin(number)

@@ -14,6 +14,7 @@ from inferpoint.errors import Kind, Upstream
 from inferpoint.model.chat import Thought
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.results import Completion, Finished, Reasoning, Started, Text, Usage, Used
+from inferpoint.protocols.anthropic import failures
 
 END = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}
 
@@ -157,3 +158,21 @@ def test_an_event_that_is_an_error_by_its_name_is_one(data: Any, upstream: Upstr
     assert deltas == [Text("o")]
     assert error is not None
     assert (error.upstream, error.kind is Kind.CUT_OFF) == (upstream, False)
+
+
+@pytest.mark.parametrize(
+    ("message", "setting"),
+    [
+        ("`temperature` is deprecated for this model.", "temperature"),
+        ("top_p cannot be set for this model", "top_p"),
+        ("`top_k` is not supported by the model", "top_k"),
+        ("temperature: range: 0..1", None),
+        ("The model is overloaded, temperature rises", None),
+    ],
+)
+def test_a_setting_that_a_model_does_not_take_is_named(message: str, setting: str | None) -> None:
+    """Where it may have been set is said beside Anthropic's own words."""
+    body = {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
+    told = failures.complaint(reply(body, 400)).message
+    hint = f" Leave [{setting}] out of [task_settings] and of the request." if setting else ""
+    assert told == message + hint

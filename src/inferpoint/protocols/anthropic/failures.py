@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,12 @@ STATUSES = {
 }
 
 
+# Models from Opus 4.7 on choose among tokens by themselves: "`temperature` is deprecated for this model."
+_SAMPLING = re.compile(
+    r"`?\b(temperature|top_p|top_k)\b`? (?:is|are|was|has been|cannot|may not|must not)\b.*\bmodel\b"
+)
+
+
 class _Complaint(msgspec.Struct):
     message: str = ""
     type: str | None = None
@@ -37,6 +44,8 @@ class _Refusal(msgspec.Struct):
 def complaint(reply: Reply) -> Upstream:
     """The members of `{"type": "error", "error": {"type", "message", "details": {"error_code"}}}`; details are rare."""
     error = parse(reply.body, _Refusal, of="error").error
+    if reply.status == 400 and (setting := _SAMPLING.search(error.message)):
+        error.message += f" Leave [{setting[1]}] out of [task_settings] and of the request."
     match error.details:
         case {"error_code": str(code)}:
             return Upstream(reply.status, error.message, error.type, code)

@@ -37,6 +37,7 @@ OF_AN_ANSWER: Promises = (
     answers.what_is_no_answer_is_an_error,
     answers.an_answer_cut_short_at_any_byte_is_an_error,
     answers.an_answer_with_anything_strange_in_it_is_an_answer_or_an_error,
+    answers.an_answer_with_a_new_member_is_an_answer,
 )
 OF_VECTORS: Promises = (vectors.an_answer_for_more_or_fewer_inputs_is_an_error,)
 OF_A_STREAM: Promises = (
@@ -44,5 +45,6 @@ OF_A_STREAM: Promises = (
     streams.a_stream_cut_at_every_byte_is_the_same,
     streams.a_stream_that_ends_early_does_not_end_well,
     streams.a_stream_with_anything_strange_in_it_is_read_or_is_an_error,
+    streams.a_stream_with_new_members_is_a_stream,
 )
 OF_A_REFUSAL: Promises = (complaints.a_complaint_is_found_where_the_provider_puts_it,)

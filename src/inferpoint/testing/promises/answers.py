@@ -11,7 +11,7 @@ from inferpoint.model.http import present
 from inferpoint.model.results import Choice, Completion, Embeddings, InferenceResult, Ranking, SparseEmbeddings
 from inferpoint.testing.conversations import Exchange
 from inferpoint.testing.promises.checks import must, nothing_but_our_error, numbers, same, whole_usage
-from inferpoint.testing.strange import NOT_ANSWERS, STRANGE_HEADERS, strange_versions
+from inferpoint.testing.strange import NOT_ANSWERS, STRANGE_HEADERS, newer_versions, strange_versions
 
 
 def the_reply_means_exactly_what_is_recorded(exchange: Exchange) -> None:
@@ -71,6 +71,14 @@ def an_answer_with_anything_strange_in_it_is_an_answer_or_an_error(exchange: Exc
         for value in STRANGE_HEADERS:
             _an_answer_or_an_error(exchange, exchange.body, {**exchange.recording.reply.headers, name: value})
     _an_answer_or_an_error(exchange, exchange.body, {})
+
+
+def an_answer_with_a_new_member_is_an_answer(exchange: Exchange) -> None:
+    """Wherever a provider adds a member that nobody knows yet; but every member of a sparse embedding is a token."""
+    if isinstance(exchange.decoded(exchange.body), SparseEmbeddings):
+        return
+    for body in newer_versions(exchange.body):
+        exchange.decoded(body)
 
 
 def _unreadable(exchange: Exchange, body: bytes) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import Any, cast, get_args
 
 import msgspec
@@ -12,7 +12,7 @@ from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.results import Delta, Finished
 from inferpoint.testing.conversations import Exchange
 from inferpoint.testing.promises.checks import must, nothing_but_our_error, same, whole_usage
-from inferpoint.testing.strange import NOT_ANSWERS, STRANGE, shape, strange_events
+from inferpoint.testing.strange import NOT_ANSWERS, STRANGE, newer_versions, shape, strange_events
 
 
 def the_stream_means_exactly_what_is_recorded(exchange: Exchange) -> None:
@@ -63,6 +63,19 @@ def a_stream_with_anything_strange_in_it_is_read_or_is_an_error(exchange: Exchan
         for other in strange_events(event):
             with nothing_but_our_error(other.data):
                 exchange.read([*events[:place], other, *events[place + 1 :]])
+
+
+def a_stream_with_new_members_is_a_stream(exchange: Exchange) -> None:
+    """Wherever a provider adds a member that nobody knows yet, a stream is read to as many deltas as without it."""
+    events, shapes = list(exchange.events([exchange.body])), set[Any]()
+    count = len(exchange.read(events))
+    for place, event in enumerate(events):
+        alike = event.name, shape(event.data)
+        if alike not in shapes:
+            shapes.add(alike)
+            for data in newer_versions(event.data):
+                deltas = exchange.read([*events[:place], replace(event, data=data), *events[place + 1 :]])
+                same(f"the deltas of a stream with {data[:200]!r}", len(deltas), count)
 
 
 def _whole_delta(recorded: Sequence[Any]) -> list[Any]:
