@@ -20,6 +20,7 @@ from throughput import started
 
 MODEL = "text-embedding-3-small"
 _NUMBERS = itertools.count(1)
+INPUTS = ("--max-inputs=20000",)  # a scenario sends as many in one request
 
 
 class UnknownError(Exception):
@@ -126,7 +127,7 @@ def stage(seconds: float, times: int, *given: str) -> Iterator[Stage]:
     provider = Path(__file__).parents[1] / "limited_provider.py"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        serve = ["-m", "inferpoint", "serve", "--port=0", f"--data-dir={folder / 'data'}", *given]
+        serve = ["-m", "inferpoint", "serve", "--port=0", f"--data-dir={folder / 'data'}", *INPUTS, *given]
         with (
             started([str(provider)], folder / "provider.log") as (limited, _),
             started(serve, folder / "server.log") as (url, _),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from raw_http import ask
-from real_processes import Inferpoint
+from real_processes import Inferpoint, eventually
 
 MOST = 4
 
@@ -29,6 +29,11 @@ def leads(server: Inferpoint, inference_id: str, url: str, headers: dict[str, st
     assert made.status == 200, made.body
 
 
+def rounds(pair: tuple[Inferpoint, Inferpoint]) -> int:
+    """How many requests each server had from the other, by their logs."""
+    return sum(server.written.count(b"POST /v1/chat/completions") for server in pair)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::ffff:127.0.0.1]", "2130706433"])
 def test_a_server_does_not_call_itself(pair: tuple[Inferpoint, Inferpoint], host: str) -> None:
     """An endpoint with the address of its own server, however it is written, is refused before anything is sent."""
@@ -48,11 +53,11 @@ def test_a_request_goes_round_a_few_times(pair: tuple[Inferpoint, Inferpoint], h
     one, two = pair
     leads(one, "round", two.url, headers)
     leads(two, "round", one.url, headers)
-    before = [server.written.count(b"POST") for server in pair]
+    before = rounds(pair)
     answer = ask(one.url, "POST", "/_inference/completion/round", {"input": "x"})
     assert answer.status == 400
     assert f"came through more than {MOST} servers" in answer.reason
     for server in pair:
         assert ask(server.url, "DELETE", "/_inference/round").status == 200
-    counts = [server.written.count(b"POST") - count for server, count in zip(pair, before, strict=True)]
-    assert sum(counts) == MOST + 2
+    eventually(lambda: rounds(pair) - before >= MOST + 1)  # the log is written when there is time
+    assert rounds(pair) - before == MOST + 1

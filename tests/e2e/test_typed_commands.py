@@ -70,7 +70,9 @@ def test_an_endpoint_lives_by_commands(typed: Type, inference_id: str, tmp_path:
     assert json.loads(answer) == {"completion": [{"result": "Very big."}]}
     assert printed(typed("infer", inference_id, given="how big")) == "Very big.\n"
     assert printed(typed("endpoints", "delete", inference_id)) == f"Deleted {inference_id}\n"
-    assert sentence(typed("endpoints", "get", inference_id)) == f"Inference endpoint not found [{inference_id}]"
+    assert sentence(typed("endpoints", "get", inference_id)).startswith(
+        f"Inference endpoint not found [{inference_id}]"
+    )
     (tmp_path / "endpoint.json").write_text(json.dumps({**OPENAI, "task_type": "completion"}))
     assert inference_id in printed(typed("endpoints", "put", inference_id, str(tmp_path / "endpoint.json")))
     printed(typed("endpoints", "delete", inference_id))

@@ -131,8 +131,8 @@ def test_the_first_that_is_found_is_named(opened: Callable[..., World]) -> None:
         assert (error.index, str(error)) == (wrong, f"Input [{wrong}]: {REFUSED}")
         assert len(world.provider.calls) <= 2 * 11 + 1
     world = opened()
-    assert refused(lambda: world.infer("e", *_texts(2048 * 9, 3))).index == 3
-    assert len(world.provider.calls) <= 12 + 9
+    assert refused(lambda: world.infer("e", *_texts(2048 * 4, 3))).index == 3
+    assert len(world.provider.calls) <= 12 + 4
 
 
 def _texts(count: int, wrong: int) -> list[str]:

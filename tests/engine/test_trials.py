@@ -19,7 +19,7 @@ from inferpoint.model.requests import ANONYMOUS, InferenceRequest
 
 MakeWorld = Callable[..., World]
 SLOW = openai({"rate_limit": {"requests_per_minute": 6}})
-OK = json_reply({"data": [{"index": 0, "embedding": [1, 2]}]})
+OK = json_reply({"data": [{"index": 0, "embedding": [1, 2, 3]}]})
 
 
 def throttled(seconds: float) -> Reply:

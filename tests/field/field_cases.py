@@ -24,8 +24,6 @@ from raw_http import Answered, ask, everything, plugged
 
 FOLDER = Path(__file__).parent
 ADDRESS = "http://provider.test"
-# Cases that are known to be wrong still; the file goes when it is empty, and this with it.
-OPEN = frozenset((FOLDER / "open.txt").read_text().split())
 
 
 class Place(Protocol):
@@ -95,10 +93,7 @@ def cases(file: str) -> list[Any]:
 def judge(case: Mapping[str, Any], place: Place) -> None:
     """Fail unless the server does what is right in *case*; or, while it is open, when it does."""
     wrong = _tried(json.loads(json.dumps(case).replace("{provider}", place.address)), place)
-    if case["id"] in OPEN:
-        assert wrong, f"[{case['id']}] is right now: take it out of {FOLDER / 'open.txt'}"
-    else:
-        assert not wrong, "\n".join([case["kind"], case["why"], f"Right: {case['expected']['says']}", *wrong])
+    assert not wrong, "\n".join([case["kind"], case["why"], f"Right: {case['expected']['says']}", *wrong])
 
 
 def _tried(case: Mapping[str, Any], place: Place) -> list[str]:

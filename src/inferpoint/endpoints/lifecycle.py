@@ -174,8 +174,9 @@ class Lifecycle:
     async def _tried(self, draft: Resolved, ask: Probe, told: int | None = None) -> Resolved:
         """*draft* after one call, with the length of its vectors as that call found it."""
         endpoint = draft.endpoint
+        unmeasured = replace(draft, endpoint=replace(endpoint, dimensions=None))
         try:
-            result = await ask(draft, draft.probe)
+            result = await ask(unmeasured, draft.probe)
         except InferenceError as error:
             if error.kind in _BUSY and error.retry_after is not None:
                 raise _not_now(error, error.retry_after) from error
