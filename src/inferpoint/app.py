@@ -220,25 +220,29 @@ async def _server(
         routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.should_exit)
         all_faces = faces(shared and shared.responses)
         application = Server(parts.engine, all_faces, routes, entrance, parts.telemetry, parts.clock)
-        server = _Uvicorn(
-            uvicorn.Config(
-                application,
-                http="httptools",
-                ws="none",
-                headers=[PRODUCT],
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=config.shutdown_seconds,
-            )
-        )
+        server = _uvicorn(config, application)
         gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
         sys.setswitchinterval(0.0005)  # a thread that cuts or reads lets the event loop go on sooner
         gc.set_threshold(10_000)
         yield server
+
+
+def _uvicorn(config: Config, application: Server) -> _Uvicorn:
+    return _Uvicorn(
+        uvicorn.Config(
+            application,
+            http="httptools",
+            ws="none",
+            headers=[PRODUCT],
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=config.shutdown_seconds,
+        )
+    )
 
 
 class _Uvicorn(uvicorn.Server):

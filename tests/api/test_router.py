@@ -13,7 +13,7 @@ from world import EMBEDDING, World, openai
 
 from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.face import Response, Route
-from inferpoint.api.server import Router
+from inferpoint.api.router import Router
 
 ROUTER = Router(FACE.routes)
 

@@ -19,6 +19,7 @@ from inferpoint.api import admission
 from inferpoint.api.bodies import Bodies
 from inferpoint.api.face import Face, Request, Response, Route
 from inferpoint.api.headers import OPAQUE_ID, REQUEST_ID, stats_headers
+from inferpoint.api.router import Matched, Router
 from inferpoint.clock import Clock
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
@@ -169,48 +170,6 @@ def _unrouted(kind: Kind, face: Face, request: Request, allowed: str = "") -> In
     """No route is for *request*; its path is for the *allowed* methods."""
     phrase = face.words[kind].phrase
     return InferenceError(kind, phrase.format(method=request.method, path=request.path, allowed=allowed))
-
-
-@dataclass(frozen=True)
-class Matched:
-    """The routes of a path, by method, and the path's variable parts."""
-
-    pattern: str
-    routes: Mapping[str, Route]
-    path_params: Mapping[str, str]
-
-
-class Router:
-    """Paths to routes. A literal segment wins over a variable one, the earlier the stronger."""
-
-    def __init__(self, routes: Sequence[Route]) -> None:
-        by_path: dict[str, dict[str, Route]] = {}
-        for route in routes:
-            by_path.setdefault(route.path, {})[route.method] = route
-        self._by_length: dict[int, list[tuple[Sequence[tuple[str, str]], str, Mapping[str, Route]]]] = {}
-        for path, methods in by_path.items():
-            parts = [_part(part) for part in path.split("/") if part]
-            self._by_length.setdefault(len(parts), []).append((parts, path, methods))
-        for patterns in self._by_length.values():
-            patterns.sort(key=lambda pattern: [bool(variable) for variable, _ in pattern[0]])
-
-    def find(self, segments: Sequence[str]) -> Matched | None:
-        """The routes at a path of *segments*, each percent-decoded; None where there are none."""
-        for parts, path, methods in self._by_length.get(len(segments), ()):
-            path_params: dict[str, str] = {}
-            for (variable, literal), segment in zip(parts, segments, strict=True):
-                if variable:
-                    path_params[variable] = segment
-                elif literal != segment:
-                    break
-            else:
-                return Matched(path, methods, path_params)
-        return None
-
-
-def _part(part: str) -> tuple[str, str]:
-    """A segment of a route's path: its name where it is variable, or else itself."""
-    return (part[1:-1], "") if part.startswith("{") else ("", part)
 
 
 class _Exchange:

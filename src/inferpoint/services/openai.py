@@ -105,24 +105,16 @@ EMBED = replace(
 
 
 @lru_cache(maxsize=256)
-def is_openais(url: str) -> bool:
-    """Whether *url* is OpenAI's own, and not that of a server which speaks like it."""
-    host = urlsplit(url).hostname or ""
-    return host == HOST or host.endswith(f".{HOST}")
-
-
-@lru_cache(maxsize=256)
-def is_mistrals(url: str) -> bool:
-    """Whether *url* is Mistral's own."""
-    return urlsplit(url).hostname == MISTRAL
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def thoughts(account: Account, origin: str) -> str | None:
     """OpenAI refuses messages with what a model thought, Mistral but in their content; others take it as it came."""
-    url = account.url or origin
-    if is_openais(url):
+    host = _host(account.url or origin)
+    if host == HOST or host.endswith(f".{HOST}"):
         return None
-    return CONTENT if is_mistrals(url) else ""
+    return CONTENT if host == MISTRAL else ""
 
 
 RATES = Rates(default=500, group=group)
