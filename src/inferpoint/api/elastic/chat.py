@@ -9,7 +9,7 @@ from typing import Any
 from inferpoint.api.elastic import errors, read, write
 from inferpoint.api.elastic.form import flag
 from inferpoint.api.face import EVENT_STREAM, Request, Response, json_response, streamed
-from inferpoint.api.headers import KIND, error_headers
+from inferpoint.api.headers import error_headers
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine
 from inferpoint.engine.preflight import chat_only
@@ -163,4 +163,4 @@ def _envelope(error: InferenceError) -> dict[str, Any]:
 
 
 def _event(error: InferenceError) -> bytes:
-    return sse.json_event({"error": {**_envelope(error)["error"], KIND: error.kind.value}}, "error")
+    return sse.json_event(_envelope(error), "error")
