@@ -76,6 +76,18 @@ def test_all_that_an_agent_sends_reaches_anthropic(faces: Faces) -> None:
     assert ask.world.provider.calls[-1].headers["anthropic-beta"] == "context-management-2025-06-27"
 
 
+def test_a_budget_is_left_out_for_models_that_adapt(make_world: Callable[..., World]) -> None:
+    """Claude from 4.7 on refuses the member that older clients send: it thinks as much as it likes, and that is told."""
+    world = make_world(like_claude, validate=False)
+    account = {"api_key": "k", "model_id": "claude-opus-4-7"}
+    config = {"service": "anthropic", "service_settings": account, "task_settings": {"max_tokens": 10}}
+    world.create("newer", TaskType.CHAT_COMPLETION, config)
+    ask = Application(world, 10**6)
+    told = asked(ask, "newer", thinking={"type": "enabled", "budget_tokens": 1024, "display": "summarized"})
+    assert (told.status, told.headers["x-inferpoint-dropped"]) == (200, "thinking.budget_tokens")
+    assert sent(ask)["thinking"] == {"type": "adaptive", "display": "summarized"}
+
+
 def test_what_others_have_no_place_for_is_dropped_by_name(faces: Faces) -> None:
     """None of it is in the call, and the answer says what was left aside."""
     ask = faces(lambda _: json_reply(MUSED))

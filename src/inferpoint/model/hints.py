@@ -23,6 +23,7 @@ class Hint(StrEnum):
     CACHE = "cache_control"  # on texts, images, files, tool calls, tools and tools' results
     EFFORT = "reasoning_effort"
     THINKING = "thinking"  # that a model is asked to think
+    BUDGET = "thinking.budget_tokens"  # with how many tokens at the most
     THOUGHTS = "thoughts"  # those of earlier turns, and what a service put beside its tool calls
 
 
@@ -65,6 +66,8 @@ def _in(conversation: Conversation) -> Iterator[str]:
         yield Hint.EFFORT
     if conversation.thinking is not None:
         yield Hint.THINKING
+        if conversation.thinking.budget is not None:
+            yield Hint.BUDGET
     for tool in conversation.tools:
         yield from tool.hints
         if tool.cache:
@@ -84,6 +87,8 @@ def _stripped(conversation: Conversation, dropped: frozenset[str]) -> Conversati
         conversation = replace(conversation, reasoning_effort=None)
     if Hint.THINKING in dropped:
         conversation = replace(conversation, thinking=None)
+    elif Hint.BUDGET in dropped and conversation.thinking is not None:
+        conversation = replace(conversation, thinking=replace(conversation.thinking, budget=None))
     if Hint.THOUGHTS in dropped:
         conversation = replace(conversation, messages=tuple(map(_thoughtless, conversation.messages)))
     if Hint.CACHE in dropped:
