@@ -77,7 +77,7 @@ def test_all_that_an_agent_sends_reaches_anthropic(faces: Faces) -> None:
 
 
 def test_a_budget_is_left_out_for_models_that_adapt(make_world: Callable[..., World]) -> None:
-    """Claude from 4.7 on refuses the member that older clients send: it thinks as much as it likes, and that is told."""
+    """Claude from 4.7 on refuses the member that older clients send: it thinks as it likes, and that is told."""
     world = make_world(like_claude, validate=False)
     account = {"api_key": "k", "model_id": "claude-opus-4-7"}
     config = {"service": "anthropic", "service_settings": account, "task_settings": {"max_tokens": 10}}

@@ -44,30 +44,26 @@ def without(request: InferenceRequest, dropped: frozenset[str]) -> InferenceRequ
 def own_thoughts(request: InferenceRequest, service: str) -> InferenceRequest:
     """*request* without the thoughts that only another service than *service* can read; itself where it has none."""
     conversation = request.input
-
-    def foreign(thought: Thought) -> bool:
-        return thought.origin not in ("", service)
-
-    if not isinstance(conversation, Conversation) or not any(
-        foreign(thought) for message in conversation.messages for thought in message.thoughts
-    ):
+    if not isinstance(conversation, Conversation):
+        return request
+    foreign = [
+        part
+        for message in conversation.messages
+        for part in message.parts
+        if type(part) is Thought and part.origin not in ("", service)
+    ]
+    if not foreign:
         return request
     messages = tuple(
-        replace(
-            message, parts=tuple(part for part in message.parts if not (isinstance(part, Thought) and foreign(part)))
-        )
+        replace(message, parts=tuple(part for part in message.parts if part not in foreign))
         for message in conversation.messages
     )
     return replace(request, input=replace(conversation, messages=messages))
 
 
 def _in(conversation: Conversation) -> Iterator[str]:
-    if conversation.reasoning_effort is not None:
-        yield Hint.EFFORT
-    if conversation.thinking is not None:
-        yield Hint.THINKING
-        if conversation.thinking.budget is not None:
-            yield Hint.BUDGET
+    if conversation.reasoning_effort is not None or conversation.thinking is not None:
+        yield from _of_thinking(conversation)
     for tool in conversation.tools:
         yield from tool.hints
         if tool.cache:
@@ -76,10 +72,20 @@ def _in(conversation: Conversation) -> Iterator[str]:
         if message.cache:
             yield Hint.CACHE
         for part in message.parts:
-            if isinstance(part, Thought) or (isinstance(part, ToolUse) and part.extra):
+            if type(part) is Thought or (type(part) is ToolUse and part.extra):
                 yield Hint.THOUGHTS
-            if not isinstance(part, Thought) and part.cache:
+            if type(part) is not Thought and part.cache:
                 yield Hint.CACHE
+
+
+def _of_thinking(conversation: Conversation) -> Iterator[str]:
+    """The hints of how a model is to think."""
+    if conversation.reasoning_effort is not None:
+        yield Hint.EFFORT
+    if conversation.thinking is not None:
+        yield Hint.THINKING
+        if conversation.thinking.budget is not None:
+            yield Hint.BUDGET
 
 
 def _stripped(conversation: Conversation, dropped: frozenset[str]) -> Conversation:
