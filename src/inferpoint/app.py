@@ -43,7 +43,7 @@ from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.replies import BoundedReplies
-from inferpoint.outbound.retries import Budget
+from inferpoint.outbound.retries import Budgets
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked
@@ -123,9 +123,9 @@ async def assembled(
         await endpoints.load()
         clock = SystemClock()
         limiter = Limiter(clock, policy.longest_pause) if shared is None else shared.limiter
-        breakers, budget = Breakers(clock), Budget(clock)
+        breakers, budgets = Breakers(clock), Budgets(clock)
         counters = None if shared is None else shared.counters
-        telemetry = Telemetry(lambda: groups(limiter, endpoints.all()), breakers.states, budget.left, log, counters)
+        telemetry = Telemetry(lambda: groups(limiter, endpoints.all()), breakers.states, budgets.least, log, counters)
         caches = Caches(endpoints, home.folder, cache, telemetry.caches)
         stack.push_async_callback(caches.close)
         caches.remove_leftovers()
@@ -135,7 +135,7 @@ async def assembled(
         memory = Memory(policy.limits.held_bytes)
         bounded = BoundedReplies(http, memory)
         transports = {"http": bounded, "https": bounded, "local": local}
-        outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry.calls)
+        outbound = Outbound(transports, limiter, breakers, budgets, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)
         yield Parts(engine, telemetry, clock, http, memory)

@@ -17,7 +17,7 @@ from inferpoint.model.quota import Allowance, Cost
 from inferpoint.outbound.attempts import Attempts
 from inferpoint.outbound.breaker import FAILURES
 from inferpoint.outbound.breakers import Breakers
-from inferpoint.outbound.retries import Budget, Throttles, Verdict, asked_to_wait, patience, pause, verdict
+from inferpoint.outbound.retries import Budgets, Throttles, Verdict, asked_to_wait, patience, pause, verdict
 from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal, Ticket
 from inferpoint.outbound.transport import Arriving, Transport, UnreachableError, Whole
 from inferpoint.telemetry.counters import CallCounters
@@ -40,14 +40,14 @@ class Outbound:
         transports: Mapping[str, Transport],
         limiter: RateLimiter,
         breakers: Breakers,
-        budget: Budget,
+        budgets: Budgets,
         clock: Clock,
         counters: CallCounters,
     ) -> None:
         self._transports = transports
         self.limiter = limiter
         self.breakers = breakers
-        self._budget = budget
+        self._budgets = budgets
         self._throttles = Throttles(clock)
         self._clock = clock
         self._counters = counters
@@ -162,7 +162,7 @@ class Outbound:
         job, breaker = attempts.job, attempts.breaker
         assert breaker is not None
         if not attempts.count:
-            self._budget.earn()
+            self._budgets.earn(job.group)
         attempts.begin()
         status = 0
         try:
@@ -222,14 +222,14 @@ class Outbound:
                 patience=patience(job.lane, deadline.timeout),
                 pause=seconds,
                 left=deadline.left(now),
-                affordable=spared or self._budget.left() >= 1,
+                affordable=spared or self._budgets.left(job.group) >= 1,
             )
             if judged in (Verdict.WAIT, Verdict.UNAFFORDABLE):
                 self._counters.retried(job.service, Retry.BUDGET)
             elif judged in (Verdict.REQUEUE, Verdict.RETRY):
                 self._counters.retried(job.service, reason)
                 if judged is Verdict.REQUEUE or not spared:
-                    self._budget.spend()
+                    self._budgets.spend(job.group)
             if judged in (Verdict.WAIT, Verdict.RETRY):
                 await self._clock.sleep(seconds)
             if judged is not Verdict.WAIT:
