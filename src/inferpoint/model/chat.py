@@ -107,7 +107,7 @@ class Message:
     @property
     def content(self) -> tuple[Content, ...]:
         """The parts that are neither thoughts nor tool calls."""
-        return tuple([part for part in self.parts if type(part) is not Thought and type(part) is not ToolUse])
+        return tuple([part for part in self.parts if not isinstance(part, Thought | ToolUse)])
 
     @property
     def tool_uses(self) -> tuple[ToolUse, ...]:

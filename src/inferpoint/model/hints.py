@@ -74,7 +74,7 @@ def _in(conversation: Conversation) -> Iterator[str]:
         for part in message.parts:
             if type(part) is Thought or (type(part) is ToolUse and part.extra):
                 yield Hint.THOUGHTS
-            if type(part) is not Thought and part.cache:
+            if not isinstance(part, Thought) and part.cache:
                 yield Hint.CACHE
 
 
