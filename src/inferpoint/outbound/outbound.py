@@ -85,7 +85,10 @@ class Outbound:
             try:
                 reply = await self._attempt(attempts, call, whole=whole)
             except InferenceError as error:
-                if error.kind is not Kind.CUT_OFF or not await self._again(attempts, Retry.UNREACHABLE, None):
+                hung_up = error.kind is Kind.CUT_OFF and not isinstance(error, UnreachableError)
+                if error.kind is not Kind.CUT_OFF or (hung_up and attempts.job.is_final(None)):
+                    raise
+                if not await self._again(attempts, Retry.UNREACHABLE, None):
                     raise
                 continue
             reason = _REASONS.get(reply.status)
