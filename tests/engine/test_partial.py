@@ -188,7 +188,7 @@ def test_what_is_no_inputs_fault_is_not_looked_for(opened: Callable[..., World],
 
 
 def failing_over_forty(make_world: MakeWorld, answer: Any) -> tuple[World, Any]:
-    """A world whose provider answers so for calls with one of seventy texts, which need three, and what came of them."""
+    """A world whose provider answers so for calls with one of seventy texts, and what came of all three."""
 
     def reply(call: Call) -> Any:
         texts = texts_of(call)

@@ -290,7 +290,7 @@ async def _read(job: Job, arriving: Arriving, *, whole: bool) -> Reply | Arrivin
     except InferenceError:
         if good:
             raise
-        return Reply(arriving.status, headers=arriving.headers)
+        return Reply(arriving.status, headers=arriving.headers, neighbour=arriving.neighbour)
     finally:
         arriving.close()
     status = job.status(reply)

@@ -66,6 +66,7 @@ class Whole(Arriving):
         self.reply = reply
         self.status = reply.status
         self.headers = reply.headers
+        self.neighbour = reply.neighbour
 
     @override
     async def read(self) -> Reply:
