@@ -44,9 +44,9 @@ def test_what_gives_away_a_machines_own_credentials_may_not(address: str) -> Non
 @pytest.mark.parametrize(
     ("address", "neighbour"),
     [
-        ("8.8.8.8", False), ("2606:4700::1", False), ("64:ff9b::808:808", False), ("127.0.0.1", True), ("10.0.0.1", True),
-        ("100.64.0.1", True), ("198.18.0.1", True), ("::1", True), ("fd00::1", True), ("::ffff:10.0.0.1", True),
-        ("64:ff9b::a00:1", True),
+        ("8.8.8.8", False), ("2606:4700::1", False), ("64:ff9b::808:808", False), ("127.0.0.1", True),
+        ("10.0.0.1", True), ("100.64.0.1", True), ("198.18.0.1", True), ("::1", True),
+        ("fd00::1", True), ("::ffff:10.0.0.1", True), ("64:ff9b::a00:1", True),
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_everybodys_is_a_neighbours(address: str, *, neighbour: bool) -> None:

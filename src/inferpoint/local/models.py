@@ -137,7 +137,8 @@ def _fetch(url: str, pinned: _Pinned, progress: Callable[[int], None]) -> bytes:
                 data += piece
                 progress(min(len(data), pinned.size))
     except (OSError, ValueError, HTTPException) as error:
-        raise InferenceError(Kind.CUT_OFF, f"[{url}] cannot be fetched: {error}") from None
+        reason = getattr(getattr(error, "reason", None), "strerror", None) or error  # of what no connection came
+        raise InferenceError(Kind.CUT_OFF, f"[{url}] cannot be fetched: {reason}") from None
     if hashlib.sha256(data).hexdigest() != pinned.sha256:
         raise InferenceError(Kind.UNREADABLE, f"[{url}] is not the file that was pinned; nothing was installed")
     return bytes(data)

@@ -12,7 +12,6 @@ from inferpoint.model.http import Call, Reply
 from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.transport import LARGEST_REPLY, Arriving, Transport
 
-
 _MOST_CONTAINERS = 200_000  # objects and lists, each of which takes a hundred bytes once it is built
 _TOO_LARGE = (
     f"The provider's reply is larger than {LARGEST_REPLY} bytes, or has more than {_MOST_CONTAINERS} objects and lists"
