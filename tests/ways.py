@@ -64,8 +64,8 @@ class Outgoing:
     def status(self, reply: Reply) -> int:
         return self.judged(reply)
 
-    def is_final(self, reply: Reply) -> bool:
-        return self.final(reply)
+    def is_final(self, reply: Reply | None) -> bool:
+        return reply is not None and self.final(reply)
 
     def allowance(self, headers: Mapping[str, str], now: datetime) -> Allowance:
         return self.quota(headers, now)

@@ -47,6 +47,7 @@ class Arrived:
     ) -> None:
         self.status = status
         self.headers = dict(headers or {})
+        self.neighbour = False
         self.closed = False
         self._pieces = list(pieces)
 

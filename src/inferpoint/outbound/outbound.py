@@ -85,7 +85,10 @@ class Outbound:
             try:
                 reply = await self._attempt(attempts, call, whole=whole)
             except InferenceError as error:
-                if error.kind is not Kind.CUT_OFF or not await self._again(attempts, Retry.UNREACHABLE, None):
+                hung_up = error.kind is Kind.CUT_OFF and not isinstance(error, UnreachableError)
+                if error.kind is not Kind.CUT_OFF or (hung_up and attempts.job.is_final(None)):
+                    raise
+                if not await self._again(attempts, Retry.UNREACHABLE, None):
                     raise
                 continue
             reason = _REASONS.get(reply.status)
@@ -287,7 +290,7 @@ async def _read(job: Job, arriving: Arriving, *, whole: bool) -> Reply | Arrivin
     except InferenceError:
         if good:
             raise
-        return Reply(arriving.status, headers=arriving.headers)
+        return Reply(arriving.status, headers=arriving.headers, neighbour=arriving.neighbour)
     finally:
         arriving.close()
     status = job.status(reply)
