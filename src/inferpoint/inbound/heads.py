@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import NamedTuple
@@ -16,6 +17,7 @@ CHUNKED = b"transfer-encoding: chunked\r\n"
 CLOSE = b"connection: close\r\n"
 KEEP = b"connection: keep-alive\r\n"  # which HTTP/1.0 has to be told
 ONCE = frozenset({"host", "content-length", "transfer-encoding"})  # of two, servers on the way may take either
+_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _WITHOUT_BODY = (204, 304)
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _BREAKS = str.maketrans("\r\n\0", "   ")
@@ -44,7 +46,7 @@ class Refusal(NamedTuple):
 
 def unfinished(data: bytes) -> Refusal | None:
     """Why *data*, the beginning of a head, can be none; None as long as it may become one."""
-    if not data[:1].isalpha():
+    if not (data[:1].isalpha() or data == b"\r"):
         return Refusal(400, "What came is not HTTP: a request begins with a method")
     if b"\n\n" in data:
         return Refusal(400, "What came is not HTTP: a line ends with a carriage return and a line feed")
@@ -79,6 +81,14 @@ def unreadable(head: Head, version: str) -> Refusal | None:
     if encoding is not None and (head.is_old or "content-length" in headers or encoding.lower() != "chunked"):
         return Refusal(400, "The request has a Transfer-Encoding other than [chunked] alone")
     return None
+
+
+def staying(head: bytes) -> bytes:
+    """*head* without the wish for another protocol, none of which is spoken here: the parser would pass over the body.
+
+    Java's own client has it in every request.
+    """
+    return _UPGRADE.sub(b"\r\nx-upgrade:", head) if b"\r\nupgrade:" in head.lower() else head
 
 
 def target(url: bytes) -> tuple[str, str]:

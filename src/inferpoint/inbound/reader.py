@@ -51,11 +51,13 @@ class RequestReader:
                 while data.startswith(b"\r\n", at):  # which some clients say after a body
                     at += 2
                 end = self._end_of_head(data, at)
+                piece = heads.staying(data[at:end])
             else:
                 end = self._end_of_body(data, at, self.exchange)
-            if end <= at:
+                piece = data[at:end]
+            if not piece:
                 break
-            self._feed(data[at:end])
+            self._feed(piece)
             at = end
         self.waiting = data[at:]
 
@@ -139,9 +141,7 @@ class RequestReader:
         self._unread += len(piece)
         try:
             self._parser.feed_data(piece)
-        except httptools.HttpParserUpgrade:  # what it would be upgraded to is not spoken here
-            self._parser = httptools.HttpRequestParser(self)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise RefusedError(self._refusal or Refusal(400, f"What came is not HTTP: {error}")) from None
         if self._remaining is None and self._unread > LARGEST_HEAD:
             raise RefusedError(Refusal(400, f"More than [{LARGEST_HEAD}] bytes stand between two pieces of a body"))

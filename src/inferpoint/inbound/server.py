@@ -137,14 +137,17 @@ class HttpServer:
         for connection in list(self._connections):
             connection.abort()
 
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Tell the time, and end what is late."""
-        self.now = loop.time()
-        self._ticking = loop.call_later(_TICK, self._tick, loop)
+    def tell(self, now: float) -> None:
+        """Know what time it is by the loop's clock, and end what is late."""
+        self.now = now
         self._set_date()
         for connection in list(self._connections):
-            if connection.deadline <= self.now:
+            if connection.deadline <= now:
                 connection.expire()
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._ticking = loop.call_later(_TICK, self._tick, loop)
+        self.tell(loop.time())
 
     def _set_date(self) -> None:
         self.standard = f"date: {formatdate(usegmt=True)}\r\n{self._headers}".encode("latin-1")
