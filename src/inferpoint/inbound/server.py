@@ -69,6 +69,11 @@ class HttpServer:
         """Whether as many requests are in work as may be."""
         return len(self._connections) - len(self._idle) >= self.limits.requests
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
     async def serve(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Take connections from *listener* until told to stop, and return when the last has ended."""
         loop = asyncio.get_running_loop()
