@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import ssl
 import stat
@@ -75,3 +76,15 @@ def test_limits_of_connections_are_settings(tmp_path: Path) -> None:
         assert everything(second).startswith(b"HTTP/1.1 408 ")
     with Inferpoint(tmp_path / "data", "--idle-seconds=1") as server, plugged(server.url) as line:
         assert everything(line) == b""
+
+
+WAYS = [["--http2"], ["--http1.0"], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect: 100-continue"]]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
+@pytest.mark.parametrize("flags", WAYS, ids=lambda flags: flags[-1])
+def test_curl_is_answered(server: Inferpoint, flags: list[str]) -> None:
+    """With a wish for HTTP/2, by the oldest version, in chunks and after being asked for its body."""
+    url = f"{server.url}/v2/none"
+    asked = ["curl", "-s", "--max-time", "60", *flags, "--data", '{"input": "x"}', url, url]
+    assert run(asked, environ(server.data_dir.parent)).stdout == '{"message":"no such address: POST /v2/none"}' * 2
