@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from asgi import Application, Told
+from in_process import Application, Told
 from talks import Spoken, usual
 
 from inferpoint.model.chat import Content, ImagePart, Message, Part, Role, TextPart, Thought, Tool, ToolUse

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from anthropic.pagination import SyncPage
 from anthropic.types import Message, ModelInfo
-from asgi import Application, Told
+from in_process import Application, Told
 from world import Arrived, World, body, json_reply, openai
 
 from inferpoint.api.anthropic import thoughts

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asgi import Application
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_process import Application
 from talk_of_faces import CLIENTS, Asking, Client, Heard
 from talk_of_providers import Wire, answer, wire_of
 from talks import Item, Spoken, Talk, answered, meaning, talks, without_thoughts

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Told, post
+from in_process import Told, post
 from world import COMPLETION, EMBEDDING, HANG, Arrived, World, body, hugging_face, json_reply, like_openai, openai
 
 from inferpoint.errors import kind_of_status

@@ -6,6 +6,8 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from inferpoint.api.face import EVENT_STREAM, Request, Response, Words, json_response
 from inferpoint.api.headers import KIND, error_headers
 from inferpoint.errors import InferenceError, Kind, Subject
@@ -76,6 +78,12 @@ def fail(error: InferenceError, request: Request) -> Response:
         return json_response({"error": str(error), "status": status(error)}, status(error))
     trace = request.query.get("error_trace", "false") != "false"
     return json_response(envelope(error, trace=trace), status(error), error_headers(error))
+
+
+def refusal_body(status: int, reason: str) -> bytes:
+    """The body of an answer to what was no request."""
+    error = {"type": "status_exception", "reason": reason}
+    return msgspec.json.encode({"error": {"root_cause": [error], **error}, "status": status})
 
 
 def fail_stream(error: InferenceError) -> Response:
