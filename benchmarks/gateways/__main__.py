@@ -126,7 +126,7 @@ def rows(gateways: Sequence[Gateway], folder: Path, provider: str, options: argp
     with ExitStack() as stack:
         all_ = [stack.enter_context(serving(gateway, folder, provider)) for gateway in gateways]
         for work, at in asked(wanted, all_):
-            run(at, work, 64, min(1.0, options.seconds), by)  # what is made once is made
+            yield {**run(at, work, 64, min(1.0, options.seconds), by), "work": f"first {work.name}"}
         for _ in range(options.rounds):
             for connections, works in ((1, [CHAT]), (64, wanted)):
                 for work, at in asked(works, all_):

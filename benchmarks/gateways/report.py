@@ -109,11 +109,11 @@ def costs(rows: Rows, names: Sequence[str]) -> str:
             return median(rows, name, work, lambda row: row.get(key), connections)
 
         added = of(CHAT.name, "p50", 1) - direct
-        values = (added, 3), (of("start", "bytes") / 1e6, 0), (of(CHAT.name, "bytes", 64) / 1e6, 0)
+        values = (added, 3), (of("start", "bytes") / 1e6, 0), (of(f"first {CHAT.name}", "bytes") / 1e6, 0)
         more = (of(HELD.name, "bytes") / 1e3, 1), (of("start", "processor"), 2), (of("start", "wall"), 2)
         return [name, *(number(value, digits) for value, digits in (*values, *more))]
 
-    head = ["", "added p50 at one connection, ms", "idle, MB", "after 64 connections, MB", "each held stream, kB"]
+    head = ["", "added p50 at one connection, ms", "idle, MB", "after chats over 64 connections, MB", "each held stream, kB"]
     return table([*head, "start to the first 200, CPU-s", "the same, s"], [line(name) for name in names])
 
 

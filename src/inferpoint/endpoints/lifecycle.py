@@ -126,6 +126,7 @@ class Lifecycle:
                 if ask is not None and not document.same_to_providers(draft.endpoint, resolved.endpoint):
                     draft = await self._tried(draft, ask)
                 if not document.forced(config):
+                    spaces.refuse_other_length(resolved.endpoint, draft.endpoint)
                     await self._refuse_other_spaces(draft, resolved.endpoint.aliases, ask)
                 without = [(owner, document.without(owner, draft.endpoint.aliases)) for owner in losing]
                 await self._written(self._replace(resolved, draft, without))
