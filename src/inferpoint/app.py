@@ -9,10 +9,11 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -29,8 +30,10 @@ from inferpoint.api.openai.responses.store import ResponseStore
 from inferpoint.api.server import Entrance, Server
 from inferpoint.clock import Clock, SystemClock
 from inferpoint.config import Config
+from inferpoint.configuration.starting import apply_at_start
 from inferpoint.endpoints.caches import Caches
 from inferpoint.endpoints.directory import Endpoints
+from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.engine.report import groups
 from inferpoint.inbound.server import HttpServer
@@ -148,32 +151,45 @@ async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.St
     return vault.Vault(vault.secret_key(folder, environ, sealed=sealed))
 
 
-def serve(config: Config, environ: Mapping[str, str], log: Write) -> None:
-    """Run the server until it is told to stop: all of it, or one of several workers where there is a supervisor."""
+def serve(config: Config, environ: Mapping[str, str], log: Write, endpoints: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Run the server until it is told to stop: all of it, or one of several workers where there is a supervisor.
+
+    The server starts with the *endpoints* of its configuration file, which the first of several workers makes.
+    """
     services.check_brought()
     inheritance = inherited(environ)
     if inheritance is None:
-        uvloop.run(_alone(config, environ, log))
+        uvloop.run(_alone(config, environ, log, endpoints))
     else:
-        uvloop.run(_among_others(config, environ, log, inheritance))
+        first = endpoints if inheritance.number == 0 else ()
+        uvloop.run(_among_others(config, environ, log, inheritance, first))
 
 
-async def _alone(config: Config, environ: Mapping[str, str], log: Write) -> None:
+async def _alone(
+    config: Config, environ: Mapping[str, str], log: Write, endpoints: Sequence[Mapping[str, Any]]
+) -> None:
     listener, tls = listening(config), tls_context(config)
-    async with _server(config, environ, log, listener) as server:
+    async with _server(config, environ, log, listener) as (server, lifecycle):
         for name in STOPPING:
             asyncio.get_running_loop().add_signal_handler(name, server.stop)
+        await apply_at_start(lifecycle, endpoints)
         announce(config, listener)
         await server.serve(listener, tls)
 
 
-async def _among_others(config: Config, environ: Mapping[str, str], log: Write, inheritance: Inheritance) -> None:
+async def _among_others(
+    config: Config,
+    environ: Mapping[str, str],
+    log: Write,
+    inheritance: Inheritance,
+    endpoints: Sequence[Mapping[str, Any]],
+) -> None:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
     limiter = LimiterClient(channel.send, config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
     shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES)
     listener, tls = socket.socket(fileno=inheritance.listener), tls_context(config)
-    async with _server(config, environ, log, listener, shared) as server:
+    async with _server(config, environ, log, listener, shared) as (server, lifecycle):
 
         def received(message: FromLimiter | Stop) -> None:
             if isinstance(message, Stop):
@@ -188,6 +204,7 @@ async def _among_others(config: Config, environ: Mapping[str, str], log: Write, 
         for name in STOPPING:
             asyncio.get_running_loop().add_signal_handler(name, partial(server.stop, forced=False))
         await channel.open(socket.socket(fileno=inheritance.channel), received, orphaned)
+        await apply_at_start(lifecycle, endpoints)
         channel.send(Ready())
         try:
             await server.serve(listener, tls)
@@ -198,7 +215,7 @@ async def _among_others(config: Config, environ: Mapping[str, str], log: Write, 
 @contextlib.asynccontextmanager
 async def _server(
     config: Config, environ: Mapping[str, str], log: Write, listener: socket.socket, shared: Shared | None = None
-) -> AsyncGenerator[HttpServer]:
+) -> AsyncGenerator[tuple[HttpServer, Lifecycle]]:
     """All faces on one engine, ready to serve what comes to *listener*, which the engine itself never calls."""
     folder = Path(config.data_dir)
     home = Home(folder, folder / MODELS)
@@ -224,4 +241,4 @@ async def _server(
         gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
         sys.setswitchinterval(0.0005)  # a thread that cuts or reads lets the event loop go on sooner
         gc.set_threshold(10_000)
-        yield server
+        yield server, parts.engine.lifecycle

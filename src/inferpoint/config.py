@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import platformdirs
 
+from inferpoint.configuration import source
+from inferpoint.configuration.references import START, References
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.inbound.limits import ConnectionLimits
 from inferpoint.model.cache import CacheSettings
@@ -25,6 +26,7 @@ from inferpoint.telemetry.log_lines import FORMS
 PREFIX = "INFERPOINT_"
 UNIX = "unix:"
 SCOPE = "configuration"
+ENDPOINTS = "endpoints"  # of a configuration file, beside the settings
 ADDRESS = PREFIX + "URL"  # of the server that the command line asks
 INHERITED = PREFIX + "INHERITED"  # of a worker, from its supervisor
 _FILE = PREFIX + "CONFIG"
@@ -147,10 +149,27 @@ class Config:
         )
 
 
-def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], program: str) -> Config:
-    """The configuration that *arguments* and *environ* ask for; a wrong flag ends the program with its usage."""
+@dataclass(frozen=True)
+class File:
+    """What a configuration file says: the server's settings, and the endpoints that it is to have."""
+
+    settings: Mapping[str, Any]
+    endpoints: Sequence[Mapping[str, Any]] = ()
+
+
+def from_command_line(
+    arguments: Sequence[str], environ: Mapping[str, str], program: str
+) -> tuple[Config, Sequence[Mapping[str, Any]]]:
+    """The configuration that *arguments* and *environ* ask for, and the endpoints of its file.
+
+    A wrong flag ends the program with its usage.
+    """
     parser = argparse.ArgumentParser(prog=program, description="Run the server.", epilog=_EPILOG)
-    parser.add_argument("--config", metavar="FILE", help=f"A TOML file of these settings, by their names. [{_FILE}]")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help=f"A YAML or TOML file of these settings, by their names, and of endpoints. [{_FILE}]",
+    )
     for _, option in _flat():
         flag, shown = "--" + option.name.replace("_", "-"), _help(option).replace("%", "%%")
         if option.kind is bool:
@@ -158,8 +177,42 @@ def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], prog
         else:
             parser.add_argument(flag, metavar=_values(option), help=shown)
     flags = vars(parser.parse_args(arguments))
-    file = flags.pop("config") or environ.get(_FILE)
-    return combined(_file(file) if file else {}, environ, flags)
+    name = flags.pop("config") or environ.get(_FILE)
+    file = read_file(name, environ, flags) if name else File({})
+    return combined(file.settings, environ, flags), file.endpoints
+
+
+def read_file(name: str, environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> File:
+    """The file called *name*, with what it refers to put in; `INVALID` with every problem and its line.
+
+    *environ* and *flags* may have set what its endpoints are held to.
+    """
+    file = source.read(name, _text(name))
+    references = References(file, environ, Path(name).parent)
+    values, problems = references.resolved(file.values), list[str]()
+    listed = values.pop(ENDPOINTS, None)
+    for path, option in _flat():
+        raw, text = (_at(one, path) for one in (file.values, values))
+        if isinstance(raw, str) and START in raw:
+            values = _with(values, path, _typed(option, text))
+    for setting_name in unknown(Config, values):
+        names = [*(one.name for one in declared(Config)), ENDPOINTS]
+        problem = f"[{setting_name}] is no setting{did_you_mean(setting_name, names)}"
+        problems.append(file.at((setting_name,), problem))
+    wrong: list[str] = []
+    read(Config, _filled(values), scope=SCOPE, problems=wrong)
+    problems += [file.at((), problem) for problem in wrong]
+    endpoints: Sequence[Mapping[str, Any]] = ()
+    if listed is not None:
+        from inferpoint.configuration.endpoints import read as read_endpoints  # noqa: PLC0415 - it reads services
+
+        largest = _largest_chunk(values, environ, flags or {})
+        endpoints = read_endpoints(file, listed, largest_chunk=largest, problems=problems)
+    unset = {problem.partition(": ")[0] for problem in references.problems}  # where a value is wrong for want of one
+    problems = [*references.problems, *(one for one in problems if one.partition(": ")[0] not in unset)]
+    if problems:
+        raise invalid(*problems)
+    return File(values, endpoints)
 
 
 def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any]) -> Config:
@@ -267,10 +320,22 @@ def _typed(option: Setting, text: Any) -> Any:
     return text
 
 
-def _file(name: str) -> Mapping[str, Any]:
+def _at(values: Any, path: Sequence[str]) -> Any:
+    """What stands at *path* in *values*, if anything."""
+    for name in path:
+        values = cast("dict[str, Any]", values).get(name) if isinstance(values, dict) else None
+    return values
+
+
+def _largest_chunk(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any]) -> int:
+    """The largest chunk that an endpoint may ask for, as far as it is known before all is read."""
+    (option,) = (one for one in declared(Config) if one.name == "max_chunk_size")
+    sizes = (_typed(option, text) for text in (flags.get(option.name), environ.get(_variable(option))))
+    return next((size for size in (*sizes, file.get(option.name)) if isinstance(size, int)), option.default)
+
+
+def _text(name: str) -> str:
     try:
-        return tomllib.loads(Path(name).read_text("utf-8"))
+        return Path(name).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InferenceError(Kind.INVALID, f"The configuration file {name} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InferenceError(Kind.INVALID, f"The configuration file {name} is not TOML: {error}") from None
