@@ -139,7 +139,7 @@ def portkey(_folder: Path, provider: str) -> Gateway:
 
 
 def tensorzero(folder: Path, provider: str) -> Gateway:
-    """TensorZero's HTTP gateway in Rust, which its wheel carries; its own binary is in no package registry."""
+    """TensorZero's HTTP gateway in Rust, which its wheel carries."""
     folder.mkdir()
     lines = ["[gateway]", "observability.enabled = false", "disable_pseudonymous_usage_analytics = true"]
     for model in _MODELS:
