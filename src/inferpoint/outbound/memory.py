@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
 from threading import Lock
+from typing import Self
 
 from inferpoint.errors import InferenceError, Kind
 
@@ -20,22 +19,15 @@ class Memory:
         self.held = 0
         self.lock = Lock()
         self.freed = asyncio.Event()
-        self.reading: list[Share] = []  # replies, in the order in which they began
+        self.reading: list[ReplyShare] = []  # replies, in the order in which they began
 
     def share(self) -> Share:
         """The part of one request or reply, which holds nothing yet."""
         return Share(self)
 
-    @contextmanager
-    def reply(self) -> Generator[Share]:
-        """The part of a reply while it is read."""
-        share = self.share()
-        self.reading.append(share)
-        try:
-            yield share
-        finally:
-            self.reading.remove(share)
-            share.close()
+    def reply(self) -> ReplyShare:
+        """The part of a reply, as a context in which it is read."""
+        return ReplyShare(self)
 
 
 class Share:
@@ -56,16 +48,6 @@ class Share:
         problem = f"All requests together hold [{self._memory.held}] of [{most}] bytes: there is no room for another"
         raise InferenceError(Kind.OVERLOADED, problem, retry_after=_RETRY_SECONDS)
 
-    async def wait_for(self, size: int) -> None:
-        """Hold *size* bytes more of a reply, once there is room for them.
-
-        What a provider was paid for is not refused; the reply that began first goes on without room, so that those who
-        wait for each other come to an end.
-        """
-        while not self._holds(size, anyhow=self._memory.reading[0] is self):
-            self._memory.freed.clear()
-            await self._memory.freed.wait()
-
     def close(self) -> None:
         """Give back all of it, in the event loop."""
         with self._memory.lock:
@@ -81,3 +63,25 @@ class Share:
             self._memory.held += size
             self._held += size
             return True
+
+
+class ReplyShare(Share):
+    """What a reply holds while it is read: a context manager."""
+
+    def __enter__(self) -> Self:
+        self._memory.reading.append(self)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._memory.reading.remove(self)
+        self.close()
+
+    async def wait_for(self, size: int) -> None:
+        """Hold *size* bytes more, once there is room for them.
+
+        What a provider was paid for is not refused; the reply that began first goes on without room, so that those who
+        wait for each other come to an end.
+        """
+        while not self._holds(size, anyhow=self._memory.reading[0] is self):
+            self._memory.freed.clear()
+            await self._memory.freed.wait()

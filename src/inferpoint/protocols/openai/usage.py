@@ -44,7 +44,7 @@ def written(used: Usage) -> dict[str, Any]:
 def _first(details: Mapping[str, Any], names: tuple[str, ...]) -> int:
     """The first of the counts called *names* that is not 0."""
     for name in names:
-        if tokens := _told(details, name):
+        if name in details and (tokens := count(details[name])):
             return tokens
     return 0
 
