@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+
+import msgspec
 
 from inferpoint.calls.job import lane, ticket
 from inferpoint.calls.refusals import too_late
@@ -27,8 +28,7 @@ def timed(resolved: Resolved, request: InferenceRequest, clock: Clock) -> Infere
     timeout = usual if request.timeout is None else request.timeout
     now = clock.monotonic()
     deadline = Deadline(now + timeout, timeout, now + request.patience)
-    members: dict[str, Any] = {**vars(request), "deadline": deadline}  # what `replace` does, in a tenth of its steps
-    return InferenceRequest(**members)
+    return msgspec.structs.replace(request, deadline=deadline)
 
 
 class InTime:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
 from inferpoint.calls import provider_errors
@@ -34,8 +34,8 @@ _LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
 class EndpointJob(Job):
     """One call of the endpoint *resolved*, at the address *origin*; *like* is a request with all but the inputs.
 
-    `sizing` is what is known of such calls, `token` that of the endpoint's grant, where it has one; `left_out` names the
-    members that the server refuses, and that nobody asked for; `stats` counts what happens.
+    `sizing` is what is known of such calls, `token` that of the endpoint's grant, where it has one; `left_out` names
+    the members that the server refuses, and that nobody asked for; `stats` counts what happens.
     """
 
     def __init__(
