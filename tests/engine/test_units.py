@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from asgi import Application
 from clock import on_a_loop
+from in_process import Application
 from msgspec.structs import fields
 from turns import Queue, place
 from typer.testing import CliRunner

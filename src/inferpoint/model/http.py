@@ -20,7 +20,7 @@ _STRING_OR_NO_NUMBER = re.compile(rb'("(?:[^"\\]|\\.)*"?)|' + _NO_NUMBER.pattern
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A request to a provider. Its repr shows the method and the address only: headers hold secrets."""
+    """A request to a provider. Its repr shows the method and where it goes only: all else may hold secrets."""
 
     url: str
     body: bytes = b""
@@ -28,11 +28,11 @@ class Call(msgspec.Struct, frozen=True):
     method: str = "POST"
 
     def __repr__(self) -> str:
-        return f"Call({self.method} {self.url.partition('?')[0]})"
+        return f"Call({self.method} {shown(self.url)})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """The method and the address, which `rich` shows in place of all members."""
-        return [("method", self.method), ("url", self.url.partition("?")[0])]
+        """The method and where it goes, which `rich` shows in place of all members."""
+        return [("method", self.method), ("url", shown(self.url))]
 
     def with_headers(self, headers: Mapping[str, str]) -> Call:
         """A copy of the call with more headers; names are written in lower case."""
@@ -50,14 +50,22 @@ def json_call(url: str, body: Mapping[str, Any]) -> Call:
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A provider's whole response; header names are in lower case."""
+    """A provider's whole response; header names are in lower case.
+
+    One of a `neighbour` came from an address that is not global, where whoever names it may have no business.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = {}
+    neighbour: bool = False
 
     def __repr__(self) -> str:
         return f"Reply({self.status}, {len(self.body)} bytes)"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The status and the size, which `rich` shows in place of all members."""
+        return [("status", self.status), ("bytes", len(self.body))]
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -104,3 +112,9 @@ def address(url: str) -> str:
         return f"{url.partition(':')[0].lower()}:"
     authority = rest.partition("/")[0].partition("?")[0].partition("#")[0]
     return f"{scheme.lower()}://{authority.rpartition('@')[2].lower()}"
+
+
+def shown(url: str) -> str:
+    """*url* without what may be secret: user, parameters and fragment."""
+    path = url.partition("?")[0].partition("#")[0].partition("://")[2].partition("/")[2]
+    return f"{address(url)}/{path}" if "://" in url else url.partition("?")[0]
