@@ -58,7 +58,7 @@ def serve(pipe: int, arguments: list[str]) -> None:
 
     signal.signal(_BEGIN, begin)
     signal.signal(_END, end)
-    wanted = config.from_command_line(arguments, os.environ, "inferpoint serve")
+    wanted, _ = config.from_command_line(arguments, os.environ, "inferpoint serve")
     with log.opened(wanted.log_format, wanted.log_level) as lines:
         app.serve(wanted, os.environ, lines.answered)
 
