@@ -37,7 +37,7 @@ def kinds() -> list[Work]:
 
 def serve(pipe: int, arguments: list[str]) -> None:
     """Serve, and write to *pipe* how many calls there were between the signals."""
-    from inferpoint import app, config  # noqa: PLC0415 - who counts does not need what serves
+    from inferpoint import app, flags  # noqa: PLC0415 - who counts does not need what serves
     from inferpoint.telemetry import log  # noqa: PLC0415
 
     calls = 0
@@ -58,9 +58,9 @@ def serve(pipe: int, arguments: list[str]) -> None:
 
     signal.signal(_BEGIN, begin)
     signal.signal(_END, end)
-    wanted, _ = config.from_command_line(arguments, os.environ, "inferpoint serve")
+    wanted, endpoints = flags.from_command_line(arguments, os.environ, "inferpoint serve")
     with log.opened(wanted.log_format, wanted.log_level) as lines:
-        app.serve(wanted, os.environ, lines.answered)
+        app.serve(wanted, os.environ, lines.answered, endpoints)
 
 
 @contextmanager
