@@ -11,9 +11,10 @@ import gzip
 import random
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from raw_calls import eventually
@@ -222,8 +223,9 @@ async def tortured(seed: int, sequential: int, concurrent: int) -> Counter[str]:
     return torture.outcomes
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def from_command_line(tortured: Callable[[int, int, int], Coroutine[Any, Any, Counter[str]]], purpose: str) -> None:
+    """Torture on each of the event loops, as often and by the seed that the flags say."""
+    parser = argparse.ArgumentParser(description=purpose)
     parser.add_argument("--sequential", type=int, default=10_000)
     parser.add_argument("--concurrent", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
@@ -234,4 +236,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from_command_line(tortured, __doc__)

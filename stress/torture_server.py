@@ -5,7 +5,6 @@ Run as part of `make torture`. Half of them read what they are told by h11. Afte
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -17,8 +16,8 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 import h11
-import uvloop
 from echoing import Echo, echo, server
+from torture import from_command_line
 
 from inferpoint.inbound.limits import ConnectionLimits
 from inferpoint.inbound.server import HttpServer
@@ -234,16 +233,5 @@ async def tortured(seed: int, sequential: int, concurrent: int) -> Counter[str]:
     return torture.outcomes
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sequential", type=int, default=10_000)
-    parser.add_argument("--concurrent", type=int, default=2_000)
-    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    flags = parser.parse_args()
-    print(f"seed {flags.seed}")
-    for run in (uvloop.run, asyncio.run):
-        print(run.__module__, dict(run(tortured(flags.seed, flags.sequential, flags.concurrent))))
-
-
 if __name__ == "__main__":
-    main()
+    from_command_line(tortured, __doc__)

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from inferpoint.api.openai.errors import NotKeptError
-from inferpoint.storage.memory import Bounds, Memory
+from inferpoint.storage.recent import Bounds, RecentEntries
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class ResponseStore:
         most_bytes: int = MOST_BYTES,
         most_seconds: int = MOST_SECONDS,
     ) -> None:
-        self._memory = Memory(Bounds(most, most_bytes, most_seconds), path)
+        self._recent = RecentEntries(Bounds(most, most_bytes, most_seconds), path)
 
     def of(self, caller: str, now: int) -> Kept:
         """The part that is kept for *caller* at the time *now*, in seconds."""
@@ -75,24 +75,24 @@ class ResponseStore:
         """Remember *stored*, and forget what is old or too much; an answer is not lost with its memory."""
         items = [name for name, _ in stored.output]
         try:
-            self._memory.keep(caller, stored.id, msgspec.msgpack.encode(stored), stored.size, items, now)
+            self._recent.keep(caller, stored.id, msgspec.msgpack.encode(stored), stored.size, items, now)
         except sqlite3.Error as error:
             _LOG.warning("A response was not kept: %s", error)
 
     def find(self, caller: str, response_id: str, now: int) -> Stored | None:
         """The response called *response_id*, which is used now."""
-        value = self._memory.find(caller, response_id, now)
+        value = self._recent.find(caller, response_id, now)
         return None if value is None else msgspec.msgpack.decode(value, type=Stored)
 
     def find_item(self, caller: str, item_id: str, now: int) -> bytes | None:
         """The model's item called *item_id*, whose response is used now."""
-        owner = self._memory.whole(caller, item_id)
+        owner = self._recent.whole(caller, item_id)
         stored = None if owner is None else self.find(caller, owner, now)
         return None if stored is None else dict(stored.output)[item_id]
 
     def drop(self, caller: str, response_id: str) -> None:
         """Forget the response called *response_id*, and its items."""
-        self._memory.drop(caller, response_id)
+        self._recent.drop(caller, response_id)
 
 
 @dataclass(frozen=True)

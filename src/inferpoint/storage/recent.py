@@ -45,7 +45,7 @@ class Bounds:
     seconds: int
 
 
-class Memory:
+class RecentEntries:
     """Entries by owner and name, and by the names of their parts; those used least recently go first.
 
     In *path*, or in memory alone. Times are in seconds, of whatever clock.
