@@ -123,9 +123,11 @@ fuzz: .venv/.test
 storm: .venv/.test
 	$(STORMING) stress/storm.py --callers $(CALLERS) --times $(TIMES)
 
-# Of the HTTP client, by a provider that fails in every way. SEED=7 fails in the same ways again.
+# Of the HTTP client, by a provider that fails in every way, and of the server, by callers who do everything that can be
+# done. SEED=7 does the same again.
 torture: .venv/.test
 	$(STORMING) stress/torture.py $(if $(SEED),--seed $(SEED))
+	$(STORMING) stress/torture_server.py $(if $(SEED),--seed $(SEED))
 
 soak: .venv/.test
 	$(STORMING) stress/soak.py --minutes $(MINUTES)

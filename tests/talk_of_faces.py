@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from asgi import Application, Told
+from in_process import Application, Told
 from talks import Spoken, usual
 
 from inferpoint.model.chat import Content, ImagePart, Message, Part, Role, TextPart, Thought, Tool, ToolUse
@@ -104,7 +104,9 @@ class OpenAI(Client):
     def _heard(self, message: dict[str, Any], reason: str, used: dict[str, Any]) -> Heard:
         thought = "".join(message.get(name, "") for name in ("reasoning", "reasoning_content"))
         calls = [
-            ToolUse(call["id"], call["function"]["name"], call["function"]["arguments"])
+            ToolUse(
+                call["id"], call["function"]["name"], call["function"]["arguments"], extra=call.get("extra_content")
+            )
             for call in message.get("tool_calls", ())
         ]
         parts = (Thought(thought), TextPart(message["content"] or ""), *calls)
@@ -128,7 +130,8 @@ class OpenAI(Client):
 
     def can_tell(self, spoken: Spoken) -> Spoken:
         """Thoughts are words alone, before all others."""
-        return replace(spoken, parts=tuple(map(_words_of, usual(spoken.parts))))
+        thoughtless = (Thought(part.text) if isinstance(part, Thought) else part for part in usual(spoken.parts))
+        return replace(spoken, parts=tuple(thoughtless))
 
     def keeps(self, spoken: Spoken) -> tuple[Part, ...]:
         """With the names under which they came, and what stood beside them."""
@@ -228,7 +231,7 @@ class Responses(Client):
         return replace(message, failed=False)
 
     def can_tell(self, spoken: Spoken) -> Spoken:
-        """Seals are hidden in what is encrypted, which only the service reads."""
+        """Seals are hidden in what is encrypted, or behind ids, which only the service reads."""
         return replace(spoken, parts=tuple(map(_words_of, spoken.parts)))
 
     def keeps(self, spoken: Spoken) -> tuple[Part, ...]:
@@ -335,7 +338,7 @@ class Anthropic(Client):
         return message
 
     def can_tell(self, spoken: Spoken) -> Spoken:
-        """Seals are the service's own; tokens of thoughts are among the others."""
+        """Seals are the service's own, or hidden behind ids; tokens of thoughts are among the others."""
         return replace(spoken, parts=tuple(map(_words_of, spoken.parts)), usage=replace(spoken.usage, reasoning=0))
 
     def keeps(self, spoken: Spoken) -> tuple[Part, ...]:
@@ -351,8 +354,14 @@ CLIENTS: dict[str, Client] = {
 
 
 def _words_of(part: Part) -> Part:
-    """*part*, of a thought only the words."""
-    return Thought(part.text) if isinstance(part, Thought) else part
+    """*part*, of a thought only the words, and of a call nothing that stood beside it."""
+    match part:
+        case Thought(text):
+            return Thought(text)
+        case ToolUse():
+            return replace(part, extra=None)
+        case _:
+            return part
 
 
 def _functions(tools: Sequence[Tool]) -> list[Any]:
@@ -379,7 +388,8 @@ def _grow(message: dict[str, Any], delta: dict[str, Any]) -> None:
                 for piece in value:
                     if piece["index"] == len(calls):
                         begun = {"arguments": "", **piece["function"]}
-                        calls.append({"id": piece["id"], "type": piece["type"], "function": begun})
+                        beside = {name: piece[name] for name in ("extra_content",) if name in piece}
+                        calls.append({"id": piece["id"], "type": piece["type"], "function": begun, **beside})
                     else:
                         assert piece.keys() == {"index", "function"}
                         calls[piece["index"]]["function"]["arguments"] += piece["function"]["arguments"]

@@ -98,6 +98,7 @@ class Completions(Wire):
         free=False,
         addresses=True,
         reasoning=True,
+        beside=st.none() | SEALS.map(lambda seal: {"google": {"thought_signature": seal}}),
     )
     ids = re.compile(r".*", re.DOTALL)
 
@@ -120,7 +121,8 @@ class Completions(Wire):
                 parts += [self._part(part) for part in listed]
         for call in message.get("tool_calls") or ():
             assert call["type"] == "function"
-            parts.append(ToolUse(call["id"], call["function"]["name"], call["function"]["arguments"]))
+            function, extra = call["function"], call.get("extra_content")
+            parts.append(ToolUse(call["id"], function["name"], function["arguments"], extra=extra))
         return Message(Role(message["role"]), tuple(parts), message.get("tool_call_id"))
 
     def _part(self, part: Mapping[str, Any]) -> Any:
@@ -197,7 +199,12 @@ class Completions(Wire):
 
     def _calls(self, spoken: Spoken) -> list[dict[str, Any]]:
         return [
-            {"id": use.id, "type": "function", "function": {"name": use.name, "arguments": use.arguments}}
+            {
+                "id": use.id,
+                "type": "function",
+                "function": {"name": use.name, "arguments": use.arguments},
+                **({"extra_content": use.extra} if use.extra else {}),
+            }
             for use in spoken.parts
             if isinstance(use, ToolUse)
         ]

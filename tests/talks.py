@@ -33,6 +33,9 @@ class Talk:
     tools: tuple[Tool, ...]
 
 
+NOTHING: st.SearchStrategy[Any] = st.none()
+
+
 @dataclass(frozen=True)
 class Manner:
     """What a model of one wire says: how it thinks, whether words and calls take turns, whether it sees addresses."""
@@ -41,6 +44,7 @@ class Manner:
     free: bool
     addresses: bool
     reasoning: bool  # whether tokens of thoughts are counted
+    beside: st.SearchStrategy[Any] = NOTHING  # what stands beside a call
 
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(12)).decode()
@@ -60,10 +64,12 @@ class _Calls:
         self._names = names
         self._count = 0
 
-    def draw(self, draw: st.DrawFn, ids: st.SearchStrategy[str] | None = None) -> ToolUse:
+    def draw(
+        self, draw: st.DrawFn, ids: st.SearchStrategy[str] | None = None, beside: st.SearchStrategy[Any] = NOTHING
+    ) -> ToolUse:
         self._count += 1
         called = f"call_{self._count}" if ids is None else f"{draw(ids)}{self._count}"
-        return ToolUse(called, draw(st.sampled_from(self._names)), draw(ARGUMENTS))
+        return ToolUse(called, draw(st.sampled_from(self._names)), draw(ARGUMENTS), extra=draw(beside))
 
 
 @st.composite
@@ -110,7 +116,7 @@ def _answer(draw: st.DrawFn, calls: _Calls, manner: Manner) -> Spoken:
     made = {
         "thought": lambda: draw(manner.thoughts),
         "text": lambda: TextPart(draw(TEXTS)),
-        "call": lambda: calls.draw(draw),
+        "call": lambda: calls.draw(draw, beside=manner.beside),
     }
     parts = tuple(joined(made[kind]() for kind in kinds))
     called = any(isinstance(part, ToolUse) for part in parts)
@@ -184,8 +190,8 @@ def _item(part: Any) -> Item:
             return "image", url
         case Thought(text, signature, redacted, member=member, extra=extra):
             return "thought", text, signature, redacted, member, extra
-        case ToolUse(called, name, arguments):
-            return "call", called, name, json.loads(arguments)
+        case ToolUse(called, name, arguments, extra=extra):
+            return "call", called, name, json.loads(arguments), extra
         case _:
             raise AssertionError(part)
 
@@ -208,4 +214,7 @@ def answered(spoken: Spoken) -> Message:
 
 
 def without_thoughts(message: Message) -> Message:
-    return replace(message, parts=tuple(part for part in message.parts if not isinstance(part, Thought)))
+    """*message* with neither thoughts nor what stood beside its calls."""
+    parts = (part for part in message.parts if not isinstance(part, Thought))
+    plain = (replace(part, extra=None) if isinstance(part, ToolUse) else part for part in parts)
+    return replace(message, parts=tuple(plain))

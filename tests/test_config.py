@@ -63,7 +63,7 @@ def test_the_command_line_has_a_flag_for_each(tmp_path: Path, capsys: pytest.Cap
     file = tmp_path / "c.toml"
     file.write_text("[cache]\nmemory_bytes = 5\n")
     given = ["--config", str(file), "--cache-disk-bytes", "8", "--port", "1"]
-    config = from_command_line(given, {}, "serve")
+    config, _ = from_command_line(given, {}, "serve")
     assert config == Config(port=1, cache=CacheSettings(memory_bytes=5, disk_bytes=8))
     with pytest.raises(SystemExit):
         from_command_line(["--help"], {}, "serve")

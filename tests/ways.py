@@ -20,7 +20,7 @@ from inferpoint.model.requests import ANONYMOUS, Caller, RequestStats
 from inferpoint.outbound.breakers import Breakers
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.outbound import Outbound
-from inferpoint.outbound.retries import Budget
+from inferpoint.outbound.retries import Budgets
 from inferpoint.outbound.ticket import Job, Permit, Refusal, Ticket
 from inferpoint.outbound.transport import Arriving
 from inferpoint.telemetry.telemetry import Telemetry
@@ -64,8 +64,8 @@ class Outgoing:
     def status(self, reply: Reply) -> int:
         return self.judged(reply)
 
-    def is_final(self, reply: Reply) -> bool:
-        return self.final(reply)
+    def is_final(self, reply: Reply | None) -> bool:
+        return reply is not None and self.final(reply)
 
     def allowance(self, headers: Mapping[str, str], now: datetime) -> Allowance:
         return self.quota(headers, now)
@@ -97,11 +97,11 @@ class Way:
         self.clock = FakeClock()
         self.provider = Provider(answer or in_turn(*answers))
         self.limiter = Limiter(self.clock)
-        self.breakers, self.budget = Breakers(self.clock), Budget(self.clock)
-        self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budget.left, lambda _: None)
+        self.breakers, self.budgets = Breakers(self.clock), Budgets(self.clock)
+        self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budgets.least, lambda _: None)
         transports = dict.fromkeys(("https", "local"), self.provider)
         self.outbound = Told(
-            Outbound(transports, self.limiter, self.breakers, self.budget, self.clock, self.telemetry.calls)
+            Outbound(transports, self.limiter, self.breakers, self.budgets, self.clock, self.telemetry.calls)
         )
 
     def outgoing(

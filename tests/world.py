@@ -25,7 +25,7 @@ from inferpoint.model.results import Delta, InferenceResult
 from inferpoint.outbound.breakers import Breakers
 from inferpoint.outbound.limiter import LONGEST_PAUSE, Limiter
 from inferpoint.outbound.outbound import Outbound
-from inferpoint.outbound.retries import Budget
+from inferpoint.outbound.retries import Budgets
 from inferpoint.storage import store
 from inferpoint.storage.vault import Vault
 from inferpoint.telemetry.events import Answered
@@ -47,6 +47,7 @@ class Arrived:
     ) -> None:
         self.status = status
         self.headers = dict(headers or {})
+        self.neighbour = False
         self.closed = False
         self._pieces = list(pieces)
 
@@ -134,13 +135,13 @@ class World:
         self.provider = Provider(answer)
         self.log: list[Answered] = []
         self.limiter = Limiter(self.clock, policy.get("longest_pause", LONGEST_PAUSE))
-        self.breakers, self.budget = Breakers(self.clock), Budget(self.clock)
-        self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budget.left, self.log.append)
+        self.breakers, self.budgets = Breakers(self.clock), Budgets(self.clock)
+        self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budgets.least, self.log.append)
         self.store = store.opened(folder)
         self.endpoints = Endpoints(self.store, Vault(KEY))
         self.caches = Caches(self.endpoints, folder, cache, self.telemetry.caches)
         transports = dict.fromkeys(("http", "https", "local"), self.provider)
-        outbound = Outbound(transports, self.limiter, self.breakers, self.budget, self.clock, self.telemetry.calls)
+        outbound = Outbound(transports, self.limiter, self.breakers, self.budgets, self.clock, self.telemetry.calls)
         self.engine = Engine(
             self.endpoints, self.caches, outbound, self.telemetry, self.clock, Policy(**{"environ": {}, **policy})
         )

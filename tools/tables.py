@@ -12,12 +12,15 @@ import sys
 from pathlib import Path
 
 from inferpoint import services
+from inferpoint.config import Config
+from inferpoint.configuration.schema import schema
 from inferpoint.model.endpoint import TaskType
 from inferpoint.outbound.breaker import TRANSITIONS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs/architecture.md"
+SCHEMA = ROOT / "docs/inferpoint.schema.json"
 
 
 def service_table() -> str:
@@ -40,6 +43,11 @@ def breaker_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def schema_text() -> str:
+    """The JSON schema of the configuration file."""
+    return json.dumps(schema(Config), indent=1) + "\n"
+
+
 TABLES = ((README, "services", service_table), (ARCHITECTURE, "breaker", breaker_table))
 
 
@@ -53,9 +61,10 @@ def written(text: str, name: str, table: str) -> str:
 
 def main() -> None:
     """Write, or check."""
-    for path, name, table in TABLES:
+    pages = [(path, lambda text, name=name, table=table: written(text, name, table())) for path, name, table in TABLES]
+    for path, made in [*pages, (SCHEMA, lambda _: schema_text())]:
         text = path.read_text("utf-8")
-        now = written(text, name, table())
+        now = made(text)
         if "--check" in sys.argv and now != text:
             sys.exit(f"{path.name} is behind: run `make docs`")
         path.write_text(now, "utf-8")

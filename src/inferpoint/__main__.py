@@ -40,7 +40,7 @@ def _serve(arguments: list[str]) -> None:
     from inferpoint.telemetry import log  # noqa: PLC0415
     from inferpoint.workers.inheritance import inherited  # noqa: PLC0415
 
-    wanted = config.from_command_line(arguments, os.environ, "inferpoint serve")
+    wanted, endpoints = config.from_command_line(arguments, os.environ, "inferpoint serve")
     is_worker = inherited(os.environ) is not None
     with log.opened(wanted.log_format, wanted.log_level) as lines:
         for problem in () if is_worker else config.unknown_variables(os.environ):
@@ -53,7 +53,7 @@ def _serve(arguments: list[str]) -> None:
             else:
                 from inferpoint import app  # noqa: PLC0415
 
-                app.serve(wanted, os.environ, lines.answered)
+                app.serve(wanted, os.environ, lines.answered, endpoints)
         except InferenceError as error:
             if not is_worker and wanted.log_format == "text":
                 raise

@@ -9,12 +9,12 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import uvicorn
 import uvloop
 
 from inferpoint import services
@@ -30,10 +30,13 @@ from inferpoint.api.openai.responses.store import ResponseStore
 from inferpoint.api.server import Entrance, Server
 from inferpoint.clock import Clock, SystemClock
 from inferpoint.config import Config
+from inferpoint.configuration.starting import apply_at_start
 from inferpoint.endpoints.caches import Caches
 from inferpoint.endpoints.directory import Endpoints
+from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.engine.report import groups
+from inferpoint.inbound.server import HttpServer
 from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
@@ -43,7 +46,7 @@ from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.replies import BoundedReplies
-from inferpoint.outbound.retries import Budget
+from inferpoint.outbound.retries import Budgets
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked
@@ -53,7 +56,7 @@ from inferpoint.version import __version__
 from inferpoint.workers.channel import Channel
 from inferpoint.workers.client import LimiterClient
 from inferpoint.workers.inheritance import Inheritance, inherited
-from inferpoint.workers.listening import announce, listening
+from inferpoint.workers.listening import announce, listening, tls_context
 from inferpoint.workers.messages import FromLimiter, Ready, Stop
 
 Write = Callable[[Answered], None]
@@ -61,7 +64,6 @@ Write = Callable[[Answered], None]
 MODELS = "models"
 RESPONSES = "responses.sqlite"
 STOPPING = (signal.SIGTERM, signal.SIGINT)
-KEEP_ALIVE_SECONDS = 3600  # a client that reuses a connection as it closes sends again, and pays twice
 
 
 def faces(responses: Path | None = None) -> tuple[Face, ...]:
@@ -123,9 +125,9 @@ async def assembled(
         await endpoints.load()
         clock = SystemClock()
         limiter = Limiter(clock, policy.longest_pause) if shared is None else shared.limiter
-        breakers, budget = Breakers(clock), Budget(clock)
+        breakers, budgets = Breakers(clock), Budgets(clock)
         counters = None if shared is None else shared.counters
-        telemetry = Telemetry(lambda: groups(limiter, endpoints.all()), breakers.states, budget.left, log, counters)
+        telemetry = Telemetry(lambda: groups(limiter, endpoints.all()), breakers.states, budgets.least, log, counters)
         caches = Caches(endpoints, home.folder, cache, telemetry.caches)
         stack.push_async_callback(caches.close)
         caches.remove_leftovers()
@@ -135,7 +137,7 @@ async def assembled(
         memory = Memory(policy.limits.held_bytes)
         bounded = BoundedReplies(http, memory)
         transports = {"http": bounded, "https": bounded, "local": local}
-        outbound = Outbound(transports, limiter, breakers, budget, clock, telemetry.calls)
+        outbound = Outbound(transports, limiter, breakers, budgets, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)
         yield Parts(engine, telemetry, clock, http, memory)
@@ -149,32 +151,45 @@ async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.St
     return vault.Vault(vault.secret_key(folder, environ, sealed=sealed))
 
 
-def serve(config: Config, environ: Mapping[str, str], log: Write) -> None:
-    """Run the server until it is told to stop: all of it, or one of several workers where there is a supervisor."""
+def serve(config: Config, environ: Mapping[str, str], log: Write, endpoints: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Run the server until it is told to stop: all of it, or one of several workers where there is a supervisor.
+
+    The server starts with the *endpoints* of its configuration file, which the first of several workers makes.
+    """
     services.check_brought()
     inheritance = inherited(environ)
     if inheritance is None:
-        uvloop.run(_alone(config, environ, log))
+        uvloop.run(_alone(config, environ, log, endpoints))
     else:
-        uvloop.run(_among_others(config, environ, log, inheritance))
+        first = endpoints if inheritance.number == 0 else ()
+        uvloop.run(_among_others(config, environ, log, inheritance, first))
 
 
-async def _alone(config: Config, environ: Mapping[str, str], log: Write) -> None:
-    listener = listening(config)
-    async with _server(config, environ, log, listener) as server:
+async def _alone(
+    config: Config, environ: Mapping[str, str], log: Write, endpoints: Sequence[Mapping[str, Any]]
+) -> None:
+    listener, tls = listening(config), tls_context(config)
+    async with _server(config, environ, log, listener) as (server, lifecycle):
         for name in STOPPING:
             asyncio.get_running_loop().add_signal_handler(name, server.stop)
+        await apply_at_start(lifecycle, endpoints)
         announce(config, listener)
-        await server.serve(sockets=[listener])
+        await server.serve(listener, tls)
 
 
-async def _among_others(config: Config, environ: Mapping[str, str], log: Write, inheritance: Inheritance) -> None:
+async def _among_others(
+    config: Config,
+    environ: Mapping[str, str],
+    log: Write,
+    inheritance: Inheritance,
+    endpoints: Sequence[Mapping[str, Any]],
+) -> None:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
     limiter = LimiterClient(channel.send, config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
     shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES)
-    listener = socket.socket(fileno=inheritance.listener)
-    async with _server(config, environ, log, listener, shared) as server:
+    listener, tls = socket.socket(fileno=inheritance.listener), tls_context(config)
+    async with _server(config, environ, log, listener, shared) as (server, lifecycle):
 
         def received(message: FromLimiter | Stop) -> None:
             if isinstance(message, Stop):
@@ -189,9 +204,10 @@ async def _among_others(config: Config, environ: Mapping[str, str], log: Write, 
         for name in STOPPING:
             asyncio.get_running_loop().add_signal_handler(name, partial(server.stop, forced=False))
         await channel.open(socket.socket(fileno=inheritance.channel), received, orphaned)
+        await apply_at_start(lifecycle, endpoints)
         channel.send(Ready())
         try:
-            await server.serve(sockets=[listener])
+            await server.serve(listener, tls)
         finally:
             channel.close()
 
@@ -199,7 +215,7 @@ async def _among_others(config: Config, environ: Mapping[str, str], log: Write, 
 @contextlib.asynccontextmanager
 async def _server(
     config: Config, environ: Mapping[str, str], log: Write, listener: socket.socket, shared: Shared | None = None
-) -> AsyncGenerator[_Uvicorn]:
+) -> AsyncGenerator[tuple[HttpServer, Lifecycle]]:
     """All faces on one engine, ready to serve what comes to *listener*, which the engine itself never calls."""
     folder = Path(config.data_dir)
     home = Home(folder, folder / MODELS)
@@ -213,46 +229,16 @@ async def _server(
     )
     async with contextlib.AsyncExitStack() as stack:
         parts = await stack.enter_async_context(assembled(home, policy, environ, log, config.cache, shared))
-        parts.http.avoid(*listener.getsockname()[:2])
+        if listener.family != socket.AF_UNIX:
+            parts.http.avoid(*listener.getsockname()[:2])
         bodies = Bodies(config.limits, parts.memory)
         stack.callback(bodies.close)
         entrance = Entrance(is_loopback(config.host) and not config.insecure, bodies)
-        routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.should_exit)
+        routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.stopping)
         all_faces = faces(shared and shared.responses)
         application = Server(parts.engine, all_faces, routes, entrance, parts.telemetry, parts.clock)
-        server = _uvicorn(config, application)
+        server = HttpServer(application, config.connection_limits, [PRODUCT], operations.PATHS, config.shutdown_seconds)
         gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
         sys.setswitchinterval(0.0005)  # a thread that cuts or reads lets the event loop go on sooner
         gc.set_threshold(10_000)
-        yield server
-
-
-def _uvicorn(config: Config, application: Server) -> _Uvicorn:
-    return _Uvicorn(
-        uvicorn.Config(
-            application,
-            http="httptools",
-            ws="none",
-            headers=[PRODUCT],
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=config.shutdown_seconds,
-        )
-    )
-
-
-class _Uvicorn(uvicorn.Server):
-    """A server that ends by returning: uvicorn's own would raise the signal again and exit with its number."""
-
-    def stop(self, *, forced: bool | None = None) -> None:
-        """Finish what has begun, unless it is *forced*: by default when it is told a second time."""
-        self.force_exit |= self.should_exit if forced is None else forced
-        self.should_exit = True
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
+        yield server, parts.engine.lifecycle

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import platformdirs
 
+from inferpoint.configuration import source
+from inferpoint.configuration.references import START, References
 from inferpoint.errors import InferenceError, Kind, invalid
+from inferpoint.inbound.limits import ConnectionLimits
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
 from inferpoint.model.limits import Limits
@@ -22,7 +24,9 @@ from inferpoint.telemetry.events import Level
 from inferpoint.telemetry.log_lines import FORMS
 
 PREFIX = "INFERPOINT_"
+UNIX = "unix:"
 SCOPE = "configuration"
+ENDPOINTS = "endpoints"  # of a configuration file, beside the settings
 ADDRESS = PREFIX + "URL"  # of the server that the command line asks
 INHERITED = PREFIX + "INHERITED"  # of a worker, from its supervisor
 _FILE = PREFIX + "CONFIG"
@@ -39,6 +43,11 @@ class Config:
 
     host: str = setting("The address to listen on.", default="127.0.0.1")
     port: int = setting("The port to listen on; 0 takes a free one.", default=9210, at_least=0, at_most=65535)
+    listen: str | None = setting(
+        "A Unix socket to listen on instead, as unix:PATH, for the user alone who runs the server.", default=None
+    )
+    tls_cert: str | None = setting("The file with the certificate chain by which HTTPS is served.", default=None)
+    tls_key: str | None = setting("The file with the private key of the certificate.", default=None)
     workers: int = setting(
         "How many processes answer, sharing every provider's limits.", default=1, at_least=1, at_most=64
     )
@@ -77,6 +86,25 @@ class Config:
         "How long all searches for separators of one request may take.", default=Limits.separator_seconds, at_least=1
     )
     max_chunk_size: int = setting("The largest chunk that an endpoint may ask for, in words.", default=300, at_least=20)
+    max_connections: int = setting(
+        "The most connections; for another, the one that was idle the longest is closed.",
+        default=ConnectionLimits.connections,
+        at_least=1,
+    )
+    max_requests: int = setting(
+        "The most requests in work; another is refused at once.", default=ConnectionLimits.requests, at_least=1
+    )
+    idle_seconds: int = setting(
+        "How long a connection is kept that nothing is asked on.", default=ConnectionLimits.idle_seconds, at_least=1
+    )
+    slow_seconds: int = setting(
+        "How long the head of a request may take, and how long a body or an answer may be slower than it may.",
+        default=ConnectionLimits.slow_seconds,
+        at_least=1,
+    )
+    least_bytes_per_second: int = setting(
+        "How slow a body may come and an answer be read.", default=ConnectionLimits.bytes_per_second, at_least=0
+    )
     shutdown_seconds: int = setting("How long to let requests finish after being told to stop.", default=30, at_least=1)
     longest_pause_seconds: int = setting(
         "The longest that one answer of a provider keeps calls of its rate group back, whatever its Retry-After says;"
@@ -109,11 +137,39 @@ class Config:
             held_bytes=self.max_held_bytes,
         )
 
+    @property
+    def connection_limits(self) -> ConnectionLimits:
+        """How many connections and requests there may be, and how slow."""
+        return ConnectionLimits(
+            connections=self.max_connections,
+            requests=self.max_requests,
+            idle_seconds=self.idle_seconds,
+            slow_seconds=self.slow_seconds,
+            bytes_per_second=self.least_bytes_per_second,
+        )
 
-def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], program: str) -> Config:
-    """The configuration that *arguments* and *environ* ask for; a wrong flag ends the program with its usage."""
+
+@dataclass(frozen=True)
+class File:
+    """What a configuration file says: the server's settings, and the endpoints that it is to have."""
+
+    settings: Mapping[str, Any]
+    endpoints: Sequence[Mapping[str, Any]] = ()
+
+
+def from_command_line(
+    arguments: Sequence[str], environ: Mapping[str, str], program: str
+) -> tuple[Config, Sequence[Mapping[str, Any]]]:
+    """The configuration that *arguments* and *environ* ask for, and the endpoints of its file.
+
+    A wrong flag ends the program with its usage.
+    """
     parser = argparse.ArgumentParser(prog=program, description="Run the server.", epilog=_EPILOG)
-    parser.add_argument("--config", metavar="FILE", help=f"A TOML file of these settings, by their names. [{_FILE}]")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help=f"A YAML or TOML file of these settings, by their names, and of endpoints. [{_FILE}]",
+    )
     for _, option in _flat():
         flag, shown = "--" + option.name.replace("_", "-"), _help(option).replace("%", "%%")
         if option.kind is bool:
@@ -121,8 +177,42 @@ def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], prog
         else:
             parser.add_argument(flag, metavar=_values(option), help=shown)
     flags = vars(parser.parse_args(arguments))
-    file = flags.pop("config") or environ.get(_FILE)
-    return combined(_file(file) if file else {}, environ, flags)
+    name = flags.pop("config") or environ.get(_FILE)
+    file = read_file(name, environ, flags) if name else File({})
+    return combined(file.settings, environ, flags), file.endpoints
+
+
+def read_file(name: str, environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> File:
+    """The file called *name*, with what it refers to put in; `INVALID` with every problem and its line.
+
+    *environ* and *flags* may have set what its endpoints are held to.
+    """
+    file = source.read(name, _text(name))
+    references = References(file, environ, Path(name).parent)
+    values, problems = references.resolved(file.values), list[str]()
+    listed = values.pop(ENDPOINTS, None)
+    for path, option in _flat():
+        raw, text = (_at(one, path) for one in (file.values, values))
+        if isinstance(raw, str) and START in raw:
+            values = _with(values, path, _typed(option, text))
+    for setting_name in unknown(Config, values):
+        names = [*(one.name for one in declared(Config)), ENDPOINTS]
+        problem = f"[{setting_name}] is no setting{did_you_mean(setting_name, names)}"
+        problems.append(file.at((setting_name,), problem))
+    wrong: list[str] = []
+    read(Config, _filled(values), scope=SCOPE, problems=wrong)
+    problems += [file.at((), problem) for problem in wrong]
+    endpoints: Sequence[Mapping[str, Any]] = ()
+    if listed is not None:
+        from inferpoint.configuration.endpoints import read as read_endpoints  # noqa: PLC0415 - it reads services
+
+        largest = _largest_chunk(values, environ, flags or {})
+        endpoints = read_endpoints(file, listed, largest_chunk=largest, problems=problems)
+    unset = {problem.partition(": ")[0] for problem in references.problems}  # where a value is wrong for want of one
+    problems = [*references.problems, *(one for one in problems if one.partition(": ")[0] not in unset)]
+    if problems:
+        raise invalid(*problems)
+    return File(values, endpoints)
 
 
 def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any]) -> Config:
@@ -138,12 +228,23 @@ def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping
     config = read(Config, values, scope=SCOPE, problems=problems)
     if config is None:
         raise invalid(*problems)
-    if not is_loopback(config.host) and not config.insecure:
+    problems += _of_listening(config)
+    if problems:
+        raise invalid(*problems)
+    if not config.listen and not is_loopback(config.host) and not config.insecure:
         raise invalid(
             f"Refusing to listen on {config.host}: whoever reaches it could use the keys of your providers;"
             " say --insecure to do it all the same"
         )
     return config
+
+
+def _of_listening(config: Config) -> Iterator[str]:
+    """A sentence for each setting that does not go with another."""
+    if config.listen is not None and not config.listen.startswith(UNIX + "/"):
+        yield f"[listen] is [unix:PATH] with an absolute path, not [{config.listen}]"
+    if (config.tls_cert is None) != (config.tls_key is None):
+        yield "[tls_cert] and [tls_key] are needed together"
 
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
@@ -219,10 +320,22 @@ def _typed(option: Setting, text: Any) -> Any:
     return text
 
 
-def _file(name: str) -> Mapping[str, Any]:
+def _at(values: Any, path: Sequence[str]) -> Any:
+    """What stands at *path* in *values*, if anything."""
+    for name in path:
+        values = cast("dict[str, Any]", values).get(name) if isinstance(values, dict) else None
+    return values
+
+
+def _largest_chunk(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any]) -> int:
+    """The largest chunk that an endpoint may ask for, as far as it is known before all is read."""
+    (option,) = (one for one in declared(Config) if one.name == "max_chunk_size")
+    sizes = (_typed(option, text) for text in (flags.get(option.name), environ.get(_variable(option))))
+    return next((size for size in (*sizes, file.get(option.name)) if isinstance(size, int)), option.default)
+
+
+def _text(name: str) -> str:
     try:
-        return tomllib.loads(Path(name).read_text("utf-8"))
+        return Path(name).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InferenceError(Kind.INVALID, f"The configuration file {name} cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InferenceError(Kind.INVALID, f"The configuration file {name} is not TOML: {error}") from None

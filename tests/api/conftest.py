@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Application
+from in_process import Application
 from world import EMBEDDING, Answer, World, hugging_face, openai
 
 from inferpoint.model.endpoint import TaskType

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from anthropic.pagination import SyncPage
 from anthropic.types import Message, ModelInfo
-from asgi import Application, Told
+from in_process import Application, Told
 from world import Arrived, World, body, json_reply, openai
 
 from inferpoint.api.anthropic import thoughts
@@ -74,6 +74,18 @@ def test_all_that_an_agent_sends_reaches_anthropic(faces: Faces) -> None:
     wanted["tools"][0]["input_schema"] = schema
     assert wanted.items() <= sent(ask).items()
     assert ask.world.provider.calls[-1].headers["anthropic-beta"] == "context-management-2025-06-27"
+
+
+def test_a_budget_is_left_out_for_models_that_adapt(make_world: Callable[..., World]) -> None:
+    """Claude from 4.7 on refuses the member that older clients send: it thinks as it likes, and that is told."""
+    world = make_world(like_claude, validate=False)
+    account = {"api_key": "k", "model_id": "claude-opus-4-7"}
+    config = {"service": "anthropic", "service_settings": account, "task_settings": {"max_tokens": 10}}
+    world.create("newer", TaskType.CHAT_COMPLETION, config)
+    ask = Application(world, 10**6)
+    told = asked(ask, "newer", thinking={"type": "enabled", "budget_tokens": 1024, "display": "summarized"})
+    assert (told.status, told.headers["x-inferpoint-dropped"]) == (200, "thinking.budget_tokens")
+    assert sent(ask)["thinking"] == {"type": "adaptive", "display": "summarized"}
 
 
 def test_what_others_have_no_place_for_is_dropped_by_name(faces: Faces) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Application
 from hypothesis import given
 from hypothesis import strategies as st
+from in_process import Application
 from world import Arrived, body, json_reply
 
 from inferpoint.api.anthropic import read

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Told, post
 from frames import event
+from in_process import Told, post
 from world import CHAT, SECRET, Arrived, World, body, json_reply
 
 MakeWorld = Callable[..., World]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Application, arriving, scope
+from in_process import Application, Caller, request
 from world import COMPLETION, HANG, Arrived, openai
 
 from inferpoint.model.http import Call
@@ -44,22 +43,17 @@ def test_a_caller_that_leaves_before_its_answer_is_asked_for_no_more(
 
     ask = faces(silent)
     ask.world.create("text", COMPLETION, openai())
-    sent: list[Mapping[str, Any]] = []
 
-    async def keep(message: Mapping[str, Any]) -> None:
-        sent.append(message)
-
-    async def leave() -> bool:
-        left = asyncio.Event()
-        messages = iter([arriving(json.dumps(given).encode())])
-        request = asyncio.ensure_future(ask.serve(scope("POST", path), messages, keep, left))
+    async def leave() -> tuple[bool, bytes]:
+        caller = ask.caller()
+        caller.say(request("POST", path, given))
         await asked.wait()
-        left.set()
-        await request
-        return ask.world.provider.arrived[0].closed
+        caller.leave()
+        await caller.answered()
+        return ask.world.provider.arrived[0].closed, caller.told
 
-    assert ask.world.run(leave())
-    assert (sent, ask.world.log[-1].status, ask.world.clock.passed) == ([], 499, 0)
+    assert ask.world.run(leave()) == (True, b"")
+    assert (ask.world.log[-1].status, ask.world.clock.passed) == (499, 0)
 
 
 @pytest.mark.parametrize("reads", [True, False])
@@ -71,17 +65,15 @@ def test_a_caller_that_leaves_a_stream_lets_its_provider_go(
     ask = faces(lambda _: Arrived(200, [FIRST, HANG]))
     ask.world.create("text", COMPLETION, openai())
 
+    def hear(caller: Caller) -> None:
+        if not reads:
+            caller.connection.pause_writing()
+        asyncio.get_running_loop().call_soon(caller.leave)
+
     async def leave() -> bool:
-        left = asyncio.Event()
-
-        async def take(message: Mapping[str, Any]) -> None:
-            if message.get("body"):
-                left.set()
-                if not reads:
-                    await asyncio.get_running_loop().create_future()
-
-        messages = iter([arriving(json.dumps(given).encode())])
-        await ask.serve(scope("POST", path), messages, take, left)
+        caller = ask.caller(hear)
+        caller.say(request("POST", path, given))
+        await caller.answered()
         return ask.world.provider.arrived[0].closed  # now, and not when garbage is collected
 
     assert ask.world.run(leave())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Application
+from in_process import Application
 from world import body, json_reply
 
 from inferpoint.api.cohere.routes import FACE

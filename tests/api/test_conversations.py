@@ -7,17 +7,18 @@ client, whole and streamed, and what the client sends back of it must be what wa
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from asgi import Application
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_process import Application
 from talk_of_faces import CLIENTS, Asking, Client, Heard
 from talk_of_providers import Wire, answer, wire_of
 from talks import Item, Spoken, Talk, answered, meaning, talks, without_thoughts
@@ -25,7 +26,7 @@ from world import World
 
 from inferpoint import services
 from inferpoint.endpoints.resolved import Resolved
-from inferpoint.model.chat import Message, Role
+from inferpoint.model.chat import Message, Role, ToolUse
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call
@@ -36,6 +37,7 @@ RECORDED = Path(__file__).parents[1] / "services"
 EXAMPLES, STEADY = int(os.environ.get("TALKS", "6")), "TALKS" not in os.environ  # `make fuzz` tries more, and others
 # Servers of OpenAI's format that take thoughts back, which OpenAI does not.
 MOVED = {"vllm": "https://vllm.test/v1/chat/completions", "mistral": "https://api.mistral.ai/v1/chat/completions"}
+LEGAL = re.compile(r"[a-zA-Z0-9_-]+")
 CUTS = st.lists(st.floats(0, 1), max_size=6)
 
 
@@ -76,10 +78,12 @@ class Dialogue:
     def __post_init__(self) -> None:
         self.history: list[Any] = []  # in the face's words
         self.said: list[Message] = []  # what it means
+        self.ids: dict[str, str] = {}  # of calls, as the client was told them
 
     def says(self, message: Message) -> None:
         message = self.client.can_say(message)
-        self.history += self.client.says(message)
+        called = message.tool_call_id
+        self.history += self.client.says(replace(message, tool_call_id=called and self.ids.get(called, called)))
         self.said.append(message)
 
     def hears(self, spoken: Spoken, cuts: Sequence[float], *, keep_streamed: bool) -> None:
@@ -88,6 +92,7 @@ class Dialogue:
         streamed = self.client.streamed(self._asked(spoken, cuts, stream=True))
         told = self.client.can_tell(spoken)
         for heard in (whole, streamed):
+            self.ids |= {own_id(part.id): part.id for part in heard.parts if isinstance(part, ToolUse)}
             assert meaning_of(heard) == (meaning([answered(told)]), told.reason, told.usage)
         self.history += (streamed if keep_streamed else whole).kept
         self.said.append(Message(Role.ASSISTANT, self.client.keeps(spoken)))
@@ -115,7 +120,14 @@ class Dialogue:
 
 
 def meaning_of(heard: Heard) -> tuple[Any, ...]:
-    return meaning([Message(Role.ASSISTANT, heard.parts)]), heard.reason, heard.usage
+    parts = tuple(replace(part, id=own_id(part.id)) if isinstance(part, ToolUse) else part for part in heard.parts)
+    return meaning([Message(Role.ASSISTANT, parts)]), heard.reason, heard.usage
+
+
+def own_id(told: str) -> str:
+    """The id that a provider gave a call, of the one that a client was *told*, behind which something may be sealed."""
+    assert LEGAL.fullmatch(told)
+    return told.partition("--sealed--")[0]
 
 
 def same_but_for_ids(heard: Sequence[Message], wanted: Sequence[Item], wire: Wire) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asgi import Told, post
 from hypothesis import given
 from hypothesis import strategies as st
+from in_process import Told, post
 from world import CHAT, COMPLETION, EMBEDDING, SECRET, Arrived, World, body, hugging_face, json_reply, openai
 
 SERVICES = Path(__file__).parent.parent / "services"

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Told, post
+from in_process import Told, post
 from world import COMPLETION, EMBEDDING, HANG, Arrived, World, body, hugging_face, json_reply, like_openai, openai
 
+from inferpoint.errors import kind_of_status
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
 
@@ -45,7 +46,8 @@ def refused(inference_id: str, said: str = "no bad words", status: int = 400) ->
         f"Received a bad request status code for request from inference entity id [{inference_id}]"
         f" status [{status}]. Error message: [{said}]"
     )
-    return {"error": {"type": "status_exception", "reason": reason}, "status": status}
+    kind = kind_of_status(status).value
+    return {"error": {"type": "status_exception", "reason": reason, "kind": kind}, "status": status}
 
 
 def failed(told: Told) -> str | None:
@@ -117,7 +119,7 @@ def test_errors_of_ours_stand_there_too(world: World) -> None:
     world.provider.answer = lambda _: Arrived(200, [b"{", HANG])
     told = post(world, PATHS[0], {"input": ["a", "b"], "partial": True, "timeout": "100ms"})
     reason = "Request timed out after [100ms] for inference id [e]"
-    late = {"error": {"type": "timeout_exception", "reason": reason}, "status": 408}
+    late = {"error": {"type": "timeout_exception", "reason": reason, "kind": "timed_out"}, "status": 408}
     assert (failed(told), told.json) == ("2", {"text_embedding": [late, late]})
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import post
 from hypothesis import given
 from hypothesis import strategies as st
+from in_process import post
 from world import (
     COMPLETION,
     EMBEDDING,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from asgi import post
+from in_process import post
 from world import EMBEDDING, World, openai
 
 import inferpoint

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Application, Told
+from in_process import Application, Told
 from world import EMBEDDING, HANG, Answer, Arrived, World, body, in_turn, json_reply, like_openai, openai
 
 from inferpoint.model.endpoint import TaskType

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import CLIENT, Application
+from in_process import CLIENT, Application
 from world import SECRET, Arrived, World, json_reply
 
 from inferpoint.api import operations

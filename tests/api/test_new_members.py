@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Application
+from in_process import Application
 from world import body
 
 SAID = [{"role": "user", "content": "Hi"}]

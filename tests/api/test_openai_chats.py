@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Application
+from in_process import Application
 from world import Arrived, json_reply
 
 Faces = Callable[..., Application]

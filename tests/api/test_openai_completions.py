@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Application, Told
+from in_process import Application, Told
 from openai_judge import judged
 from world import COMPLETION, Arrived, body, json_reply, openai
 

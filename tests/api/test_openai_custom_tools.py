@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Application, Told
+from in_process import Application, Told
 from world import Arrived, body, json_reply
 
 Faces = Callable[..., Application]

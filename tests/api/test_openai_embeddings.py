@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Application, Told
+from in_process import Application, Told
 from world import body, json_reply
 
 Faces = Callable[..., Application]

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from asgi import Application, Told
 from conversing import usual_choice
 from hypothesis import given
 from hypothesis import strategies as st
+from in_process import Application, Told
 from openai_judge import judged
 from world import COMPLETION, Arrived, body, json_reply, openai
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Application, Told
 from hypothesis import given
 from hypothesis import strategies as st
+from in_process import Application, Told
 from openai_judge import judged
 from world import Arrived, body, json_reply
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from asgi import Application
+from in_process import Application
 from world import EMBEDDING, SECRET, World, in_turn, json_reply, openai
 
 from inferpoint.api.elastic.routes import list_quotas

@@ -57,14 +57,15 @@ def typed(command: str, env: dict[str, str]) -> str:
         case ["inferpoint", "models", "pull", repository]:  # the hub is not reached from a test
             assert repository == REPOSITORY
             return ""
-        case ["inferpoint", "serve"]:  # it runs already
+        case ["inferpoint", "serve", *_]:  # it runs already
             return checked([*words, "--help"], env)
         case _:
-            return checked(["bash", "-euc", command.replace(ADDRESS, env["INFERPOINT_URL"])], env)
+            folder = env["HOME"] if ".yaml" in command else ROOT
+            return checked(["bash", "-euc", command.replace(ADDRESS, env["INFERPOINT_URL"])], env, folder)
 
 
-def checked(arguments: list[str], env: dict[str, str]) -> str:
-    done = subprocess.run(arguments, env=env, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+def checked(arguments: list[str], env: dict[str, str], folder: str | Path = ROOT) -> str:
+    done = subprocess.run(arguments, env=env, capture_output=True, text=True, cwd=folder, timeout=60, check=False)
     assert done.returncode == 0, f"{arguments}: {done.stderr}"
     return done.stdout
 
@@ -88,6 +89,8 @@ def test_every_command_and_answer_is_true(path: Path, env: dict[str, str]) -> No
         if language == "sh":
             for command in commands(text):
                 answer = typed(command, env)
+        elif language == "yaml":  # what the commands after it name
+            (Path(env["HOME"]) / "inferpoint.yaml").write_text(text, "utf-8")
         elif language == "json":
             assert json.loads(text) == json.loads(answer)
         elif language == "python" and path.name == "README.md":

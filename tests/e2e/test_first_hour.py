@@ -33,7 +33,7 @@ def typed(server: Inferpoint, home: Path, *words: str, **more: str) -> subproces
         ("inferpoint.config", ["serve"]),
         ("inferpoint.app", ["serve", "--port=0"]),
         ("inferpoint.workers.supervisor", ["serve", "--workers=2", "--port=0"]),
-        ("uvicorn", ["serve", "--port=0"]),
+        ("httptools", ["serve", "--port=0"]),
     ],
 )
 def test_interrupting_a_start_is_quiet(tmp_path: Path, module: str, words: list[str]) -> None:

@@ -114,6 +114,10 @@ def test_an_endpoint_s_life(opened: str, provider: Callable[..., Provider]) -> N
         assert KEY not in str([made, changed, ip.all()])
         ip.delete("chat")
         assert [each["inference_id"] for each in ip.all()] == ["vectors"]
+        shown = ip.get("vectors")
+        ip.delete("vectors")
+        again = {**shown, "service_settings": {**shown["service_settings"], "api_key": KEY}}
+        assert ip.put(**again) == shown
 
     using(opened, work)
 

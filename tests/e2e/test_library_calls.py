@@ -359,24 +359,36 @@ def test_leaving_a_stream_of_a_server_closes_it(
     asyncio.run(main())
 
 
-def broken(asked: Asked) -> None:
-    """Begin to answer, and then fail."""
-    asked.stream()
-    asked.send(chunk("first") + b'data: {"error": {"message": "the GPU is on fire", "type": "server_error"}}\n\n')
+BREAKS: dict[str, tuple[bytes, Kind, str]] = {
+    "error": (b'data: {"error": {"message": "a fire", "type": "server_error"}}\n\n', Kind.INTERNAL, "a fire"),
+    "limit": (b'data: {"error": {"message": "too fast", "code": 429}}\n\n', Kind.RATE_LIMITED, "too fast"),
+    "nonsense": (b"data: <html>\n\n", Kind.UNREADABLE, "Failed to"),
+    "end": (b"", Kind.CUT_OFF, "broke off|ended|before"),
+}
 
 
+@pytest.mark.parametrize("method", ["stream_chat", "stream"])
+@pytest.mark.parametrize("how", BREAKS)
 @pytest.mark.parametrize("place", ["here", "there"])
 def test_a_stream_that_breaks_tells_why(
-    server: Server, provider: Callable[..., Provider], inference_id: str, place: str
+    server: Server, provider: Callable[..., Provider], inference_id: str, place: str, how: str, method: str
 ) -> None:
-    """What came before an error is given, and the error is the provider's, in its words."""
+    """What came before an error is given, and the error has its kind and words, also of a server."""
+    last, kind, words = BREAKS[how]
+
+    def broken(asked: Asked) -> None:
+        asked.stream()
+        asked.send(chunk("first") + last)
+
     with connect(*([server.url] if place == "there" else []), validate=False) as ip:
-        chat_on(ip, inference_id, provider(broken))
-        pieces = ip.stream_chat(inference_id, "x")
-        assert next(pieces) == Text("first")
-        with pytest.raises(InferenceError, match="the GPU is on fire") as raised:
-            next(pieces)
-        assert raised.value.kind is Kind.INTERNAL
+        settings = {"api_key": KEY, "model_id": "m", "url": provider(broken).url}
+        task = "chat_completion" if method == "stream_chat" else "completion"
+        ip.put(inference_id, task_type=task, service="openai", service_settings=settings)
+        pieces: list[Any] = []
+        with pytest.raises(InferenceError, match=words) as raised:
+            pieces.extend(getattr(ip, method)(inference_id, "x"))
+        assert [piece for piece in pieces if isinstance(piece, Text)] == [Text("first")]
+        assert raised.value.kind is kind
 
 
 def test_a_server_is_sent_the_key_and_nobody_is_told_it(provider: Callable[..., Provider]) -> None:

@@ -31,9 +31,9 @@ def logged(tmp_path: Path, *flags: str) -> list[str]:
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_every_line_has_the_logs_form(tmp_path: Path, form: str, workers: int) -> None:
-    """Requests, the start, and what the libraries below have to say; probes and scrapes are left out."""
+    """Requests, the start, and what came and was no request; probes and scrapes are left out."""
     lines = logged(tmp_path, f"--log-format={form}", f"--workers={workers}")
-    assert any("Invalid HTTP request" in line for line in lines)
+    assert any("What came is not HTTP" in line for line in lines)
     assert any("/_inference/none" in line for line in lines)
     assert not any(path in line for line in lines for path in ("/livez", "/readyz", "/metrics"))
     for line in lines:

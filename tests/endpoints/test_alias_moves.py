@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from asgi import Application
+from in_process import Application
 from world import CHAT, EMBEDDING, KEY, World, body, hugging_face, json_reply, openai, told
 
 from inferpoint.endpoints.directory import Endpoints

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from asgi import Application
+from in_process import Application
 from world import (
     EMBEDDING,
     KEY,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from asgi import Application
+from in_process import Application
 from world import COMPLETION, EMBEDDING, KEY, World, openai, told
 
 from inferpoint.endpoints.directory import Endpoints

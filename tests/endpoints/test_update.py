@@ -136,6 +136,17 @@ def test_only_what_the_provider_sees_is_tried(stored: World, config: Any, calls:
     assert stored.run(stored.store.all())[0].version == after.version
 
 
+def test_vectors_of_another_length_are_taken_only_by_force(stored: World) -> None:
+    """A trial that finds another model behind the endpoint is told with what to say; then the new length is learnt."""
+    before = stored.get("e")
+    stored.provider.answer = lambda _: json_reply({"data": [{"index": 0, "embedding": [1, 2, 3, 4]}]})
+    change = {"service_settings": {"api_key": "new"}}
+    with pytest.raises(InferenceError, match=r'have \[3\] numbers, and would have \[4\].*say \["force": true\]'):
+        stored.update("e", change)
+    assert stored.get("e") == before
+    assert stored.update("e", {**change, "force": True}).endpoint.dimensions == 4
+
+
 def test_a_key_is_replaced_after_it_was_tried(stored: World) -> None:
     """The new key makes the trial, and every call from then on; the version is a new one."""
     before = stored.engine.lifecycle.get(ANONYMOUS, "e").endpoint.version

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from asgi import post
 from clock import settle
+from in_process import post
 from world import CHAT, COMPLETION, EMBEDDING, HANG, Arrived, World, json_reply, like_openai, openai, told, without
 
 from inferpoint.errors import InferenceError

@@ -18,6 +18,7 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import ANONYMOUS, Chunking, InferenceRequest, Tokens
 from inferpoint.model.results import ChunkedEmbeddings, Embeddings, SparseEmbeddings
+from inferpoint.outbound.transport import UnreachableError
 
 MakeWorld = Callable[..., World]
 
@@ -186,16 +187,8 @@ def test_what_is_no_inputs_fault_is_not_looked_for(opened: Callable[..., World],
     assert (told(error)[0], error.index) == (told_as, None)
 
 
-@pytest.mark.parametrize(
-    ("answer", "status"),
-    [
-        (json_reply({"error": {"message": "slow down"}}, 429, **{"x-should-retry": "false"}), 429),
-        (InferenceError(Kind.CUT_OFF, "it broke"), 500),
-        (Arrived(200, [b'{"data', InferenceError(Kind.CUT_OFF, "it broke")]), 500),
-    ],
-)
-def test_calls_that_fail_take_no_others_along(make_world: MakeWorld, answer: Any, status: int) -> None:
-    """Of a list that needs three calls those that failed leave errors, and are not divided."""
+def failing_over_forty(make_world: MakeWorld, answer: Any) -> tuple[World, Any]:
+    """A world whose provider answers so for calls with one of seventy texts, and what came of all three."""
 
     def reply(call: Call) -> Any:
         texts = texts_of(call)
@@ -203,10 +196,37 @@ def test_calls_that_fail_take_no_others_along(make_world: MakeWorld, answer: Any
 
     world = make_world(reply, validate=False)
     world.create("e", EMBEDDING, hugging_face())
-    found = partial(world, *map(str, range(70)), timeout=5.0)
+    return world, partial(world, *map(str, range(70)), timeout=5.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (json_reply({"error": {"message": "slow down"}}, 429, **{"x-should-retry": "false"}), 429),
+        (UnreachableError("nobody is there"), 500),
+    ],
+)
+def test_calls_that_fail_take_no_others_along(make_world: MakeWorld, answer: Any, status: int) -> None:
+    """Of a list that needs three calls those that failed leave errors, and are not divided."""
+    world, found = failing_over_forty(make_world, answer)
     assert statuses(found) == dict.fromkeys(range(32, 64), status)
     assert {len(texts_of(call)) for call in world.provider.calls} == {32, 6}
     assert {error.index for error in found.errors.values()} == {None}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        InferenceError(Kind.CUT_OFF, "it broke"),
+        Arrived(200, [b'{"data', InferenceError(Kind.CUT_OFF, "it broke")]),
+    ],
+)
+def test_a_text_over_which_a_provider_hangs_up_is_found(make_world: MakeWorld, answer: Any) -> None:
+    """By few calls, each made once: a server that crashes over a text is not made to for every attempt."""
+    world, found = failing_over_forty(make_world, answer)
+    assert statuses(found) == {40: 500}
+    assert found.errors[40].index == 40
+    assert sum("40" in texts_of(call) for call in world.provider.calls) <= 3 + 3
 
 
 def test_a_throttled_half_is_not_divided(opened: Callable[..., World]) -> None:

@@ -116,6 +116,24 @@ def test_one_part_that_fails_ends_the_request(make_world: MakeWorld) -> None:
     assert world.clock.alarms == 0
 
 
+def test_a_document_without_a_score_is_named(make_world: MakeWorld) -> None:
+    """By its place in the request, in whichever call it was; NaN, as a model may score it, is no number."""
+
+    def answer(call: Call) -> Reply:
+        texts = body(call)["texts"]
+        rows = ", ".join(
+            f'{{"index": {place}, "score": {"NaN" if text == MANY[70] else 1}}}' for place, text in enumerate(texts)
+        )
+        return Reply(200, f"[{rows}]".encode())
+
+    world = opened(make_world, taking(32))
+    ranked(world, *MANY)
+    world.provider.answer = answer
+    with pytest.raises(InferenceError, match=r"^Document \[70\]: .*a document has no score") as caught:
+        ranked(world, *MANY)
+    assert caught.value.index == 70
+
+
 def test_documents_are_sent_in_their_order(make_world: MakeWorld) -> None:
     """So that two equal ones are answered in the order of the request, as one call does."""
     world = opened(make_world, taking(3))

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from asgi import Application
 from batches import Late
 from clock import settle
+from in_process import Application
 from world import EMBEDDING, World, in_turn, json_reply, like_openai, openai
 
 from inferpoint.endpoints.lifecycle import TRIAL_PATIENCE

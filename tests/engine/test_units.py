@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from asgi import Application
 from clock import on_a_loop
+from in_process import Application
 from turns import Queue, place
 from typer.testing import CliRunner
 from world import EMBEDDING, World, openai

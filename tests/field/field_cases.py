@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from asgi import Application
 from field_documents import Answer, document, problems
 from field_provider import ScriptedProvider
+from in_process import Application
 from raw_http import Answered, ask, everything, plugged
 
 FOLDER = Path(__file__).parent

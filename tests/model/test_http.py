@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import json_call, parse
+from inferpoint.model.http import Call, json_call, parse
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,20 @@ from inferpoint.model.http import json_call, parse
 def test_a_body_leaves_out_what_is_none(body: dict[str, Any], written: bytes) -> None:
     """Members of a body that are None are left out, and no others; what is inside of them goes as it is."""
     assert json_call("https://a.test", body).body == written
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:secret@a.test/v1/x?key=secret#secret", "https://a.test/v1/x"),
+        ("https://a.test?key=secret", "https://a.test/"),
+        ("https://a.test/x#/secret?secret", "https://a.test/x"),
+        ("local:embed", "local:embed"),
+    ],
+)
+def test_a_call_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
+    """No user, parameter, fragment, header or body."""
+    assert repr(Call(url, b"secret", {"authorization": "secret"})) == f"Call(POST {shown})"
 
 
 @pytest.mark.parametrize("word", ["NaN", "-NaN", "nan", "Infinity", "-Infinity", "inf", "-inf"])

@@ -30,8 +30,8 @@ def to(name: str, host: str = "a") -> dict[str, object]:
 
 
 def spend_all(way: Way) -> None:
-    """Leave nothing of the budget for retries."""
-    while way.budget.spend():
+    """Leave the rate group nothing of its budget for retries."""
+    while way.budgets.spend("g"):
         pass
 
 
@@ -137,6 +137,14 @@ def test_what_is_ingested_waits_for_the_budget(lane: Lane, answer: Reply) -> Non
     spend_all(way)
     assert way.send(lane=lane) == answer
     assert (way.clock.passed >= 9) is (answer is OK)
+
+
+def test_a_provider_that_fails_takes_no_retries_from_its_neighbours() -> None:
+    """Each rate group has a budget of its own."""
+    way = Way(BUSY, BUSY, OK)
+    spend_all(way)
+    assert way.send() == BUSY
+    assert way.send(group="neighbour") == OK
 
 
 @on_a_loop

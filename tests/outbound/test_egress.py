@@ -8,7 +8,7 @@ import pytest
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call
-from inferpoint.outbound.egress import permitted
+from inferpoint.outbound.egress import is_neighbour, permitted
 from inferpoint.outbound.http.transport import HttpTransport
 
 ALLOWED = [
@@ -39,6 +39,19 @@ def test_private_and_public_addresses_may_be_called(address: str) -> None:
 def test_what_gives_away_a_machines_own_credentials_may_not(address: str) -> None:
     """Link-local, metadata, multicast, reserved and no addresses, however IPv6 writes an address of IPv4."""
     assert not permitted(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "neighbour"),
+    [
+        ("8.8.8.8", False), ("2606:4700::1", False), ("64:ff9b::808:808", False), ("127.0.0.1", True),
+        ("10.0.0.1", True), ("100.64.0.1", True), ("198.18.0.1", True), ("::1", True),
+        ("fd00::1", True), ("::ffff:10.0.0.1", True), ("64:ff9b::a00:1", True),
+    ],
+)  # fmt: skip
+def test_an_address_that_is_not_everybodys_is_a_neighbours(address: str, *, neighbour: bool) -> None:
+    """However IPv6 writes it."""
+    assert is_neighbour(address) is neighbour
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 from collections.abc import Callable
 
@@ -38,6 +39,14 @@ def test_an_address_that_is_not_reached_is_told_from_a_call_that_is_not_answered
     with pytest.raises(InferenceError) as unanswered:
         sent(Call(f"{provider(lambda asked: asked.hang_up()).url}/x", b"{}"))
     assert (unanswered.value.kind, isinstance(unanswered.value, UnreachableError)) == (Kind.CUT_OFF, False)
+
+
+def test_a_reply_says_that_it_is_a_neighbours(provider: Callable[..., Provider]) -> None:
+    """Who answers at an address that is not global may be no provider; compressed or not."""
+    assert sent(Call(f"{provider(lambda asked: asked.answer('ok')).url}/x")).neighbour
+    packed = provider(lambda asked: asked.answer(gzip.compress(b"ok"), headers={"Content-Encoding": "gzip"}))
+    reply = sent(Call(f"{packed.url}/x"))
+    assert (reply.body, reply.neighbour) == (b"ok", True)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -63,10 +63,26 @@ def test_a_reply_waits_until_a_request_is_answered() -> None:
         request.take(100)
         with memory.reply() as first, memory.reply() as second:
             await first.wait_for(1)
-            reading = asyncio.ensure_future(second.wait_for(50))
+            reading = asyncio.ensure_future(second.wait_for(49))
             await settle()
             assert not reading.done()
             request.close()
             await asyncio.wait_for(reading, 5)
+
+    asyncio.run(waiting())
+
+
+def test_replies_leave_room_for_requests() -> None:
+    """They hold no more than half together, and what more there is waits."""
+
+    async def waiting() -> None:
+        memory = Memory(100)
+        with memory.reply() as first, memory.reply() as second:
+            await first.wait_for(40)
+            reading = asyncio.ensure_future(second.wait_for(11))
+            await settle()
+            assert not reading.done()
+            memory.share().take(60)
+            reading.cancel()
 
     asyncio.run(waiting())

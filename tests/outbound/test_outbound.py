@@ -330,7 +330,7 @@ async def test_a_journey_says_where_the_time_went() -> None:
 def test_an_empty_budget_makes_no_retry() -> None:
     """The caller hears what the provider said; but a throttled call is still only put back into the queue."""
     way = Way(BUSY, BUSY, OK, LIMITED, OK)
-    while way.budget.spend():
+    while way.budgets.spend("g"):
         pass
     for _ in range(2):
         assert way.send() == BUSY

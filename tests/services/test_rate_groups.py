@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from asgi import Application
+from in_process import Application
 from world import COMPLETION, World
 
 KEY = {"api_key": "k", "model_id": "m"}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from asgi import post
+from in_process import post
 from world import CHAT, COMPLETION, EMBEDDING, World, in_turn
 
 from inferpoint.model.endpoint import TaskType

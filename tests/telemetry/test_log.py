@@ -46,7 +46,6 @@ def test_what_others_log_is_in_the_same_form() -> None:
             log.inform("It begins", url="u")
             log.warn("Look at this")
             logging.getLogger("asyncio").error("a [%s]", "task")
-            logging.getLogger("uvicorn.error").info("Finished server process")
             try:
                 raise ValueError("b")
             except ValueError:

@@ -14,6 +14,7 @@ FAILED = "x-inferpoint-failed"  # how many inputs of a partial request have an e
 DROPPED = "x-inferpoint-dropped"  # the hints that the provider has no place for
 TOKENS = "x-inferpoint-{}-tokens"
 ERROR = "x-inferpoint-error"  # the kind of an error, which no face's status tells exactly
+KIND = "kind"  # the same as a member of an error that stands in an answer, where no header can tell it
 _RETRY_AFTER = "retry-after"
 _SHOULD_RETRY = "x-should-retry"
 

@@ -10,6 +10,10 @@ from inferpoint.engine.engine import Engine
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
 
+LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
+PATHS = frozenset({LIVE, READY, METRICS})  # asked by those who must know how a server does that is full
+
+
 def routes(exposition: Callable[[], Awaitable[bytes]], *, stopping: Callable[[], bool]) -> tuple[Route, ...]:
     """The routes; *stopping* says that the server takes no new work."""
 
@@ -24,5 +28,5 @@ def routes(exposition: Callable[[], Awaitable[bytes]], *, stopping: Callable[[],
     async def metrics(_engine: Engine, _request: Request) -> Response:
         return Response(body=await exposition(), content_type=EXPOSITION)
 
-    paths = {"/livez": alive, "/readyz": ready, "/metrics": metrics}
+    paths = {LIVE: alive, READY: ready, METRICS: metrics}
     return tuple(Route("GET", path, act, watches=True) for path, act in paths.items())

@@ -1,7 +1,7 @@
-"""All faces as one ASGI application: match the route, let the caller in, read, act, answer, tell.
+"""All faces as one application: match the route, let the caller in, read, act, answer, tell.
 
-ASGI itself, without a framework: a search request is answered in less time than a framework needs to route it, and
-every request, hot or not, takes the same path.
+Without a framework: a search request is answered in less time than a framework needs to route it, and every request,
+hot or not, takes the same path.
 """
 
 from __future__ import annotations
@@ -10,44 +10,31 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from inferpoint.api import admission
 from inferpoint.api.bodies import Bodies
+from inferpoint.api.elastic.errors import refusal_body
 from inferpoint.api.face import Face, Request, Response, Route
 from inferpoint.api.headers import OPAQUE_ID, REQUEST_ID, stats_headers
 from inferpoint.api.router import Matched, Router
 from inferpoint.clock import Clock
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.inbound.exchange import Exchange
+from inferpoint.inbound.heads import Refusal
 from inferpoint.model.json_body import JsonBody
-from inferpoint.model.requests import RequestStats
+from inferpoint.model.requests import ANONYMOUS, RequestStats
 from inferpoint.outbound import hops
 from inferpoint.outbound.memory import Share
 from inferpoint.telemetry.events import Answered, Level
 from inferpoint.telemetry.telemetry import Telemetry
 
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-
 CLIENT_LEFT = 499
 _ELSEWHERE = "-"
 _LOG = logging.getLogger(__name__)
-
-
-class _Names(dict[str, bytes]):
-    """The names of headers as bytes; they are few, and each is worked out once."""
-
-    def __missing__(self, name: str) -> bytes:
-        self[name] = name.encode("latin-1")
-        return self[name]
-
-
-_NAMES = _Names()
 
 
 @dataclass(frozen=True)
@@ -78,48 +65,68 @@ class Server:
         self._telemetry = telemetry
         self._clock = clock
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        if scope["type"] != "http":
-            return
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answer one request."""
         began = self._clock.monotonic()
-        exchange = _Exchange(scope, receive, send, int(self._clock.now().timestamp()))
-        face, route = self._find(exchange)
+        asked = _Asked(exchange, int(self._clock.now().timestamp()))
+        face, matched = self._find(asked)
         try:
-            await exchange.answer(await self._answer(exchange, face, route))
+            await asked.answer(await self._answer(asked, face, matched))
         except asyncio.CancelledError:  # the caller left, or a stream outlived the deadline of the shutdown
-            exchange.status = CLIENT_LEFT if exchange.left else exchange.status
+            asked.status = CLIENT_LEFT if exchange.left else asked.status
         finally:
-            exchange.close()
-            self._tell(exchange, route.pattern if route else _ELSEWHERE, began)
+            asked.close()
+            self._tell(asked, matched.pattern if matched else _ELSEWHERE, began)
 
-    def _find(self, exchange: _Exchange) -> tuple[Face, Matched | None]:
+    def refused(self, client: str, refusal: Refusal) -> bytes:
+        """The body for what *client* sent and was no request, which is told of too."""
+        body, kind = refusal_body(*refusal), Kind.OVERLOADED if refusal.status == 503 else Kind.INVALID
+        self._telemetry.answered(
+            Answered(
+                time=self._clock.now(),
+                level=Level.INFO,
+                request_id=os.urandom(8).hex(),
+                caller=ANONYMOUS.name,
+                method=_ELSEWHERE,
+                route=_ELSEWHERE,
+                path=_ELSEWHERE,
+                status=refusal.status,
+                seconds=0.0,
+                size=len(body),
+                client=client,
+                kind=kind.value,
+                reason=refusal.reason,
+            )
+        )
+        return body
+
+    def _find(self, asked: _Asked) -> tuple[Face, Matched | None]:
         """The face that answers, and its routes at that path; without any, the face below whose prefix the path is."""
         for face, router in self._routers:
-            if matched := router.find(exchange.path):
+            if matched := router.find(asked.path):
                 return face, matched
-        path = "/" + "".join(f"{segment}/" for segment in exchange.path)
+        path = "/" + "".join(f"{segment}/" for segment in asked.path)
         return next(face for face in self._homes if path.startswith(face.prefix)), None
 
-    async def _answer(self, exchange: _Exchange, face: Face, matched: Matched | None) -> Response:
-        request = exchange.request(matched.path_params if matched else {})
+    async def _answer(self, asked: _Asked, face: Face, matched: Matched | None) -> Response:
+        request = asked.request(matched.path_params if matched else {})
         try:
-            return face.finish(await self._act(exchange, request, face, matched), request)
+            return face.finish(await self._act(asked, request, face, matched), request)
         except InferenceError as error:
             failure = error
             _let_go(failure)
         except asyncio.CancelledError:
-            if exchange.left:
+            if asked.exchange.left:
                 raise
             failure = InferenceError(Kind.INTERNAL, "The server was stopped before its answer")
         except Exception:  # noqa: BLE001 - whatever happens, the caller gets an answer and the log the reason
-            _LOG.exception("The request [%s] failed", exchange.request_id)
-            problem = f"An internal error happened; the log has it under request id [{exchange.request_id}]"
+            _LOG.exception("The request [%s] failed", asked.request_id)
+            problem = f"An internal error happened; the log has it under request id [{asked.request_id}]"
             failure = InferenceError(Kind.INTERNAL, problem)
-        exchange.failure = failure
+        asked.failure = failure
         return face.finish(face.fail(failure, request), request)
 
-    async def _act(self, exchange: _Exchange, request: Request, face: Face, matched: Matched | None) -> Response:
+    async def _act(self, asked: _Asked, request: Request, face: Face, matched: Matched | None) -> Response:
         if self._entrance.guarded:
             admission.refuse_foreign_page(request.headers)
         hops.arrived(request.headers)
@@ -127,30 +134,30 @@ class Server:
             raise _unrouted(Kind.NO_ROUTE, face, request)
         route = matched.routes.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
-            exchange.allowed = ", ".join(sorted(matched.routes))
-            raise _unrouted(Kind.WRONG_METHOD, face, request, exchange.allowed)
-        exchange.infers, exchange.watches = route.infers, route.watches
+            asked.allowed = ", ".join(sorted(matched.routes))
+            raise _unrouted(Kind.WRONG_METHOD, face, request, asked.allowed)
+        asked.infers, asked.watches = route.infers, route.watches
         face.check(request, route)
-        body, json = await exchange.body(self._entrance.bodies)
+        body, json = await asked.body(self._entrance.bodies)
         await self._engine.refresh()
-        return await route.act(self._engine, exchange.request(matched.path_params, body, json))
+        return await route.act(self._engine, asked.request(matched.path_params, body, json))
 
-    def _tell(self, exchange: _Exchange, pattern: str, began: float) -> None:
-        failure, stats = exchange.failure, exchange.stats
+    def _tell(self, asked: _Asked, pattern: str, began: float) -> None:
+        failure, stats = asked.failure, asked.stats
         self._telemetry.answered(
             Answered(
                 time=self._clock.now(),
-                level=exchange.level,
-                request_id=exchange.request_id,
-                caller=exchange.caller.name,
-                method=exchange.method,
+                level=asked.level,
+                request_id=asked.request_id,
+                caller=asked.caller.name,
+                method=asked.exchange.method,
                 route=pattern,
-                path=exchange.raw_path,
-                status=exchange.status,
+                path=asked.exchange.path,
+                status=asked.status,
                 seconds=self._clock.monotonic() - began,
-                size=exchange.sent,
-                opaque_id=exchange.headers.get(OPAQUE_ID, ""),
-                client=exchange.client,
+                size=asked.exchange.sent,
+                opaque_id=asked.exchange.headers.get(OPAQUE_ID, ""),
+                client=asked.exchange.client,
                 endpoint=stats.endpoint,
                 attempts=stats.attempts,
                 kind="" if failure is None else failure.kind.value,
@@ -172,32 +179,21 @@ def _unrouted(kind: Kind, face: Face, request: Request, allowed: str = "") -> In
     return InferenceError(kind, phrase.format(method=request.method, path=request.path, allowed=allowed))
 
 
-class _Exchange:
-    """One request and its answer over ASGI."""
+class _Asked:
+    """One request on its walk, and what becomes of it."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, time: int) -> None:
+    def __init__(self, exchange: Exchange, time: int) -> None:
         self._time = time
-        self._receive = receive
-        self._send = send
-        self._query = scope["query_string"]
-        self._task = asyncio.current_task()
-        self._read = False
-        self._watcher: asyncio.Future[None] | None = None
         self._share: Share | None = None
-        self.method: str = scope["method"]
-        self.raw_path: str = scope["raw_path"].decode("ascii", "backslashreplace")
-        self.path = [unquote(segment) for segment in self.raw_path.split("/") if segment]
-        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        self.client: str = (scope.get("client") or ("",))[0]
-        self.caller = admission.caller(self.headers)
+        self.exchange = exchange
+        self.path = [unquote(segment) for segment in exchange.path.split("/") if segment]
+        self.caller = admission.caller(exchange.headers)
         self.request_id = os.urandom(8).hex()
         self.stats = RequestStats()
         self.infers = self.watches = False
         self.allowed = ""  # the methods of a path that is asked with another
         self.failure: InferenceError | None = None
-        self.left = False
         self.status = 0
-        self.sent = 0
 
     @property
     def level(self) -> Level:
@@ -209,13 +205,13 @@ class _Exchange:
 
     def request(self, path_params: Mapping[str, str], body: bytes = b"", json: JsonBody | None = None) -> Request:
         """The request as a face is asked it."""
-        query = dict(parse_qsl(self._query.decode("latin-1"), keep_blank_values=True)) if self._query else {}
+        exchange = self.exchange
         return Request(
-            self.method,
-            self.raw_path,
+            exchange.method,
+            exchange.path,
             path_params,
-            query,
-            self.headers,
+            dict(parse_qsl(exchange.query, keep_blank_values=True)) if exchange.query else {},
+            exchange.headers,
             body,
             self.caller,
             self.request_id,
@@ -226,35 +222,28 @@ class _Exchange:
 
     async def body(self, bodies: Bodies) -> tuple[bytes, JsonBody]:
         """The whole body, without its encoding, and as JSON; read no further than within the limits of *bodies*."""
-        most = bodies.limits.body_bytes
-        admission.refuse_large(self.headers, most)
+        exchange, most = self.exchange, bodies.limits.body_bytes
+        admission.refuse_large(exchange.headers, most)
         self._share = bodies.memory.share()
         pieces: list[bytes] = []
         size = 0
         while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                self.left = True
-                raise asyncio.CancelledError
-            pieces.append(message.get("body", b""))
+            pieces.append(exchange.take())
             size += len(pieces[-1])
             if size > most:
                 raise admission.too_large(most)
             self._share.take(len(pieces[-1]))
-            if not message.get("more_body", False):
+            if exchange.whole:
                 break
-        self._read = True
-        self._watcher = asyncio.ensure_future(self._watch())
+            await exchange.more()
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()  # a large body is there once while it is read
-        return await bodies.opened(body, self.headers, self._share)
+        return await bodies.opened(body, exchange.headers, self._share)
 
     def close(self) -> None:
-        """Stop looking whether the caller has left, and hold nothing of its body any more."""
+        """Hold nothing of the body any more."""
         if self._share is not None:
             self._share.close()
-        if self._watcher is not None:
-            self._watcher.cancel()
 
     async def answer(self, response: Response) -> None:
         """Send *response*."""
@@ -265,30 +254,13 @@ class _Exchange:
         if self.allowed:
             headers["allow"] = self.allowed
         if response.pieces is None:
-            headers["content-length"] = str(len(response.body))
-        if not self._read and ("transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"):
-            headers["connection"] = "close"  # what was not read must not be taken for the next request
-        encoded = [(_NAMES[name], value.encode("latin-1", "replace")) for name, value in headers.items()]
-        await self._send({"type": "http.response.start", "status": response.status, "headers": encoded})
-        if response.pieces is None:
-            await self._body(response.body if self.method != "HEAD" else b"", more=False)
+            await self.exchange.answer(response.status, headers, response.body)
             return
+        self.exchange.begin(response.status, headers)
         async with contextlib.aclosing(response.pieces):
             try:
                 async for piece in response.pieces:
-                    if piece:
-                        await self._body(piece, more=True)
+                    await self.exchange.send(piece)
             except InferenceError as error:  # the caller was told it by the last piece
                 self.failure = error
-        await self._body(b"", more=False)
-
-    async def _body(self, piece: bytes, *, more: bool) -> None:
-        self.sent += len(piece)
-        await self._send({"type": "http.response.body", "body": piece, "more_body": more})
-
-    async def _watch(self) -> None:
-        """Cancel what goes on for the caller when it leaves: nothing more is asked of a provider for it."""
-        message = await self._receive()
-        if message["type"] == "http.disconnect" and self._task is not None:
-            self.left = True
-            self._task.cancel()
+        await self.exchange.end()

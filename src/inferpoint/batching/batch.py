@@ -69,12 +69,12 @@ class Batch(EndpointJob, Carrier):
         return super().ticket(ahead=ahead or self._is_part)
 
     @override
-    def is_final(self, reply: Reply) -> bool:
+    def is_final(self, reply: Reply | None) -> bool:
         """A part is sent once: it is of a call that failed often enough; and so is a call of many before its parts."""
         if self._is_part:
-            return reply.status in FAILURES or super().is_final(reply)
-        often = self.stats.attempts >= ATTEMPTS
-        return (often and faults.end_attempts(self.pool, self.items or (), reply.status)) or super().is_final(reply)
+            return reply is None or reply.status in FAILURES or super().is_final(reply)
+        often, status = self.stats.attempts >= ATTEMPTS, None if reply is None else reply.status
+        return (often and faults.end_attempts(self.pool, self.items or (), status)) or super().is_final(reply)
 
     @override
     def cancel_if_unwanted(self) -> None:

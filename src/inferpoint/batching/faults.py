@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from inferpoint.batching.items import Item
 from inferpoint.batching.pool import Pool
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.outbound.transport import UnreachableError
 
 _INPUTS = (400, 413, 422)  # refusals of an input, or of one among many
 # Failures that say as much of the whole server. Some answer them where a model made no numbers of one text, or one is
@@ -29,9 +30,9 @@ def is_too_long(error: InferenceError) -> bool:
 
 
 def may_be_an_inputs(error: InferenceError) -> bool:
-    """Whether one input may be why all failed: the provider failed over it, or wrote what nobody can read."""
+    """Whether one input may be why all failed: the provider failed over it, hung up, or wrote what nobody can read."""
     if error.upstream is None:
-        return error.kind is Kind.UNREADABLE
+        return _was_answered(error)
     return error.upstream.status in _PERHAPS
 
 
@@ -47,7 +48,7 @@ def counted(pool: Pool, error: InferenceError, again: InferenceError) -> Inferen
 
     A part that was not sent, as its address fails for all, says as much as several that failed.
     """
-    if again.upstream is not None or again.kind in (Kind.UNREADABLE, Kind.CUT_OFF):
+    if again.upstream is not None or _was_answered(again):
         pool.failed_parts += may_be_an_inputs(again)
         return again
     pool.failed_parts += _FAILED_PARTS
@@ -71,9 +72,17 @@ def are_worth_a_search(pool: Pool, items: Sequence[Item], error: InferenceError)
     return may_be_an_inputs(error) and pool.failed_parts < _FAILED_PARTS and _others_are_wanted(items)
 
 
-def end_attempts(pool: Pool, items: Sequence[Item], status: int) -> bool:
-    """Whether a search does more than another attempt of a call that failed with *status* as often as is usual."""
-    return status in _PERHAPS and pool.failed_parts < _FAILED_PARTS and _others_are_wanted(items)
+def end_attempts(pool: Pool, items: Sequence[Item], status: int | None) -> bool:
+    """Whether a search does more than another attempt of a call that failed as often as is usual.
+
+    *status* is what it failed with, or None where the provider hung up.
+    """
+    return (status is None or status in _PERHAPS) and pool.failed_parts < _FAILED_PARTS and _others_are_wanted(items)
+
+
+def _was_answered(error: InferenceError) -> bool:
+    """Whether a provider took the call and wrote nonsense, or hung up: one that crashes over a text does."""
+    return error.kind in (Kind.UNREADABLE, Kind.CUT_OFF) and not isinstance(error, UnreachableError)
 
 
 def _others_are_wanted(items: Sequence[Item]) -> bool:

@@ -58,7 +58,13 @@ async def _parts(
 async def _part(calls: Calls, resolved: Resolved, request: InferenceRequest, first: int, texts: Texts) -> Ranking:
     """One call, with the indices of its documents in the whole request."""
     documents = replace(request.documents, texts=texts)
-    result = await calls.whole(calls.single(resolved, replace(request, input=documents)))
+    try:
+        result = await calls.whole(calls.single(resolved, replace(request, input=documents)))
+    except InferenceError as error:
+        if error.index is None:
+            raise
+        index = first + error.index
+        raise error.of_input(index, f"Document [{index}]: {error.problems[0]}") from error.__cause__
     assert isinstance(result, Ranking)
     used = 0 if result.usage is None else result.usage.input
     calls.sizing(resolved).count(_load(documents.query, texts), used)

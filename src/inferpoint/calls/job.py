@@ -88,7 +88,9 @@ class EndpointJob(Job):
         return error_bodies.status(reply)
 
     @override
-    def is_final(self, reply: Reply) -> bool:
+    def is_final(self, reply: Reply | None) -> bool:
+        if reply is None:
+            return False
         return self.resolved.task.failures.exhausted(provider_errors.parsed(self.resolved, reply, self.secrets))
 
     @override

@@ -56,11 +56,14 @@ def public(resolved: Resolved, error: InferenceError, secrets: Secrets) -> Infer
 
 
 def parsed(resolved: Resolved, reply: Reply, secrets: Secrets) -> Upstream:
-    """The provider's error in a refusal, without secrets; the first words of a body that is not as it documents."""
+    """The provider's error in a refusal, without secrets; the first words of a body that is not as it documents.
+
+    A neighbour that answers something else may be no provider at all: its words are not told to who named its address.
+    """
     try:
         complaint = resolved.task.failures.complaint(reply)
     except InferenceError:
-        complaint = Upstream(reply.status, _plain(reply))
+        complaint = Upstream(reply.status, "" if reply.neighbour else _plain(reply))
     return hidden(complaint, secrets)
 
 

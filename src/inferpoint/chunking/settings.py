@@ -101,7 +101,7 @@ class Recursive(_Sized):
 
 ChunkingSettings = Whole | Words | Sentences | Recursive
 
-_STRATEGIES: dict[str, type[ChunkingSettings]] = {kind.strategy: kind for kind in (Whole, Words, Sentences, Recursive)}
+STRATEGIES: dict[str, type[ChunkingSettings]] = {kind.strategy: kind for kind in (Whole, Words, Sentences, Recursive)}
 
 
 def read(config: object, *, largest: int = LARGEST, problems: list[str]) -> ChunkingSettings | None:
@@ -155,9 +155,9 @@ def _chosen(config: object, problems: list[str]) -> tuple[type[ChunkingSettings]
     members = cast("Mapping[str, Any]", config or {})
     values = {name: value for name, value in members.items() if value is not None}
     strategy = values.pop("strategy", Sentences.strategy)
-    if not isinstance(strategy, str) or strategy not in _STRATEGIES:
+    if not isinstance(strategy, str) or strategy not in STRATEGIES:
         raise invalid(f"Invalid chunkingStrategy {as_java(strategy)}", subject=Subject.ARGUMENT)
-    return _STRATEGIES[strategy], values
+    return STRATEGIES[strategy], values
 
 
 def _refuse_unknown(kind: type[ChunkingSettings], values: Mapping[str, Any], problems: list[str]) -> None:

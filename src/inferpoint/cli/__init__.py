@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from inferpoint import services
+from inferpoint.cli import configuration
 from inferpoint.cli.chunk import chunk
 from inferpoint.cli.endpoints import endpoints
 from inferpoint.cli.infer import infer
@@ -18,7 +19,8 @@ from inferpoint.version import __version__
 app = typer.Typer(
     name="inferpoint",
     help="The Elasticsearch Inference API for every model provider.",
-    epilog="Exit status: 0 when it is done, 1 when it failed, 2 for what cannot be understood, 130 when interrupted.",
+    epilog="Exit status: 0 when it is done, 1 when it failed, 2 for what cannot be understood, and for what differs by"
+    " `diff`, 130 when interrupted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -27,6 +29,10 @@ app.add_typer(models, name="models")
 app.add_typer(quotas, name="quotas")
 app.command()(infer)
 app.command()(chunk)
+app.command()(configuration.export)
+app.command()(configuration.diff)
+app.command()(configuration.apply)
+app.add_typer(configuration.config, name="config")
 
 
 def run() -> None:

@@ -66,6 +66,19 @@ class Lifecycle:
         allow(caller, MONITOR, "cluster:monitor/xpack/inference/get")
         return self._endpoints.all(kind)
 
+    def stored(self, caller: Caller, inference_id: str) -> Resolved | None:
+        """The endpoint of that very id, if there is one; `INTERNAL` for one that cannot be used."""
+        allow(caller, MONITOR, "cluster:monitor/xpack/inference/get")
+        return self._endpoints.own(inference_id) if self._endpoints.exists(inference_id) else None
+
+    def parsed(self, inference_id: str, config: Mapping[str, Any], kind: TaskType | None = None) -> Resolved:
+        """The endpoint that *config* describes, neither tried nor kept; `INVALID` with every problem."""
+        check_inference_id(inference_id)
+        task_type = resolved_type(kind, config.get("task_type"))
+        if task_type is None:
+            raise invalid("model is missing required setting [task_type]")
+        return document.parse(inference_id, task_type, config, largest_chunk=self._largest_chunk)
+
     async def create(
         self,
         caller: Caller,
@@ -78,11 +91,7 @@ class Lifecycle:
     ) -> Resolved:
         """Check *config*, try it once, keep it. Nothing is kept unless all of that went well."""
         allow(caller, MANAGE, "cluster:admin/xpack/inference/put")
-        check_inference_id(inference_id)
-        task_type = resolved_type(kind, config.get("task_type"))
-        if task_type is None:
-            raise invalid("model is missing required setting [task_type]")
-        draft = document.parse(inference_id, task_type, config, largest_chunk=self._largest_chunk)
+        draft = self.parsed(inference_id, config, kind)
         ask = self._ask(caller, seconds) if validate and self._validate else None
         async with self._lock(inference_id):  # of two at once the second finds the first
             self._endpoints.refuse_duplicate(inference_id)
@@ -102,6 +111,7 @@ class Lifecycle:
         *,
         kind: TaskType | None = None,
         seconds: float | None = None,
+        validate: bool = True,
     ) -> Resolved:
         """Change what may be changed, secrets included, after trying it; what no provider sees costs nothing.
 
@@ -122,10 +132,11 @@ class Lifecycle:
                 losing = self._endpoints.losing(draft.endpoint)
                 if draft.secrets != resolved.secrets and draft.group == resolved.group:
                     self._release(draft.group)  # another key in a queue that does not tell keys apart
-                ask = self._ask(caller, seconds) if self._validate else None
+                ask = self._ask(caller, seconds) if validate and self._validate else None
                 if ask is not None and not document.same_to_providers(draft.endpoint, resolved.endpoint):
                     draft = await self._tried(draft, ask)
                 if not document.forced(config):
+                    spaces.refuse_other_length(resolved.endpoint, draft.endpoint)
                     await self._refuse_other_spaces(draft, resolved.endpoint.aliases, ask)
                 without = [(owner, document.without(owner, draft.endpoint.aliases)) for owner in losing]
                 await self._written(self._replace(resolved, draft, without))

@@ -90,6 +90,10 @@ class Section(ABC):
         """The value after an update whose JSON is *config*."""
         return self.read(config, context, problems)
 
+    def known(self, _context: Context, /) -> Sequence[str]:
+        """The names that may stand in it, where it is an object that declares them."""
+        return ()
+
     def unknown(self, _config: Any, _context: Context, /) -> Mapping[str, Any]:
         """The part of a request's JSON that nobody knows or, in an update, that stays as it was created."""
         return {}
@@ -118,6 +122,10 @@ class _OfTask(Section):
     @override
     def merge(self, before: Any, config: Any, _context: Context, problems: list[str], /) -> Any:
         return settings.overlay(before, config, scope=self.name, problems=problems)
+
+    @override
+    def known(self, context: Context, /) -> Sequence[str]:
+        return [one.name for one in settings.declared(self.record(context.task))]
 
     @override
     def unknown(self, config: Any, context: Context, /) -> Mapping[str, Any]:

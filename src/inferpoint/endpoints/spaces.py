@@ -31,6 +31,17 @@ def vectors_of(endpoint: Endpoint) -> Former:
     return Former(endpoint.inference_id, own, endpoint.dimensions)
 
 
+def refuse_other_length(before: Endpoint, after: Endpoint) -> None:
+    """`INVALID` when an endpoint's vectors are of another length *after* a change than *before*: of another model."""
+    if before.dimensions is not None and before.dimensions != after.dimensions:
+        raise invalid(
+            f"The vectors of [{before.inference_id}] have [{before.dimensions}] numbers, and would have"
+            f" [{after.dimensions}]: another model answers. What was embedded under it would have to be embedded anew;"
+            ' say ["force": true] to change it all the same',
+            subject=Subject.SETTINGS,
+        )
+
+
 async def refuse_other_space(
     alias: str, before: Former, owner: Resolved | None, after: Resolved, ask: Ask | None
 ) -> None:

@@ -105,10 +105,11 @@ class Inferpoint:
         `cache` are not. The settings are those of the service's page. `aliases` are other ids by which the endpoint is
         found. With a `cache`, be it `{}`, no text is embedded twice. `timeout`, in seconds, is for trying the endpoint.
         An id that exists already is `CONFLICT`, and changes nothing. `force` gives the endpoint an alias that stood for
-        vectors of another model.
+        vectors of another model. What is shown of an endpoint makes it again, once its secrets are put back in.
         """
         check_names("put", config, EndpointConfig)
-        return await self._running.put(inference_id, as_json(config), timeout)
+        named = {"inference_id": inference_id, **as_json(config)}  # as what is shown is, so that it can be put again
+        return await self._running.put(inference_id, named, timeout)
 
     async def update(self, inference_id: str, **changes: Unpack[EndpointChanges]) -> dict[str, Any]:
         """Change what may be changed of an endpoint, secrets included, after trying it, and show the endpoint.

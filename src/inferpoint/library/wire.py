@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from inferpoint.api.headers import ERROR, TOKENS, TRUNCATED
+from inferpoint.api.headers import ERROR, KIND, TOKENS, TRUNCATED
 from inferpoint.errors import InferenceError, Kind, kind_of_status
 from inferpoint.model.chat import TextPart
 from inferpoint.model.http import Event, Reply, parse, unreadable
@@ -129,12 +129,18 @@ def _error(told: Any, status: int, retry_after: float | None = None) -> Inferenc
     """The error that an object, or a sentence, tells of; with its cause where it has one."""
     members = cast("dict[str, Any]", told) if isinstance(told, dict) else {"reason": told}
     words = members.get("reason") or members.get("message") or f"The server answered with status {status}"
-    named = [kind for name in ("type", "code") if (kind := _KIND_OF_WORD.get(str(members.get(name)))) is not None]
-    kind = named[0] if named else Kind.UNSUPPORTED if status == 405 else kind_of_status(status)
-    error = InferenceError(kind, *unnumbered(str(words)), retry_after=retry_after)
+    error = InferenceError(_kind(members, status), *unnumbered(str(words)), retry_after=retry_after)
     if (cause := members.get("caused_by")) is not None:
         error.__cause__ = _error(cause, status)
     return error
+
+
+def _kind(members: Mapping[str, Any], status: int) -> Kind:
+    """The kind of an error of these *members*: as it is told, or by a face's word for it, or by its *status*."""
+    if (told := members.get(KIND)) in _KINDS:
+        return Kind(told)
+    named = [kind for name in ("type", "code") if (kind := _KIND_OF_WORD.get(str(members.get(name)))) is not None]
+    return named[0] if named else Kind.UNSUPPORTED if status == 405 else kind_of_status(status)
 
 
 def _failed(row: _Row) -> InferenceError:

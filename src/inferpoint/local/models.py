@@ -137,10 +137,15 @@ def _fetch(url: str, pinned: _Pinned, progress: Callable[[int], None]) -> bytes:
                 data += piece
                 progress(min(len(data), pinned.size))
     except (OSError, ValueError, HTTPException) as error:
-        raise InferenceError(Kind.CUT_OFF, f"[{url}] cannot be fetched: {error}") from None
+        raise InferenceError(Kind.CUT_OFF, f"[{url}] cannot be fetched: {_reason(error)}") from None
     if hashlib.sha256(data).hexdigest() != pinned.sha256:
         raise InferenceError(Kind.UNREADABLE, f"[{url}] is not the file that was pinned; nothing was installed")
     return bytes(data)
+
+
+def _reason(error: Exception) -> str:
+    """The system's words where no connection came, without the number and the class that stand before them."""
+    return getattr(getattr(error, "reason", None), "strerror", None) or str(error)
 
 
 def _model_files(files: Mapping[PurePath, _File]) -> dict[str, bytes]:

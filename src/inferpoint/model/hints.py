@@ -23,6 +23,7 @@ class Hint(StrEnum):
     CACHE = "cache_control"  # on texts, images, files, tool calls, tools and tools' results
     EFFORT = "reasoning_effort"
     THINKING = "thinking"  # that a model is asked to think
+    BUDGET = "thinking.budget_tokens"  # with how many tokens at the most
     THOUGHTS = "thoughts"  # those of earlier turns, and what a service put beside its tool calls
 
 
@@ -43,28 +44,26 @@ def without(request: InferenceRequest, dropped: frozenset[str]) -> InferenceRequ
 def own_thoughts(request: InferenceRequest, service: str) -> InferenceRequest:
     """*request* without the thoughts that only another service than *service* can read; itself where it has none."""
     conversation = request.input
-
-    def foreign(thought: Thought) -> bool:
-        return thought.origin not in ("", service)
-
-    if not isinstance(conversation, Conversation) or not any(
-        foreign(thought) for message in conversation.messages for thought in message.thoughts
-    ):
+    if not isinstance(conversation, Conversation):
+        return request
+    foreign = [
+        part
+        for message in conversation.messages
+        for part in message.parts
+        if type(part) is Thought and part.origin not in ("", service)
+    ]
+    if not foreign:
         return request
     messages = tuple(
-        replace(
-            message, parts=tuple(part for part in message.parts if not (isinstance(part, Thought) and foreign(part)))
-        )
+        replace(message, parts=tuple(part for part in message.parts if part not in foreign))
         for message in conversation.messages
     )
     return replace(request, input=replace(conversation, messages=messages))
 
 
 def _in(conversation: Conversation) -> Iterator[str]:
-    if conversation.reasoning_effort is not None:
-        yield Hint.EFFORT
-    if conversation.thinking is not None:
-        yield Hint.THINKING
+    if conversation.reasoning_effort is not None or conversation.thinking is not None:
+        yield from _of_thinking(conversation)
     for tool in conversation.tools:
         yield from tool.hints
         if tool.cache:
@@ -73,10 +72,20 @@ def _in(conversation: Conversation) -> Iterator[str]:
         if message.cache:
             yield Hint.CACHE
         for part in message.parts:
-            if isinstance(part, Thought) or (isinstance(part, ToolUse) and part.extra):
+            if type(part) is Thought or (type(part) is ToolUse and part.extra):
                 yield Hint.THOUGHTS
             if not isinstance(part, Thought) and part.cache:
                 yield Hint.CACHE
+
+
+def _of_thinking(conversation: Conversation) -> Iterator[str]:
+    """The hints of how a model is to think."""
+    if conversation.reasoning_effort is not None:
+        yield Hint.EFFORT
+    if conversation.thinking is not None:
+        yield Hint.THINKING
+        if conversation.thinking.budget is not None:
+            yield Hint.BUDGET
 
 
 def _stripped(conversation: Conversation, dropped: frozenset[str]) -> Conversation:
@@ -84,6 +93,8 @@ def _stripped(conversation: Conversation, dropped: frozenset[str]) -> Conversati
         conversation = replace(conversation, reasoning_effort=None)
     if Hint.THINKING in dropped:
         conversation = replace(conversation, thinking=None)
+    elif Hint.BUDGET in dropped and conversation.thinking is not None:
+        conversation = replace(conversation, thinking=replace(conversation.thinking, budget=None))
     if Hint.THOUGHTS in dropped:
         conversation = replace(conversation, messages=tuple(map(_thoughtless, conversation.messages)))
     if Hint.CACHE in dropped:

@@ -23,7 +23,7 @@ _NO_HEADERS: Mapping[str, str] = {}
 
 @dataclass(frozen=True)
 class Call:
-    """A request to a provider. Its repr shows the method and the address only: headers hold secrets."""
+    """A request to a provider. Its repr shows the method and where it goes only: all else may hold secrets."""
 
     url: str
     body: bytes = b""
@@ -31,7 +31,7 @@ class Call:
     method: str = "POST"
 
     def __repr__(self) -> str:
-        return f"Call({self.method} {self.url.partition('?')[0]})"
+        return f"Call({self.method} {shown(self.url)})"
 
     def with_headers(self, headers: Mapping[str, str]) -> Call:
         """A copy of the call with more headers; names are written in lower case."""
@@ -50,11 +50,15 @@ def json_call(url: str, body: Mapping[str, Any]) -> Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """A provider's whole response; header names are in lower case."""
+    """A provider's whole response; header names are in lower case.
+
+    One of a `neighbour` came from an address that is not global, where whoever names it may have no business.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
+    neighbour: bool = False
 
     def __repr__(self) -> str:
         return f"Reply({self.status}, {len(self.body)} bytes)"
@@ -105,3 +109,9 @@ def address(url: str) -> str:
         return f"{url.partition(':')[0].lower()}:"
     authority = rest.partition("/")[0].partition("?")[0].partition("#")[0]
     return f"{scheme.lower()}://{authority.rpartition('@')[2].lower()}"
+
+
+def shown(url: str) -> str:
+    """*url* without what may be secret: user, parameters and fragment."""
+    path = url.partition("?")[0].partition("#")[0].partition("://")[2].partition("/")[2]
+    return f"{address(url)}/{path}" if "://" in url else url.partition("?")[0]

@@ -178,17 +178,17 @@ class Choice:
     @property
     def text(self) -> str:
         """All words of the answer, joined."""
-        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+        return "".join(part.text for part in self.parts if type(part) is TextPart)
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tools that the model calls."""
-        return tuple(part for part in self.parts if isinstance(part, ToolCall))
+        return tuple(part for part in self.parts if type(part) is ToolCall)
 
     @property
     def thoughts(self) -> tuple[Thought, ...]:
         """The thoughts, as far as they are told."""
-        return tuple(part for part in self.parts if isinstance(part, Thought))
+        return tuple(part for part in self.parts if type(part) is Thought)
 
     @property
     def reasoning(self) -> str:

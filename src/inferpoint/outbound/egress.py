@@ -37,6 +37,11 @@ def permitted(address: str) -> bool:
     return bool(meant) and all(map(_may_be_called, meant))
 
 
+def is_neighbour(address: str) -> bool:
+    """Whether *address*, an IP address, leads to a network that is not everybody's: its own machine, a private one."""
+    return not all(ip.is_global for ip in _meant(address))
+
+
 def _meant(address: str) -> list[IpAddress]:
     """The addresses that *address* may lead to; none when it is no address."""
     try:

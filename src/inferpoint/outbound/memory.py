@@ -13,11 +13,15 @@ _RETRY_SECONDS = 1.0
 
 
 class Memory:
-    """The bytes that may be held, at *most* so many, and those that are `held`. Threads may share it."""
+    """The bytes that may be held, at *most* so many, and those that are `held`. Threads may share it.
+
+    Replies hold no more than half of it: however much providers answer, there is room for requests.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.held = 0
+        self.of_replies = 0
         self.lock = Lock()
         self.freed = asyncio.Event()
         self.reading: list[Share] = []  # replies, in the order in which they began
@@ -29,7 +33,7 @@ class Memory:
     @contextmanager
     def reply(self) -> Generator[Share]:
         """The part of a reply while it is read."""
-        share = self.share()
+        share = Share(self, is_reply=True)
         self.reading.append(share)
         try:
             yield share
@@ -41,8 +45,9 @@ class Memory:
 class Share:
     """What one request or reply holds of the *memory*, until it is closed."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, *, is_reply: bool = False) -> None:
         self._memory = memory
+        self._is_reply = is_reply
         self._held = 0
         self._closed = False
 
@@ -71,13 +76,17 @@ class Share:
         with self._memory.lock:
             self._closed = True
             self._memory.held -= self._held
+            self._memory.of_replies -= self._held * self._is_reply
             self._held = 0
         self._memory.freed.set()
 
     def _holds(self, size: int, *, anyhow: bool = False) -> bool:
-        with self._memory.lock:
-            if self._closed or (self._memory.held + size > self._memory.most and not anyhow):
+        memory = self._memory
+        with memory.lock:
+            crowded = self._is_reply and memory.of_replies + size > memory.most // 2
+            if self._closed or ((crowded or memory.held + size > memory.most) and not anyhow):
                 return False
-            self._memory.held += size
+            memory.held += size
+            memory.of_replies += size * self._is_reply
             self._held += size
             return True

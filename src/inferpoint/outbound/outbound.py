@@ -17,7 +17,7 @@ from inferpoint.model.quota import Allowance, Cost
 from inferpoint.outbound.attempts import Attempts
 from inferpoint.outbound.breaker import FAILURES
 from inferpoint.outbound.breakers import Breakers
-from inferpoint.outbound.retries import Budget, Throttles, Verdict, asked_to_wait, patience, pause, verdict
+from inferpoint.outbound.retries import Budgets, Throttles, Verdict, asked_to_wait, patience, pause, verdict
 from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal, Ticket
 from inferpoint.outbound.transport import Arriving, Transport, UnreachableError, Whole
 from inferpoint.telemetry.counters import CallCounters
@@ -40,14 +40,14 @@ class Outbound:
         transports: Mapping[str, Transport],
         limiter: RateLimiter,
         breakers: Breakers,
-        budget: Budget,
+        budgets: Budgets,
         clock: Clock,
         counters: CallCounters,
     ) -> None:
         self._transports = transports
         self.limiter = limiter
         self.breakers = breakers
-        self._budget = budget
+        self._budgets = budgets
         self._throttles = Throttles(clock)
         self._clock = clock
         self._counters = counters
@@ -85,7 +85,10 @@ class Outbound:
             try:
                 reply = await self._attempt(attempts, call, whole=whole)
             except InferenceError as error:
-                if error.kind is not Kind.CUT_OFF or not await self._again(attempts, Retry.UNREACHABLE, None):
+                hung_up = error.kind is Kind.CUT_OFF and not isinstance(error, UnreachableError)
+                if error.kind is not Kind.CUT_OFF or (hung_up and attempts.job.is_final(None)):
+                    raise
+                if not await self._again(attempts, Retry.UNREACHABLE, None):
                     raise
                 continue
             reason = _REASONS.get(reply.status)
@@ -162,7 +165,7 @@ class Outbound:
         job, breaker = attempts.job, attempts.breaker
         assert breaker is not None
         if not attempts.count:
-            self._budget.earn()
+            self._budgets.earn(job.group)
         attempts.begin()
         status = 0
         try:
@@ -222,14 +225,14 @@ class Outbound:
                 patience=patience(job.lane, deadline.timeout),
                 pause=seconds,
                 left=deadline.left(now),
-                affordable=spared or self._budget.left() >= 1,
+                affordable=spared or self._budgets.left(job.group) >= 1,
             )
             if judged in (Verdict.WAIT, Verdict.UNAFFORDABLE):
                 self._counters.retried(job.service, Retry.BUDGET)
             elif judged in (Verdict.REQUEUE, Verdict.RETRY):
                 self._counters.retried(job.service, reason)
                 if judged is Verdict.REQUEUE or not spared:
-                    self._budget.spend()
+                    self._budgets.spend(job.group)
             if judged in (Verdict.WAIT, Verdict.RETRY):
                 await self._clock.sleep(seconds)
             if judged is not Verdict.WAIT:
@@ -287,7 +290,7 @@ async def _read(job: Job, arriving: Arriving, *, whole: bool) -> Reply | Arrivin
     except InferenceError:
         if good:
             raise
-        return Reply(arriving.status, headers=arriving.headers)
+        return Reply(arriving.status, headers=arriving.headers, neighbour=arriving.neighbour)
     finally:
         arriving.close()
     status = job.status(reply)

@@ -12,6 +12,11 @@ from inferpoint.model.http import Call, Reply
 from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.transport import LARGEST_REPLY, Arriving, Transport
 
+_MOST_CONTAINERS = 200_000  # objects and lists, each of which takes a hundred bytes once it is built
+_TOO_LARGE = (
+    f"The provider's reply is larger than {LARGEST_REPLY} bytes, or has more than {_MOST_CONTAINERS} objects and lists"
+)
+
 
 class BoundedReplies(Transport):
     """A *transport* whose replies hold what is read of them, until they are whole, of the *memory*."""
@@ -31,22 +36,23 @@ class _Bounded(Arriving):
         self._memory = memory
         self.status = arriving.status
         self.headers = arriving.headers
+        self.neighbour = arriving.neighbour
 
     @override
     async def read(self) -> Reply:
         pieces: list[bytes] = []
-        size = 0
+        size = containers = 0
         with self._memory.reply() as share:
             async with aclosing(self.pieces()) as body:
                 async for piece in body:
                     size += len(piece)
-                    if size > LARGEST_REPLY:
+                    containers += piece.count(b"{") + piece.count(b"[")
+                    if size > LARGEST_REPLY or containers > _MOST_CONTAINERS:
                         self.close()
-                        problem = f"The provider's reply is larger than {LARGEST_REPLY} bytes"
-                        raise InferenceError(Kind.UNREADABLE, problem)
+                        raise InferenceError(Kind.UNREADABLE, _TOO_LARGE)
                     await share.wait_for(len(piece))
                     pieces.append(piece)
-            return Reply(self.status, b"".join(pieces), self.headers)
+            return Reply(self.status, b"".join(pieces), self.headers, self.neighbour)
 
     @override
     def pieces(self) -> AsyncGenerator[bytes, None]:

@@ -23,6 +23,7 @@ _FORGOTTEN = 300.0
 
 # The budget counts in tenths of a retry, which are whole: ten first attempts are one retry, to the last bit.
 _EARNED, _COST, _RESERVE, _EACH_SECOND = 1.0, 10.0, 100.0, 1.0
+FULL = _RESERVE / _COST  # retries
 
 
 class Verdict(StrEnum):
@@ -96,7 +97,7 @@ def _moment(text: str) -> datetime:
 
 
 class Budget:
-    """How many extra calls the process may make: one for each ten first attempts, and one for each ten seconds.
+    """How many extra calls a rate group may make: one for each ten first attempts, and one for each ten seconds.
 
     It holds ten at most, and begins with them. Throttled calls (429) spend from it like those that failed, for they
     are extra calls too; but an empty budget refuses only the failed. A throttled call goes back to its group's queue,
@@ -131,6 +132,37 @@ class Budget:
         self._tenths = min(_RESERVE, self._tenths + (now - self._at) * _EACH_SECOND)
         self._at = now
         return self._tenths
+
+
+class Budgets:
+    """The budgets of all rate groups: a provider that fails takes no retries from another.
+
+    One that is full is as good as new, and is not kept.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._groups: dict[str, Budget] = {}
+
+    def earn(self, group: str) -> None:
+        """Count a first attempt of *group*."""
+        if group in self._groups:
+            self._groups[group].earn()
+
+    def spend(self, group: str) -> bool:
+        """Take one retry of *group*; False when there is none."""
+        if group not in self._groups:
+            self._groups = {name: budget for name, budget in self._groups.items() if budget.left() < FULL}
+            self._groups[group] = Budget(self._clock)
+        return self._groups[group].spend()
+
+    def left(self, group: str) -> float:
+        """The number of retries that *group* may make now."""
+        return self._groups[group].left() if group in self._groups else FULL
+
+    def least(self) -> float:
+        """The number of retries that the group may make now which has least."""
+        return min([budget.left() for budget in self._groups.values()], default=FULL)
 
 
 @dataclass(frozen=True)

@@ -174,8 +174,8 @@ class Job(Protocol):
         """The status that a whole reply stands for: that of its body's error, where a good one has an error in it."""
         return reply.status
 
-    def is_final(self, _reply: Reply, /) -> bool:
-        """Whether a refusal is one that no retry will change."""
+    def is_final(self, _reply: Reply | None, /) -> bool:
+        """Whether a refusal, or None where the provider hung up, is one after which there is no other attempt."""
         return False
 
     def allowance(self, _headers: Mapping[str, str], _now: datetime, /) -> Allowance:

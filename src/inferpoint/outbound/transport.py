@@ -19,6 +19,7 @@ class Arriving(ABC):
 
     status: int
     headers: Mapping[str, str]
+    neighbour: bool = False
 
     @abstractmethod
     async def read(self) -> Reply:
@@ -38,6 +39,12 @@ class UnreachableError(InferenceError):
 
     def __init__(self, problem: str) -> None:
         super().__init__(Kind.CUT_OFF, problem)
+
+    @override
+    def of_input(self, index: int | None, *problems: str) -> UnreachableError:
+        told = UnreachableError("; ".join(problems or self.problems))
+        told.index = index
+        return told
 
 
 class Transport(Protocol):
@@ -59,6 +66,7 @@ class Whole(Arriving):
         self.reply = reply
         self.status = reply.status
         self.headers = reply.headers
+        self.neighbour = reply.neighbour
 
     @override
     async def read(self) -> Reply:

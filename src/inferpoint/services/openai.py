@@ -125,7 +125,7 @@ def hints(account: Account, origin: str) -> frozenset[str]:
     """Those of every chat; models that reason think as hard as asked, and those that do not refuse to be asked."""
     taken = _CHAT.hints(account, origin)
     if _REASONS.search(account.model_id):
-        return taken | {Hint.THINKING}
+        return taken | {Hint.THINKING, Hint.BUDGET}
     return taken - {Hint.EFFORT} if _PLAIN.search(account.model_id) else taken
 
 

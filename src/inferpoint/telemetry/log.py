@@ -70,18 +70,16 @@ def opened(form: str, level: str) -> Generator[Log]:
 @contextlib.contextmanager
 def handling(log: Log) -> Generator[None]:
     """Have *log* take what Python's own loggers are told, by us and by the libraries below."""
-    root, uvicorn, handler = logging.getLogger(), logging.getLogger("uvicorn"), _Handler(log)
-    levels = root.level, uvicorn.level
+    root, handler = logging.getLogger(), _Handler(log)
+    level = root.level
     root.addHandler(handler)
     root.setLevel(log.least)
-    uvicorn.setLevel(logging.WARNING if log.least == logging.INFO else log.least)  # it informs of its own steps
     logging.captureWarnings(capture=True)
     try:
         yield
     finally:
         root.removeHandler(handler)
-        root.setLevel(levels[0])
-        uvicorn.setLevel(levels[1])
+        root.setLevel(level)
         logging.captureWarnings(capture=False)
 
 

@@ -29,7 +29,9 @@ class StateCollector(Collector):
         """One family after the other; for the registry."""
         waiting = sum(sum(group.waiting.values()) for group in self.groups)
         yield GaugeMetricFamily("inferpoint_waiting_calls", "Calls that wait for their turn.", waiting)
-        yield GaugeMetricFamily("inferpoint_retry_budget", "Retries that may be made now.", self._budget())
+        yield GaugeMetricFamily(
+            "inferpoint_retry_budget", "Retries that may be made now, of the rate group that has least.", self._budget()
+        )
         words = "1 for the state of each rate group's calls to an address, and without a group of the address."
         states = GaugeMetricFamily("inferpoint_breaker", words, None, ("address", "group", "state"))
         for breaker in self._breakers():  # addresses and groups come and go

@@ -26,8 +26,8 @@ class Telemetry:
     """Counts requests, `calls`, `batches` and what `caches` know, and hands each answered request to *write*.
 
     What is not counted is asked for when Prometheus asks: how the *groups* of calls stand, the states of the
-    *breakers*, how many retries are left of the *budget*. With counters *shared* by several workers each of them shows
-    what all have counted.
+    *breakers*, how many retries the least *budget* has left. With counters *shared* by several workers each of them
+    shows what all have counted.
     """
 
     def __init__(

@@ -137,7 +137,7 @@ def test_how_long_it_is_kept(ttl: str | None, more: dict[str, str]) -> None:
 def test_hints_that_reach_a_provider(provider: str) -> None:
     """Claude alone caches, thinks and takes its thoughts back; to the others all of it is told as dropped."""
     resolved = model(provider)
-    claudes = {"cache_control", "reasoning_effort", "thinking", "thoughts"}
+    claudes = {"cache_control", "reasoning_effort", "thinking", "thinking.budget_tokens", "thoughts"}
     assert resolved.task.hints(resolved.endpoint.settings, "") == (claudes if provider == "anthropic" else set())
 
 

@@ -372,5 +372,26 @@ def test_models_before_3_7_are_not_asked_to_think(model: str) -> None:
     """How to think is a hint that they have no place for, so the caller is told that it was left out."""
     resolved = claude({"model_id": model})
     taken = resolved.task.hints(resolved.endpoint.settings, "")
-    assert {"thinking", "reasoning_effort", "thoughts"}.isdisjoint(taken)
+    assert {"thinking", "thinking.budget_tokens", "reasoning_effort", "thoughts"}.isdisjoint(taken)
     assert "cache_control" in taken
+
+
+@pytest.mark.parametrize(
+    ("model", "budgeted"),
+    [
+        ("claude-3-7-sonnet-latest", True),
+        ("claude-sonnet-4-20250514", True),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", True),
+        ("claude-opus-4-6", True),
+        ("a-model-of-ours", True),
+        ("claude-opus-4-7", False),
+        ("anthropic/claude-opus-4.7", False),
+        ("anthropic.claude-opus-4-10-v1", False),
+        ("claude-sonnet-5-20260601", False),
+    ],
+)
+def test_models_from_4_7_on_take_no_budget(model: str, *, budgeted: bool) -> None:
+    """They refuse it: how much to think is a hint, of which they are told that they are to think."""
+    resolved = claude({"model_id": model})
+    taken = resolved.task.hints(resolved.endpoint.settings, "")
+    assert ("thinking" in taken, "thinking.budget_tokens" in taken) == (True, budgeted)

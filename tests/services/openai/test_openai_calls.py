@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from asgi import post
+from in_process import post
 from world import EMBEDDING, World, body, openai
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from inferpoint.api import sealed_calls
 from inferpoint.api.anthropic import thoughts
 from inferpoint.errors import invalid
 from inferpoint.model.chat import CacheHint, Content, FilePart, ImagePart, Message, Part, Role, TextPart, ToolUse
@@ -50,7 +51,7 @@ def content(block: Fields, kind: str) -> Sequence[Content]:
 
 def result(block: Fields) -> Message:
     """The result of a tool, a turn of its own here."""
-    call_id = block.need("tool_use_id", str)
+    call_id, _ = sealed_calls.opened(block.need("tool_use_id", str))
     value = block.any("content")
     shown = [shown for inner in listed(value, block.path("content")) for shown in content(inner, _kind(inner))]
     failed, hint = block.take("is_error", bool) or False, cache(block)
@@ -117,7 +118,8 @@ def _source(block: Fields, kinds: Sequence[str]) -> str:
 
 def _use(block: Fields) -> ToolUse:
     arguments = msgspec.json.encode(block.need("input", dict)).decode()
-    use = ToolUse(block.need("id", str), block.need("name", str), arguments, cache(block))
+    call_id, extra = sealed_calls.opened(block.need("id", str))
+    use = ToolUse(call_id, block.need("name", str), arguments, cache(block), extra)
     if (caller := block.object("caller")) not in (None, {"type": "direct"}):
         raise invalid(f"{block.name('caller')} [{caller}] is not supported, only that of type [direct]")
     block.end()

@@ -83,7 +83,7 @@ class Events:
                 return
 
     def _call(self, call: ToolCall) -> Iterator[bytes]:
-        yield from self._in(call.ordinal, {"type": "tool_use", "id": call.id, "name": call.name, "input": {}})
+        yield from self._in(call.ordinal, write.begun(call))
         if call.arguments:
             self._arguments.append(call.arguments)
             yield self._more({"type": "input_json_delta", "partial_json": call.arguments})

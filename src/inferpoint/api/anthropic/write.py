@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from inferpoint.api import sealed_calls
 from inferpoint.api.anthropic import thoughts
 from inferpoint.errors import InferenceError
 from inferpoint.model.chat import TextPart, Thought
@@ -52,7 +53,13 @@ def _block(part: AnswerPart, service: str) -> Mapping[str, Any]:
         case Thought():
             return thoughts.written(part, service)
         case ToolCall():
-            return {"type": "tool_use", "id": part.id, "name": part.name, "input": arguments(part.arguments)}
+            return {**begun(part), "input": arguments(part.arguments)}
+
+
+def begun(call: ToolCall) -> dict[str, Any]:
+    """The block of a tool's call whose arguments have not come."""
+    call_id = sealed_calls.sealed(call.id or "", call.extra)
+    return {"type": "tool_use", "id": call_id, "name": call.name, "input": {}}
 
 
 def arguments(text: str) -> dict[str, Any]:

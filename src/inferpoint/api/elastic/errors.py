@@ -6,8 +6,10 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from inferpoint.api.face import EVENT_STREAM, Request, Response, Words, json_response
-from inferpoint.api.headers import error_headers
+from inferpoint.api.headers import KIND, error_headers
 from inferpoint.errors import InferenceError, Kind, Subject
 from inferpoint.model.wording import numbered
 from inferpoint.protocols import sse
@@ -67,7 +69,7 @@ def envelope(error: InferenceError, *, trace: bool = False) -> dict[str, Any]:
 
 def item(error: InferenceError) -> dict[str, Any]:
     """An error in the place of one input's result, as in the answers of Elasticsearch's `_bulk`."""
-    return {"error": _described(error, trace=False), "status": status(error)}
+    return _kind_told({"error": _described(error, trace=False), "status": status(error)}, error)
 
 
 def fail(error: InferenceError, request: Request) -> Response:
@@ -78,6 +80,12 @@ def fail(error: InferenceError, request: Request) -> Response:
     return json_response(envelope(error, trace=trace), status(error), error_headers(error))
 
 
+def refusal_body(status: int, reason: str) -> bytes:
+    """The body of an answer to what was no request."""
+    error = {"type": "status_exception", "reason": reason}
+    return msgspec.json.encode({"error": {"root_cause": [error], **error}, "status": status})
+
+
 def fail_stream(error: InferenceError) -> Response:
     """An error before a stream's first piece: its real status, and one event."""
     return Response(status(error), event(error), EVENT_STREAM, error_headers(error))
@@ -85,7 +93,11 @@ def fail_stream(error: InferenceError) -> Response:
 
 def event(error: InferenceError) -> bytes:
     """An error as the last event of a stream."""
-    return sse.json_event(envelope(error), "error")
+    return sse.json_event(_kind_told(envelope(error), error), "error")
+
+
+def _kind_told(body: dict[str, Any], error: InferenceError) -> dict[str, Any]:
+    return {**body, "error": {**body["error"], KIND: error.kind.value}}
 
 
 def _chain(error: InferenceError) -> list[InferenceError]:

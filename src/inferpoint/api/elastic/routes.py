@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 from inferpoint import services
-from inferpoint.api.elastic import chat, errors, read, write
+from inferpoint.api.elastic import chat, configuration, errors, read, write
 from inferpoint.api.elastic.form import check, finish, flag
 from inferpoint.api.face import Face, Request, Response, Route, json_response, streamed
 from inferpoint.endpoints.resolved import Resolved
@@ -191,6 +191,8 @@ FACE = Face(
         Route("GET", "/_inference/_services", list_services),
         Route("GET", "/_inference/_services/{task_type}", list_services),
         Route("GET", "/_inference/_quotas", list_quotas),
+        Route("POST", "/_inference/_apply", configuration.apply, configuration.APPLY, takes_body=True),
+        Route("GET", "/_inference/_export", configuration.export),
         Route("POST", "/_inference/{inference_id}/_quotas/_release", release_quota),
         Route("GET", "/_inference/{inference_id}", get),
         Route("GET", "/_inference/{task_type}/{inference_id}", get),

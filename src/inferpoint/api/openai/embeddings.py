@@ -113,7 +113,7 @@ def _rows(result: Embeddings | ChunkedEmbeddings, encoding: str) -> list[dict[st
     else:
         rows = [{"embedding": None, "chunks": [_chunk(chunk) for chunk in chunks]} for chunks in result.inputs]
     for index, error in result.errors.items():
-        rows[index] = {"embedding": None, "error": errors.described(error), "status": errors.status(error)}
+        rows[index] = {"embedding": None, "error": errors.told(error), "status": errors.status(error)}
     return [{"object": "embedding", "index": index, **row} for index, row in enumerate(rows)]
 
 

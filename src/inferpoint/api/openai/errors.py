@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from inferpoint.api.face import Request, Response, Words, error_response
+from inferpoint.api.headers import KIND
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.protocols import sse
 
@@ -66,6 +67,11 @@ def described(error: InferenceError) -> dict[str, Any]:
     return {"message": str(error), "type": name, "param": param, "code": code}
 
 
+def told(error: InferenceError) -> dict[str, Any]:
+    """The members of *error* within an answer, whose headers do not tell the kind."""
+    return {**described(error), KIND: error.kind.value}
+
+
 def failed(error: InferenceError) -> bytes:
     """*error* as the last event of a stream that breaks off."""
-    return sse.json_event({"error": described(error)})
+    return sse.json_event({"error": told(error)})

@@ -10,6 +10,7 @@ from typing import cast
 import httptools
 from typing_extensions import override
 
+from inferpoint.outbound.egress import is_neighbour
 from inferpoint.outbound.http.request import Owner
 from inferpoint.outbound.transport import LARGEST_REPLY
 
@@ -40,6 +41,7 @@ class Connection(asyncio.Protocol):
         self.done = True
         self.fault: str | None = None
         self.ended = True
+        self.neighbour = False
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
@@ -56,6 +58,8 @@ class Connection(asyncio.Protocol):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.neighbour = peer is None or is_neighbour(peer[0])
         self.ended = False
         self._parser = httptools.HttpResponseParser(self)
         self._readable = select.poll()

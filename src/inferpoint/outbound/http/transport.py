@@ -90,6 +90,7 @@ class _Arriving(Arriving):
     def __init__(self, connection: Connection, pool: Pool) -> None:
         self.status = connection.status
         self.headers = connection.headers
+        self.neighbour = connection.neighbour
         self._connection: Connection | None = connection
         self._pool = pool
         encoding = self.headers.get("content-encoding")
@@ -100,7 +101,7 @@ class _Arriving(Arriving):
     @override
     async def read(self) -> Reply:
         if self._encoding is not None:
-            return Reply(self.status, await self._decoded(), self.headers)
+            return Reply(self.status, await self._decoded(), self.headers, self.neighbour)
         connection = self._connection
         assert connection is not None, _CLOSED
         body = await connection.whole()
@@ -108,7 +109,7 @@ class _Arriving(Arriving):
             raise too_large()
         if connection.fault is not None:
             raise _cut_off(connection.fault)
-        return Reply(self.status, body, self.headers)
+        return Reply(self.status, body, self.headers, self.neighbour)
 
     @override
     async def pieces(self) -> AsyncGenerator[bytes, None]:

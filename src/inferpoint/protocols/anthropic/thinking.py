@@ -18,19 +18,26 @@ from inferpoint.protocols.chat import Dialect
 
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _SHOWN = {True: "summarized", False: "omitted"}
-_OF_THINKERS = frozenset[str]({Hint.EFFORT, Hint.THINKING, Hint.THOUGHTS})
+_OF_THINKERS = frozenset[str]({Hint.EFFORT, Hint.THINKING, Hint.BUDGET, Hint.THOUGHTS})
 _FORCED = (ToolMode.REQUIRED, ToolMode.NAMED)
 # Models that think by a budget alone: 3.7, and 4 up to 4.5, with a date or a version after their names. Of these Opus
 # 4.5 alone knows an effort. Those before do not think; any other name is that of a newer model, which adapts.
 _BUDGETED = re.compile(r"claude-(?:3[-.]7-sonnet|(?:opus|sonnet|haiku)-4(?:[-.][015])?)(?=$|[-@:]20\d{6}|-v\d|-latest)")
 _EFFORTLESS = re.compile(r"(?!.*opus-4[-.]5)" + _BUDGETED.pattern)
+# From 4.7 on they adapt, and refuse a budget.
+_ADAPTING = re.compile(r"claude-[a-z]+-(?:4[-.](?:[7-9]|[1-9]\d)|[5-9]|[1-9]\d)(?!\d)")
 _THOUGHTLESS = re.compile(r"claude-(?:instant|v?2|3(?![-.]7))")
 _LEAST, _MOST = 1_024, 16_000
 _BUDGETS = {"minimal": _LEAST, "low": _LEAST, "medium": 8_000, "high": _MOST, "xhigh": _MOST, "max": _MOST}
 
 
 def hints(taken: frozenset[str], model: str) -> frozenset[str]:
-    """Those of the hints *taken* that *model* has a place for: Claude before 3.7 neither thinks nor knows an effort."""
+    """Those of the hints *taken* that *model* has a place for.
+
+    Claude before 3.7 neither thinks nor knows an effort, and from 4.7 on decides by itself how much to think.
+    """
+    if _ADAPTING.search(model):
+        return taken - {Hint.BUDGET}
     return taken - _OF_THINKERS if _THOUGHTLESS.search(model) else taken
 
 

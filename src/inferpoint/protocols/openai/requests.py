@@ -92,6 +92,8 @@ def _message(message: Message, thoughts: str) -> dict[str, Any]:
 
 
 def _content(message: Message, thoughts: str) -> str | list[dict[str, Any]] | None:
+    if len(message.parts) == 1 and type(part := message.parts[0]) is TextPart:  # as nearly always
+        return part.text
     spoken = [part for part in message.parts if not isinstance(part, ToolUse)]
     if any(isinstance(part, Thought) and _member(part, thoughts) == CONTENT for part in spoken):
         return [_part(part) for part in spoken if not isinstance(part, Thought) or _member(part, thoughts) == CONTENT]

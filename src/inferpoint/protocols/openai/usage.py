@@ -21,9 +21,13 @@ def read(value: Any) -> Usage | None:
         prompt = max(0, total - (output or 0))
     if prompt is None and output is None:
         return None
-    details = {**told, **members(told.get("prompt_tokens_details"))}
-    thought = _told(members(told.get("completion_tokens_details")), "reasoning_tokens")
-    return Usage(prompt or 0, output or 0, _first(details, _CACHED), thought or 0, _first(details, _WRITTEN))
+    details = {**told, **members(told["prompt_tokens_details"])} if "prompt_tokens_details" in told else told
+    thought = (
+        _first(members(told["completion_tokens_details"]), ("reasoning_tokens",))
+        if "completion_tokens_details" in told
+        else 0
+    )
+    return Usage(prompt or 0, output or 0, _first(details, _CACHED), thought, _first(details, _WRITTEN))
 
 
 def written(used: Usage) -> dict[str, Any]:
@@ -44,7 +48,7 @@ def written(used: Usage) -> dict[str, Any]:
 def _first(details: Mapping[str, Any], names: tuple[str, ...]) -> int:
     """The first of the counts called *names* that is not 0."""
     for name in names:
-        if tokens := _told(details, name):
+        if name in details and (tokens := count(details[name])):
             return tokens
     return 0
 

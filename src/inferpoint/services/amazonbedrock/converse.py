@@ -27,7 +27,7 @@ NEW_TOKENS = 64
 # Converse has no field for `top_k`: it goes in the request of the model itself, under the name it has there.
 TOP_K = {"anthropic": "top_k", "cohere": "k", "mistral": "top_k"}
 _EXACT = 2**53
-_CLAUDES = frozenset({Hint.CACHE, Hint.EFFORT, Hint.THINKING, Hint.THOUGHTS})
+_CLAUDES = frozenset({Hint.CACHE, Hint.EFFORT, Hint.THINKING, Hint.BUDGET, Hint.THOUGHTS})
 
 
 @settings

@@ -68,7 +68,7 @@ def _ranked(rows: Sequence[_Row], documents: Documents, with_text: bool | None) 
     for row in rows:
         score = row.relevance_score if row.score is None else row.score
         if score is None:
-            raise unreadable(OF, "a document has no score")
+            raise unreadable(OF, "a document has no score").of_input(row.index)
         answered = row.text if row.document is None else row.document.text
         text = documents.texts[row.index] if with_text else answered if with_text is None else None
         ranked.append(Ranked(row.index, score, text))

@@ -127,7 +127,7 @@ class Events:
             yield from self._silence()
             kind = output.kind_of(delta, self._answer.tools)
             name, tool = self._names.next(kind), self._answer.tools.called(delta.name or "")
-            call = _CALLS[kind](len(self._items), name, delta.id or f"call_{name}", tool)
+            call = _CALLS[kind](len(self._items), name, output.call_id(delta, name), tool)
             self._calls[delta.ordinal] = call
             yield from self._begin(call)
         if delta.arguments:

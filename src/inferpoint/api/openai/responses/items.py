@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from inferpoint.api import sealed_calls
 from inferpoint.api.openai.responses import custom, reasoning, tools
 from inferpoint.errors import invalid
 from inferpoint.model.chat import FilePart, ImagePart, Message, Part, Role, TextPart, ToolUse
@@ -61,15 +62,14 @@ def _read(fields: Fields, named: Any) -> Iterator[Message]:
         case "function_call":
             fields.only("id", "status", "call_id", "namespace", "name", "arguments")
             name = tools.flat(fields.take("namespace", str), fields.need("name", str))
-            use = ToolUse(fields.need("call_id", str), name, fields.need("arguments", str))
-            yield Message(Role.ASSISTANT, (use,))
+            yield Message(Role.ASSISTANT, (_use(fields, name, fields.need("arguments", str)),))
         case "custom_tool_call":
             fields.only("id", "status", "call_id", "name", "input")
             text = custom.arguments(fields.need("input", str))
-            yield Message(Role.ASSISTANT, (ToolUse(fields.need("call_id", str), fields.need("name", str), text),))
+            yield Message(Role.ASSISTANT, (_use(fields, fields.need("name", str), text),))
         case "function_call_output" | "custom_tool_call_output":
             fields.only("id", "status", "call_id", "namespace", "name", "output")
-            call_id, output = fields.need("call_id", str), fields.any("output")
+            (call_id, _), output = sealed_calls.opened(fields.need("call_id", str)), fields.any("output")
             yield Message(Role.TOOL, _parts(output, fields.path("output")), tool_call_id=call_id)
         case "reasoning":
             if thought := reasoning.read(fields):
@@ -77,6 +77,11 @@ def _read(fields: Fields, named: Any) -> Iterator[Message]:
         case _:
             problem = f"{fields.name('type')} must be one of [{', '.join(_KINDS)}]"
             raise invalid(problem if named is None else f"{problem}, not [{named}]")
+
+
+def _use(fields: Fields, name: str, arguments: str) -> ToolUse:
+    call_id, extra = sealed_calls.opened(fields.need("call_id", str))
+    return ToolUse(call_id, name, arguments, extra=extra)
 
 
 def _joined(message: Message, more: Message) -> Message:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from inferpoint.api import sealed_calls
 from inferpoint.api.openai.responses import custom, reasoning
 from inferpoint.api.openai.responses.tools import Tools
 from inferpoint.model.chat import TextPart, Thought
@@ -55,7 +56,7 @@ def _of_choice(choice: Choice, names: Names, tools: Tools, service: str) -> list
             case ToolCall():
                 kind = kind_of(part, tools)
                 name, tool = names.next(kind), tools.called(part.name or "")
-                written.append(WRITERS[kind](name, part.id or f"call_{name}", tool, part.arguments or "{}", status))
+                written.append(WRITERS[kind](name, call_id(part, name), tool, part.arguments or "{}", status))
     if not (choice.text or choice.tool_calls):
         written.append(message(names.next(MESSAGE), "", status))
     return written
@@ -70,6 +71,11 @@ def message(name: str, text: str | None, status: str) -> dict[str, Any]:
 def text_part(text: str) -> dict[str, Any]:
     """A message's content."""
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def call_id(made: ToolCall, name: str) -> str:
+    """The id by which the result of a call that was *made*, the item called *name*, names it."""
+    return sealed_calls.sealed(made.id or f"call_{name}", made.extra)
 
 
 def call(name: str, call_id: str, function: Mapping[str, str], arguments: str, status: str) -> dict[str, Any]:
