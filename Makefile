@@ -90,9 +90,18 @@ $(MODEL): | .venv/.demo
 docs: .venv/.demo
 	.venv/bin/python tools/tables.py
 
-bench: .venv/.demo
-	.venv/bin/python benchmarks/start.py
-	.venv/bin/python benchmarks/throughput.py
+# Beside nginx and other gateways, some eight minutes; SECONDS a run, ROUNDS, and WORK="chat" for one kind of request.
+PEERS ?= nginx tensorzero portkey litellm
+
+bench: .venv/.demo $(patsubst %,.venvs/bench-%/.installed,$(filter-out nginx,$(PEERS)))
+	PYTHONPATH=benchmarks .venv/bin/python -m gateways --peers "$(PEERS)" $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(WORK),--work "$(WORK)") $(if $(STREAMS),--streams $(STREAMS))
+
+.venvs/bench-portkey/.installed: benchmarks/gateways/portkey/package-lock.json
+	mkdir -p $(@D)
+	cp $(<D)/package.json $< .npmrc $(@D)
+	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
 
 # Calls of Python functions a request; the same on every machine.
 budget: .venv/.demo
@@ -103,10 +112,8 @@ bench-chunking: .venvs/bench-chunking/.installed
 	PYTHONPATH=src .venvs/bench-chunking/bin/python benchmarks/chunking.py
 
 # Beside other clients. Some twelve minutes; SECONDS shortens what lasts a minute.
-SECONDS ?= 60
-
 bench-quota: .venv/.demo .venvs/clients-sdk/.installed .venvs/clients-frameworks/.installed
-	PYTHONPATH=benchmarks .venv/bin/python -m quota --seconds $(SECONDS)
+	PYTHONPATH=benchmarks .venv/bin/python -m quota --seconds $(or $(SECONDS),60)
 
 # Longer than in `make test`, where a sample of each runs.
 EXAMPLES ?= 5000

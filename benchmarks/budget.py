@@ -20,24 +20,20 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from throughput import Work, ask, make, started, works
+from asking import Post, ask
+from processes import started
+from works import CHAT, ELASTICSEARCH, make
 
 NUMBERS = Path(__file__).with_suffix(".json")
 SLACK = 1.05
 _REQUESTS, _RUNS = 20, 5  # of the runs, the middle one counts
 _BEGIN, _END = signal.SIGUSR1, signal.SIGUSR2
-_TEXT = "The quick brown fox jumps over the lazy dog." * 5
-
-
-def kinds() -> list[Work]:
-    """The kinds of requests that are counted: those that are timed, and a chat."""
-    body: dict[str, Any] = {"model": "talk", "messages": [{"role": "user", "content": _TEXT}]}
-    return [*works(), Work("chat of 1 kB", "chat", "chat_completion/talk", "/v1/chat/completions", body, 0)]
+KINDS = (*ELASTICSEARCH, CHAT)
 
 
 def serve(pipe: int, arguments: list[str]) -> None:
     """Serve, and write to *pipe* how many calls there were between the signals."""
-    from inferpoint import app, config  # noqa: PLC0415 - who counts does not need what serves
+    from inferpoint import app, flags  # noqa: PLC0415 - who counts does not need what serves
     from inferpoint.telemetry import log  # noqa: PLC0415
 
     calls = 0
@@ -58,9 +54,9 @@ def serve(pipe: int, arguments: list[str]) -> None:
 
     signal.signal(_BEGIN, begin)
     signal.signal(_END, end)
-    wanted = config.from_command_line(arguments, os.environ, "inferpoint serve")
+    wanted, endpoints = flags.from_command_line(arguments, os.environ, "inferpoint serve")
     with log.opened(wanted.log_format, wanted.log_level) as lines:
-        app.serve(wanted, os.environ, lines.answered)
+        app.serve(wanted, os.environ, lines.answered, endpoints)
 
 
 @contextmanager
@@ -73,13 +69,13 @@ def counting(folder: Path) -> Iterator[tuple[str, int, Any]]:
         yield url, pid, lines
 
 
-def counted(url: str, pid: int, lines: Any, work: Work) -> int:
+def counted(post: Post, pid: int, lines: Any) -> int:
     """The calls of one request, of which several are made one after the other."""
     runs: list[int] = []
     for _ in range(_RUNS):
         os.kill(pid, _BEGIN)
         lines.readline()
-        uvloop.run(ask(url, work, 1, _REQUESTS))
+        uvloop.run(ask(post, 1, range(_REQUESTS)))
         os.kill(pid, _END)
         runs.append(int(lines.readline()))
     return round(statistics.median(runs) / _REQUESTS)
@@ -87,15 +83,16 @@ def counted(url: str, pid: int, lines: Any, work: Work) -> int:
 
 def measured() -> dict[str, int]:
     """The calls of each kind of request."""
-    canned = str(Path(__file__).parent / "canned_provider.py")
+    canned = str(Path(__file__).parent / "provider.py")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with started([canned], folder / "provider.log") as (provider, _), counting(folder) as (url, pid, lines):
             calls: dict[str, int] = {}
-            for work in kinds():
+            for work in KINDS:
                 make(url, provider, work)
-                uvloop.run(ask(url, work, 1, _REQUESTS))  # what is made once is made
-                calls[work.name] = counted(url, pid, lines, work)
+                post = Post(url + work.path, json.dumps(work.body).encode())
+                uvloop.run(ask(post, 1, range(_REQUESTS)))  # what is made once is made
+                calls[work.name] = counted(post, pid, lines)
             return calls
 
 

@@ -101,10 +101,12 @@ class Torture:
 
     async def unasked_later(self, line: Line, body: bytes) -> None:
         self._speaking += 1
-        await line.say(_head(body) + body)
-        await asyncio.sleep(self._chance.random() / 1000)
-        line.now(STOLEN)
-        self._speaking -= 1
+        try:
+            await line.say(_head(body) + body)
+            await asyncio.sleep(self._chance.random() / 1000)
+            line.now(STOLEN)
+        finally:  # the caller may have left: the others wait until nobody is about to speak
+            self._speaking -= 1
 
     async def leaves_later(self, line: Line, body: bytes) -> bool:
         await line.say(_head(body) + body)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from inferpoint.config import Config, combined, from_command_line, unknown_variables
+from inferpoint.config import Config, combined, unknown_variables
 from inferpoint.errors import InferenceError
+from inferpoint.flags import from_command_line
 from inferpoint.model.cache import CacheSettings
 
 

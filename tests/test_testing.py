@@ -169,7 +169,7 @@ def lenient(reply: Reply, *_: Any) -> Completion:
 
 def counting(request: Any, model: Any, options: Any, origin: str) -> Call:
     call = ACME.embed(request, model, options, origin)
-    return replace(call, body=call.body.replace(b"{", b'{"n":%d,' % next(_COUNT), 1))
+    return msgspec.structs.replace(call, body=call.body.replace(b"{", b'{"n":%d,' % next(_COUNT), 1))
 
 
 def mutating(request: Any, model: Any, options: Any, origin: str) -> Call:
@@ -179,16 +179,16 @@ def mutating(request: Any, model: Any, options: Any, origin: str) -> Call:
 
 
 def key_in_address(request: Any, model: Any, options: Any, origin: str) -> Call:
-    return replace(ACME.embed(request, model, options, origin), url=f"{origin}/embed/{model.api_key}")
+    return msgspec.structs.replace(ACME.embed(request, model, options, origin), url=f"{origin}/embed/{model.api_key}")
 
 
 def key_in_body(request: Any, model: Any, options: Any, origin: str) -> Call:
     call = ACME.embed(request, model, options, origin)
-    return replace(call, body=call.body[:-1] + b',"key":"%b"}' % model.api_key.encode())
+    return msgspec.structs.replace(call, body=call.body[:-1] + b',"key":"%b"}' % model.api_key.encode())
 
 
 def dropping(call: Call, account: Any, _moment: Any) -> Call:
-    return replace(call, headers={"authorization": f"Bearer {account.api_key}"})
+    return msgspec.structs.replace(call, headers={"authorization": f"Bearer {account.api_key}"})
 
 
 def capital(call: Call, account: Any, _moment: Any) -> Call:
@@ -196,7 +196,7 @@ def capital(call: Call, account: Any, _moment: Any) -> Call:
 
 
 def rewriting(call: Call, account: Any, moment: Any) -> Call:
-    return replace(ACME.bearer(call, account, moment), url=call.url + "?signed")
+    return msgspec.structs.replace(ACME.bearer(call, account, moment), url=call.url + "?signed")
 
 
 def broken_line(call: Call, account: Any, moment: Any) -> Call:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from processes import started
 from quota.asker import Answer, Asker
 from quota.limits import Ledger, Limits
 from quota.texts import wrong
-from throughput import started
 
 MODEL = "text-embedding-3-small"
 _NUMBERS = itertools.count(1)

@@ -35,12 +35,12 @@ def _serve(arguments: list[str]) -> None:
 
     Where nobody types, in a worker or with a log for programs, a failure is a line of the log.
     """
-    from inferpoint import config  # noqa: PLC0415
+    from inferpoint import config, flags  # noqa: PLC0415
     from inferpoint.errors import InferenceError  # noqa: PLC0415
     from inferpoint.telemetry import log  # noqa: PLC0415
     from inferpoint.workers.inheritance import inherited  # noqa: PLC0415
 
-    wanted, endpoints = config.from_command_line(arguments, os.environ, "inferpoint serve")
+    wanted, endpoints = flags.from_command_line(arguments, os.environ, "inferpoint serve")
     is_worker = inherited(os.environ) is not None
     with log.opened(wanted.log_format, wanted.log_level) as lines:
         for problem in () if is_worker else config.unknown_variables(os.environ):

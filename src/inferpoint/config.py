@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,11 +28,7 @@ SCOPE = "configuration"
 ENDPOINTS = "endpoints"  # of a configuration file, beside the settings
 ADDRESS = PREFIX + "URL"  # of the server that the command line asks
 INHERITED = PREFIX + "INHERITED"  # of a worker, from its supervisor
-_FILE = PREFIX + "CONFIG"
-_EPILOG = (
-    "Flags go before variables, and those before the file."
-    " Exit status: 0 when it was told to stop, 1 for a failure, 2 for a wrong flag."
-)
+FILE = PREFIX + "CONFIG"
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
@@ -157,31 +152,6 @@ class File:
     endpoints: Sequence[Mapping[str, Any]] = ()
 
 
-def from_command_line(
-    arguments: Sequence[str], environ: Mapping[str, str], program: str
-) -> tuple[Config, Sequence[Mapping[str, Any]]]:
-    """The configuration that *arguments* and *environ* ask for, and the endpoints of its file.
-
-    A wrong flag ends the program with its usage.
-    """
-    parser = argparse.ArgumentParser(prog=program, description="Run the server.", epilog=_EPILOG)
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        help=f"A YAML or TOML file of these settings, by their names, and of endpoints. [{_FILE}]",
-    )
-    for _, option in _flat():
-        flag, shown = "--" + option.name.replace("_", "-"), _help(option).replace("%", "%%")
-        if option.kind is bool:
-            parser.add_argument(flag, action="store_true", default=None, help=shown)
-        else:
-            parser.add_argument(flag, metavar=_values(option), help=shown)
-    flags = vars(parser.parse_args(arguments))
-    name = flags.pop("config") or environ.get(_FILE)
-    file = read_file(name, environ, flags) if name else File({})
-    return combined(file.settings, environ, flags), file.endpoints
-
-
 def read_file(name: str, environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> File:
     """The file called *name*, with what it refers to put in; `INVALID` with every problem and its line.
 
@@ -191,7 +161,7 @@ def read_file(name: str, environ: Mapping[str, str], flags: Mapping[str, Any] | 
     references = References(file, environ, Path(name).parent)
     values, problems = references.resolved(file.values), list[str]()
     listed = values.pop(ENDPOINTS, None)
-    for path, option in _flat():
+    for path, option in flat():
         raw, text = (_at(one, path) for one in (file.values, values))
         if isinstance(raw, str) and START in raw:
             values = _with(values, path, _typed(option, text))
@@ -220,8 +190,8 @@ def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping
     if extra := unknown(Config, file):
         raise invalid(f"The configuration file has settings that do not exist: {', '.join(sorted(extra))}")
     values = _filled(file)
-    for path, option in _flat():
-        for text in (environ.get(_variable(option)), flags.get(option.name)):
+    for path, option in flat():
+        for text in (environ.get(variable(option)), flags.get(option.name)):
             if text is not None:
                 values = _with(values, path, _typed(option, text))
     problems: list[str] = []
@@ -249,41 +219,27 @@ def _of_listening(config: Config) -> Iterator[str]:
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each variable of *environ* that begins as ours do and is none of them."""
-    others = (_FILE, ADDRESS, INHERITED, VARIABLE, FILE_VARIABLE)
-    known = {name.removeprefix(PREFIX) for name in (*others, *(_variable(option) for _, option in _flat()))}
-    for variable in sorted(environ):
-        name = variable.removeprefix(PREFIX)
-        if variable.startswith(PREFIX) and name not in known:
+    others = (FILE, ADDRESS, INHERITED, VARIABLE, FILE_VARIABLE)
+    known = {name.removeprefix(PREFIX) for name in (*others, *(variable(option) for _, option in flat()))}
+    for name_there in sorted(environ):
+        name = name_there.removeprefix(PREFIX)
+        if name_there.startswith(PREFIX) and name not in known:
             hint = did_you_mean(name, known).replace("[", f"[{PREFIX}")
-            yield f"The variable [{variable}] sets nothing{hint}"
+            yield f"The variable [{name_there}] sets nothing{hint}"
 
 
-def _variable(option: Setting) -> str:
+def variable(option: Setting) -> str:
+    """The environment's variable that sets an *option*."""
     return PREFIX + option.name.upper()
 
 
-def _values(option: Setting) -> str:
-    """The values that an option takes, as its usage shows them."""
-    return "|".join(map(str, option.choices)) or ("N" if option.kind is int else option.name.rpartition("_")[2].upper())
-
-
-def _help(option: Setting) -> str:
-    """What an option is for, its bounds and its default, and the variable that sets it as well."""
-    variable = _variable(option)
-    if option.kind is bool:
-        return f"{option.help} [{variable}=true]"
-    least, most = option.at_least, option.at_most
-    bounds = "" if least is None else f"{least:.0f} or more, " if most is None else f"{least:.0f} to {most:.0f}, "
-    return f"{option.help} [{variable}, {bounds}default: {option.default}]"
-
-
-def _flat() -> Iterator[tuple[Sequence[str], Setting]]:
+def flat() -> Iterator[tuple[Sequence[str], Setting]]:
     """Every setting and its path in the file; one of a table has the table's name before its own."""
     for option in declared(Config):
         if option.nested:
             for inner in declared(option.kind):
-                flat = replace(inner, name=f"{option.name}_{inner.name}", help=f"{option.help} {inner.help}")
-                yield (option.name, inner.name), flat
+                one = replace(inner, name=f"{option.name}_{inner.name}", help=f"{option.help} {inner.help}")
+                yield (option.name, inner.name), one
         else:
             yield (option.name,), option
 
@@ -330,7 +286,7 @@ def _at(values: Any, path: Sequence[str]) -> Any:
 def _largest_chunk(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any]) -> int:
     """The largest chunk that an endpoint may ask for, as far as it is known before all is read."""
     (option,) = (one for one in declared(Config) if one.name == "max_chunk_size")
-    sizes = (_typed(option, text) for text in (flags.get(option.name), environ.get(_variable(option))))
+    sizes = (_typed(option, text) for text in (flags.get(option.name), environ.get(variable(option))))
     return next((size for size in (*sizes, file.get(option.name)) if isinstance(size, int)), option.default)
 
 

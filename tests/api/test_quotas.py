@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 from in_process import Application
 from world import EMBEDDING, SECRET, World, in_turn, json_reply, openai
@@ -30,7 +31,7 @@ HEADERS = {
 
 def test_a_group_is_shown_as_configured_as_told_and_as_waited_for(make_world: Callable[..., World]) -> None:
     """Before any call with its limits alone, afterwards with all that is known, and never with a secret."""
-    world = make_world(in_turn(replace(OK, headers=HEADERS)), validate=False)
+    world = make_world(in_turn(msgspec.structs.replace(OK, headers=HEADERS)), validate=False)
     made = world.create("e", EMBEDDING, openai({"rate_limit": {"requests_per_minute": 6}}))
     ask = Application(world)
     fresh = {

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from inferpoint.config import File, from_command_line, read_file
+from inferpoint.config import File, read_file
 from inferpoint.configuration import source, yaml_file
 from inferpoint.errors import InferenceError
+from inferpoint.flags import from_command_line
 
 ENVIRON = {"KEY": "sk-1", "PORT": "5", "EMPTY": ""}
 GPT = {

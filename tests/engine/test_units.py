@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any
 
 import msgspec
 import pytest
 from clock import on_a_loop
 from in_process import Application
+from msgspec.structs import fields
 from turns import Queue, place
 from typer.testing import CliRunner
 from world import EMBEDDING, World, openai

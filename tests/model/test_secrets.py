@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from quoted_secrets import FORMS
+from rich.pretty import pretty_repr
 
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.secrets import Secrets
@@ -102,7 +103,9 @@ def test_secrets_are_not_shown_themselves() -> None:
 def test_a_call_and_its_reply_are_shown_without_what_is_in_them() -> None:
     """Keys go in headers, in queries and in bodies, and replies quote them: none of these is in a log by accident."""
     call = Call("https://a.test/x?key=canary", b"canary", {"authorization": "canary"})
-    assert (repr(call), repr(Reply(200, b"canary", {"x": "canary"}))) == (
+    reply = Reply(200, b"canary", {"x": "canary"})
+    assert "canary" not in pretty_repr(call) + pretty_repr(reply)
+    assert (repr(call), repr(reply)) == (
         "Call(POST https://a.test/x)",
         "Reply(200, 6 bytes)",
     )

@@ -33,7 +33,7 @@ class Batch(EndpointJob, Carrier):
         since: float,
         items: Sequence[Item] | None = None,
     ) -> None:
-        super().__init__(pool.resolved, origin, pool.like, RequestStats())
+        super().__init__(pool.resolved, origin, pool.like, pool.sizing, RequestStats())
         self.pool = pool
         self.items = items
         self.load = loaded(items or ())

@@ -57,7 +57,7 @@ class Batcher:
         begin_by = self._calls.sizing(resolved).begin_by(request.deadline)
         waiter = Waiter(request, self._clock.monotonic(), begin_by)
         try:
-            async with InTime(resolved, request, waiter.begun, self._clock):
+            with InTime(resolved, request, waiter.begun, self._clock):
                 await self._join(resolved, waiter)
                 await waiter.done
         except InferenceError as error:

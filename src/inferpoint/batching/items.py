@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
+
+from msgspec.structs import replace
 
 from inferpoint.calls.sizing import Bounds, Load, load_of
 from inferpoint.endpoints.caches import Input

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from inferpoint.calls.calls import Calls
 from inferpoint.calls.sizing import Load, Sizing, load_of

@@ -80,7 +80,7 @@ class Calls:
                 _settle(permit, result.usage)
         except InferenceError as error:
             raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
-        self.sizing(job.resolved).took(job.stats.upstream)
+        job.sizing.took(job.stats.upstream)
         self._count(job, result.usage)
         return result
 
@@ -201,7 +201,7 @@ class Calls:
             return
         self._counters.cost(job.service, job.tokens(), cost_of(usage).tokens)
         if job.resolved.endpoint.task_type.generates:
-            self.sizing(job.resolved).wrote(usage.output)
+            job.sizing.wrote(usage.output)
 
 
 def too_long(resolved: Resolved, tokens: int) -> InferenceError | None:

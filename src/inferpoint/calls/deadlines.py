@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+
+import msgspec
 
 from inferpoint.calls.job import lane, ticket
 from inferpoint.calls.refusals import too_late
@@ -27,12 +28,11 @@ def timed(resolved: Resolved, request: InferenceRequest, clock: Clock) -> Infere
     timeout = usual if request.timeout is None else request.timeout
     now = clock.monotonic()
     deadline = Deadline(now + timeout, timeout, now + request.patience)
-    members: dict[str, Any] = {**vars(request), "deadline": deadline}  # what `replace` does, in a tenth of its steps
-    return InferenceRequest(**members)
+    return msgspec.structs.replace(request, deadline=deadline)
 
 
 class InTime:
-    """A context that ends at the deadline of *request*.
+    """A context that ends at the deadline of *request*, by cancelling what it holds, as `asyncio.timeout` does.
 
     `TIMED_OUT` then, or what is told of a queue where nothing of the request has *begun*.
     """
@@ -41,24 +41,29 @@ class InTime:
         self._resolved = resolved
         self._request = request
         self._begun = begun
-        self._timeout = asyncio.Timeout(None)
         self._left = request.deadline.left(clock.monotonic())
+        self._over = False
 
-    async def __aenter__(self) -> None:
+    def __enter__(self) -> None:
         if self._left <= 0:  # nothing is begun that nobody waits for
             raise self._error()
-        self._timeout = asyncio.timeout(self._left)
-        await self._timeout.__aenter__()
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._timer = asyncio.get_running_loop().call_later(self._left, self._end)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        try:
-            await self._timeout.__aexit__(kind, error, trace)
-        except TimeoutError:
+        self._timer.cancel()
+        ended = self._over and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError
+        if ended or isinstance(error, TimeoutError):
             raise self._error() from None
-        if error is not None and isinstance(error, TimeoutError):
-            raise self._error() from None
+
+    def _end(self) -> None:
+        self._over = True
+        self._task.cancel()
 
     def _error(self) -> InferenceError:
         return _timed_out(self._resolved, self._request, begun=self._begun())

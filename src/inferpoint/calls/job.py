@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
 from inferpoint.calls import provider_errors
@@ -34,12 +34,15 @@ _LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
 class EndpointJob(Job):
     """One call of the endpoint *resolved*, at the address *origin*; *like* is a request with all but the inputs.
 
-    `token` is that of the endpoint's grant, where it has one; `left_out` names the members that the server refuses, and
-    that nobody asked for; `stats` counts what happens.
+    `sizing` is what is known of such calls, `token` that of the endpoint's grant, where it has one; `left_out` names
+    the members that the server refuses, and that nobody asked for; `stats` counts what happens.
     """
 
-    def __init__(self, resolved: Resolved, origin: str, like: InferenceRequest, stats: RequestStats) -> None:
+    def __init__(
+        self, resolved: Resolved, origin: str, like: InferenceRequest, sizing: Sizing, stats: RequestStats
+    ) -> None:
         self.resolved = resolved
+        self.sizing = sizing
         self.origin = origin
         self.caller = like.caller
         self.service = resolved.service.name
@@ -111,10 +114,12 @@ class SingleJob(EndpointJob):
     """
 
     def __init__(self, resolved: Resolved, origin: str, request: InferenceRequest, sizing: Sizing) -> None:
-        super().__init__(resolved, origin, request, request.stats)
+        super().__init__(resolved, origin, request, sizing, request.stats)
         self._request = request
-        self._sizing = sizing
         self.input_tokens = sizing.tokens(_load(request))
+        written = int(sizing.output) if resolved.endpoint.task_type.generates else 0
+        self._cost = Cost(tokens=self.input_tokens + written)
+        self._begin_by = sizing.begin_by(request.deadline)
 
     @override
     def request(self) -> InferenceRequest:
@@ -122,12 +127,15 @@ class SingleJob(EndpointJob):
 
     @override
     def tokens(self) -> int:
-        written = int(self._sizing.output) if self.resolved.endpoint.task_type.generates else 0
-        return self.input_tokens + written
+        return self._cost.tokens
+
+    @override
+    def cost(self) -> Cost:
+        return self._cost
 
     @override
     def deadline(self) -> Deadline:
-        return self._sizing.begin_by(self._request.deadline)
+        return self._begin_by
 
 
 class QuestionJob(SingleJob):
@@ -143,10 +151,7 @@ class QuestionJob(SingleJob):
     ) -> None:
         super().__init__(resolved, origin, request, sizing)
         self.question = question
-
-    @override
-    def tokens(self) -> int:
-        return 0
+        self._cost = Cost()
 
     @override
     def call(self) -> Call:

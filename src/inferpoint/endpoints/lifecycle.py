@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
+import msgspec
+
 from inferpoint.endpoints import document, spaces
 from inferpoint.endpoints.access import MANAGE, MONITOR, allow
 from inferpoint.endpoints.caches import Caches
@@ -165,7 +167,7 @@ class Lifecycle:
     def _ask(self, caller: Caller, seconds: float | None) -> Probe:
         """The way to make an inference to try something, for *caller* and within *seconds*."""
         return lambda resolved, request: self._probe(
-            resolved, replace(request, timeout=seconds, patience=TRIAL_PATIENCE, caller=caller)
+            resolved, msgspec.structs.replace(request, timeout=seconds, patience=TRIAL_PATIENCE, caller=caller)
         )
 
     async def _refuse_other_spaces(self, draft: Resolved, aliases: Collection[str], ask: Probe | None) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
 from inferpoint import services
 from inferpoint.endpoints import sections
 from inferpoint.errors import invalid
@@ -40,7 +42,7 @@ class Resolved:
         """The limits of the endpoint's rate group, as the user set them or by the service's default."""
         limit: RateLimit = getattr(self.endpoint.settings, "rate_limit", None) or RateLimit()
         rate = Rate(**{unit: getattr(limit, f"{unit}_per_minute") for unit in UNITS}, burst=limit.burst)
-        return rate if rate.requests is not None else replace(rate, requests=self.task.rates.default)
+        return rate if rate.requests is not None else msgspec.structs.replace(rate, requests=self.task.rates.default)
 
     @cached_property
     def group(self) -> str:
@@ -122,4 +124,4 @@ def task_of(name: Any, task_type: TaskType) -> tuple[Service, Task[Any, Any]]:
 def _shown(rate: Rate) -> dict[str, int]:
     """A rate as Elasticsearch shows it, with what Elasticsearch does not know only where that was set."""
     shown = {f"{unit}_per_minute": limit for unit, limit in rate.present()}
-    return shown if rate.burst == Rate.burst else {**shown, "burst": rate.burst}
+    return shown if rate.burst == Rate().burst else {**shown, "burst": rate.burst}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec.structs import replace
 
 from inferpoint.batching.batcher import Batcher
 from inferpoint.batching.ranking import ranking
@@ -115,7 +117,7 @@ class Engine:
         request = timed(resolved, replace(request, stream=True), self.clock)
         job = self._calls.single(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
-            async with InTime(resolved, request, request.stats.begun, self.clock):
+            with InTime(resolved, request, request.stats.begun, self.clock):
                 first = await anext(pieces)
             yield first
             async for deltas in pieces:
@@ -128,7 +130,7 @@ class Engine:
         if resolved.task.count is None:
             return self._calls.estimate(resolved, request)
         request = timed(resolved, request, self.clock)
-        async with InTime(resolved, request, request.stats.begun, self.clock):
+        with InTime(resolved, request, request.stats.begun, self.clock):
             return await self._calls.ask(resolved, request, resolved.task.count)
 
     def hints(self, resolved: Resolved) -> frozenset[str]:
@@ -187,7 +189,7 @@ class Engine:
         refuse_many(request.count, self._most_inputs, "inputs")
         request = timed(resolved, request, self.clock)
         if not resolved.endpoint.task_type.embeds:
-            async with InTime(resolved, request, request.stats.begun, self.clock):
+            with InTime(resolved, request, request.stats.begun, self.clock):
                 if resolved.task.independent:
                     return await ranking(self._calls, resolved, request)
                 return await self._calls.whole(self._calls.single(resolved, request))
@@ -226,7 +228,7 @@ class Engine:
 
         async def lengths(texts: Texts) -> Sequence[float]:
             asked = replace(request, input=texts, stats=RequestStats())
-            async with InTime(resolved, asked, asked.stats.begun, self.clock):
+            with InTime(resolved, asked, asked.stats.begun, self.clock):
                 return await self._calls.ask(resolved, asked, question)
 
         return await bounded(request.texts, spans, settings, lengths, self._chunking_threads)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -18,20 +17,22 @@ T = TypeVar("T")
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _NO_NUMBER = re.compile(rb"-?\b(?:NaN|nan|Infinity|inf)\b")
 _STRING_OR_NO_NUMBER = re.compile(rb'("(?:[^"\\]|\\.)*"?)|' + _NO_NUMBER.pattern, re.DOTALL)
-_NO_HEADERS: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """A request to a provider. Its repr shows the method and where it goes only: all else may hold secrets."""
 
     url: str
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
+    headers: Mapping[str, str] = {}
     method: str = "POST"
 
     def __repr__(self) -> str:
         return f"Call({self.method} {shown(self.url)})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The method and where it goes, which `rich` shows in place of all members."""
+        return [("method", self.method), ("url", shown(self.url))]
 
     def with_headers(self, headers: Mapping[str, str]) -> Call:
         """A copy of the call with more headers; names are written in lower case."""
@@ -48,8 +49,7 @@ def json_call(url: str, body: Mapping[str, Any]) -> Call:
     return Call(url, msgspec.json.encode(present(body)), {"content-type": "application/json"})
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """A provider's whole response; header names are in lower case.
 
     One of a `neighbour` came from an address that is not global, where whoever names it may have no business.
@@ -57,15 +57,18 @@ class Reply:
 
     status: int
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS)
+    headers: Mapping[str, str] = {}
     neighbour: bool = False
 
     def __repr__(self) -> str:
         return f"Reply({self.status}, {len(self.body)} bytes)"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The status and the size, which `rich` shows in place of all members."""
+        return [("status", self.status), ("bytes", len(self.body))]
 
-@dataclass(frozen=True)
-class Event:
+
+class Event(msgspec.Struct, frozen=True):
     """One framed message of a streaming body: its data and, where the framing names events, its name."""
 
     data: bytes

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
@@ -22,8 +23,7 @@ UNITS = Cost._fields  # a unit is named here and in `PerUnit`, its setting is `{
 _values: Callable[[Any], tuple[Any, ...]] = attrgetter(*UNITS)
 
 
-@dataclass(frozen=True)
-class PerUnit(Generic[T]):
+class PerUnit(msgspec.Struct, Generic[T], frozen=True):
     """A value for each unit that providers limit; None where there is no limit, or it is not known."""
 
     requests: T | None = None
@@ -38,8 +38,7 @@ class PerUnit(Generic[T]):
         return ((unit, value) for unit, value in zip(UNITS, self.values(), strict=True) if value is not None)
 
 
-@dataclass(frozen=True)
-class Rate(PerUnit[int]):
+class Rate(PerUnit[int], frozen=True):
     """What a group of calls may use of each unit in a minute, None for no limit.
 
     `burst` is how many requests may go at once after a rest; 1 spaces them evenly.
@@ -48,8 +47,7 @@ class Rate(PerUnit[int]):
     burst: int = 1
 
 
-@dataclass(frozen=True)
-class Bucket:
+class Bucket(msgspec.Struct, frozen=True):
     """One limit as a provider's reply tells it: its size, what is left of it, in how many seconds it is full again."""
 
     limit: int
@@ -57,8 +55,7 @@ class Bucket:
     full_in: float
 
 
-@dataclass(frozen=True)
-class Allowance(PerUnit[Bucket]):
+class Allowance(PerUnit[Bucket], frozen=True):
     """What a provider's reply tells of its limits; None for what it does not tell."""
 
 
@@ -70,8 +67,7 @@ class Lane(StrEnum):
     INGEST = "ingest"
 
 
-@dataclass(frozen=True)
-class GroupReport:
+class GroupReport(msgspec.Struct, frozen=True):
     """How a group stands: what was configured, what its provider told, who waits in each lane and for how long.
 
     `paused` and `oldest` are in seconds; `paused_because` is a sentence on why the group makes no calls, empty when it
@@ -89,8 +85,7 @@ class GroupReport:
     endpoint: str = ""
 
 
-@dataclass(frozen=True)
-class BreakerReport:
+class BreakerReport(msgspec.Struct, frozen=True):
     """The state of the breaker of an address, or with a `group` of that rate group's calls to it."""
 
     address: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from inferpoint.errors import Subject, invalid
 from inferpoint.model.chat import Conversation, said
@@ -33,8 +34,7 @@ def purpose(name: str) -> InputType | None:
         raise invalid(f"Unrecognized input_type [{name}]", subject=Subject.ARGUMENT) from None
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """The sender of a request: a name, its privileges, and its share when a queue is long."""
 
     name: str
@@ -47,15 +47,13 @@ ANONYMOUS = Caller("anonymous")
 Texts = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Tokens:
+class Tokens(msgspec.Struct, frozen=True):
     """Inputs that the caller has cut into tokens itself, in the numbering of OpenAI's embedding models."""
 
     inputs: tuple[tuple[int, ...], ...]
 
 
-@dataclass(frozen=True)
-class Documents:
+class Documents(msgspec.Struct, frozen=True):
     """The input of a rerank: documents to put in order by how well they answer a query."""
 
     query: str
@@ -67,8 +65,7 @@ class Documents:
 Input = Texts | Tokens | Documents | Conversation
 
 
-@dataclass(frozen=True)
-class Chunking:
+class Chunking(msgspec.Struct, frozen=True):
     """How the inputs are to be cut into chunks.
 
     `settings` are chunking settings not yet checked; None are the endpoint's. With `fold` no input has more than 512
@@ -80,8 +77,7 @@ class Chunking:
     fold: bool = True
 
 
-@dataclass
-class RequestStats:
+class RequestStats(msgspec.Struct):
     """The cost of a request on its way to the provider and back, counted while it goes.
 
     `calls` were made in `attempts`. `queued` and `upstream` are the longest times of any call, in seconds: waiting, for
@@ -115,8 +111,7 @@ class RequestStats:
         self.dropped |= other.dropped
 
 
-@dataclass(frozen=True)
-class InferenceRequest:
+class InferenceRequest(msgspec.Struct, frozen=True):
     """One inference, whichever face asks for it.
 
     `options` are task settings for this request only, not yet checked. With `chunking` each input is cut into chunks.
@@ -130,9 +125,9 @@ class InferenceRequest:
 
     input: Input
     input_type: InputType | None = None
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    params: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    hints: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    options: Mapping[str, Any] = {}
+    params: Mapping[str, Any] = {}
+    hints: Mapping[str, Any] = {}
     chunking: Chunking | None = None
     stream: bool = False
     partial: bool = False
@@ -142,7 +137,7 @@ class InferenceRequest:
     caller: Caller = ANONYMOUS
     request_id: str = ""
     left_out: frozenset[str] = frozenset()
-    stats: RequestStats = field(default_factory=RequestStats, compare=False)
+    stats: RequestStats = msgspec.field(default_factory=RequestStats)
 
     @property
     def texts(self) -> Texts:

@@ -45,7 +45,8 @@ class Attempts:
     def note_times(self, now: float) -> None:
         """Note how long the call has waited, and been at the provider, until *now*."""
         stats = self.job.stats
-        stats.queued = max(stats.queued, now - self._began - self.upstream)
+        if (queued := now - self._began - self.upstream) > stats.queued:
+            stats.queued = queued
         stats.upstream = max(stats.upstream, self.upstream)
 
     def throttled(self, now: float) -> float:

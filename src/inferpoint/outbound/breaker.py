@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
+import msgspec
+
 from inferpoint.clock import Clock, Timer
 from inferpoint.model.deadline import Deadline
 from inferpoint.outbound.ticket import Reason, Refusal
@@ -64,28 +66,27 @@ TRANSITIONS: Mapping[State, Mapping[Event, State]] = {
 }
 
 
-class BreakerPermit:
+class BreakerPermit(msgspec.Struct, eq=False):
     """The permission to call an address once. Its holder says how the call `ended`, and releases it on every path.
 
     A permit that is released before its call ended tells nothing of the address. The first word counts.
     """
 
-    def __init__(self, breaker: Breaker, period: int) -> None:
-        self._breaker = breaker
-        self.period = period
+    breaker: Breaker
+    period: int
 
     @property
     def holds(self) -> bool:
         """Whether the address may still be called; it may have failed for others since."""
-        return self._breaker.holds(self)
+        return self.breaker.holds(self)
 
     def ended(self, *, failed: bool) -> None:
         """Say that the call is over. One sent before the breaker last opened or closed tells nothing new."""
-        self._breaker.ended(self, failed=failed)
+        self.breaker.ended(self, failed=failed)
 
     def release(self) -> None:
         """End the permit: another call may try the address."""
-        self._breaker.released(self)
+        self.breaker.released(self)
 
 
 class Breaker:
@@ -121,11 +122,9 @@ class Breaker:
             self._turn(Event.WAITED)
         return self._state
 
-    @property
-    def quiet(self) -> bool:
+    def is_quiet(self, now: float) -> bool:
         """Whether the breaker is as good as new: no call waits or tries, and what it knows is old."""
-        busy = self._waiting or self._probe is not None
-        return not busy and self._clock.monotonic() - self._heard > QUIET
+        return now - self._heard > QUIET and not self._waiting and self._probe is None
 
     def at_once(self, turn: str) -> BreakerPermit | None:
         """A permit to call now, as the probe where one is due and nobody waits for it; None where there is none."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from inferpoint.clock import Clock
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.quota import BreakerReport
@@ -19,40 +21,39 @@ CAPACITY = 2000
 _EVERY_GROUP = ""
 
 
-class CallPermit:
+class CallPermit(msgspec.Struct, eq=False):
     """The permission of one call by both breakers: that of its rate group, and that of the address.
 
     The holder says what became of the call, and releases the permit on every path; the first word counts.
     """
 
-    def __init__(self, group: BreakerPermit, address: BreakerPermit) -> None:
-        self._group = group
-        self._address = address
+    group: BreakerPermit
+    address: BreakerPermit
 
     @property
     def holds(self) -> bool:
         """Whether the call may still be made; others may have failed since."""
-        return self._group.holds and self._address.holds
+        return self.group.holds and self.address.holds
 
     def ended(self, *, failed: bool) -> None:
         """Say that the address was reached, and whether the call *failed* there."""
-        self._group.ended(failed=failed)
-        self._address.ended(failed=False)
+        self.group.ended(failed=failed)
+        self.address.ended(failed=False)
 
     def unanswered(self) -> None:
         """Say that no answer came in a fair time: the group's failure, which tells nothing of the address."""
-        self._group.ended(failed=True)
-        self._address.release()
+        self.group.ended(failed=True)
+        self.address.release()
 
     def unreachable(self) -> None:
         """Say that the address was not reached, which tells nothing of the group."""
-        self._address.ended(failed=True)
-        self._group.release()
+        self.address.ended(failed=True)
+        self.group.release()
 
     def release(self) -> None:
         """End the permit: another call may be made in its place."""
-        self._address.release()
-        self._group.release()
+        self.address.release()
+        self.group.release()
 
 
 class Breakers:
@@ -65,10 +66,11 @@ class Breakers:
 
     def at_once(self, address: str, group: str, turn: str) -> CallPermit | None:
         """The permit of a call of *group* to *address* now, by the turn of *turn*; None where there is none."""
-        own = self._of(address, group).at_once(turn)
+        now = self._clock.monotonic()
+        own = self._of(address, group, now).at_once(turn)
         if own is None:
             return None
-        shared = self._of(address, _EVERY_GROUP).at_once(group)
+        shared = self._of(address, _EVERY_GROUP, now).at_once(group)
         if shared is None:
             own.release()
             return None
@@ -83,13 +85,14 @@ class Breakers:
         address has its group's permit already, never the other way round: so no two wait for each other.
         """
         while True:
-            if refusal := self._of(address, _EVERY_GROUP).refusal(deadline()):
+            now = self._clock.monotonic()
+            if refusal := self._of(address, _EVERY_GROUP, now).refusal(deadline()):
                 return refusal
-            own = await self._of(address, group).enter(turn, deadline)
+            own = await self._of(address, group, now).enter(turn, deadline)
             if isinstance(own, Refusal):
                 return own
             try:
-                shared = await self._of(address, _EVERY_GROUP).enter(group, deadline)
+                shared = await self._of(address, _EVERY_GROUP, self._clock.monotonic()).enter(group, deadline)
             except asyncio.CancelledError:
                 own.release()
                 raise
@@ -103,20 +106,22 @@ class Breakers:
 
     def is_closed(self, address: str, group: str) -> bool:
         """Whether calls of *group* to *address* are let through freely, and not one at a time."""
-        return all(self._of(address, name).state is State.CLOSED for name in (group, _EVERY_GROUP))
+        now = self._clock.monotonic()
+        return all(self._of(address, name, now).state is State.CLOSED for name in (group, _EVERY_GROUP))
 
     def states(self) -> Sequence[BreakerReport]:
         """The states of what was called of late, in a breaker's usual words."""
+        now = self._clock.monotonic()
         return [
             BreakerReport(address, group, breaker.state.shown)
             for (address, group), breaker in self._breakers.items()
-            if not breaker.quiet
+            if not breaker.is_quiet(now)
         ]
 
-    def _of(self, address: str, group: str) -> Breaker:
+    def _of(self, address: str, group: str, now: float) -> Breaker:
         breaker = self._breakers.get((address, group))
-        if breaker is None or breaker.quiet:
-            self._breakers = {key: kept for key, kept in self._breakers.items() if not kept.quiet}
+        if breaker is None or breaker.is_quiet(now):
+            self._breakers = {key: kept for key, kept in self._breakers.items() if not kept.is_quiet(now)}
             reason = Reason.BROKEN if group else Reason.UNREACHABLE
             breaker = self._breakers[address, group] = Breaker(address, reason, self._clock, self._capacity)
         return breaker

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from itertools import repeat
-from typing import NamedTuple
+
+import msgspec
 
 from inferpoint.model.quota import UNITS, Allowance, Bucket, Cost, Rate
 
@@ -21,7 +22,7 @@ LONGEST_TOLD = 120.0  # seconds; limits that take longer to fill are not a minut
 _SLOWLY = 1 / 50
 
 
-class Taken(NamedTuple):
+class Taken(msgspec.Struct, frozen=True):
     """What one call has taken: its number among all, and what it was charged at which rate."""
 
     number: int

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
 from threading import Lock
+from typing import Self
 
 from inferpoint.errors import InferenceError, Kind
 
@@ -24,30 +23,24 @@ class Memory:
         self.of_replies = 0
         self.lock = Lock()
         self.freed = asyncio.Event()
-        self.reading: list[Share] = []  # replies, in the order in which they began
+        self.reading: list[ReplyShare] = []  # replies, in the order in which they began
 
     def share(self) -> Share:
         """The part of one request or reply, which holds nothing yet."""
         return Share(self)
 
-    @contextmanager
-    def reply(self) -> Generator[Share]:
-        """The part of a reply while it is read."""
-        share = Share(self, is_reply=True)
-        self.reading.append(share)
-        try:
-            yield share
-        finally:
-            self.reading.remove(share)
-            share.close()
+    def reply(self) -> ReplyShare:
+        """The part of a reply, as a context in which it is read."""
+        return ReplyShare(self)
 
 
 class Share:
     """What one request or reply holds of the *memory*, until it is closed."""
 
-    def __init__(self, memory: Memory, *, is_reply: bool = False) -> None:
+    _is_reply = False
+
+    def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._is_reply = is_reply
         self._held = 0
         self._closed = False
 
@@ -60,16 +53,6 @@ class Share:
             raise InferenceError(Kind.TOO_LARGE, f"The request needs more than the [{most}] bytes of all requests")
         problem = f"All requests together hold [{self._memory.held}] of [{most}] bytes: there is no room for another"
         raise InferenceError(Kind.OVERLOADED, problem, retry_after=_RETRY_SECONDS)
-
-    async def wait_for(self, size: int) -> None:
-        """Hold *size* bytes more of a reply, once there is room for them.
-
-        What a provider was paid for is not refused; the reply that began first goes on without room, so that those who
-        wait for each other come to an end.
-        """
-        while not self._holds(size, anyhow=self._memory.reading[0] is self):
-            self._memory.freed.clear()
-            await self._memory.freed.wait()
 
     def close(self) -> None:
         """Give back all of it, in the event loop."""
@@ -90,3 +73,27 @@ class Share:
             memory.of_replies += size * self._is_reply
             self._held += size
             return True
+
+
+class ReplyShare(Share):
+    """What a reply holds while it is read: a context manager."""
+
+    _is_reply = True
+
+    def __enter__(self) -> Self:
+        self._memory.reading.append(self)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._memory.reading.remove(self)
+        self.close()
+
+    async def wait_for(self, size: int) -> None:
+        """Hold *size* bytes more, once there is room for them.
+
+        What a provider was paid for is not refused; the reply that began first goes on without room, so that those who
+        wait for each other come to an end.
+        """
+        while not self._holds(size, anyhow=self._memory.reading[0] is self):
+            self._memory.freed.clear()
+            await self._memory.freed.wait()

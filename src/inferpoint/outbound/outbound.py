@@ -6,9 +6,9 @@ import asyncio
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -53,8 +52,7 @@ class Noted(msgspec.Struct, frozen=True):
     members: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True)
-class Called:
+class Called(msgspec.Struct, frozen=True, gc=False):
     """One call to a provider; a status of 0 means that no reply came."""
 
     service: str

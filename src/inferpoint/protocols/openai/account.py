@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from inferpoint.model.http import Call, json_call, present
+from inferpoint.model.http import Call, json_call
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.service import Moment, RateLimit, rate_limit
@@ -53,5 +53,7 @@ def post(url: str, body: dict[str, Any], options: object) -> Call:
     """A POST of *body* as JSON, with the end user and the headers of *options* where the task has those."""
     if not isinstance(options, Options):
         return json_call(url, body)
-    headers = {name.lower(): value for name, value in (options.headers or {}).items()}
-    return json_call(url, body | present({"user": options.user})).with_headers(headers)
+    call = json_call(url, body if options.user is None else {**body, "user": options.user})
+    if not options.headers:
+        return call
+    return call.with_headers({name.lower(): value for name, value in options.headers.items()})

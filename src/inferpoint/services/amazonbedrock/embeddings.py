@@ -110,7 +110,7 @@ def check(model: Account, _options: NoOptions) -> Sequence[str]:
 def embed(request: InferenceRequest, model: EmbeddingSettings, _options: NoOptions, origin: str) -> Call:
     """A call of the model itself, in the body of its provider."""
     texts, _ = truncation.cut(request.texts, model.max_input_tokens)
-    body = FORMATS[model.provider].ask(replace(request, input=texts))
+    body = FORMATS[model.provider].ask(msgspec.structs.replace(request, input=texts))
     call = json_call(account.operation(model, origin, "invoke"), body)
     return call.with_headers({"accept": "application/json"})
 

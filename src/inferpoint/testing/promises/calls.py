@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.model.endpoint import Endpoint
 from inferpoint.model.settings import declared, hidden, public, secrets

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from typing import Any, cast, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.results import Delta, Finished

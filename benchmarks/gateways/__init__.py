@@ -1,0 +1,1 @@
+"""Our server beside nginx and other gateways, in one run: `make bench`."""

@@ -1,0 +1,71 @@
+"""What a request leaves behind, and how it ends at its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+
+import pytest
+from world import CHAT, COMPLETION, HANG, Arrived, World, in_turn, openai
+
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.chat import said
+from inferpoint.model.endpoint import TaskType
+from inferpoint.model.requests import InferenceRequest, Input
+
+_REQUESTS = 160
+_FAST = openai({"rate_limit": {"requests_per_minute": 1_000_000_000}})
+
+
+@pytest.mark.parametrize(("kind", "asked"), [(COMPLETION, ("hi",)), (CHAT, said("hi"))])
+def test_a_request_leaves_nothing_in_cycles(make_world: Callable[..., World], kind: TaskType, asked: Input) -> None:
+    """What one request needs is freed as it ends, and the collector, which stops everybody, has nothing to do."""
+    world = make_world(validate=False)
+    world.create("e", kind, _FAST)
+
+    async def left_behind() -> list[str]:
+        await world.inferring("e", InferenceRequest(asked))  # what is made once is made
+        gc.collect()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            for _ in range(_REQUESTS):
+                await world.inferring("e", InferenceRequest(asked))
+            gc.collect()
+            return [type(left).__name__ for left in gc.garbage]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+
+    assert world.run(left_behind()) == []
+
+
+def test_a_deadline_ends_a_request_and_not_the_task_that_walks(make_world: Callable[..., World]) -> None:
+    """The caller's task goes on, and is not taken for one that was cancelled."""
+    world = make_world(in_turn(Arrived(200, [HANG])), validate=False)
+    world.create("e", COMPLETION, _FAST)
+
+    async def asked() -> tuple[Kind, int]:
+        with pytest.raises(InferenceError) as caught:
+            await world.inferring("e", InferenceRequest(("hi",), timeout=0.01))
+        await asyncio.sleep(0)
+        task = asyncio.current_task()
+        assert task is not None
+        return caught.value.kind, task.cancelling()
+
+    assert asyncio.run(asked()) == (Kind.TIMED_OUT, 0)
+
+
+def test_a_caller_that_leaves_is_not_told_of_a_deadline(make_world: Callable[..., World]) -> None:
+    """Cancelling stays cancelling."""
+    world = make_world(in_turn(Arrived(200, [HANG])), validate=False)
+    world.create("e", COMPLETION, _FAST)
+
+    async def left() -> None:
+        walk = asyncio.create_task(world.inferring("e", InferenceRequest(("hi",))))
+        await asyncio.sleep(0)
+        walk.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await walk
+
+    asyncio.run(left())
