@@ -16,7 +16,8 @@ from inferpoint.protocols.sse import LONGEST_EVENT, ServerSentEvents, written
 # Every byte sequence that means something here, and some that must not.
 BYTES = st.lists(
     st.sampled_from(
-        [b"data", b"event", b"id", b"retry", b":", b" ", b"\n", b"\r", b"\r\n", b"\n\n", b"x", b"{}", b"\xef\xbb\xbf",
+        [b"data", b"event", b"id", b"retry", b":", b" ", b"\n", b"\r", b"\r\n", b"\n\n", b"data: x\n\n", b"x", b"{}",
+         b"\xef\xbb\xbf",
          "\u2028".encode(), "\u2029".encode(), "\u0085".encode(), b"\x85", b"\xff", b"\x00", b"\x0b", b"\x0c", b"\x1c"]
     ),
     max_size=40,

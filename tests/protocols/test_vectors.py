@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.protocols.vectors import as_base64, dense, embeddings, length, placed, written
+from inferpoint.protocols.vectors import as_base64, dense, embeddings, length, placed, sliced, written
 
 FLOATS = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50)
 
@@ -128,3 +128,28 @@ def test_a_number_that_base64_has_no_place_for_is_unreadable(number: str) -> Non
     with pytest.raises(InferenceError) as caught:
         as_base64(vector)
     assert caught.value.kind is Kind.UNREADABLE
+
+
+@pytest.mark.parametrize("text", [b"[1]", b"[0.1,-2E+5,3e-9]", b"[ 1 ,\n\t2 ]", b" \n[1, 2\n]"])
+def test_lists_of_numbers_are_cut_out_of_their_answer(text: bytes) -> None:
+    """Vectors come out byte by byte as they are, in whatever way the answer is spaced, and leave 0 in their places."""
+    rest, lists = sliced(b'[{"e":%b,"i":1},{"e":%b}]' % (text, text), b'"e":') or (b"", [])
+    assert (rest, [bytes(one) for one in lists]) == (b'[{"e":0,"i":1},{"e":0}]', [text.strip()] * 2)
+
+
+NOT_CUT = list(NOT_VECTORS)
+NOT_CUT += [b"[NaN]", b"[1,-Infinity]", b"[false]", b"[,1]", b"[1,]", b"[1, ]", b"[1", b"", b'"]"']
+
+
+@pytest.mark.parametrize("text", NOT_CUT)
+@pytest.mark.parametrize("first", [True, False])
+def test_anything_else_is_left_to_who_reads_the_answer_whole(text: bytes, first: bool) -> None:
+    """One text between the brackets that is no number, and nothing is cut out: the fault is then found where it is."""
+    rows = [text, b"[1]"] if first else [b"[1]", text]
+    assert sliced(b'[{"e":%b},{"e":%b}]' % (rows[0], rows[1]), b'"e":') is None
+
+
+@pytest.mark.parametrize("text", [b"[1,,2]", b"[-]", b"[1.2.3]", b"[1 2]"])
+def test_the_syntax_of_numbers_is_read_in_the_first_list(text: bytes) -> None:
+    """A program that writes numbers wrongly does so from the first on, so that no other is read."""
+    assert sliced(b'{"e":%b}' % text, b'"e":') is None

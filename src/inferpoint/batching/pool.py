@@ -88,7 +88,7 @@ class Pool:
 
     def request(self, items: Sequence[Item]) -> InferenceRequest:
         """The request to the provider for *items*."""
-        inputs: Any = tuple(item.sent for item in items)
+        inputs: Any = tuple([item.sent for item in items])
         return replace(self.like, input=Tokens(inputs) if self._tokens else inputs, deadline=self.deadline)
 
     def _waits_no_more(self, item: Item) -> None:
@@ -118,7 +118,7 @@ def rows(result: InferenceResult, count: int, dimensions: int | None = None) -> 
         for place, vector in enumerate(result.vectors):
             if place not in errors and (length := vectors.length(vector)) != dimensions:
                 errors[place] = _other_length(length, dimensions)
-    return [errors.get(place, row) for place, row in enumerate(embeddings)]
+    return [errors.get(place, row) for place, row in enumerate(embeddings)] if errors else [*embeddings]
 
 
 def _other_length(length: int, dimensions: int) -> InferenceError:
@@ -131,10 +131,9 @@ def _other_length(length: int, dimensions: int) -> InferenceError:
 
 def loaded(items: Iterable[Item]) -> Load:
     """The load of *items* together."""
-    total = Load()
-    for item in items:
-        total.add(item.load)
-    return total
+    loads = [item.load for item in items]
+    inputs, tokens = sum([load.inputs for load in loads]), sum([load.tokens for load in loads])
+    return Load(inputs, sum([load.bytes for load in loads]), tokens)
 
 
 def divided(total: int, weights: Sequence[int]) -> list[int]:

@@ -41,7 +41,7 @@ class StreamReader:
         deltas: list[Delta] = []
         try:
             for event in self._framing.feed(piece):
-                deltas.extend(self._reader.feed(event))
+                deltas += self._reader.feed(event)
         except InferenceError as error:
             if error.upstream is not None:
                 error = provider_errors.from_stream(self._job.resolved, error.upstream, self._job.secrets)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import parse, unreadable
+from inferpoint.model.http import NOT_JSON, parse, unreadable
 from inferpoint.model.results import Embeddings, Usage
 
 R = TypeVar("R")
@@ -21,6 +21,7 @@ V = TypeVar("V")
 
 NONE = msgspec.Raw(b"null")  # in the place of a vector
 _NUMBERS = b"0123456789+-.eE, \t\r\n"
+_DIGITS = b"0123456789"
 
 
 def dense(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
@@ -33,6 +34,50 @@ def dense(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
     if text[:1] != b"[" or text[-1:] != b"]" or not inside.strip() or inside.translate(None, _NUMBERS):
         raise unreadable(of, "an embedding is not a list of numbers")
     return raw
+
+
+def sliced(body: bytes, key: bytes) -> tuple[bytes, list[msgspec.Raw]] | None:
+    """The lists of numbers that follow each *key* in a JSON text, and the text with 0 in their places.
+
+    None where anything else may follow one: whoever reads the text whole finds what. All lists are looked through for
+    what no number holds, the syntax of the numbers is read in the first alone: one program wrote them all.
+    """
+    view = memoryview(body)  # the lists are parts of the text: their copies would be new pages for each answer
+    lists: list[msgspec.Raw] = []
+    rest = b""
+    at, end, length = body.find(key), 0, len(key)
+    while at >= 0:
+        begin = at + length
+        rest += body[end:begin] + b"0"
+        end = body.find(b"]", begin) + 1
+        text = body[begin:end]
+        if text[:1] != b"[":
+            text = text.lstrip()
+        if not _is_plain(text):
+            return None
+        lists.append(msgspec.Raw(view[end - len(text) : end]))
+        at = body.find(key, end)
+    if not lists or not _is_json(lists[0]):
+        return None
+    return rest + body[end:], lists
+
+
+def _is_plain(text: bytes) -> bool:
+    """Whether *text* is a list of nothing but numbers, which neither begins nor ends by a comma."""
+    inside = text[1:]
+    if text[:1] != b"[" or inside[:1] == b"," or b"[" in inside or b"{" in inside or b'"' in inside:
+        return False
+    if b"u" in inside or b"a" in inside or b"t" in inside:  # null, true, false, NaN, Infinity
+        return False
+    return text[-2] in _DIGITS or text[:-1].rstrip()[-1] in _DIGITS
+
+
+def _is_json(text: msgspec.Raw) -> bool:
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except NOT_JSON:
+        return False
+    return True
 
 
 def written(numbers: Iterable[float]) -> msgspec.Raw:
@@ -104,7 +149,7 @@ def placed(rows: Sequence[tuple[Any, V]], count: int) -> list[V | None]:
     that in which the rows came.
     """
     values = [value for _, value in rows]
-    indices = [index for index, _ in rows if isinstance(index, int) and not isinstance(index, bool)]
+    indices = [index for index, _ in rows if type(index) is int]  # no bool
     if len(indices) != len(rows) or len(set(indices)) != len(rows) or not rows:
         return list(values)
     first, last = min(indices), max(indices)

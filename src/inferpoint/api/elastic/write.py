@@ -34,6 +34,7 @@ from inferpoint.protocols.service import Service
 
 _TOKENS = {name: TOKENS.format(name) for name in Usage.__dataclass_fields__}
 DONE = sse.written(Event(b"[DONE]", "message"))
+_PIECE = sse.around({"completion": [{"delta": sse.SLOT}]}, "message")
 
 
 def result(inferred: InferenceResult, kind: TaskType) -> Response:
@@ -97,8 +98,8 @@ def _headers(inferred: InferenceResult) -> dict[str, str]:
 
 def deltas(pieces: Sequence[Delta]) -> bytes:
     """One event for each piece of text."""
-    bodies = [{"completion": [{"delta": delta.text}]} for delta in pieces if type(delta) is Text]
-    return b"".join([sse.json_event(body, "message") for body in bodies])
+    before, after = _PIECE
+    return b"".join([before + sse.encode(delta.text) + after for delta in pieces if type(delta) is Text])
 
 
 def endpoint(resolved: Resolved, version: str) -> Response:

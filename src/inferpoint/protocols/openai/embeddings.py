@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 
 from inferpoint.errors import InferenceError
-from inferpoint.model.http import Call, Reply, parse, unreadable
+from inferpoint.model.http import NOT_JSON, Call, Reply, parse, unreadable
 from inferpoint.model.requests import InferenceRequest, Texts, Tokens
 from inferpoint.model.results import Embeddings
 from inferpoint.protocols import truncation, vectors
@@ -93,15 +93,51 @@ class _Embeddings(msgspec.Struct):
     usage: Any = None
 
 
+class _Slot(msgspec.Struct):
+    """A row whose vector was taken out, and that says nothing else but its place."""
+
+    embedding: Literal[0]
+    index: Any = None
+    error: None = None
+
+
+class _Slots(msgspec.Struct):
+    data: list[_Slot]
+    usage: Any = None
+
+
+_KEY = b'"embedding":'
+_SLOTS = msgspec.json.Decoder(_Slots)
+
+
 def embeddings(reply: Reply, count: int, of: str) -> Embeddings:
     """The vectors of a whole answer to *count* inputs, in the order of the inputs; each bad row is an error by itself.
 
     Many servers write an index into each row, some none, and some one that means nothing.
     """
     of = f"{of} response"
+    if plain := _plain(reply.body, count):
+        return plain
     answer = parse(reply.body, _Embeddings, of=of)
     rows = [(None, vectors.NONE) if row is None else (row.index, _embedding(row, of)) for row in answer.data]
     return vectors.embeddings(vectors.placed(rows, count), of=of, usage=usage.read(answer.usage))
+
+
+def _plain(body: bytes, count: int) -> Embeddings | None:
+    """The vectors of an answer that is as it should be, as nearly always, without reading them; else None."""
+    parted = vectors.sliced(body, _KEY)
+    if parted is None:
+        return None
+    rest, lists = parted
+    try:
+        answer = _SLOTS.decode(rest)
+    except NOT_JSON:
+        return None
+    if len(answer.data) != len(lists):
+        return None
+    rows = [(row.index, vector) for row, vector in zip(answer.data, lists, strict=True)]
+    placed = vectors.placed(rows, count)
+    return None if None in placed else Embeddings(placed, usage.read(answer.usage))
 
 
 def _embedding(row: _Row, of: str) -> msgspec.Raw | InferenceError:

@@ -19,6 +19,7 @@ from inferpoint.protocols.openai.replies import Message, text
 from inferpoint.protocols.readers import StreamReader, broken
 
 _LONGEST_END = 16  # bytes of an event that may be the last
+_NOTHING = Message()
 
 
 class _Choice(msgspec.Struct):
@@ -107,7 +108,11 @@ class Chunks(StreamReader):
 
     def _read(self, choice: _Choice, deltas: list[Delta]) -> None:
         """Add what *choice* tells to *deltas*."""
-        message = choice.delta or Message()
+        message = choice.delta or _NOTHING
+        if choice.finish_reason is None and (words := message.words):
+            deltas.append(Text(words))
+            self._answered = True
+            return
         parts, calls = message.parts, message.calls
         for part in parts:
             if type(part) is Thought:
