@@ -19,7 +19,7 @@ from inferpoint.calls.calls import Calls, too_long
 from inferpoint.calls.deadlines import InTime
 from inferpoint.calls.job import ticket
 from inferpoint.calls.refusals import too_late
-from inferpoint.calls.sizing import Load, load_of
+from inferpoint.calls.sizing import Load, load_of, together
 from inferpoint.clock import Clock
 from inferpoint.endpoints.caches import Caches, Input
 from inferpoint.endpoints.resolved import Resolved
@@ -72,7 +72,10 @@ class Batcher:
         """Have what *waiter* wants wait, but for what is on its way already, and what is refused as it is."""
         wanted: dict[Input, list[int]] = {}
         for index, content in enumerate(waiter.inputs):
-            wanted.setdefault(content, []).append(index)
+            if content in wanted:
+                wanted[content].append(index)
+            else:
+                wanted[content] = [index]
         await self._remember(resolved, waiter, wanted)
         loads = self._loads(resolved, waiter, wanted)
         key = _key(resolved, waiter.request)
@@ -133,8 +136,7 @@ class Batcher:
             total.add(pool.load)
             waiting = len(pool.batches)
         new = [content for content in loads if pool is None or content not in pool.items]
-        for content in new:
-            total.add(loads[content])
+        total.add(together([loads[content] for content in new]))
         calls = max(0, sizing.calls(total) - waiting)
         possible, error = await self._calls.check_deadline(resolved, waiter.request, calls)
         if error is None:
@@ -186,7 +188,8 @@ class Batcher:
             return
         batches = set[Carrier | None]()
         for item in waiter.items:
-            if item.waiters.pop(waiter, None) is not None:
+            if waiter in item.waiters:
+                del item.waiters[waiter]
                 batches.add(item.batch)
                 if not item.waiters:
                     pool.forget(item)

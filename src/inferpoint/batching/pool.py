@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from inferpoint.batching.items import Carrier, Item
-from inferpoint.calls.sizing import Load, Sizing
+from inferpoint.calls.sizing import Load, Sizing, together
 from inferpoint.endpoints.caches import Input
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
@@ -131,9 +131,7 @@ def _other_length(length: int, dimensions: int) -> InferenceError:
 
 def loaded(items: Iterable[Item]) -> Load:
     """The load of *items* together."""
-    loads = [item.load for item in items]
-    inputs, tokens = sum([load.inputs for load in loads]), sum([load.tokens for load in loads])
-    return Load(inputs, sum([load.bytes for load in loads]), tokens)
+    return together([item.load for item in items])
 
 
 def divided(total: int, weights: Sequence[int]) -> list[int]:
@@ -141,10 +139,5 @@ def divided(total: int, weights: Sequence[int]) -> list[int]:
     whole = sum(weights)
     if not whole:
         return [total, *[0] * (len(weights) - 1)] if weights else []
-    parts: list[int] = []
-    seen = 0
-    for weight in weights:
-        before = total * seen // whole
-        seen += weight
-        parts.append(total * seen // whole - before)
-    return parts
+    ends = [total * seen // whole for seen in itertools.accumulate(weights, initial=0)]
+    return [end - begin for begin, end in itertools.pairwise(ends)]

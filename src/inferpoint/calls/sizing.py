@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from copy import copy
 
 from inferpoint.model.deadline import Deadline
@@ -48,6 +49,12 @@ class Load:
         self.inputs += times * other.inputs
         self.bytes += times * other.bytes
         self.tokens += times * other.tokens
+
+
+def together(loads: Sequence[Load]) -> Load:
+    """The contents of several *loads* as one."""
+    inputs, tokens = sum([load.inputs for load in loads]), sum([load.tokens for load in loads])
+    return Load(inputs, sum([load.bytes for load in loads]), tokens)
 
 
 def load_of(content: str | tuple[int, ...]) -> Load:
