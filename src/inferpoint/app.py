@@ -27,6 +27,7 @@ from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.face import Face
 from inferpoint.api.openai import routes as openai
 from inferpoint.api.openai.responses.store import ResponseStore
+from inferpoint.api.openapi import routes as openapi
 from inferpoint.api.server import Entrance, Server
 from inferpoint.clock import Clock, SystemClock
 from inferpoint.config import Config
@@ -234,9 +235,10 @@ async def _server(
         bodies = Bodies(config.limits, parts.memory)
         stack.callback(bodies.close)
         entrance = Entrance(is_loopback(config.host) and not config.insecure, bodies)
-        routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.stopping)
         all_faces = faces(shared and shared.responses)
-        application = Server(parts.engine, all_faces, routes, entrance, parts.telemetry, parts.clock)
+        watching = operations.routes(parts.telemetry.exposition, stopping=lambda: server.stopping)
+        extra = (*watching, *openapi.routes(all_faces, watching))
+        application = Server(parts.engine, all_faces, extra, entrance, parts.telemetry, parts.clock)
         server = HttpServer(application, config.connection_limits, [PRODUCT], operations.PATHS, config.shutdown_seconds)
         gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
         sys.setswitchinterval(0.0005)  # a thread that cuts or reads lets the event loop go on sooner

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from inferpoint.api.headers import retry_headers
+from inferpoint.api.openapi.description import Description
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.fields import PLAIN, Vocabulary, read_object
@@ -72,7 +73,8 @@ class Route:
     """One row of a face's table. `{name}` in the path stands for any one segment; `parameters` are its own queries.
 
     Responses of a route that `infers` tell in headers what the inference came to. One that `watches` the server is for
-    machines that ask again and again, and logged only where everything is.
+    machines that ask again and again, and logged only where everything is. `takes` and `gives` name the schemas of its
+    body and of its answers, one for each media type, among those of its face's description.
     """
 
     method: str
@@ -82,6 +84,8 @@ class Route:
     takes_body: bool = False
     infers: bool = False
     watches: bool = False
+    takes: str = ""
+    gives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ class Face:
 
     `words` has a row for every kind of error, and `fail` puts an error into the face's form. `prefix` is where paths
     begin that are this face's even when they do not exist. `check` refuses a request before its body is read. `finish`
-    gives a response the form that the request asks for.
+    gives a response the form that the request asks for. `description` is what its OpenAPI says beyond the routes.
     """
 
     routes: Sequence[Route]
@@ -113,6 +117,7 @@ class Face:
     prefix: str = "/"
     check: Callable[[Request, Route], None] = lambda _request, _route: None
     finish: Callable[[Response, Request], Response] = lambda response, _request: response
+    description: Description = field(kw_only=True)
 
 
 def error_response(error: InferenceError, ours: int, body: Any) -> Response:

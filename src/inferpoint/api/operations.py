@@ -9,7 +9,6 @@ from inferpoint.engine.engine import Engine
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
-
 LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
 PATHS = frozenset({LIVE, READY, METRICS})  # asked by those who must know how a server does that is full
 
@@ -18,15 +17,18 @@ def routes(exposition: Callable[[], Awaitable[bytes]], *, stopping: Callable[[],
     """The routes; *stopping* says that the server takes no new work."""
 
     async def alive(_engine: Engine, _request: Request) -> Response:
+        """Whether the server lives."""
         return json_response({"status": "alive"})
 
     async def ready(_engine: Engine, _request: Request) -> Response:
+        """Whether the server takes requests; 503 where it does not."""
         if stopping():
             return json_response({"status": "stopping"}, 503)
         return json_response({"status": "ready"})
 
     async def metrics(_engine: Engine, _request: Request) -> Response:
+        """What the server counts, for Prometheus."""
         return Response(body=await exposition(), content_type=EXPOSITION)
 
-    paths = {LIVE: alive, READY: ready, METRICS: metrics}
-    return tuple(Route("GET", path, act, watches=True) for path, act in paths.items())
+    paths = {LIVE: (alive, "Status"), READY: (ready, "Status"), METRICS: (metrics, "Exposition")}
+    return tuple(Route("GET", path, act, watches=True, gives=(schema,)) for path, (act, schema) in paths.items())

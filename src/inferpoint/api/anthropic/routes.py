@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from inferpoint.api.anthropic import errors, read, write
 from inferpoint.api.anthropic.events import Events
+from inferpoint.api.anthropic.openapi import DESCRIPTION
 from inferpoint.api.anthropic.pings import pinged
 from inferpoint.api.anthropic.read import Asked
 from inferpoint.api.anthropic.write import Teller
@@ -26,7 +27,7 @@ _BETA_HEADER = "anthropic-beta"
 
 
 async def messages(engine: Engine, request: Request) -> Response:
-    """`POST /v1/messages`: the next message of a conversation, whole or streamed."""
+    """The next message of a conversation, whole or streamed."""
     body = fields(request)
     model, stream = body.need("model", str), body.take("stream", bool)
     asked = read.asked(body)
@@ -43,7 +44,7 @@ async def messages(engine: Engine, request: Request) -> Response:
 
 
 async def count_tokens(engine: Engine, request: Request) -> Response:
-    """`POST /v1/messages/count_tokens`: the tokens of a conversation, estimated where no provider counts them."""
+    """The tokens of a conversation, estimated where no provider counts them."""
     body = fields(request)
     model = body.need("model", str)
     asked = read.asked(body, counted=True)
@@ -72,11 +73,28 @@ def finish(response: Response, request: Request) -> Response:
 
 FACE = Face(
     routes=(
-        Route("POST", "/v1/messages", messages, takes_body=True, infers=True),
-        Route("POST", "/v1/messages/count_tokens", count_tokens, takes_body=True, infers=True),
+        Route(
+            "POST",
+            "/v1/messages",
+            messages,
+            takes_body=True,
+            infers=True,
+            takes="MessagesRequest",
+            gives=("Message", "MessageEvents"),
+        ),
+        Route(
+            "POST",
+            "/v1/messages/count_tokens",
+            count_tokens,
+            takes_body=True,
+            infers=True,
+            takes="CountRequest",
+            gives=("TokenCount",),
+        ),
     ),
     words=errors.WORDS,
     fail=errors.fail,
     finish=finish,
     prefix="/v1/messages/",
+    description=DESCRIPTION,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inferpoint.api.cohere.embed import embed
+from inferpoint.api.cohere.openapi import DESCRIPTION
 from inferpoint.api.cohere.rerank import rerank, rerank_v1
 from inferpoint.api.face import Face, Request, Response, Route, Words, error_response
 from inferpoint.errors import InferenceError, Kind
@@ -36,11 +37,28 @@ def fail(error: InferenceError, request: Request) -> Response:
 
 FACE = Face(
     routes=(
-        Route("POST", "/v2/rerank", rerank, takes_body=True, infers=True),
-        Route("POST", "/v1/rerank", rerank_v1, takes_body=True, infers=True),
-        Route("POST", "/v2/embed", embed, takes_body=True, infers=True),
+        Route(
+            "POST",
+            "/v2/rerank",
+            rerank,
+            takes_body=True,
+            infers=True,
+            takes="RerankV2Request",
+            gives=("RerankV2Response",),
+        ),
+        Route(
+            "POST",
+            "/v1/rerank",
+            rerank_v1,
+            takes_body=True,
+            infers=True,
+            takes="RerankV1Request",
+            gives=("RerankV1Response",),
+        ),
+        Route("POST", "/v2/embed", embed, takes_body=True, infers=True, takes="EmbedRequest", gives=("EmbedResponse",)),
     ),
     words=_WORDS,
     fail=fail,
     prefix="/v2/",
+    description=DESCRIPTION,
 )

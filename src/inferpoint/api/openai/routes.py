@@ -11,23 +11,52 @@ from inferpoint.api.openai.completions import complete
 from inferpoint.api.openai.embeddings import embed
 from inferpoint.api.openai.errors import WORDS, fail
 from inferpoint.api.openai.models import model, models
+from inferpoint.api.openai.openapi import DESCRIPTION
 from inferpoint.api.openai.responses.routes import Responses
 from inferpoint.api.openai.responses.store import ResponseStore
+
+_MAKER = frozenset({"anthropic-version"})
+_PAGE = _MAKER | {"limit", "after_id", "before_id"}
 
 
 def face(store: ResponseStore) -> Face:
     """The face, which keeps responses in *store*."""
     return Face(
         routes=(
-            Route("POST", "/v1/embeddings", embed, takes_body=True, infers=True),
-            Route("POST", "/v1/chat/completions", chat, takes_body=True, infers=True),
-            Route("POST", "/v1/completions", complete, takes_body=True, infers=True),
+            Route(
+                "POST",
+                "/v1/embeddings",
+                embed,
+                takes_body=True,
+                infers=True,
+                takes="EmbeddingsRequest",
+                gives=("EmbeddingsResponse",),
+            ),
+            Route(
+                "POST",
+                "/v1/chat/completions",
+                chat,
+                takes_body=True,
+                infers=True,
+                takes="ChatCompletionRequest",
+                gives=("ChatCompletion", "ChatCompletionEvents"),
+            ),
+            Route(
+                "POST",
+                "/v1/completions",
+                complete,
+                takes_body=True,
+                infers=True,
+                takes="CompletionRequest",
+                gives=("CompletionResponse", "CompletionEvents"),
+            ),
             *Responses(store).routes(),
-            Route("GET", "/v1/models", models),
-            Route("GET", "/v1/models/{model}", model),
-            Route("GET", "/v1/models/{maker}/{model}", model),
+            Route("GET", "/v1/models", models, _PAGE, gives=("ModelList",)),
+            Route("GET", "/v1/models/{model}", model, _MAKER, gives=("ModelAnswer",)),
+            Route("GET", "/v1/models/{maker}/{model}", model, _MAKER, gives=("ModelAnswer",)),
         ),
         words=WORDS,
         fail=fail,
         prefix="/v1/",
+        description=DESCRIPTION,
     )

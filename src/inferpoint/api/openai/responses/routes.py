@@ -25,6 +25,7 @@ from inferpoint.model.results import Completion
 
 _ORDERS = ("asc", "desc")
 _PAGE, _LARGEST_PAGE = 20, 100
+_RETRIEVE, _ITEMS = frozenset({"include", "stream"}), frozenset({"after", "include", "limit", "order"})
 
 
 class Responses:
@@ -36,10 +37,18 @@ class Responses:
     def routes(self) -> Sequence[Route]:
         """The routes."""
         return (
-            Route("POST", "/v1/responses", self.create, takes_body=True, infers=True),
-            Route("GET", "/v1/responses/{response}", self.retrieve),
-            Route("DELETE", "/v1/responses/{response}", self.delete),
-            Route("GET", "/v1/responses/{response}/input_items", self.input_items),
+            Route(
+                "POST",
+                "/v1/responses",
+                self.create,
+                takes_body=True,
+                infers=True,
+                takes="ResponseRequest",
+                gives=("Response", "ResponseEvents"),
+            ),
+            Route("GET", "/v1/responses/{response}", self.retrieve, _RETRIEVE, gives=("Response",)),
+            Route("DELETE", "/v1/responses/{response}", self.delete, gives=("ResponseDeleted",)),
+            Route("GET", "/v1/responses/{response}/input_items", self.input_items, _ITEMS, gives=("ResponseItems",)),
         )
 
     async def create(self, engine: Engine, request: Request) -> Response:
