@@ -36,9 +36,11 @@ ENDPOINTS: Mapping[str, tuple[str, dict[str, Any]]] = {
 # The endpoints that may stand for a model of the document's examples.
 MODELS = {
     "my-embeddings": ["text_embedding", "embedding"],
-    "my-chat": ["chat_completion", "completion"],
+    "my-chat": ["chat_completion"],
     "my-reranker": ["rerank"],
 }
+STREAMED = ["completion", "chat_completion"]
+UNTRIED = "x-untried"
 ALIAS = "maker/model"
 # Rules that a schema does not tell, such as that a tool's turn answers a call; and an open server looks at no key.
 EXCLUDED = ("positive_data_acceptance", "ignored_auth")
@@ -98,11 +100,11 @@ def narrowed(document: Mapping[str, Any], known: Mapping[str, str]) -> dict[str,
     What is made, changed and deleted is called otherwise, so that the endpoints last.
     """
     written: dict[str, Any] = json.loads(json.dumps(document))
-    for methods in written["paths"].values():
+    for path, methods in written["paths"].items():
         for method, operation in methods.items():
             operation["parameters"] = [one for one in operation["parameters"] if one["name"] not in UNASKED]
             for one in operation["parameters"]:
-                _name(one, method, known)
+                _name(one, method, known, [*ENDPOINTS] if not path.endswith("_stream") else STREAMED)
     schemas = written["components"]["schemas"]
     for schema in schemas.values():
         for example in schema.get("examples", ()):
@@ -111,27 +113,31 @@ def narrowed(document: Mapping[str, Any], known: Mapping[str, str]) -> dict[str,
                 example["model"] = names[0]
     for task in ENDPOINTS:
         for path in ("/_inference/{task_type}/{inference_id}", "/_inference/{task_type}/{inference_id}/_stream"):
-            written["paths"][path.format(task_type=task, inference_id=task)] = _of_task(written["paths"][path], task)
+            if task in STREAMED or not path.endswith("_stream"):
+                written["paths"][path.format(task_type=task, inference_id=task)] = _of_task(written["paths"][path], task)
     return written
 
 
-def _name(parameter: dict[str, Any], method: str, known: Mapping[str, str]) -> None:
+def _name(parameter: dict[str, Any], method: str, known: Mapping[str, str], names: list[str]) -> None:
     """Have a *parameter* name something that lasts, where it is only asked, and else what need not."""
     name = parameter["name"]
     if name == "inference_id" and method == "post":
-        parameter["schema"] = {"type": "string", "enum": [*ENDPOINTS]}
+        parameter["schema"] = {"type": "string", "enum": names}
     if name == "inference_id":
-        parameter["example"] = "text_embedding" if method in ("get", "post") else "made"
+        parameter["example"] = names[0] if method in ("get", "post") else "made"
     elif name in known and method == "get":
         parameter["example"] = known[name]
 
 
 def _of_task(methods: Mapping[str, Any], task: str) -> dict[str, Any]:
-    """The POST of *methods* with the path and the body of one task."""
-    operation = json.loads(json.dumps(methods["post"]))
-    operation["operationId"] += f"_{task}"
-    operation["parameters"] = [one for one in operation["parameters"] if one["in"] != "path"]
+    """*methods* of the path of one task, with its body; only its POST is to be tried."""
+    those = json.loads(json.dumps(methods))
     body = {"rerank": "RerankRequest", "chat_completion": "UnifiedChatRequest"}.get(task, "TextsRequest")
-    for media in operation["requestBody"]["content"].values():
+    for method, operation in those.items():
+        operation["operationId"] += f"_{task}"
+        operation["parameters"] = [one for one in operation["parameters"] if one["in"] != "path"]
+        if method != "post":
+            operation[UNTRIED] = True
+    for media in those["post"]["requestBody"]["content"].values():
         media["schema"] = {"$ref": f"#/components/schemas/{body}"}
-    return {"post": operation}
+    return those

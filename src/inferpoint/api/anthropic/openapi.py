@@ -91,12 +91,15 @@ _MESSAGES: dict[str, Any] = {
 _EXAMPLE = {"model": "my-chat", "messages": [{"role": "user", "content": "How big is a whale?"}]}
 
 _SCHEMAS: dict[str, Schema] = {
-    "Turn": asked(
-        {
-            "role": one_of("user", "assistant", "system"),
-            "content": either(TEXT, listed(either(_TEXT, _IMAGE, _DOCUMENT, _RESULT, _USE, _THOUGHT, _REDACTED))),
-        },
-        description="A turn. Results of tools are a user's, calls and thoughts an assistant's.",
+    "Turn": either(
+        asked({"role": one_of("system"), "content": either(TEXT, listed(_SHOWN))}),
+        asked({"role": one_of("user"), "content": either(TEXT, listed(either(_SHOWN, _RESULT)))}),
+        asked(
+            {
+                "role": one_of("assistant"),
+                "content": either(TEXT, listed(either(_SHOWN, _USE, _THOUGHT, _REDACTED))),
+            }
+        ),
     ),
     "MessagesRequest": asked({**_MESSAGES, "max_tokens": WHOLE}, _BODY, examples=[{**_EXAMPLE, "max_tokens": 100}]),
     "CountRequest": asked(

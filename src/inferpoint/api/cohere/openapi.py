@@ -58,6 +58,7 @@ _SCHEMAS: dict[str, Schema] = {
             "truncate": one_of("END"),
             "priority": {"const": 0},
         },
+        anyOf=[{"required": ["texts"]}, {"required": ["inputs"]}],
         description="Either `texts` or `inputs`, with one text at least.",
         examples=[{"model": "my-embeddings", "input_type": "search_document", "texts": ["The quick brown fox"]}],
     ),

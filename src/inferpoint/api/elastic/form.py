@@ -15,6 +15,9 @@ from inferpoint.errors import Subject, invalid
 
 PRODUCT = ("x-elastic-product", "Elasticsearch")  # clients refuse answers without it, whoever wrote them
 _COMMON = frozenset({"pretty", "human", "error_trace", "filter_path", "format"})
+_FLAGS = frozenset({
+    "pretty", "human", "error_trace", "chunked", "dry_run", "force", "partial", "prune", "skip_validation",
+})  # fmt: skip
 _VENDOR = re.compile(r"application/vnd\.elasticsearch\+json\s*;\s*compatible-with\s*=\s*([89])\b", re.IGNORECASE)
 _READ = re.compile(r"\s*(application/json|application/vnd\.elasticsearch\+json)\s*(;|$)", re.IGNORECASE)
 
@@ -50,8 +53,9 @@ def _check_query(request: Request, route: Route) -> None:
         raise invalid(
             f"request [{request.path}] contains unrecognized parameter{plural}: {shown}", subject=Subject.ARGUMENT
         )
-    for name in ("pretty", "human", "error_trace"):
-        flag(request.query, name)
+    for name in request.query:  # also those that nobody asks for later
+        if name in _FLAGS:
+            flag(request.query, name)
 
 
 def _shaped(body: bytes, query: Mapping[str, str]) -> bytes:

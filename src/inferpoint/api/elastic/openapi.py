@@ -29,6 +29,7 @@ from inferpoint.api.openapi.description import (
 )
 from inferpoint.endpoints.applying import Action
 from inferpoint.endpoints.schemas import EndpointSchemas
+from inferpoint.endpoints.sections import SECTIONS
 from inferpoint.model.endpoint import ANY, TaskType
 from inferpoint.model.json_schema import SettingSchemas, in_any_case
 from inferpoint.model.quota import UNITS, Lane
@@ -62,6 +63,15 @@ _ITEM = asked(
     description="A text, or another medium as a data URI; services here take texts.",
 )
 _CONTENT = asked({"content": either(ref("Item"), listed(ref("Item"), 1))}, more=False)
+_SECTIONS = {section.name: OBJECT if section.always_object else ANYTHING for section in SECTIONS}
+_UPDATED: dict[str, Schema] = {
+    "service": TEXT,
+    "task_type": TEXT,
+    **_SECTIONS,
+    "aliases": {"type": ["array", "null"], "items": WORD, "description": "In the place of those before."},
+    "force": {**FLAG, "description": "Let an alias come to stand for vectors of another model."},
+    "timeout": {"description": "Taken, as clients write it here too."},
+}
 _REQUESTS: dict[str, Schema] = {
     "Item": _ITEM,
     "TextsRequest": asked(
@@ -105,13 +115,9 @@ _REQUESTS: dict[str, Schema] = {
     ),
     "EndpointUpdate": asked(
         {},
-        {
-            "service": TEXT,
-            "aliases": listed(WORD),
-            "cache": {"$ref": f"{_AT}cache"},
-        },
-        more=ANYTHING,
+        more=False,
         minProperties=1,
+        properties=_UPDATED,
         description="The sections to change; `task_settings` and `service_settings` are changed member by member.",
         examples=[{"task_settings": {"user": "somebody"}}],
     ),
@@ -220,8 +226,10 @@ def _schemas() -> dict[str, Any]:
         "service": "openai",
         "service_settings": {"api_key": "sk-example", "model_id": "text-embedding-3-small"},
     }
+    typed = {"allOf": [ref("EndpointConfig")], "required": ["task_type"]}
     return {
         "EndpointConfig": {**config, "examples": [example]},
+        "TypedEndpointConfig": {**typed, "examples": [{**example, "task_type": "text_embedding"}]},
         **endpoints.definitions(),
         **_REQUESTS,
         **CHATS,

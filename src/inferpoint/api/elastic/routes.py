@@ -59,6 +59,7 @@ async def put(engine: Engine, request: Request) -> Response:
 async def update(engine: Engine, request: Request) -> Response:
     """Change an endpoint."""
     kind = _type(request)
+    read.timeout(request.query, "master_timeout")
     config = read.json_object(request)
     config.pop("timeout", None)  # the JavaScript client writes parameters it does not know into the body
     resolved = await engine.lifecycle.update(
@@ -206,7 +207,15 @@ FACE = Face(
         Route("POST", "/_inference/{inference_id}/_quotas/_release", release_quota, gives=("Quotas",)),
         Route("GET", "/_inference/{inference_id}", get, gives=_ENDPOINTS),
         Route("GET", "/_inference/{task_type}/{inference_id}", get, gives=_ENDPOINTS),
-        Route("PUT", "/_inference/{inference_id}", put, _PUT, takes_body=True, takes="EndpointConfig", gives=_ENDPOINT),
+        Route(
+            "PUT",
+            "/_inference/{inference_id}",
+            put,
+            _PUT,
+            takes_body=True,
+            takes="TypedEndpointConfig",
+            gives=_ENDPOINT,
+        ),
         Route(
             "PUT",
             "/_inference/{task_type}/{inference_id}",

@@ -38,19 +38,25 @@ _PART = either(
     asked({"type": one_of("text"), "text": TEXT}, _CACHE, more=True),
     asked({"type": one_of("refusal"), "refusal": TEXT}, _CACHE, more=True),
     asked(
-        {
-            "type": one_of("image_url"),
-            "image_url": asked({"url": TEXT}, {"detail": one_of("auto", "low", "high")}),
-        },
+        {"type": one_of("image_url"), "image_url": asked({"url": TEXT}, {"detail": one_of("auto", "low", "high")})},
         _CACHE,
         more=True,
     ),
-    asked(
-        {"type": one_of("file"), "file": asked({"file_data": TEXT}, {"filename": TEXT})},
-        _CACHE,
-        more=True,
-    ),
-    asked({"type": one_of("thinking"), "thinking": either(TEXT, listed(ANYTHING))}, more=True),
+    asked({"type": one_of("file"), "file": asked({"file_data": TEXT}, {"filename": TEXT})}, _CACHE, more=True),
+)
+_THOUGHT = asked({"type": one_of("thinking"), "thinking": either(TEXT, listed(ANYTHING))}, more=True)
+_BESIDE: dict[str, Schema] = {**_CACHE, **dict.fromkeys((*WORDS, *OPAQUE), ANYTHING), **_SILENT}
+_CONTENT = either(TEXT, listed(ref("ChatPart")))
+_NO_CALLS = listed(_CALL, maxItems=0)
+_TURN = asked(
+    {"role": one_of("developer", "system", "user")}, {"content": _CONTENT, "tool_calls": _NO_CALLS, **_BESIDE}
+)
+_ANSWER = asked(
+    {"role": one_of("assistant")},
+    {"content": either(TEXT, listed(either(ref("ChatPart"), _THOUGHT))), "tool_calls": listed(_CALL), **_BESIDE},
+)
+_RESULT = asked(
+    {"role": one_of("tool"), "tool_call_id": TEXT}, {"content": _CONTENT, "tool_calls": _NO_CALLS, **_BESIDE}
 )
 _FUNCTION = asked(
     {"name": TEXT},
@@ -65,17 +71,8 @@ _TOLD_MESSAGE = told(
 _CHOICE = told({"index": COUNT, "message": _TOLD_MESSAGE, "finish_reason": TEXT})
 
 CHATS: dict[str, Schema] = {
-    "ChatMessage": asked(
-        {"role": one_of("developer", "system", "user", "assistant", "tool")},
-        {
-            "content": either(TEXT, listed(ref("ChatPart"))),
-            "tool_calls": listed(_CALL),
-            "tool_call_id": TEXT,
-            **_CACHE,
-            **dict.fromkeys((*WORDS, *OPAQUE), ANYTHING),
-            **_SILENT,
-        },
-        description="A turn; one of a tool answers a call of a turn before it.",
+    "ChatMessage": either(
+        _TURN, _ANSWER, _RESULT, description="A turn; one of a tool answers a call of a turn before it."
     ),
     "ChatPart": _PART,
     "ChatTool": asked({"function": _FUNCTION}, {**_CACHE, **dict.fromkeys(TOOL_HINTS, ANYTHING)}),

@@ -130,7 +130,7 @@ RESPONSES: dict[str, Schema] = {
                 REFUSED,
             ),
         },
-        description="An `input` is required, unless it goes on from a response before.",
+        anyOf=[{"required": ["input"]}, {"required": ["previous_response_id"]}],
         examples=[{"model": "my-chat", "input": "How big is a whale?"}],
     ),
     "Response": told(

@@ -72,8 +72,8 @@ class Responses:
 
     async def retrieve(self, _engine: Engine, request: Request) -> Response:
         """A response as it was answered."""
-        if request.query.get("stream") == "true":
-            raise invalid("[stream] cannot be true: what has been answered is not streamed again")
+        if (stream := request.query.get("stream", "false")) != "false":
+            raise invalid(f"[stream] must be [false], not [{stream}]: what has been answered is not streamed again")
         return Response(body=self._kept(request).response(request.path_params["response"]).body)
 
     async def delete(self, _engine: Engine, request: Request) -> Response:
