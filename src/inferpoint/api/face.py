@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from inferpoint.api.headers import retry_headers
-from inferpoint.api.openapi.description import Description
+from inferpoint.api.openapi.description import Description, Form
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.fields import PLAIN, Vocabulary, read_object
@@ -73,19 +73,22 @@ class Route:
     """One row of a face's table. `{name}` in the path stands for any one segment; `parameters` are its own queries.
 
     Responses of a route that `infers` tell in headers what the inference came to. One that `watches` the server is for
-    machines that ask again and again, and logged only where everything is. `takes` and `gives` name the schemas of its
-    body and of its answers, one for each media type, among those of its face's description.
+    machines that ask again and again, and logged only where everything is. The schemas that its `form` names are among
+    those of its face's description.
     """
 
     method: str
     path: str
     act: Callable[[Engine, Request], Awaitable[Response]]
     parameters: frozenset[str] = frozenset()
-    takes_body: bool = False
+    form: Form = Form()  # noqa: RUF009 - a value without members that change
     infers: bool = False
     watches: bool = False
-    takes: str = ""
-    gives: tuple[str, ...] = ()
+
+    @property
+    def takes_body(self) -> bool:
+        """Whether it reads a body."""
+        return self.form.takes != ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from inferpoint.api.face import Request, Response, Route, json_response
+from inferpoint.api.openapi.description import Form
 from inferpoint.engine.engine import Engine
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
@@ -31,4 +32,6 @@ def routes(exposition: Callable[[], Awaitable[bytes]], *, stopping: Callable[[],
         return Response(body=await exposition(), content_type=EXPOSITION)
 
     paths = {LIVE: (alive, "Status"), READY: (ready, "Status"), METRICS: (metrics, "Exposition")}
-    return tuple(Route("GET", path, act, watches=True, gives=(schema,)) for path, (act, schema) in paths.items())
+    return tuple(
+        Route("GET", path, act, watches=True, form=Form(gives=schema)) for path, (act, schema) in paths.items()
+    )

@@ -14,6 +14,7 @@ from inferpoint.api.anthropic.pings import pinged
 from inferpoint.api.anthropic.read import Asked
 from inferpoint.api.anthropic.write import Teller
 from inferpoint.api.face import Face, Request, Response, Route, json_response, streamed
+from inferpoint.api.openapi.description import Form
 from inferpoint.api.requests import fields, for_user
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine
@@ -73,24 +74,8 @@ def finish(response: Response, request: Request) -> Response:
 
 FACE = Face(
     routes=(
-        Route(
-            "POST",
-            "/v1/messages",
-            messages,
-            takes_body=True,
-            infers=True,
-            takes="MessagesRequest",
-            gives=("Message", "MessageEvents"),
-        ),
-        Route(
-            "POST",
-            "/v1/messages/count_tokens",
-            count_tokens,
-            takes_body=True,
-            infers=True,
-            takes="CountRequest",
-            gives=("TokenCount",),
-        ),
+        Route("POST", "/v1/messages", messages, infers=True, form=Form("MessagesRequest", "Message", "MessageEvents")),
+        Route("POST", "/v1/messages/count_tokens", count_tokens, infers=True, form=Form("CountRequest", "TokenCount")),
     ),
     words=errors.WORDS,
     fail=errors.fail,

@@ -10,6 +10,7 @@ from inferpoint.api.elastic import chat, configuration, errors, read, write
 from inferpoint.api.elastic.form import check, finish, flag
 from inferpoint.api.elastic.openapi import DESCRIPTION
 from inferpoint.api.face import Face, Request, Response, Route, json_response, streamed
+from inferpoint.api.openapi.description import Form
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError
@@ -184,124 +185,41 @@ _INFER = frozenset({"timeout", read.CHUNKED, read.PARTIAL})
 _PUT = frozenset({"timeout", "skip_validation"})
 _UPDATE = frozenset({"timeout", "master_timeout"})
 _DELETE = frozenset({"dry_run", "force"})
-_ENDPOINT, _ENDPOINTS, _ASKED = ("Endpoint",), ("Endpoints",), "InferenceRequest"
+
+_LISTED, _GONE = Form(gives="Endpoints"), Form(gives="Deleted")
+_SERVICES, _QUOTAS = Form(gives="Services"), Form(gives="Quotas")
+_TYPED, _CONFIG = Form("TypedEndpointConfig", "Endpoint"), Form("EndpointConfig", "Endpoint")
+_CHANGE, _CHUNKS = Form("EndpointUpdate", "Endpoint"), Form("PreviewRequest", "Previews")
+_WHOLE, _EVENTS = Form("InferenceRequest", "InferenceResult"), Form("InferenceRequest", streams="InferenceEvents")
 
 FACE = Face(
     routes=(
-        Route("GET", "/", root, gives=("Root",)),
-        Route("GET", "/_inference", get, gives=_ENDPOINTS),
-        Route("GET", "/_inference/_all", get, gives=_ENDPOINTS),
-        Route("GET", "/_inference/_services", list_services, gives=("Services",)),
-        Route("GET", "/_inference/_services/{task_type}", list_services, gives=("Services",)),
-        Route("GET", "/_inference/_quotas", list_quotas, gives=("Quotas",)),
+        Route("GET", "/", root, form=Form(gives="Root")),
+        Route("GET", "/_inference", get, form=_LISTED),
+        Route("GET", "/_inference/_all", get, form=_LISTED),
+        Route("GET", "/_inference/_services", list_services, form=_SERVICES),
+        Route("GET", "/_inference/_services/{task_type}", list_services, form=_SERVICES),
+        Route("GET", "/_inference/_quotas", list_quotas, form=_QUOTAS),
         Route(
-            "POST",
-            "/_inference/_apply",
-            configuration.apply,
-            configuration.APPLY,
-            takes_body=True,
-            takes="ApplyRequest",
-            gives=("Applied",),
+            "POST", "/_inference/_apply", configuration.apply, configuration.APPLY, form=Form("ApplyRequest", "Applied")
         ),
-        Route("GET", "/_inference/_export", configuration.export, gives=("Exported",)),
-        Route("POST", "/_inference/{inference_id}/_quotas/_release", release_quota, gives=("Quotas",)),
-        Route("GET", "/_inference/{inference_id}", get, gives=_ENDPOINTS),
-        Route("GET", "/_inference/{task_type}/{inference_id}", get, gives=_ENDPOINTS),
-        Route(
-            "PUT",
-            "/_inference/{inference_id}",
-            put,
-            _PUT,
-            takes_body=True,
-            takes="TypedEndpointConfig",
-            gives=_ENDPOINT,
-        ),
-        Route(
-            "PUT",
-            "/_inference/{task_type}/{inference_id}",
-            put,
-            _PUT,
-            takes_body=True,
-            takes="EndpointConfig",
-            gives=_ENDPOINT,
-        ),
-        Route(
-            "PUT",
-            "/_inference/{inference_id}/_update",
-            update,
-            _UPDATE,
-            takes_body=True,
-            takes="EndpointUpdate",
-            gives=_ENDPOINT,
-        ),
-        Route(
-            "PUT",
-            "/_inference/{task_type}/{inference_id}/_update",
-            update,
-            _UPDATE,
-            takes_body=True,
-            takes="EndpointUpdate",
-            gives=_ENDPOINT,
-        ),
-        Route("DELETE", "/_inference/{inference_id}", delete, _DELETE, gives=("Deleted",)),
-        Route("DELETE", "/_inference/{task_type}/{inference_id}", delete, _DELETE, gives=("Deleted",)),
-        Route(
-            "POST",
-            "/_inference/{inference_id}",
-            infer,
-            _INFER,
-            takes_body=True,
-            infers=True,
-            takes=_ASKED,
-            gives=("InferenceResult",),
-        ),
-        Route(
-            "POST",
-            "/_inference/{task_type}/{inference_id}",
-            infer,
-            _INFER,
-            takes_body=True,
-            infers=True,
-            takes=_ASKED,
-            gives=("InferenceResult",),
-        ),
-        Route("POST", "/_inference/_chunk", preview, takes_body=True, takes="PreviewRequest", gives=("Previews",)),
-        Route(
-            "POST",
-            "/_inference/{inference_id}/_chunk",
-            preview,
-            takes_body=True,
-            takes="PreviewRequest",
-            gives=("Previews",),
-        ),
-        Route(
-            "POST",
-            "/_inference/{task_type}/{inference_id}/_chunk",
-            preview,
-            takes_body=True,
-            takes="PreviewRequest",
-            gives=("Previews",),
-        ),
-        Route(
-            "POST",
-            "/_inference/{inference_id}/_stream",
-            stream,
-            _TIMEOUT,
-            takes_body=True,
-            infers=True,
-            takes=_ASKED,
-            gives=("InferenceEvents",),
-        ),
-        Route(
-            "POST",
-            "/_inference/{task_type}/{inference_id}/_stream",
-            stream,
-            _TIMEOUT,
-            takes_body=True,
-            infers=True,
-            takes=_ASKED,
-            gives=("InferenceEvents",),
-        ),
+        Route("GET", "/_inference/_export", configuration.export, form=Form(gives="Exported")),
+        Route("POST", "/_inference/{inference_id}/_quotas/_release", release_quota, form=_QUOTAS),
+        Route("GET", "/_inference/{inference_id}", get, form=_LISTED),
+        Route("GET", "/_inference/{task_type}/{inference_id}", get, form=_LISTED),
+        Route("PUT", "/_inference/{inference_id}", put, _PUT, form=_TYPED),
+        Route("PUT", "/_inference/{task_type}/{inference_id}", put, _PUT, form=_CONFIG),
+        Route("PUT", "/_inference/{inference_id}/_update", update, _UPDATE, form=_CHANGE),
+        Route("PUT", "/_inference/{task_type}/{inference_id}/_update", update, _UPDATE, form=_CHANGE),
+        Route("DELETE", "/_inference/{inference_id}", delete, _DELETE, form=_GONE),
+        Route("DELETE", "/_inference/{task_type}/{inference_id}", delete, _DELETE, form=_GONE),
+        Route("POST", "/_inference/{inference_id}", infer, _INFER, infers=True, form=_WHOLE),
+        Route("POST", "/_inference/{task_type}/{inference_id}", infer, _INFER, infers=True, form=_WHOLE),
+        Route("POST", "/_inference/_chunk", preview, form=_CHUNKS),
+        Route("POST", "/_inference/{inference_id}/_chunk", preview, form=_CHUNKS),
+        Route("POST", "/_inference/{task_type}/{inference_id}/_chunk", preview, form=_CHUNKS),
+        Route("POST", "/_inference/{inference_id}/_stream", stream, _TIMEOUT, infers=True, form=_EVENTS),
+        Route("POST", "/_inference/{task_type}/{inference_id}/_stream", stream, _TIMEOUT, infers=True, form=_EVENTS),
     ),
     words=errors.WORDS,
     fail=errors.fail,

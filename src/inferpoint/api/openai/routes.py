@@ -14,6 +14,7 @@ from inferpoint.api.openai.models import model, models
 from inferpoint.api.openai.openapi import DESCRIPTION
 from inferpoint.api.openai.responses.routes import Responses
 from inferpoint.api.openai.responses.store import ResponseStore
+from inferpoint.api.openapi.description import Form
 
 _MAKER = frozenset({"anthropic-version"})
 _PAGE = _MAKER | {"limit", "after_id", "before_id"}
@@ -23,37 +24,25 @@ def face(store: ResponseStore) -> Face:
     """The face, which keeps responses in *store*."""
     return Face(
         routes=(
-            Route(
-                "POST",
-                "/v1/embeddings",
-                embed,
-                takes_body=True,
-                infers=True,
-                takes="EmbeddingsRequest",
-                gives=("EmbeddingsResponse",),
-            ),
+            Route("POST", "/v1/embeddings", embed, infers=True, form=Form("EmbeddingsRequest", "EmbeddingsResponse")),
             Route(
                 "POST",
                 "/v1/chat/completions",
                 chat,
-                takes_body=True,
                 infers=True,
-                takes="ChatCompletionRequest",
-                gives=("ChatCompletion", "ChatCompletionEvents"),
+                form=Form("ChatCompletionRequest", "ChatCompletion", "ChatCompletionEvents"),
             ),
             Route(
                 "POST",
                 "/v1/completions",
                 complete,
-                takes_body=True,
                 infers=True,
-                takes="CompletionRequest",
-                gives=("CompletionResponse", "CompletionEvents"),
+                form=Form("CompletionRequest", "CompletionResponse", "CompletionEvents"),
             ),
             *Responses(store).routes(),
-            Route("GET", "/v1/models", models, _PAGE, gives=("ModelList",)),
-            Route("GET", "/v1/models/{model}", model, _MAKER, gives=("ModelAnswer",)),
-            Route("GET", "/v1/models/{maker}/{model}", model, _MAKER, gives=("ModelAnswer",)),
+            Route("GET", "/v1/models", models, _PAGE, form=Form(gives="ModelList")),
+            Route("GET", "/v1/models/{model}", model, _MAKER, form=Form(gives="ModelAnswer")),
+            Route("GET", "/v1/models/{maker}/{model}", model, _MAKER, form=Form(gives="ModelAnswer")),
         ),
         words=WORDS,
         fail=fail,

@@ -28,6 +28,18 @@ TEXTS: Schema = {"type": "array", "items": TEXT}
 
 
 @dataclass(frozen=True)
+class Form:
+    """What goes into a route and comes out of it, by the names of schemas: `takes` is empty where it takes no body.
+
+    One that also `streams` answers events to whoever asks for them.
+    """
+
+    takes: str = ""
+    gives: str = ""
+    streams: str = ""
+
+
+@dataclass(frozen=True)
 class Parameter:
     """A parameter of a path, or else of the place `at`."""
 

@@ -111,11 +111,11 @@ def _operation(route: Route, description: Description, errors: Schema, schemas: 
     }
     if text:
         operation["description"] = text
-    if route.takes:
-        content = {media: {"schema": _ref(route.takes)} for media in (JSON, *description.media)}
+    if route.form.takes:
+        content = {media: {"schema": _ref(route.form.takes)} for media in (JSON, *description.media)}
         operation["requestBody"] = {"required": True, "content": content}
     headers = _headers([*_OF_ALL, *_OF_INFERENCES] if route.infers else _OF_ALL)
-    content = _content(route.gives, description, schemas)
+    content = _content(filter(None, (route.form.gives, route.form.streams)), description, schemas)
     answer = {"description": "What was asked for.", "headers": headers, "content": content}
     return {**operation, "responses": {"200": answer, **errors}}
 

@@ -13,7 +13,7 @@ from importlib import resources
 import msgspec
 
 from inferpoint.api.face import Face, Request, Response, Route
-from inferpoint.api.openapi.description import ANYTHING, TEXT, Schema, either, one_of, ref, text_of, told
+from inferpoint.api.openapi.description import ANYTHING, TEXT, Form, Schema, either, one_of, ref, text_of, told
 from inferpoint.api.openapi.document import document
 from inferpoint.api.operations import LIVE, READY
 from inferpoint.engine.engine import Engine
@@ -51,7 +51,10 @@ def routes(faces: Sequence[Face], operations: Sequence[Route]) -> tuple[Route, .
         body, headers = _page()
         return Response(body=body, content_type=_HTML, headers=headers)
 
-    own = (Route("GET", DOCUMENT, openapi, gives=("OpenAPI",)), Route("GET", PAGE, docs, gives=("Page",)))
+    own = (
+        Route("GET", DOCUMENT, openapi, form=Form(gives="OpenAPI")),
+        Route("GET", PAGE, docs, form=Form(gives="Page")),
+    )
     return own
 
 

@@ -16,6 +16,7 @@ from inferpoint.api.openai.responses import read
 from inferpoint.api.openai.responses.events import Events
 from inferpoint.api.openai.responses.store import Kept, ResponseStore, Stored
 from inferpoint.api.openai.responses.write import Answer
+from inferpoint.api.openapi.description import Form
 from inferpoint.api.requests import for_user
 from inferpoint.endpoints.resolved import chatting
 from inferpoint.engine.engine import Engine
@@ -41,14 +42,18 @@ class Responses:
                 "POST",
                 "/v1/responses",
                 self.create,
-                takes_body=True,
                 infers=True,
-                takes="ResponseRequest",
-                gives=("Response", "ResponseEvents"),
+                form=Form("ResponseRequest", "Response", "ResponseEvents"),
             ),
-            Route("GET", "/v1/responses/{response}", self.retrieve, _RETRIEVE, gives=("Response",)),
-            Route("DELETE", "/v1/responses/{response}", self.delete, gives=("ResponseDeleted",)),
-            Route("GET", "/v1/responses/{response}/input_items", self.input_items, _ITEMS, gives=("ResponseItems",)),
+            Route("GET", "/v1/responses/{response}", self.retrieve, _RETRIEVE, form=Form(gives="Response")),
+            Route("DELETE", "/v1/responses/{response}", self.delete, form=Form(gives="ResponseDeleted")),
+            Route(
+                "GET",
+                "/v1/responses/{response}/input_items",
+                self.input_items,
+                _ITEMS,
+                form=Form(gives="ResponseItems"),
+            ),
         )
 
     async def create(self, engine: Engine, request: Request) -> Response:
