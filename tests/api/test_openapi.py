@@ -72,7 +72,7 @@ def body_schema(route: Route) -> Any:
     return operation(route)["requestBody"]["content"]["application/json"]["schema"]
 
 
-SENT = [(name, *pair) for name in NAMES if BY_NAME[name].takes_body for pair in examples(body_schema(BY_NAME[name]))]
+SENT = [(name, *pair) for name in NAMES if BY_NAME[name].form.takes for pair in examples(body_schema(BY_NAME[name]))]
 
 
 def provider(call: Call) -> Reply:
@@ -141,7 +141,7 @@ def test_an_example_is_answered_as_described(ask: Application, name: str, schema
     judged(route, told)
 
 
-@pytest.mark.parametrize("name", [name for name, one in BY_NAME.items() if not one.takes_body and one not in WATCHING])
+@pytest.mark.parametrize("name", [name for name, one in BY_NAME.items() if not one.form.takes and one not in WATCHING])
 def test_what_is_asked_without_a_body_is_answered_as_described(ask: Application, name: str) -> None:
     """The answers of all other routes that are the faces' own are by their schemas."""
     route = BY_NAME[name]

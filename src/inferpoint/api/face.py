@@ -85,11 +85,6 @@ class Route:
     infers: bool = False
     watches: bool = False
 
-    @property
-    def takes_body(self) -> bool:
-        """Whether it reads a body."""
-        return self.form.takes != ""
-
 
 @dataclass(frozen=True)
 class Words:

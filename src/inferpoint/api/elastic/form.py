@@ -27,7 +27,7 @@ def check(request: Request, route: Route) -> None:
     if request.query:
         _check_query(request, route)
     content_type = request.headers.get("content-type")
-    if route.takes_body and content_type is not None and not _READ.match(content_type):
+    if route.form.takes and content_type is not None and not _READ.match(content_type):
         raise invalid(f"Content-Type header [{content_type}] is not supported", subject=Subject.MEDIA_TYPE)
 
 
