@@ -73,8 +73,8 @@ class Route:
     """One row of a face's table. `{name}` in the path stands for any one segment; `parameters` are its own queries.
 
     Responses of a route that `infers` tell in headers what the inference came to. One that `watches` the server is for
-    machines that ask again and again, and logged only where everything is. The schemas that its `form` names are among
-    those of its face's description.
+    machines that ask again and again, and logged only where everything is. One that is `keyless` is for whoever comes.
+    The schemas that its `form` names are among those of its face's description.
     """
 
     method: str
@@ -84,6 +84,7 @@ class Route:
     form: Form = Form()  # noqa: RUF009 - a value without members that change
     infers: bool = False
     watches: bool = False
+    keyless: bool = False
 
 
 @dataclass(frozen=True)

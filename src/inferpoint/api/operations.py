@@ -13,6 +13,8 @@ EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
 PATHS = frozenset({LIVE, READY, METRICS})  # asked by those who must know how a server does that is full
 
+_STATUS = Form(gives="Status")
+
 
 def routes(exposition: Callable[[], Awaitable[bytes]], *, stopping: Callable[[], bool]) -> tuple[Route, ...]:
     """The routes; *stopping* says that the server takes no new work."""
@@ -31,7 +33,8 @@ def routes(exposition: Callable[[], Awaitable[bytes]], *, stopping: Callable[[],
         """What the server counts, for Prometheus."""
         return Response(body=await exposition(), content_type=EXPOSITION)
 
-    paths = {LIVE: (alive, "Status"), READY: (ready, "Status"), METRICS: (metrics, "Exposition")}
-    return tuple(
-        Route("GET", path, act, watches=True, form=Form(gives=schema)) for path, (act, schema) in paths.items()
+    return (
+        Route("GET", LIVE, alive, form=_STATUS, watches=True, keyless=True),
+        Route("GET", READY, ready, form=_STATUS, watches=True, keyless=True),
+        Route("GET", METRICS, metrics, form=Form(gives="Exposition"), watches=True),
     )

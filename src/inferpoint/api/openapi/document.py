@@ -16,7 +16,8 @@ from inferpoint.version import __version__
 _PARTS = re.compile(r"\{(\w+)\}")
 _ABOUT = (
     "One server for every model provider, at which the clients of Elasticsearch, OpenAI, Anthropic and Cohere work as"
-    " they are. Each face has paths, bodies and errors of its own; the endpoints behind them are the same."
+    " they are. Each face has paths, bodies and errors of its own; the endpoints behind them are the same. A"
+    " server on which no key was made asks for none."
 )
 _SECURITY: Mapping[str, Schema] = {
     "ApiKey": {
@@ -67,12 +68,8 @@ _MEANINGS: Mapping[Kind, str] = {
 }
 
 
-def document(faces: Sequence[tuple[Face, Description, Sequence[Route]]], unguarded: Iterable[str]) -> Schema:
-    """The document of *faces*, each with a description and the routes that it is of.
-
-    The paths that are *unguarded* need no key.
-    """
-    unguarded = frozenset(unguarded)
+def document(faces: Sequence[tuple[Face, Description, Sequence[Route]]]) -> Schema:
+    """The document of *faces*, each with a description and the routes that it is of."""
     schemas = {name: schema for _, description, _ in faces for name, schema in description.schemas().items()}
     paths: dict[str, Schema] = {}
     responses: dict[str, Schema] = {}
@@ -82,8 +79,7 @@ def document(faces: Sequence[tuple[Face, Description, Sequence[Route]]], unguard
         errors = {status: {"$ref": f"#/components/responses/{_slug(description, status)}"} for status in failures}
         for route in routes:
             operation = _operation(route, description, errors, schemas)
-            security: Schema = {"security": []} if route.path in unguarded else {}
-            paths.setdefault(route.path, {})[route.method.lower()] = {**operation, **security}
+            paths.setdefault(route.path, {})[route.method.lower()] = operation
     descriptions = [description for _, description, _ in faces]
     return {
         "openapi": "3.1.0",
@@ -111,6 +107,8 @@ def _operation(route: Route, description: Description, errors: Schema, schemas: 
     }
     if text:
         operation["description"] = text
+    if route.keyless:
+        operation["security"] = []
     if route.form.takes:
         content = {media: {"schema": _ref(route.form.takes)} for media in (JSON, *description.media)}
         operation["requestBody"] = {"required": True, "content": content}

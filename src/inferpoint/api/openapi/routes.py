@@ -15,11 +15,9 @@ import msgspec
 from inferpoint.api.face import Face, Request, Response, Route
 from inferpoint.api.openapi.description import ANYTHING, TEXT, Form, Schema, either, one_of, ref, text_of, told
 from inferpoint.api.openapi.document import document
-from inferpoint.api.operations import LIVE, READY
 from inferpoint.engine.engine import Engine
 
 DOCUMENT, PAGE = "/openapi.json", "/docs"
-UNGUARDED = frozenset({LIVE, READY, DOCUMENT, PAGE})
 _HTML = "text/html; charset=utf-8"
 _INLINE = re.compile("<(style|script)>(.*?)</", re.DOTALL)
 _SCHEMAS: dict[str, Schema] = {
@@ -40,7 +38,7 @@ def routes(faces: Sequence[Face], operations: Sequence[Route]) -> tuple[Route, .
         title, text = "Operations", "What watches the server and tells of it. No provider is called."
         about = replace(first.description, title=title, text=text, schemas=lambda: _SCHEMAS, errors=("OperationError",))
         described = [*((face, face.description, face.routes) for face in faces), (first, about, [*operations, *own])]
-        return msgspec.json.encode(document(described, UNGUARDED))
+        return msgspec.json.encode(document(described))
 
     async def openapi(_engine: Engine, _request: Request) -> Response:
         """This document."""
@@ -52,8 +50,8 @@ def routes(faces: Sequence[Face], operations: Sequence[Route]) -> tuple[Route, .
         return Response(body=body, content_type=_HTML, headers=headers)
 
     own = (
-        Route("GET", DOCUMENT, openapi, form=Form(gives="OpenAPI")),
-        Route("GET", PAGE, docs, form=Form(gives="Page")),
+        Route("GET", DOCUMENT, openapi, form=Form(gives="OpenAPI"), keyless=True),
+        Route("GET", PAGE, docs, form=Form(gives="Page"), keyless=True),
     )
     return own
 
