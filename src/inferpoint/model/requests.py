@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from inferpoint.errors import Subject, invalid
+from inferpoint.model.caller_limits import CallerLimits
 from inferpoint.model.chat import Conversation, said
 from inferpoint.model.deadline import NEVER, Deadline
 
@@ -35,11 +36,15 @@ def purpose(name: str) -> InputType | None:
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """The sender of a request: a name, its privileges, and its share when a queue is long."""
+    """The sender of a request: a name, its privileges, its share when a queue is long, and what it may use.
+
+    Of a key the name is its public id, by which its use is counted; without `limits` nothing is.
+    """
 
     name: str
     privileges: frozenset[str] = frozenset({"manage_inference", "monitor_inference"})
     share: float = 1.0
+    limits: CallerLimits | None = None
 
 
 ANONYMOUS = Caller("anonymous")
