@@ -18,12 +18,16 @@ from typing import Any
 import uvloop
 
 from inferpoint import services
+from inferpoint.access.callers import Callers
+from inferpoint.access.keys import Keys
+from inferpoint.access.management import Management
 from inferpoint.api import operations
 from inferpoint.api.anthropic import routes as anthropic
 from inferpoint.api.bodies import Bodies
 from inferpoint.api.cohere import routes as cohere
 from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
+from inferpoint.api.elastic.security import Security
 from inferpoint.api.face import Face
 from inferpoint.api.openai import routes as openai
 from inferpoint.api.openai.responses.store import ResponseStore
@@ -48,8 +52,10 @@ from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.replies import BoundedReplies
 from inferpoint.outbound.retries import Budgets
 from inferpoint.storage import store, vault
-from inferpoint.storage.changes import Changes
+from inferpoint.storage.changes import KEY_CHANGES, Changes
 from inferpoint.storage.folder import locked
+from inferpoint.storage.keys import KeyStore
+from inferpoint.tasks import Tasks
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
 from inferpoint.version import __version__
@@ -79,6 +85,7 @@ class Parts:
     """The parts of a running engine that faces and the library use."""
 
     engine: Engine
+    keys: Keys
     telemetry: Telemetry
     clock: Clock
     http: HttpTransport
@@ -124,6 +131,7 @@ async def assembled(
         endpoints = Endpoints(kept, await _vault(home.folder, environ, kept), changes)
         await endpoints.load()
         clock = SystemClock()
+        keys = await _keys(home, kept, clock, shared, stack)
         limiter = Limiter(clock, policy.longest_pause) if shared is None else shared.limiter
         breakers, budgets = Breakers(clock), Budgets(clock)
         counters = None if shared is None else shared.counters
@@ -140,7 +148,21 @@ async def assembled(
         outbound = Outbound(transports, limiter, breakers, budgets, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)
-        yield Parts(engine, telemetry, clock, http, memory)
+        yield Parts(engine, keys, telemetry, clock, http, memory)
+
+
+async def _keys(
+    home: Home, kept: store.Store, clock: Clock, shared: Shared | None, stack: contextlib.AsyncExitStack
+) -> Keys:
+    """The keys of callers, which are looked at again and again where other processes write them."""
+    changes = Changes(home.folder, KEY_CHANGES) if home.folder is not None and shared is not None else None
+    keys = Keys(KeyStore(kept), clock, changes)
+    await keys.load()
+    tasks = Tasks()
+    tasks.start(keys.watch())
+    stack.push_async_callback(tasks.close)
+    stack.callback(keys.close)
+    return keys
 
 
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
@@ -233,8 +255,12 @@ async def _server(
             parts.http.avoid(*listener.getsockname()[:2])
         bodies = Bodies(config.limits, parts.memory)
         stack.callback(bodies.close)
-        entrance = Entrance(is_loopback(config.host) and not config.insecure, bodies)
-        routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.stopping)
+        is_private = is_loopback(config.host)
+        callers = Callers(parts.keys, is_open=is_private or config.insecure)
+        entrance = Entrance(is_private and not config.insecure, callers, bodies)
+        security = Security(Management(parts.keys, parts.clock))
+        watching = operations.routes(parts.telemetry.exposition, stopping=lambda: server.stopping)
+        routes = (*watching, *security.routes())
         all_faces = faces(shared and shared.responses)
         application = Server(parts.engine, all_faces, routes, entrance, parts.telemetry, parts.clock)
         server = HttpServer(application, config.connection_limits, [PRODUCT], operations.PATHS, config.shutdown_seconds)
