@@ -19,6 +19,7 @@ import uvloop
 
 from inferpoint import services
 from inferpoint.access.callers import Callers
+from inferpoint.access.first_start import administrator
 from inferpoint.access.keys import Keys
 from inferpoint.access.management import Management
 from inferpoint.api import operations
@@ -57,6 +58,7 @@ from inferpoint.storage.folder import locked
 from inferpoint.storage.keys import KeyStore
 from inferpoint.tasks import Tasks
 from inferpoint.telemetry.events import Answered
+from inferpoint.telemetry.log import inform
 from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
 from inferpoint.version import __version__
 from inferpoint.workers.channel import Channel
@@ -102,11 +104,15 @@ class Home:
 
 @dataclass(frozen=True)
 class Shared:
-    """The limiter, the counters and the file of responses that a worker has in common with others."""
+    """The limiter, the counters and the file of responses that a worker has in common with others.
+
+    What happens once, the one does that `is_first`.
+    """
 
     limiter: LimiterClient
     counters: SharedCounters
     responses: Path
+    is_first: bool
 
 
 @contextlib.asynccontextmanager
@@ -165,6 +171,15 @@ async def _keys(
     return keys
 
 
+async def _begin(callers: Callers, clock: Clock, environ: Mapping[str, str], *, is_open: bool) -> None:
+    """See to the administrator's key, and say so where there is none."""
+    made = await administrator(callers.keys, clock, environ, needed=not is_open)
+    if made is not None:  # to whoever started the server, and never to the log
+        print(f"The administrator's API key, shown this once: {made.encoded}", flush=True)
+    elif callers.everybody:
+        inform("There are no API keys: whoever reaches this server may do everything, until the first key is made")
+
+
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
     """The vault that seals the secrets, with a key that lasts as long as they do."""
     if folder is None:
@@ -209,7 +224,7 @@ async def _among_others(
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
     limiter = LimiterClient(channel.send, config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
-    shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES)
+    shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES, inheritance.number == 0)
     listener, tls = socket.socket(fileno=inheritance.listener), tls_context(config)
     async with _server(config, environ, log, listener, shared) as (server, lifecycle):
 
@@ -255,9 +270,11 @@ async def _server(
             parts.http.avoid(*listener.getsockname()[:2])
         bodies = Bodies(config.limits, parts.memory)
         stack.callback(bodies.close)
-        is_private = is_loopback(config.host)
-        callers = Callers(parts.keys, is_open=is_private or config.insecure)
-        entrance = Entrance(is_private and not config.insecure, callers, bodies)
+        is_open = config.is_private or config.insecure
+        callers = Callers(parts.keys, is_open=is_open)
+        if shared is None or shared.is_first:
+            await _begin(callers, parts.clock, environ, is_open=is_open)
+        entrance = Entrance(is_loopback(config.host) and not config.insecure, callers, bodies)
         security = Security(Management(parts.keys, parts.clock))
         watching = operations.routes(parts.telemetry.exposition, stopping=lambda: server.stopping)
         routes = (*watching, *security.routes())

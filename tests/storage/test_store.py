@@ -100,7 +100,13 @@ FULL = {
 
 @pytest.mark.parametrize(
     ("version", "missing"),
-    [("0001", {"aliases", "cache"}), ("0002", {"cache"}), ("0003", set[str]()), ("0004", set[str]()), ("0005", set[str]())],
+    [
+        ("0001", {"aliases", "cache"}),
+        ("0002", {"cache"}),
+        ("0003", set[str]()),
+        ("0004", set[str]()),
+        ("0005", set[str]()),
+    ],
 )
 def test_a_store_of_an_older_version_is_brought_up_to_date(tmp_path: Path, version: str, missing: set[str]) -> None:
     """Every endpoint is kept with all that its version could hold: settings, secrets, aliases, cache and lengths."""

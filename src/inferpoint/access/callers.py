@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
+from hashlib import blake2b
 
 from inferpoint.access import credentials
 from inferpoint.access.key import ApiKey
@@ -12,6 +12,7 @@ from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.requests import ANONYMOUS, Caller
 
 MOST = 10_000  # headers that are remembered
+OWN_HEADER = "x-api-key"  # goes first: a proxy's own credentials may be in the other one
 _NOBODY = credentials.Credentials("", "").hash
 _MISSING = "missing authentication credentials for REST request"
 _WRONG = "unable to authenticate with provided credentials and anonymous access is not allowed for this request"
@@ -33,21 +34,18 @@ class Callers:
 
     def of(self, headers: Mapping[str, str], now: float) -> Caller:
         """The caller whose credentials are in *headers*, at the time *now*; `UNAUTHENTICATED` for anybody else."""
-        if self.everybody:
-            return ANONYMOUS
-        text = credentials.header(headers)
+        own = headers.get(OWN_HEADER)
+        text = headers.get("authorization") if own is None else f"apikey {own}"
         if text is None:
+            if self.everybody:
+                return ANONYMOUS
             raise InferenceError(Kind.UNAUTHENTICATED, _MISSING)
         # By a digest: neither is a secret kept, nor does the time of the look tell how a secret begins.
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        digest = blake2b(text.encode("utf-8", "surrogatepass")).digest()
         known = self._known.get(digest)
         if known is not None and now < known[1]:
             return known[0]
-        caller, ends = self._read(text, now)
-        if len(self._known) >= MOST:
-            self._known.clear()
-        self._known[digest] = caller, ends
-        return caller
+        return ANONYMOUS if self.everybody else self._remembered(text, digest, now)
 
     def ended(self, caller: Caller, now: float) -> InferenceError | None:
         """Why *caller*, who was let in, may not come in any more; None for who still may."""
@@ -55,6 +53,13 @@ class Callers:
             return None if self.everybody else InferenceError(Kind.UNAUTHENTICATED, _MISSING)
         entry = self.keys.get(caller.name)
         return _ended(entry[0], now) if entry else InferenceError(Kind.UNAUTHENTICATED, _WRONG)
+
+    def _remembered(self, text: str, digest: bytes, now: float) -> Caller:
+        caller, ends = self._read(text, now)
+        if len(self._known) >= MOST:
+            self._known.clear()
+        self._known[digest] = caller, ends
+        return caller
 
     def _read(self, text: str, now: float) -> tuple[Caller, float]:
         """The caller whose credentials *text* holds, and until when; wrong ones and unknown ones are refused alike."""

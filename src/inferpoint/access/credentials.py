@@ -8,12 +8,11 @@ import hashlib
 import hmac
 import secrets
 import string
-from collections.abc import Mapping
 from typing import NamedTuple
 
 ADMIN = "admin"  # the key whose secret is all that is sent, where it has no id beside it
 LEAST_SECRET = 22  # characters of base64, for 128 bits
-_ID_LENGTH = 21  # with the secret a multiple of three, so that what is sent has no padding
+_ID_LENGTH = 20  # with the secret a multiple of three, so that what is sent has no padding
 _SECRET_BYTES = 27
 _LONGEST = 1024
 _LETTERS = string.ascii_letters + string.digits
@@ -52,12 +51,6 @@ def made() -> Credentials:
     """New credentials."""
     key_id = "".join(secrets.choice(_LETTERS) for _ in range(_ID_LENGTH))
     return Credentials(key_id, secrets.token_urlsafe(_SECRET_BYTES))
-
-
-def header(headers: Mapping[str, str]) -> str | None:
-    """The header that holds credentials, as it came. A proxy's own may be in the other one, so ours goes first."""
-    own = headers.get("x-api-key")
-    return headers.get("authorization") if own is None else f"apikey {own}"
 
 
 def read(text: str) -> Credentials | None:

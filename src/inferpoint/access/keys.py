@@ -93,7 +93,7 @@ class Keys:
     async def _put(self, changes: Sequence[tuple[ApiKey, ApiKey | None]]) -> None:
         async with self._writing:
             for key, before in changes:
-                if self._keys.get(key.id, (None,))[0] is not before:
+                if self._keys.get(key.id, (None,))[0] != before:
                     raise being_changed(key.id)
             rows = [StoredKey(key.id, secrets.token_hex(16), to_document(key)) for key, _ in changes]
             try:

@@ -44,6 +44,11 @@ class Management:
         now = self._now()
         key = ApiKey(made.id, name, made.hash, caller.name, now, self._privileges(caller))
         key = self._changed(caller, key, wanted)
+        if not len(self._keys) and (ALL not in key.privileges or key.granted.scope is not None):
+            problem = (
+                "The first key must be an administrator's, for it closes the server: with the cluster privilege [all]"
+            )
+            raise invalid(f"{problem}, and no [inference_ids] or [task_types]")
         await self._keys.put([(key, None)])
         return key, made
 

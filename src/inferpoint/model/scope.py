@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from inferpoint.model.wildcards import fits
@@ -19,7 +21,7 @@ class Scope(msgspec.Struct, frozen=True):
 
     def covers(self, inference_id: str, task_type: str | None) -> bool:
         """Whether an endpoint of that id and task type is among them; None is a task type that nobody knows."""
-        return (self.task_types is None or task_type in self.task_types) and self.names(inference_id)
+        return _covers(self, inference_id, task_type)
 
     def within(self, other: Scope) -> bool:
         """Whether all endpoints that these are or may be are among the *other* ones."""
@@ -28,6 +30,11 @@ class Scope(msgspec.Struct, frozen=True):
         if other.inference_ids is None:
             return True
         return self.inference_ids is not None and all(other.names(pattern) for pattern in self.inference_ids)
+
+
+@lru_cache(10_000)
+def _covers(scope: Scope, inference_id: str, task_type: str | None) -> bool:
+    return (scope.task_types is None or task_type in scope.task_types) and scope.names(inference_id)
 
 
 EVERYWHERE = Scope()
