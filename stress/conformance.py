@@ -46,8 +46,15 @@ UNTRIED = "x-untried"
 ENOUGH = 20_000  # requests
 _DONE = re.compile(r'^inferpoint_requests_total\{method="(\w+)",route="([^"]+)",status="200"\}', re.MULTILINE)
 ALIAS = "maker/model"
-# Rules that a schema does not tell, such as that a tool's turn answers a call; and an open server looks at no key.
-EXCLUDED = ("positive_data_acceptance", "ignored_auth")
+# Rules that a schema does not tell, such as that a tool's turn answers a call.
+EXCLUDED = ("positive_data_acceptance",)
+# What changes keys, and what deletes, comes last, as it may be the very key or endpoint by which all is asked.
+CHANGES_KEYS = "/_security/api_key/{id}"
+RUNS = (
+    ("--exclude-method=DELETE", f"--exclude-path={CHANGES_KEYS}"),
+    (f"--include-path={CHANGES_KEYS}",),
+    ("--include-method=DELETE",),
+)
 # What would take the endpoints away that all else is asked of, and what makes of an answer a part of it.
 UNASKED = {"prune", "filter_path"}
 
@@ -165,24 +172,32 @@ class Found:
 
 
 def asked(folder: Path, phases: Sequence[str], examples: int, seed: int) -> Found:
-    """What comes of asking a server of its own for every operation, in *phases*, with so many *examples* of each.
-
-    What deletes comes last, as it may delete anything.
-    """
+    """What comes of asking a server of its own for every operation, in *phases*, with so many *examples* of each."""
     with target(folder) as server:
+        _, watching = _key(server.url, {})
+        _, sent = _key(server.url, watching)
+        spare, _ = _key(server.url, watching)
         body = {"model": STREAMED[1], "input": "How big is a whale?"}
         maker, model = ALIAS.split("/")
-        known = {"response": ask(server.url, "POST", "/v1/responses", body).json["id"], "maker": maker, "model": model}
+        kept = ask(server.url, "POST", "/v1/responses", body, sent).json["id"]
+        known = {"response": kept, "maker": maker, "model": model, "id": spare}
         document = ask(server.url, "GET", "/openapi.json").json
         file = folder / "openapi.json"
         file.write_text(json.dumps(narrowed(document, known)))
-        given = (f"--phases={','.join(phases)}", f"--max-examples={examples}", f"--seed={seed}")
-        kept = _run(folder, file, server.url, *given, "--exclude-method=DELETE")
-        deleted = _run(folder, file, server.url, *given, "--include-method=DELETE")
-        done = set(_DONE.findall(ask(server.url, "GET", "/metrics").body.decode()))
+        key = f"--header=Authorization:{sent['Authorization']}"
+        given = (key, f"--phases={','.join(phases)}", f"--max-examples={examples}", f"--seed={seed}")
+        runs = [_run(folder, file, server.url, *given, *chosen) for chosen in RUNS]
+        done = set(_DONE.findall(ask(server.url, "GET", "/metrics", None, watching).body.decode()))
     operations = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
     undone = sorted(" ".join(operation) for operation in operations - done)
-    return Found(kept[0] + deleted[0], kept[1] + deleted[1], undone)
+    return Found(sum(count for count, _ in runs), "".join(failures for _, failures in runs), undone)
+
+
+def _key(url: str, sent: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """A new key: its id, and the headers by which it is sent; made by who sends the headers *sent*."""
+    made = ask(url, "POST", "/_security/api_key", {"name": "asking"}, sent)
+    assert made.status == 200, made.body
+    return made.json["id"], {"Authorization": f"ApiKey {made.json['encoded']}"}
 
 
 def _run(folder: Path, file: Path, url: str, *given: str) -> tuple[int, str]:

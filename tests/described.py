@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
 from inferpoint.api import operations
+from inferpoint.api.elastic.security import Security
 from inferpoint.api.face import Route
 from inferpoint.api.openapi import routes
 from inferpoint.app import faces
@@ -20,7 +22,8 @@ async def exposition() -> bytes:
     return b""
 
 
-FACES = faces()
+FIRST, *OTHERS = faces()
+FACES = (replace(FIRST, routes=(*FIRST.routes, *Security(None).routes())), *OTHERS)  # type: ignore[arg-type]
 WATCHING = operations.routes(exposition, stopping=lambda: False)
 OWN = routes.routes(FACES, WATCHING)
 

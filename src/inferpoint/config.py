@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import platformdirs
 
+from inferpoint.access.variables import VARIABLES
 from inferpoint.configuration import source
 from inferpoint.configuration.references import START, References
 from inferpoint.errors import InferenceError, Kind, invalid
@@ -117,7 +118,12 @@ class Config:
         "The cache of embeddings for all endpoints without one of their own; off when nothing is said of it.",
         default=None,
     )
-    insecure: bool = setting("Let others reach the server, without keys: by any address and name.", default=False)
+    insecure: bool = setting("Let in whoever comes, by any name, as long as there is no key.", default=False)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine reaches the server."""
+        return self.listen is not None or is_loopback(self.host)
 
     @property
     def limits(self) -> Limits:
@@ -186,7 +192,7 @@ def read_file(name: str, environ: Mapping[str, str], flags: Mapping[str, Any] | 
 
 
 def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any]) -> Config:
-    """One configuration of three sources; `INVALID` with every problem, and for an address that is not safe."""
+    """One configuration of three sources; `INVALID` with every problem."""
     if extra := unknown(Config, file):
         raise invalid(f"The configuration file has settings that do not exist: {', '.join(sorted(extra))}")
     values = _filled(file)
@@ -201,11 +207,6 @@ def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping
     problems += _of_listening(config)
     if problems:
         raise invalid(*problems)
-    if not config.listen and not is_loopback(config.host) and not config.insecure:
-        raise invalid(
-            f"Refusing to listen on {config.host}: whoever reaches it could use the keys of your providers;"
-            " say --insecure to do it all the same"
-        )
     return config
 
 
@@ -219,7 +220,7 @@ def _of_listening(config: Config) -> Iterator[str]:
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each variable of *environ* that begins as ours do and is none of them."""
-    others = (FILE, ADDRESS, INHERITED, VARIABLE, FILE_VARIABLE)
+    others = (FILE, ADDRESS, INHERITED, VARIABLE, FILE_VARIABLE, *VARIABLES)
     known = {name.removeprefix(PREFIX) for name in (*others, *(variable(option) for _, option in flat()))}
     for name_there in sorted(environ):
         name = name_there.removeprefix(PREFIX)

@@ -137,7 +137,11 @@ def test_an_example_is_answered_as_described(ask: Application, name: str, schema
         inference_id = "my-embeddings"
     task = "text_embedding" if name == "PUT /_inference/{task_type}/{inference_id}" else "any"
     path = route.path.replace("{inference_id}", inference_id).replace("{task_type}", task)
-    told = ask(route.method, path, example)
+    headers: dict[str, str] = {}
+    if "{id}" in path:
+        key = ask("POST", "/_security/api_key", {"name": "a key"}).json
+        path, headers = path.replace("{id}", key["id"]), {"authorization": f"ApiKey {key['encoded']}"}
+    told = ask(route.method, path, example, headers=headers)
     assert told.status == 200, told.body
     judged(route, told)
 

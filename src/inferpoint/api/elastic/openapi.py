@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inferpoint.api.elastic.openapi_chat import CHATS
+from inferpoint.api.elastic.openapi_security import KEYS, PARAMETERS
 from inferpoint.api.openapi.description import (
     ANYTHING,
     COUNT,
@@ -210,10 +211,10 @@ _ANSWERS: dict[str, Schema] = {
             ),
         }
     ),
-    "Error": told(
-        {"error": either(_ERROR, ref("UnifiedChatError"), TEXT)},
-        {"status": WHOLE},
-        description="An exception; in chats as OpenAI writes it; a sentence where no route is for the request.",
+    "Error": either(
+        told({"error": either(_ERROR, ref("UnifiedChatError"), TEXT)}, {"status": WHOLE}),
+        ref("Keys"),
+        description="An exception; in chats as OpenAI writes it; a sentence where no route is; or no keys.",
     ),
     "ErrorEvents": events("One `error` event, where a stream was asked for."),
 }
@@ -233,6 +234,7 @@ def _schemas() -> dict[str, Any]:
         **endpoints.definitions(),
         **_REQUESTS,
         **CHATS,
+        **KEYS,
         **_ANSWERS,
     }
 
@@ -259,6 +261,7 @@ _PARAMETERS = {
         "The members to answer, or with `-` to leave out; the answer's schema is then a part.", TEXT
     ),
     "format": Parameter("Taken, and always JSON.", TEXT),
+    **PARAMETERS,
 }
 
 DESCRIPTION = Description(

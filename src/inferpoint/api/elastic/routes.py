@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 from inferpoint import services
+from inferpoint.access import actions
 from inferpoint.api.elastic import chat, configuration, errors, read, write
 from inferpoint.api.elastic.form import check, finish, flag
 from inferpoint.api.elastic.openapi import DESCRIPTION
@@ -194,25 +195,39 @@ _WHOLE, _EVENTS = Form("InferenceRequest", "InferenceResult"), Form("InferenceRe
 
 FACE = Face(
     routes=(
-        Route("GET", "/", root, form=Form(gives="Root")),
-        Route("GET", "/_inference", get, form=_LISTED),
-        Route("GET", "/_inference/_all", get, form=_LISTED),
-        Route("GET", "/_inference/_services", list_services, form=_SERVICES),
-        Route("GET", "/_inference/_services/{task_type}", list_services, form=_SERVICES),
-        Route("GET", "/_inference/_quotas", list_quotas, form=_QUOTAS),
+        Route("GET", "/", root, form=Form(gives="Root"), action=actions.MAIN),
+        Route("GET", "/_inference", get, form=_LISTED, action=actions.GET),
+        Route("GET", "/_inference/_all", get, form=_LISTED, action=actions.GET),
+        Route("GET", "/_inference/_services", list_services, form=_SERVICES, action=actions.SERVICES),
+        Route("GET", "/_inference/_services/{task_type}", list_services, form=_SERVICES, action=actions.SERVICES),
+        Route("GET", "/_inference/_quotas", list_quotas, form=_QUOTAS, action=actions.QUOTAS),
         Route(
-            "POST", "/_inference/_apply", configuration.apply, configuration.APPLY, form=Form("ApplyRequest", "Applied")
+            "POST",
+            "/_inference/_apply",
+            configuration.apply,
+            configuration.APPLY,
+            form=Form("ApplyRequest", "Applied"),
+            action=actions.PUT,
         ),
-        Route("GET", "/_inference/_export", configuration.export, form=Form(gives="Exported")),
-        Route("POST", "/_inference/{inference_id}/_quotas/_release", release_quota, form=_QUOTAS),
-        Route("GET", "/_inference/{inference_id}", get, form=_LISTED),
-        Route("GET", "/_inference/{task_type}/{inference_id}", get, form=_LISTED),
-        Route("PUT", "/_inference/{inference_id}", put, _PUT, form=_TYPED),
-        Route("PUT", "/_inference/{task_type}/{inference_id}", put, _PUT, form=_CONFIG),
-        Route("PUT", "/_inference/{inference_id}/_update", update, _UPDATE, form=_CHANGE),
-        Route("PUT", "/_inference/{task_type}/{inference_id}/_update", update, _UPDATE, form=_CHANGE),
-        Route("DELETE", "/_inference/{inference_id}", delete, _DELETE, form=_GONE),
-        Route("DELETE", "/_inference/{task_type}/{inference_id}", delete, _DELETE, form=_GONE),
+        Route("GET", "/_inference/_export", configuration.export, form=Form(gives="Exported"), action=actions.GET),
+        Route(
+            "POST", "/_inference/{inference_id}/_quotas/_release", release_quota, form=_QUOTAS, action=actions.RELEASE
+        ),
+        Route("GET", "/_inference/{inference_id}", get, form=_LISTED, action=actions.GET),
+        Route("GET", "/_inference/{task_type}/{inference_id}", get, form=_LISTED, action=actions.GET),
+        Route("PUT", "/_inference/{inference_id}", put, _PUT, form=_TYPED, action=actions.PUT),
+        Route("PUT", "/_inference/{task_type}/{inference_id}", put, _PUT, form=_CONFIG, action=actions.PUT),
+        Route("PUT", "/_inference/{inference_id}/_update", update, _UPDATE, form=_CHANGE, action=actions.UPDATE),
+        Route(
+            "PUT",
+            "/_inference/{task_type}/{inference_id}/_update",
+            update,
+            _UPDATE,
+            form=_CHANGE,
+            action=actions.UPDATE,
+        ),
+        Route("DELETE", "/_inference/{inference_id}", delete, _DELETE, form=_GONE, action=actions.DELETE),
+        Route("DELETE", "/_inference/{task_type}/{inference_id}", delete, _DELETE, form=_GONE, action=actions.DELETE),
         Route("POST", "/_inference/{inference_id}", infer, _INFER, infers=True, form=_WHOLE),
         Route("POST", "/_inference/{task_type}/{inference_id}", infer, _INFER, infers=True, form=_WHOLE),
         Route("POST", "/_inference/_chunk", preview, form=_CHUNKS),

@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference.
 
 from __future__ import annotations
 
+from inferpoint.access import actions
 from inferpoint.api.face import Face, Route
 from inferpoint.api.openai.chat import chat
 from inferpoint.api.openai.completions import complete
@@ -40,9 +41,11 @@ def face(store: ResponseStore) -> Face:
                 form=Form("CompletionRequest", "CompletionResponse", "CompletionEvents"),
             ),
             *Responses(store).routes(),
-            Route("GET", "/v1/models", models, _PAGE, form=Form(gives="ModelList")),
-            Route("GET", "/v1/models/{model}", model, _MAKER, form=Form(gives="ModelAnswer")),
-            Route("GET", "/v1/models/{maker}/{model}", model, _MAKER, form=Form(gives="ModelAnswer")),
+            Route("GET", "/v1/models", models, _PAGE, form=Form(gives="ModelList"), action=actions.GET),
+            Route("GET", "/v1/models/{model}", model, _MAKER, form=Form(gives="ModelAnswer"), action=actions.GET),
+            Route(
+                "GET", "/v1/models/{maker}/{model}", model, _MAKER, form=Form(gives="ModelAnswer"), action=actions.GET
+            ),
         ),
         words=WORDS,
         fail=fail,

@@ -31,12 +31,13 @@ TEXTS: Schema = {"type": "array", "items": TEXT}
 class Form:
     """What goes into a route and comes out of it, by the names of schemas: `takes` is empty where it takes no body.
 
-    One that also `streams` answers events to whoever asks for them.
+    One that also `streams` answers events to whoever asks for them. A body that is `optional` may be left out.
     """
 
     takes: str = ""
     gives: str = ""
     streams: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def _operation(route: Route, description: Description, errors: Schema, schemas: 
         operation["security"] = []
     if route.form.takes:
         content = {media: {"schema": _ref(route.form.takes)} for media in (JSON, *description.media)}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not route.form.optional, "content": content}
     headers = _headers([*_OF_ALL, *_OF_INFERENCES] if route.infers else _OF_ALL)
     content = _content(filter(None, (route.form.gives, route.form.streams)), description, schemas)
     answer = {"description": "What was asked for.", "headers": headers, "content": content}
