@@ -263,7 +263,7 @@ def test_where_others_reach_it_a_server_has_a_key_from_the_start(tmp_path: Path,
     command = serving(tmp_path / "data", *flags)
     log, out = tmp_path / "log", tmp_path / "out"
     shell = ["bash", "-c", 'exec "$@" >"$OUT" 2> >(tee "$LOG" >&2)', "bash", *command]
-    printed = ""
+    printed = encoded = ""
     for start in range(2):
         with Program(shell, environ(tmp_path, {"LOG": str(log), "OUT": str(out)})) as server:
             url = server.until(rb'"url":\s?"(http://[^"]+)"')[1].decode().replace("0.0.0.0", "127.0.0.1")
@@ -285,7 +285,7 @@ def test_where_others_reach_it_a_server_has_a_key_from_the_start(tmp_path: Path,
     "chosen", [SECRET, "YWRtaW46" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="], ids=["secret", "encoded"]
 )
 def test_the_administrators_key_is_chosen(tmp_path: Path, chosen: str) -> None:
-    """A key from the environment, or from a file, is the administrator's; another one at the next start replaces it."""
+    """A key from the environment, or from a file, is the administrator's, until it ends or another replaces it."""
     file = tmp_path / "admin"
     for env in ({"INFERPOINT_ADMIN_KEY": chosen}, {"INFERPOINT_ADMIN_KEY_FILE": str(file)}):
         file.write_text(chosen + "\n")
@@ -294,6 +294,13 @@ def test_the_administrators_key_is_chosen(tmp_path: Path, chosen: str) -> None:
                 assert ask(server.url, "GET", "/_security/_authenticate", headers=headers).json["username"] == "admin"
             assert ask(server.url, "GET", "/_inference").status == 401
             assert chosen.encode() not in server.written
+        if "INFERPOINT_ADMIN_KEY_FILE" in env:
+            with Inferpoint(tmp_path / "data", env=env) as server:
+                assert (
+                    ask(server.url, "DELETE", "/_security/api_key", {"ids": ["admin"]}, bearing(chosen)).status == 200
+                )
+            with Inferpoint(tmp_path / "data", env=env) as server:  # what was ended stays so
+                assert ask(server.url, "GET", "/_inference", headers=bearing(chosen)).status == 401
     other = SECRET[::-1]
     with Inferpoint(tmp_path / "data", env={"INFERPOINT_ADMIN_KEY": other}) as server:
         assert ask(server.url, "GET", "/_inference", headers=bearing(chosen)).status == 401

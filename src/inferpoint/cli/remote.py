@@ -80,10 +80,11 @@ def ask(url: str, method: str, path: str, body: Mapping[str, Any] | None = None)
     data = None if body is None else json.dumps(body).encode()
     if data is not None:
         headers["content-type"] = "application/json"
-    request = Request(url.rstrip("/") + path, data, headers, method=method)  # noqa: S310
-    if key := _api_key():
-        request.add_unredirected_header("x-api-key", key)  # the user in the address may be a proxy's
+    key = _api_key()
     try:
+        request = Request(url.rstrip("/") + path, data, headers, method=method)  # noqa: S310
+        if key is not None:
+            request.add_unredirected_header("x-api-key", key)  # the user in the address may be a proxy's
         return _opener(url).open(request, timeout=SECONDS)
     except HTTPError as error:
         with error:
