@@ -22,7 +22,7 @@ def test_the_document_is_openapi(tmp_path: Path) -> None:
 
 def test_a_server_does_what_the_document_says(tmp_path: Path) -> None:
     """A few hundred requests of schemathesis, always the same; `make schemathesis` makes many thousands, and others."""
-    found = asked(tmp_path, SAMPLE, 5, seed=1)
+    found = asked(tmp_path, SAMPLE, 4, seed=1)
     assert found.failures == ""
     assert found.undone == []
-    assert found.requests > 300
+    assert found.requests > 250
