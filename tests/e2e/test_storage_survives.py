@@ -199,7 +199,7 @@ def test_another_key_is_refused_in_one_sentence(data_dir: Path, embedder: Provid
         ({"INFERPOINT_CONFIG": "/nowhere/file"}, "The configuration file /nowhere/file cannot be read"),
         (
             {"INFERPOINT_ADMIN_KEY": "canary-key"},
-            "The key in INFERPOINT_ADMIN_KEY must have a secret of [22] characters",
+            "INFERPOINT_ADMIN_KEY must have a secret of [22] characters",
         ),
         ({"INFERPOINT_ADMIN_KEY_FILE": "/nowhere/key"}, "The file /nowhere/key of INFERPOINT_ADMIN_KEY_FILE cannot be"),
         ({"INFERPOINT_HOST": "203.0.113.7", "INFERPOINT_INSECURE": "true"}, "Cannot listen on 203.0.113.7"),

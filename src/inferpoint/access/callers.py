@@ -19,18 +19,17 @@ _WRONG = "unable to authenticate with provided credentials and anonymous access 
 
 
 class Callers:
-    """The callers by the headers of their requests; *is_open* lets everybody in as long as there is no key at all."""
+    """The callers by the headers of their requests; *is_open* lets everybody in as long as there is no key at all.
+
+    `everybody` says that it does so now.
+    """
 
     def __init__(self, keys: Keys, *, is_open: bool) -> None:
         self.keys = keys
         self._is_open = is_open
         self._known: dict[bytes, tuple[Caller, float]] = {}
-        keys.watchers.append(self._known.clear)
-
-    @property
-    def everybody(self) -> bool:
-        """Whether everybody may do everything."""
-        return self._is_open and not len(self.keys)
+        keys.watchers.append(self._look)
+        self._look()
 
     def of(self, headers: Mapping[str, str], now: float) -> Caller:
         """The caller whose credentials are in *headers*, at the time *now*; `UNAUTHENTICATED` for anybody else."""
@@ -53,6 +52,11 @@ class Callers:
             return None if self.everybody else InferenceError(Kind.UNAUTHENTICATED, _MISSING)
         entry = self.keys.get(caller.name)
         return _ended(entry[0], now) if entry else InferenceError(Kind.UNAUTHENTICATED, _WRONG)
+
+    def _look(self) -> None:
+        """See the keys as they are now."""
+        self._known.clear()
+        self.everybody = self._is_open and not len(self.keys)
 
     def _remembered(self, text: str, digest: bytes, now: float) -> Caller:
         caller, ends = self._read(text, now)

@@ -1,4 +1,4 @@
-"""The conditions of entry: the caller, the `Host` and `Origin` it came by, the size of its body."""
+"""The conditions of entry: the `Host` and `Origin` by which a request came, and the size of its body."""
 
 from __future__ import annotations
 
@@ -8,19 +8,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from inferpoint.access.callers import Callers
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model.http import is_loopback
-from inferpoint.model.requests import Caller
 
 _LENGTH = re.compile("[0-9]+")
-
-
-async def admitted(callers: Callers, headers: Mapping[str, str], now: float) -> Caller:
-    """The caller who asks with *headers* at the time *now*, as the keys are then; `UNAUTHENTICATED` for no caller."""
-    if callers.keys.is_stale:
-        await callers.keys.refresh()
-    return callers.of(headers, now)
 
 
 def refuse_foreign_page(headers: Mapping[str, str]) -> None:

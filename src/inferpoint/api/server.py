@@ -140,7 +140,10 @@ class Server:
         hops.arrived(request.headers)
         route = matched and matched.routes.get("GET" if request.method == "HEAD" else request.method)
         if route is None or not route.keyless:
-            asked.caller = await admission.admitted(self._entrance.callers, request.headers, asked.now)
+            callers = self._entrance.callers
+            if callers.keys.is_stale:
+                await callers.keys.refresh()
+            asked.caller = callers.of(request.headers, asked.now)
         if matched is None:
             raise _unrouted(Kind.NO_ROUTE, face, request)
         if route is None:
