@@ -20,8 +20,10 @@ class Watched:
         self.files_at_start = self.files()
 
     def files(self) -> int:
-        """How many files and connections are open."""
-        return sum(1 for _ in (self._process / "fd").iterdir())
+        """How many files and connections are open, as the server tells: nobody else of its user may look."""
+        found = re.search(rb"^process_open_fds (\S+)$", ask(self._server.url, "GET", "/metrics").body, re.MULTILINE)
+        assert found
+        return int(float(found[1]))
 
     def megabytes(self, kind: str = "RSS") -> int:
         """Resident memory now, or at its highest (`HWM`)."""

@@ -114,7 +114,6 @@ class Server:
             return face.finish(await self._act(asked, request, face, matched), request)
         except InferenceError as error:
             failure = error
-            _let_go(failure)
         except asyncio.CancelledError:
             if asked.exchange.left:
                 raise
@@ -124,7 +123,9 @@ class Server:
             problem = f"An internal error happened; the log has it under request id [{asked.request_id}]"
             failure = InferenceError(Kind.INTERNAL, problem)
         asked.failure = failure
-        return face.finish(face.fail(failure, request), request)
+        answer = face.finish(face.fail(failure, request), request)
+        _let_go(failure)
+        return answer
 
     async def _act(self, asked: _Asked, request: Request, face: Face, matched: Matched | None) -> Response:
         if self._entrance.guarded:
