@@ -36,6 +36,7 @@ from inferpoint.endpoints.directory import Endpoints
 from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.engine.report import groups
+from inferpoint.errors import InferenceError, Kind
 from inferpoint.inbound.server import HttpServer
 from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
@@ -47,9 +48,12 @@ from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.replies import BoundedReplies
 from inferpoint.outbound.retries import Budgets
-from inferpoint.storage import store, vault
+from inferpoint.storage import credentials, store
+from inferpoint.storage.audit import check_file
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked
+from inferpoint.storage.key_ring import KEY_BYTES, key_ring
+from inferpoint.storage.vault import Vault
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
 from inferpoint.version import __version__
@@ -143,12 +147,13 @@ async def assembled(
         yield Parts(engine, telemetry, clock, http, memory)
 
 
-async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
+async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> Vault:
     """The vault that seals the secrets, with a key that lasts as long as they do."""
     if folder is None:
-        return vault.Vault(os.urandom(vault.KEY_BYTES))
-    sealed = any(row.secrets for row in await kept.all())
-    return vault.Vault(vault.secret_key(folder, environ, sealed=sealed))
+        return Vault(os.urandom(KEY_BYTES))
+    named = await kept.run(credentials.names, "read the credentials", reads=True)
+    sealed = bool(named) or any(row.secrets for row in await kept.all())
+    return Vault(ring=key_ring(folder, environ, sealed=sealed))
 
 
 def serve(config: Config, environ: Mapping[str, str], log: Write, endpoints: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -212,6 +217,18 @@ async def _among_others(
             channel.close()
 
 
+def _audit_file(config: Config) -> Path | None:
+    """The file of changes, if there is one; `INVALID` when nothing can be written to it."""
+    if config.audit_file is None:
+        return None
+    try:
+        check_file(Path(config.audit_file))
+    except OSError as error:
+        problem = f"The audit file {config.audit_file} cannot be written: {error.strerror}"
+        raise InferenceError(Kind.INVALID, problem) from None
+    return Path(config.audit_file)
+
+
 @contextlib.asynccontextmanager
 async def _server(
     config: Config, environ: Mapping[str, str], log: Write, listener: socket.socket, shared: Shared | None = None
@@ -226,6 +243,7 @@ async def _server(
         config.refuse_hints,
         config.longest_pause_seconds,
         config.limits,
+        _audit_file(config),
     )
     async with contextlib.AsyncExitStack() as stack:
         parts = await stack.enter_async_context(assembled(home, policy, environ, log, config.cache, shared))

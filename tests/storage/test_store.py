@@ -164,7 +164,7 @@ def test_a_store_of_a_newer_version_is_refused(data: Path) -> None:
     assert caught.value.kind is Kind.INTERNAL
     assert str(caught.value) == (
         "The store was written by a newer version of Inferpoint: its schema is version [9999],"
-        " and this version of Inferpoint knows no newer one than [5]"
+        " and this version of Inferpoint knows no newer one than [6]"
     )
 
 
@@ -311,5 +311,5 @@ def test_what_fails_leaves_nothing(kept: Store) -> None:
         raise SQLAlchemyError
 
     with pytest.raises(SQLAlchemyError):
-        run(kept._run(half, "do half of something"))
+        run(kept.run(half, "do half of something"))
     assert run(kept.all()) == []

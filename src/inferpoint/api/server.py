@@ -219,6 +219,7 @@ class _Asked:
             self._time,
             self.stats,
             json,
+            exchange.client,
         )
 
     async def body(self, bodies: Bodies) -> tuple[bytes, JsonBody]:

@@ -14,6 +14,7 @@ from inferpoint.cli.infer import infer
 from inferpoint.cli.models import models
 from inferpoint.cli.quotas import quotas
 from inferpoint.cli.screen import Output, show
+from inferpoint.cli.secrets import secrets
 from inferpoint.version import __version__
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(endpoints, name="endpoints")
 app.add_typer(models, name="models")
 app.add_typer(quotas, name="quotas")
+app.add_typer(secrets, name="secrets")
 app.command()(infer)
 app.command()(chunk)
 app.command()(configuration.export)

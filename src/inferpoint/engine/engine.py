@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -18,6 +19,7 @@ from inferpoint.chunking.settings import LARGEST, Whole
 from inferpoint.clock import Clock
 from inferpoint.endpoints.access import MANAGE, MONITOR, allow
 from inferpoint.endpoints.caches import Caches
+from inferpoint.endpoints.credentials import Credentials
 from inferpoint.endpoints.directory import Endpoints
 from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.endpoints.resolved import Resolved
@@ -36,6 +38,7 @@ from inferpoint.model.requests import Caller, Chunking, InferenceRequest, Reques
 from inferpoint.model.results import Delta, InferenceResult, Previewed
 from inferpoint.outbound.limiter import LONGEST_PAUSE
 from inferpoint.outbound.outbound import Outbound
+from inferpoint.storage.audit import Audit
 from inferpoint.telemetry.telemetry import Telemetry
 
 
@@ -45,7 +48,8 @@ class Policy:
 
     `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
     words, `refuse_hints` whether a request with a hint that its provider cannot take is refused, `longest_pause` for
-    how many seconds one answer of a provider may keep calls back, `limits` what requests may take.
+    how many seconds one answer of a provider may keep calls back, `limits` what requests may take, `audit_file` where
+    changes are written down beside the store.
     """
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
@@ -54,6 +58,7 @@ class Policy:
     refuse_hints: bool = False
     longest_pause: float = LONGEST_PAUSE
     limits: Limits = DEFAULTS
+    audit_file: Path | None = None
 
 
 class Engine:
@@ -78,14 +83,17 @@ class Engine:
         self._most_inputs = policy.limits.inputs
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints
+        self.audit = Audit(endpoints.store, clock.now, policy.audit_file)
         self.lifecycle = Lifecycle(
             endpoints,
             caches,
             self._whole,
             outbound.limiter.release,
+            self.audit,
             validate=policy.validate,
             largest_chunk=policy.largest_chunk,
         )
+        self.credentials = Credentials(endpoints, self.lifecycle, self.audit)
 
     async def close(self) -> None:
         """Finish what is being written, and end what is still on its way."""
@@ -157,9 +165,11 @@ class Engine:
 
     async def release(self, caller: Caller, inference_id: str) -> Quota:
         """End the pause of the rate group of an endpoint, found by its id or an alias; told is how the group stands."""
-        allow(caller, MANAGE, "cluster:admin/xpack/inference/quotas/release")
-        resolved = self._endpoints.find(inference_id)
+        async with self.audit.failures(caller, "release_quota", inference_id):
+            allow(caller, MANAGE, "cluster:admin/xpack/inference/quotas/release")
+            resolved = self._endpoints.find(inference_id)
         self._outbound.limiter.release(resolved.group)
+        await self.audit.record(caller, "release_quota", resolved.endpoint.inference_id)
         every = await quotas(self._endpoints.all(), self._calls, self._outbound)
         return next(quota for quota in every if quota.standing.group == resolved.group)
 

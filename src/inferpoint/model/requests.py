@@ -35,11 +35,15 @@ def purpose(name: str) -> InputType | None:
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """The sender of a request: a name, its privileges, and its share when a queue is long."""
+    """The sender of a request: a name, its privileges, and its share when a queue is long.
+
+    `address` is where it came from, where that is written down.
+    """
 
     name: str
     privileges: frozenset[str] = frozenset({"manage_inference", "monitor_inference"})
     share: float = 1.0
+    address: str = ""
 
 
 ANONYMOUS = Caller("anonymous")
