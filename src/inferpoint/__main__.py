@@ -38,7 +38,7 @@ def _serve(arguments: list[str]) -> None:
     from inferpoint import config, flags  # noqa: PLC0415
     from inferpoint.errors import InferenceError  # noqa: PLC0415
     from inferpoint.telemetry import log  # noqa: PLC0415
-    from inferpoint.workers.core_dumps import forbid_core_dumps  # noqa: PLC0415
+    from inferpoint.workers.dumps import forbid_core_dumps  # noqa: PLC0415
     from inferpoint.workers.inheritance import inherited  # noqa: PLC0415
 
     forbid_core_dumps()

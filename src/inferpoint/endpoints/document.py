@@ -52,19 +52,15 @@ def parse(
             raise invalid(f"Missing required field [{section.name}]")
     config = sections.placed(config, task)
     context = Context(inference_id, kind, task, largest_chunk, credentials=known)
-    problems: list[str] = []
-    values = {section.field: section.read(config.get(section.name), context, problems) for section in sections.SECTIONS}
-    if problems:
-        raise invalid(*problems, subject=Subject.SETTINGS)
+    values = _values(config, context)
     refuse_unknown(_strange(config), service)
     for section in sections.SECTIONS:
         refuse_unknown(section.unknown(config.get(section.name), context), service)
-    version = uuid.uuid4().hex
     endpoint = Endpoint(
         inference_id=inference_id,
         task_type=kind,
         service=service.name,
-        version=version,
+        version=uuid.uuid4().hex,
         dimensions=facts.get("dimensions"),
         **values,
     )
@@ -73,6 +69,15 @@ def parse(
     if "similarity" in facts and task.similarity and task.similarity(endpoint.settings) != facts["similarity"]:
         refuse_unknown({"similarity": facts["similarity"]}, service)
     return Resolved(endpoint, service, task)
+
+
+def _values(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """The values of all sections by their fields; every problem is in one `INVALID`."""
+    problems: list[str] = []
+    values = {section.field: section.read(config.get(section.name), context, problems) for section in sections.SECTIONS}
+    if problems:
+        raise invalid(*problems, subject=Subject.SETTINGS)
+    return values
 
 
 def forced(config: Mapping[str, Any]) -> bool:

@@ -32,7 +32,7 @@ TRIAL_PATIENCE = 5.0  # seconds for which a trial call waits: whoever creates an
 class Lifecycle:
     """Changes of endpoints, each tried first, then written, then seen: nothing half made is ever stored or shown.
 
-    *probe* makes one inference on an endpoint that is not kept yet; without *validate* nothing is tried. *release* ends
+    *probe* makes one inference on an endpoint that is not kept yet; without it nothing is tried. *release* ends
     the pause of a rate group, for those that lose their endpoints. What is done, and what is refused, goes to *audit*.
     """
 
@@ -40,11 +40,10 @@ class Lifecycle:
         self,
         endpoints: Endpoints,
         caches: Caches,
-        probe: Probe,
+        probe: Probe | None,
         release: Callable[[str], None],
         audit: Audit,
         *,
-        validate: bool,
         largest_chunk: int,
     ) -> None:
         self._endpoints = endpoints
@@ -52,7 +51,6 @@ class Lifecycle:
         self._probe = probe
         self._release = release
         self.audit = audit
-        self._validate = validate
         self._largest_chunk = largest_chunk
         self._changing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._writes: set[asyncio.Task[Any]] = set()
@@ -97,7 +95,7 @@ class Lifecycle:
         async with self.audit.failures(caller, CREATE, inference_id):
             allow(caller, MANAGE, "cluster:admin/xpack/inference/put")
             draft = self.parsed(inference_id, config, kind)
-            ask = self._ask(caller, seconds) if validate and self._validate else None
+            ask = self._ask(caller, seconds) if validate else None
             async with self.lock(inference_id):  # of two at once the second finds the first
                 self._endpoints.refuse_duplicate(inference_id)
                 self._endpoints.refuse_taken_aliases(draft.endpoint)
@@ -135,9 +133,9 @@ class Lifecycle:
                 resolved = self._to_update(inference_id, config, task_type)
                 draft = self._merged(resolved, config)
                 if draft is not resolved:
-                    ask = self._ask(caller, seconds) if validate and self._validate else None
-                    draft = await self._checked(resolved, draft, ask, forced=document.forced(config))
                     losing = self._endpoints.losing(draft.endpoint)
+                    ask = self._ask(caller, seconds) if validate else None
+                    draft = await self._checked(resolved, draft, ask, forced=document.forced(config))
                     without = [(owner, document.without(owner, draft.endpoint.aliases)) for owner in losing]
                     await self.written(self._replace(caller, [(resolved, draft), *without]))
         return draft
@@ -171,13 +169,15 @@ class Lifecycle:
 
     async def try_with(self, caller: Caller, resolved: Resolved, draft: Resolved, seconds: float | None) -> None:
         """Make one call by *draft*, which differs from *resolved* in its secrets; the error of one that fails."""
-        if self._validate:
-            await self._checked(resolved, draft, self._ask(caller, seconds), forced=False)
+        await self._checked(resolved, draft, self._ask(caller, seconds), forced=False)
 
-    def _ask(self, caller: Caller, seconds: float | None) -> Probe:
-        """The way to make an inference to try something, for *caller* and within *seconds*."""
-        return lambda resolved, request: self._probe(
-            resolved, msgspec.structs.replace(request, timeout=seconds, patience=TRIAL_PATIENCE, caller=caller)
+    def _ask(self, caller: Caller, seconds: float | None) -> Probe | None:
+        """The way to make an inference to try something, for *caller* and within *seconds*; None where nothing is."""
+        probe = self._probe
+        return probe and (
+            lambda resolved, request: probe(
+                resolved, msgspec.structs.replace(request, timeout=seconds, patience=TRIAL_PATIENCE, caller=caller)
+            )
         )
 
     async def _refuse_other_spaces(self, draft: Resolved, aliases: Collection[str], ask: Probe | None) -> None:
@@ -249,7 +249,6 @@ class Lifecycle:
 
     async def _checked(self, resolved: Resolved, draft: Resolved, ask: Probe | None, *, forced: bool) -> Resolved:
         """*draft*, which is to be in place of *resolved*, after what may be wrong with it was looked at."""
-        self._endpoints.losing(draft.endpoint)
         if draft.secrets != resolved.secrets and draft.group == resolved.group:
             self._release(draft.group)  # another key in a queue that does not tell keys apart
         if ask is not None and not document.same_to_providers(draft.endpoint, resolved.endpoint):

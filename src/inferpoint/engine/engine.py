@@ -87,10 +87,9 @@ class Engine:
         self.lifecycle = Lifecycle(
             endpoints,
             caches,
-            self._whole,
+            self._whole if policy.validate else None,
             outbound.limiter.release,
             self.audit,
-            validate=policy.validate,
             largest_chunk=policy.largest_chunk,
         )
         self.credentials = Credentials(endpoints, self.lifecycle, self.audit)

@@ -5,7 +5,7 @@ import sys
 
 TOLD = """
 import ctypes, resource, sys
-from inferpoint.workers.core_dumps import forbid_core_dumps
+from inferpoint.workers.dumps import forbid_core_dumps
 forbid_core_dumps()
 readable = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) if sys.platform == "linux" else 0  # PR_GET_DUMPABLE
 print(*resource.getrlimit(resource.RLIMIT_CORE), readable)
