@@ -163,8 +163,8 @@ def _value(value: Any) -> Any:
     """*value*, as shortened JSON where it is long."""
     if isinstance(value, str):
         return _short(value, _LONGEST_VALUE)
-    text = json.dumps(value)
-    return value if len(text) <= _LONGEST_VALUE else _short(text, _LONGEST_VALUE)
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode()
+    return json.loads(text) if len(text) <= _LONGEST_VALUE else _short(text, _LONGEST_VALUE)
 
 
 def _short(text: str, most: int) -> str:
