@@ -250,6 +250,49 @@ def test_a_credential_goes_to_an_address_that_it_names(world: World) -> None:
         keep(world, SECOND, addresses=["https://other.test"])
 
 
+AWS = {"access_key": "@access", "secret_key": "@openai-main", "region": "us-east-1", "provider": "anthropic"}
+OAUTH2 = {"client_secret": "@openai-main", "client_id": "me", "scopes": ["s"], "token_url": "https://token.test/t"}
+VALUES = {"@openai-main": FIRST, "@access": "AKIDEXAMPLE"}
+
+
+def grants(call: Call) -> Reply:
+    """A token, and nothing else."""
+    if call.url.startswith("https://token.test"):
+        return json_reply({"access_token": "t", "expires_in": 3600})
+    return Reply(400)
+
+
+@pytest.mark.parametrize(
+    ("service", "settings"),
+    [
+        ("openai", {**NAMED, "model_id": "m"}),
+        ("openai", {**OAUTH2, "model_id": "m"}),
+        ("anthropic", {**NAMED, "model_id": "claude-haiku-4-5"}),
+        ("amazonbedrock", {**AWS, "model": "m"}),
+    ],
+    ids=["bearer", "oauth2", "header", "signature"],
+)
+def test_every_way_to_sign_takes_a_credential(world: World, service: str, settings: dict[str, Any]) -> None:
+    """What leaves is what leaves with the value itself: as a header, as a signature, for a token."""
+    keep(world, FIRST, addresses=["https://token.test"])
+    keep(world, VALUES["@access"], "access")
+    world.provider.answer = grants
+    plain = {name: VALUES.get(value, value) if isinstance(value, str) else value for name, value in settings.items()}
+    left: list[list[Any]] = []
+    for inference_id, values in (("named", settings), ("plain", plain)):
+        options = {"task_settings": {"max_tokens": 5}} if service == "anthropic" else {}
+        config = {"service": service, "service_settings": values, **options}
+        world.create(inference_id, COMPLETION, config, validate=False)
+        with pytest.raises(InferenceError):
+            world.infer(inference_id, "x")
+        calls = [
+            (call.url, {name: str(value) for name, value in call.headers.items()}) for call in world.provider.calls
+        ]
+        left.append(calls[-1:])
+        world.provider.calls.clear()
+    assert left[0] == left[1]
+
+
 def test_an_old_key_that_looks_like_a_reference_stays_a_key(world: World) -> None:
     """What was sealed before there were names is read as what it is."""
     world.create("e", EMBEDDING, openai())
