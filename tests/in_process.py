@@ -132,7 +132,7 @@ class Application:
         self.memory = Memory(taken.held_bytes)
         callers = Callers(world.keys, is_open=True)
         entrance = Entrance(guarded=True, callers=callers, bodies=Bodies(taken, self.memory))
-        security = Security(Management(world.keys, world.clock)).routes()
+        security = Security(Management(world.keys, world.clock, world.engine.audit)).routes()
         self._server = Server(world.engine, faces(), (*extra, *security), entrance, world.telemetry, world.clock)
 
     def __call__(

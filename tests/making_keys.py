@@ -17,7 +17,7 @@ ADMIN = {"role": {"cluster": ["all"]}}
 
 def management(world: World) -> Management:
     """What makes and ends the keys of a world."""
-    return Management(world.keys, world.clock)
+    return Management(world.keys, world.clock, world.engine.audit)
 
 
 def make(

@@ -19,7 +19,7 @@ import uvloop
 
 from inferpoint import services
 from inferpoint.access.callers import Callers
-from inferpoint.access.first_start import administrator
+from inferpoint.access.first_start import begin
 from inferpoint.access.keys import Keys
 from inferpoint.access.management import Management
 from inferpoint.api import operations
@@ -53,13 +53,14 @@ from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.replies import BoundedReplies
 from inferpoint.outbound.retries import Budgets
-from inferpoint.storage import store, vault
+from inferpoint.storage import audit, credentials, store
 from inferpoint.storage.changes import KEY_CHANGES, Changes
 from inferpoint.storage.folder import locked
+from inferpoint.storage.key_ring import KEY_BYTES, key_ring
 from inferpoint.storage.keys import KeyStore
+from inferpoint.storage.vault import Vault
 from inferpoint.tasks import Tasks
 from inferpoint.telemetry.events import Answered
-from inferpoint.telemetry.log import inform
 from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
 from inferpoint.version import __version__
 from inferpoint.workers.channel import Channel
@@ -172,21 +173,13 @@ async def _keys(
     return keys
 
 
-async def _begin(callers: Callers, clock: Clock, environ: Mapping[str, str], *, is_open: bool) -> None:
-    """See to the administrator's key, and say so where there is none."""
-    made = await administrator(callers.keys, clock, environ, needed=not is_open)
-    if made is not None:  # to whoever started the server, and never to the log
-        print(f"The administrator's API key, shown this once: {made.encoded}", flush=True)
-    elif callers.everybody:
-        inform("There are no API keys: whoever reaches this server may do everything, until the first key is made")
-
-
-async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
+async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> Vault:
     """The vault that seals the secrets, with a key that lasts as long as they do."""
     if folder is None:
-        return vault.Vault(os.urandom(vault.KEY_BYTES))
-    sealed = any(row.secrets for row in await kept.all())
-    return vault.Vault(vault.secret_key(folder, environ, sealed=sealed))
+        return Vault(os.urandom(KEY_BYTES))
+    named = await kept.run(credentials.names, "read the credentials", reads=True)
+    sealed = bool(named) or any(row.secrets for row in await kept.all())
+    return Vault(ring=key_ring(folder, environ, sealed=sealed))
 
 
 def serve(config: Config, environ: Mapping[str, str], log: Write, endpoints: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -264,6 +257,7 @@ async def _server(
         config.refuse_hints,
         config.longest_pause_seconds,
         config.limits,
+        audit.file(config.audit_file),
     )
     async with contextlib.AsyncExitStack() as stack:
         parts = await stack.enter_async_context(assembled(home, policy, environ, log, config.cache, shared))
@@ -274,9 +268,9 @@ async def _server(
         is_open = config.is_private or config.insecure
         callers = Callers(parts.keys, is_open=is_open)
         if shared is None or shared.is_first:
-            await _begin(callers, parts.clock, environ, is_open=is_open)
+            await begin(callers, parts.clock, parts.engine.audit, environ, is_open=is_open)
         entrance = Entrance(is_loopback(config.host) and not config.insecure, callers, bodies)
-        security = Security(Management(parts.keys, parts.clock))
+        security = Security(Management(parts.keys, parts.clock, parts.engine.audit))
         first, *others = faces(shared and shared.responses)
         all_faces = (replace(first, routes=(*first.routes, *security.routes())), *others)
         watching = operations.routes(parts.telemetry.exposition, stopping=lambda: server.stopping)

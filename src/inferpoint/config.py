@@ -19,7 +19,7 @@ from inferpoint.model.http import is_loopback
 from inferpoint.model.limits import Limits
 from inferpoint.model.settings import Setting, declared, read, setting, settings, unknown
 from inferpoint.model.wording import did_you_mean
-from inferpoint.storage.vault import FILE_VARIABLE, VARIABLE
+from inferpoint.storage.key_ring import FILE_VARIABLE, VARIABLE
 from inferpoint.telemetry.events import Level
 from inferpoint.telemetry.log_lines import FORMS
 
@@ -50,6 +50,7 @@ class Config:
     data_dir: str = setting(
         "The folder for endpoints, the secret key and models.", default=platformdirs.user_data_dir("inferpoint")
     )
+    audit_file: str | None = setting("A file to which every change is appended as a line of JSON.", default=None)
     log_format: str = setting("How to write the log: for people or for programs.", default="text", choices=tuple(FORMS))
     log_level: str = setting(
         "The least that is logged; requests are info, those of probes debug, those that failed here error.",

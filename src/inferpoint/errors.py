@@ -155,3 +155,10 @@ _KIND_OF_STATUS = {
 def kind_of_status(status: int) -> Kind:
     """The kind that a provider's HTTP status stands for."""
     return _KIND_OF_STATUS.get(status, Kind.INTERNAL if status >= 500 else Kind.INVALID)
+
+
+def let_go(error: BaseException | None) -> None:
+    """Have *error* and what led to it keep nothing alive of the walk that it ended, which may hold a whole body."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__

@@ -166,14 +166,14 @@ def test_an_endpoint_of_others_is_one_that_is_not_there(closed: Application, rou
     """Whatever is asked of an endpoint outside a key's list has the answer of one that does not exist."""
     _, known = make(closed.world, MANAGE, inference_ids=["mine-*"])
     in_path = "{inference_id}" in route.path or "{model}" in route.path
-    if not in_path and not (route.infers and route.takes_body):
+    if not in_path and not (route.infers and route.form.takes):
         return
     answers: list[Told] = []
     for name in ("vectors", "missing"):
         body: Any = None
-        if in_path and route.takes_body:
+        if in_path and route.form.takes:
             body = BODIES.get(route.path.rpartition("/")[2], BODIES[route.method])
-        elif route.takes_body:
+        elif route.form.takes:
             body = {**NAMING[route.path], "model": name}
         answers.append(closed(route.method, path_of(route, name), body, headers=bearing(known)))
     same(closed, *answers)

@@ -22,6 +22,8 @@ from inferpoint.api.headers import stats_headers
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import RequestStats
+from inferpoint.storage.key_ring import key_ring
+from inferpoint.storage.vault import Vault
 
 NAMES = [f"{route.method} {route.path}" for route in every()]
 BY_NAME = dict(zip(NAMES, every(), strict=True))
@@ -94,9 +96,11 @@ def provider(call: Call) -> Reply:
 
 
 @pytest.fixture
-def ask(make_world: Callable[..., World]) -> Application:
-    """A server with the endpoints that the examples name."""
+def ask(make_world: Callable[..., World], tmp_path: Path) -> Application:
+    """A server with the endpoints that the examples name, and a key that it may replace."""
     world = make_world(provider, validate=False)
+    world.endpoints.vault = Vault(ring=key_ring(tmp_path, {}, sealed=False))
+    world.store.seal_with(world.endpoints.vault)
     settings = {"api_key": "k", "model_id": "m"}
     for name, kind in (("my-embeddings", TaskType.TEXT_EMBEDDING), ("my-chat", TaskType.CHAT_COMPLETION)):
         aliases = ["big/my-chat"] if name == "my-chat" else []
@@ -137,6 +141,7 @@ def test_an_example_is_answered_as_described(ask: Application, name: str, schema
         inference_id = "my-embeddings"
     task = "text_embedding" if name == "PUT /_inference/{task_type}/{inference_id}" else "any"
     path = route.path.replace("{inference_id}", inference_id).replace("{task_type}", task)
+    path = path.replace("{credential}", "openai-main")
     headers: dict[str, str] = {}
     if "{id}" in path:
         key = ask("POST", "/_security/api_key", {"name": "a key"}).json
@@ -152,7 +157,8 @@ def test_what_is_asked_without_a_body_is_answered_as_described(ask: Application,
     route = BY_NAME[name]
     kept = ask("POST", "/v1/responses", {"model": "my-chat", "input": "x"}).json["id"]
     path = route.path.replace("{response}", kept).replace("{model}", "my-chat").replace("{maker}", "big")
-    path = path.replace("{inference_id}", "my-embeddings")
+    path = path.replace("{inference_id}", "my-embeddings").replace("{credential}", "openai-main")
+    assert ask("PUT", "/_inference/_credentials/openai-main", {"value": "sk-example"}).status == 200
     path = path.replace("_services/{task_type}", "_services/rerank").replace("{task_type}", "text_embedding")
     told = ask(route.method, path)
     assert told.status == 200, told.body

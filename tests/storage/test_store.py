@@ -317,5 +317,5 @@ def test_what_fails_leaves_nothing(kept: Store) -> None:
         raise SQLAlchemyError
 
     with pytest.raises(SQLAlchemyError):
-        run(kept._run(half, "do half of something"))
+        run(kept.run(half, "do half of something"))
     assert run(kept.all()) == []

@@ -29,6 +29,9 @@ def allow(caller: Caller, action: Action) -> None:
             f"action [{action.name}] is unauthorized for API key id [{caller.name}],"
             f" this action is granted by the cluster privileges [{','.join(granting(action.privilege))}]",
         )
+    if action.whole and caller.scope is not None:
+        problem = f"action [{action.name}] is unauthorized for API key id [{caller.name}], which is held to endpoints"
+        raise InferenceError(Kind.FORBIDDEN, problem)
 
 
 def refuse_names(caller: Caller, action: Action, names: Collection[str], task_type: str | None = None) -> None:

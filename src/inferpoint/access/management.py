@@ -14,10 +14,12 @@ from inferpoint.access.decision import allow
 from inferpoint.access.key import ApiKey
 from inferpoint.access.keys import Keys
 from inferpoint.access.metadata import Granted, check_metadata, check_name, exceeding, inheriting, privileges
+from inferpoint.access.records import record
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model.privileges import ALL, included
 from inferpoint.model.requests import Caller
+from inferpoint.storage.audit import Audit
 
 LARGEST = 64 * 1024  # bytes of what is kept beside a key, for all keys are in memory
 
@@ -32,51 +34,60 @@ class Wanted:
 
 
 class Management:
-    """The changes of *keys*, for callers."""
+    """The changes of *keys*, for callers, each written down in the *audit* trail."""
 
-    def __init__(self, keys: Keys, clock: Clock) -> None:
+    def __init__(self, keys: Keys, clock: Clock, audit: Audit) -> None:
         self._keys = keys
         self._clock = clock
+        self._audit = audit
 
     async def create(self, caller: Caller, name: str, wanted: Wanted) -> tuple[ApiKey, Credentials]:
         """A new key with its credentials, of which the secret is told this once."""
-        allow(caller, actions.CREATE_KEY)
-        check_name(name)
-        made = credentials.made()
-        now = self._now()
-        key = ApiKey(made.id, name, made.hash, caller.name, now, self._privileges(caller))
-        key = self._changed(caller, key, wanted)
-        if not len(self._keys) and (ALL not in key.privileges or key.granted.scope is not None):
-            problem = (
-                "The first key must be an administrator's, for it closes the server: with the cluster privilege [all]"
-            )
-            raise invalid(f"{problem}, and no [inference_ids] or [task_types]")
-        await self._keys.put([(key, None)])
+        async with self._audit.failures(caller, actions.CREATE_KEY.change, name):
+            allow(caller, actions.CREATE_KEY)
+            check_name(name)
+            made = credentials.made()
+            key = ApiKey(made.id, name, made.hash, caller.name, self._now(), self._privileges(caller))
+            key = self._changed(caller, key, wanted)
+            if not len(self._keys) and (ALL not in key.privileges or key.granted.scope is not None):
+                problem = (
+                    "The first key must be an administrator's, for it closes the server:"
+                    " with the cluster privilege [all], and no [inference_ids] or [task_types]"
+                )
+                raise invalid(problem)
+            await self._keys.put([(key, None)])
+        await record(self._audit, caller, actions.CREATE_KEY, None, key)
         return key, made
 
     async def update(self, caller: Caller, key_id: str, wanted: Wanted) -> bool:
         """Change a key, and say whether anything was; `NOT_FOUND` for one that is not for *caller*."""
-        allow(caller, actions.UPDATE_KEY)
-        (key,) = self.seen(caller, lambda key: key.id == key_id) or (None,)
-        if key is None:
-            problem = f"no API key owned by requesting user found for ID [{key_id}]"
-            raise InferenceError(Kind.NOT_FOUND, problem)
-        if not key.is_valid(self._now() / 1000):
-            ended = "expired" if key.invalidation is None else "invalidated"
-            raise invalid(f"cannot update {ended} API key [{key_id}]", subject=Subject.ARGUMENT)
-        changed = self._changed(caller, key, wanted)
-        if changed == key:
-            return False
-        await self._keys.put([(changed, key)])
+        async with self._audit.failures(caller, actions.UPDATE_KEY.change, key_id):
+            allow(caller, actions.UPDATE_KEY)
+            (key,) = self.seen(caller, lambda key: key.id == key_id) or (None,)
+            if key is None:
+                problem = f"no API key owned by requesting user found for ID [{key_id}]"
+                raise InferenceError(Kind.NOT_FOUND, problem)
+            if not key.is_valid(self._now() / 1000):
+                ended = "expired" if key.invalidation is None else "invalidated"
+                raise invalid(f"cannot update {ended} API key [{key_id}]", subject=Subject.ARGUMENT)
+            changed = self._changed(caller, key, wanted)
+            if changed == key:
+                return False
+            await self._keys.put([(changed, key)])
+        await record(self._audit, caller, actions.UPDATE_KEY, key, changed)
         return True
 
     async def invalidate(self, caller: Caller, keys: Iterable[ApiKey]) -> tuple[Sequence[str], Sequence[str]]:
         """End *keys*: the ids of those that ended, and of those that had before."""
-        allow(caller, actions.INVALIDATE_KEY)
         keys, now = list(keys), self._now()
         ending = [key for key in keys if key.invalidation is None]
-        if ending:
-            await self._keys.put([(msgspec.structs.replace(key, invalidation=now), key) for key in ending])
+        changes = [(msgspec.structs.replace(key, invalidation=now), key) for key in ending]
+        async with self._audit.failures(caller, actions.INVALIDATE_KEY.change, ",".join(key.id for key in ending)):
+            allow(caller, actions.INVALIDATE_KEY)
+            if changes:
+                await self._keys.put(changes)
+        for ended, before in changes:
+            await record(self._audit, caller, actions.INVALIDATE_KEY, before, ended)
         return [key.id for key in ending], [key.id for key in keys if key.invalidation is not None]
 
     def seen(self, caller: Caller, wanted: Callable[[ApiKey], bool]) -> list[ApiKey]:

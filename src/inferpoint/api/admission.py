@@ -8,8 +8,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from inferpoint.access.actions import Action
+from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model.http import is_loopback
+from inferpoint.storage.audit import Audit
 
 _LENGTH = re.compile("[0-9]+")
 
@@ -28,6 +31,13 @@ def refuse_foreign_page(headers: Mapping[str, str]) -> None:
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != host:
         raise InferenceError(Kind.FORBIDDEN, f"The origin [{origin}] may not use this server")
+
+
+async def record(error: InferenceError, request: Request, action: Action, audit: Audit) -> None:
+    """Write down that the caller of *request* may not do *action*, as *error* says, where it would change something."""
+    if action.change:
+        target = next((value for name, value in request.path_params.items() if name != "task_type"), "")
+        await audit.record(request.manager, action.change, target, error=error)
 
 
 def refuse_large(headers: Mapping[str, str], most: int) -> None:

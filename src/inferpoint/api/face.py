@@ -31,6 +31,7 @@ class Request:
 
     `path_params` are the variable parts of its path; header names are in lower case. `time` is when it came, in
     seconds of the Unix epoch. In `stats` is counted what its inference comes to. `json` is the body, read already.
+    `client` is the address it came from.
     """
 
     method: str
@@ -44,6 +45,12 @@ class Request:
     time: int = 0
     stats: RequestStats = field(default_factory=RequestStats)
     json: JsonBody | None = None
+    client: str = ""
+
+    @property
+    def manager(self) -> Caller:
+        """The caller with its address, as what it changes is written down."""
+        return msgspec.structs.replace(self.caller, address=self.client)
 
     def object(self, words: Vocabulary = PLAIN) -> dict[str, Any]:
         """The object that the body holds as JSON; an error in *words* where it holds none."""

@@ -24,7 +24,7 @@ from inferpoint.api.headers import OPAQUE_ID, REQUEST_ID, stats_headers
 from inferpoint.api.router import Matched, Router
 from inferpoint.clock import Clock
 from inferpoint.engine.engine import Engine
-from inferpoint.errors import InferenceError, Kind
+from inferpoint.errors import InferenceError, Kind, let_go
 from inferpoint.inbound.exchange import Exchange
 from inferpoint.inbound.heads import Refusal
 from inferpoint.model.json_body import JsonBody
@@ -122,7 +122,6 @@ class Server:
             return face.finish(await self._act(asked, request, face, matched), request)
         except InferenceError as error:
             failure = error
-            _let_go(failure)
         except asyncio.CancelledError:
             if asked.exchange.left:
                 raise
@@ -132,7 +131,10 @@ class Server:
             problem = f"An internal error happened; the log has it under request id [{asked.request_id}]"
             failure = InferenceError(Kind.INTERNAL, problem)
         asked.failure = failure
-        return face.finish(face.fail(failure, request), request)
+        request = asked.request(request.path_params)  # with its caller, who is known by now
+        answer = face.finish(face.fail(failure, request), request)
+        let_go(failure)
+        return answer
 
     async def _act(self, asked: _Asked, request: Request, face: Face, matched: Matched | None) -> Response:
         if self._entrance.guarded:
@@ -151,7 +153,11 @@ class Server:
             raise _unrouted(Kind.WRONG_METHOD, face, request, asked.allowed)
         asked.infers, asked.watches = route.infers, route.watches
         if not route.keyless:
-            allow(asked.caller, route.action)
+            try:
+                allow(asked.caller, route.action)
+            except InferenceError as error:
+                await admission.record(error, asked.request(matched.path_params), route.action, self._engine.audit)
+                raise
         if route.action.privilege != MANAGE_KEYS:  # whoever ends their own key is told so
             self._running.add(asked)
         face.check(request, route)
@@ -188,13 +194,6 @@ class Server:
                 reason="" if failure is None else failure.whole(),
             )
         )
-
-
-def _let_go(error: BaseException | None) -> None:
-    """Have *error* and what led to it keep nothing alive of the walk that it ended, which may hold a whole body."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__context__
 
 
 def _unrouted(kind: Kind, face: Face, request: Request, allowed: str = "") -> InferenceError:
@@ -244,6 +243,7 @@ class _Asked:
             int(self.now),
             self.stats,
             json,
+            exchange.client,
         )
 
     async def body(self, bodies: Bodies) -> tuple[bytes, JsonBody]:

@@ -15,6 +15,7 @@ from inferpoint.cli.keys import keys
 from inferpoint.cli.models import models
 from inferpoint.cli.quotas import quotas
 from inferpoint.cli.screen import Output, show
+from inferpoint.cli.secrets import secrets
 from inferpoint.version import __version__
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.add_typer(endpoints, name="endpoints")
 app.add_typer(keys, name="keys")
 app.add_typer(models, name="models")
 app.add_typer(quotas, name="quotas")
+app.add_typer(secrets, name="secrets")
 app.command()(infer)
 app.command()(chunk)
 app.command()(configuration.export)

@@ -63,8 +63,9 @@ async def applied(lifecycle: Lifecycle, caller: Caller, order: Order) -> list[Ch
 
     Doing it again changes nothing. Aliases move in one step from who has them; deletions come last.
     """
-    allow(caller, actions.PUT)
-    configs = order.by_id()
+    async with lifecycle.audit.failures(caller, actions.APPLY.change, ""):
+        allow(caller, actions.APPLY)
+        configs = order.by_id()
     changes = [_planned(lifecycle, caller, config) for config in order.endpoints]
     if order.prune:
         others = [resolved for resolved in lifecycle.all(caller) if resolved.endpoint.inference_id not in configs]

@@ -12,6 +12,7 @@ from typing_extensions import override
 from inferpoint.chunking import settings as chunking
 from inferpoint.model import settings
 from inferpoint.model.cache import CacheSettings
+from inferpoint.model.credentials import Credential, resolved
 from inferpoint.model.endpoint import Endpoint, TaskType, check_alias
 from inferpoint.model.wording import not_of_type
 from inferpoint.protocols.service import Task
@@ -44,13 +45,14 @@ class EndpointChanges(_OptionalSections, total=False):
 
 @dataclass(frozen=True)
 class Context:
-    """The facts that the value of a section may depend on beside its own JSON."""
+    """The facts that the value of a section may depend on beside its own JSON; None for *credentials* nobody knows."""
 
     inference_id: str
     task_type: TaskType
     task: Task[Any, Any]
     largest_chunk: int = chunking.LARGEST
     update: bool = False
+    credentials: Mapping[str, Credential] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,13 @@ class _OfTask(Section):
 
     @override
     def read(self, config: Any, context: Context, problems: list[str], /) -> Any:
-        values = _object(self.name, config, problems)
+        record = self.record(context.task)
+        values = resolved(record, _object(self.name, config, problems), context.credentials, problems)
+        return settings.read(record, values, scope=self.name, problems=problems)
+
+    @override
+    def restore(self, stored: Any, context: Context, problems: list[str], /) -> Any:
+        values = _object(self.name, stored, problems)
         return settings.read(self.record(context.task), values, scope=self.name, problems=problems)
 
     @override
@@ -120,8 +128,9 @@ class _OfTask(Section):
         return settings.unsealed(self.record(context.task), stored or {}, secrets)
 
     @override
-    def merge(self, before: Any, config: Any, _context: Context, problems: list[str], /) -> Any:
-        return settings.overlay(before, config, scope=self.name, problems=problems)
+    def merge(self, before: Any, config: Any, context: Context, problems: list[str], /) -> Any:
+        values = resolved(self.record(context.task), config, context.credentials, problems)
+        return settings.overlay(before, values, scope=self.name, problems=problems)
 
     @override
     def known(self, context: Context, /) -> Sequence[str]:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -19,6 +20,7 @@ from inferpoint.calls.deadlines import OTHER_SECONDS, InTime, timed
 from inferpoint.chunking.settings import LARGEST, Whole
 from inferpoint.clock import Clock
 from inferpoint.endpoints.caches import Caches
+from inferpoint.endpoints.credentials import Credentials
 from inferpoint.endpoints.directory import Endpoints
 from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.endpoints.resolved import Resolved
@@ -38,6 +40,7 @@ from inferpoint.model.requests import Caller, Chunking, InferenceRequest, Reques
 from inferpoint.model.results import Delta, InferenceResult, Previewed
 from inferpoint.outbound.limiter import LONGEST_PAUSE
 from inferpoint.outbound.outbound import Outbound
+from inferpoint.storage.audit import Audit
 from inferpoint.telemetry.telemetry import Telemetry
 
 
@@ -47,7 +50,8 @@ class Policy:
 
     `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
     words, `refuse_hints` whether a request with a hint that its provider cannot take is refused, `longest_pause` for
-    how many seconds one answer of a provider may keep calls back, `limits` what requests may take.
+    how many seconds one answer of a provider may keep calls back, `limits` what requests may take, `audit_file` where
+    changes are written down beside the store.
     """
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
@@ -56,6 +60,7 @@ class Policy:
     refuse_hints: bool = False
     longest_pause: float = LONGEST_PAUSE
     limits: Limits = DEFAULTS
+    audit_file: Path | None = None
 
 
 class Engine:
@@ -80,14 +85,16 @@ class Engine:
         self._most_inputs = policy.limits.inputs
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints
+        self.audit = Audit(endpoints.store, clock.now, policy.audit_file)
         self.lifecycle = Lifecycle(
             endpoints,
             caches,
-            self._whole,
+            self._whole if policy.validate else None,
             outbound.limiter.release,
-            validate=policy.validate,
+            self.audit,
             largest_chunk=policy.largest_chunk,
         )
+        self.credentials = Credentials(endpoints, self.lifecycle, self.audit)
 
     async def close(self) -> None:
         """Finish what is being written, and end what is still on its way."""
@@ -159,10 +166,12 @@ class Engine:
 
     async def release(self, caller: Caller, inference_id: str) -> Quota:
         """End the pause of the rate group of an endpoint, found by its id or an alias; told is how the group stands."""
-        allow(caller, actions.RELEASE)
         endpoints = seen(self._endpoints, caller)
-        resolved = endpoints.find(inference_id)
+        async with self.audit.failures(caller, actions.RELEASE.change, inference_id):
+            allow(caller, actions.RELEASE)
+            resolved = endpoints.find(inference_id)
         self._outbound.limiter.release(resolved.group)
+        await self.audit.record(caller, actions.RELEASE.change, resolved.endpoint.inference_id)
         every = await quotas(endpoints.all(), self._calls, self._outbound)
         return next(quota for quota in every if quota.standing.group == resolved.group)
 

@@ -41,7 +41,8 @@ class Caller(msgspec.Struct, frozen=True):
     """The sender of a request: a name, its privileges, its share when a queue is long, and what it may use.
 
     Of a key the name is its public id, by which its use is counted; without `limits` nothing is. `scope` is of the
-    endpoints that it is held to, None where it is held to none.
+    endpoints that it is held to, None where it is held to none. `address` is where it came from, where that is
+    written down.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Caller(msgspec.Struct, frozen=True):
     share: float = 1.0
     limits: CallerLimits | None = None
     scope: Scope | None = None
+    address: str = ""
 
 
 ANONYMOUS = Caller("anonymous", EVERY_PRIVILEGE)  # whoever asks a server that has no keys

@@ -50,7 +50,7 @@ class KeyStore:
             ]
             return ChangedKeys(rows, known.keys() - versions.keys())
 
-        return await self._store.read(compare, "read the API keys")
+        return await self._store.run(compare, "read the API keys", reads=True)
 
     async def put(self, changes: Sequence[tuple[StoredKey, str | None]]) -> None:
         """Store keys, each in place of a version or as a new one: all, or none and `CONFLICT` when one was changed."""
@@ -65,7 +65,7 @@ class KeyStore:
                 if connection.execute(statement).rowcount == 0:
                     raise being_changed(key.id)
 
-        await self._store.write(write, "store the API keys")
+        await self._store.run(write, "store the API keys")
 
 
 def being_changed(key_id: str) -> InferenceError:

@@ -47,8 +47,8 @@ def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, st
             with there:
                 inheritance = Inheritance(number, listener.fileno(), there.fileno(), counters)
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    *("-m", "inferpoint", "serve", *arguments),
+                    sys.executable,  # -P: no module is looked for in the folder that it is started in
+                    *("-P", "-m", "inferpoint", "serve", *arguments),
                     env={**environ, **inheritance.variables()},
                     pass_fds=(listener.fileno(), there.fileno(), *locks),  # the folder is held until the last has ended
                     start_new_session=True,  # an interrupt from the keyboard is for the supervisor alone

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from inferpoint.api.elastic.openapi_chat import CHATS
-from inferpoint.api.elastic.openapi_security import KEYS, PARAMETERS
+from inferpoint.api.elastic.openapi_secrets import PARAMETERS as SECRET_PARAMETERS
+from inferpoint.api.elastic.openapi_secrets import SECRETS
+from inferpoint.api.elastic.openapi_security import KEYS
+from inferpoint.api.elastic.openapi_security import PARAMETERS as KEY_PARAMETERS
 from inferpoint.api.openapi.description import (
     ANYTHING,
     COUNT,
@@ -235,6 +238,7 @@ def _schemas() -> dict[str, Any]:
         **_REQUESTS,
         **CHATS,
         **KEYS,
+        **SECRETS,
         **_ANSWERS,
     }
 
@@ -261,7 +265,8 @@ _PARAMETERS = {
         "The members to answer, or with `-` to leave out; the answer's schema is then a part.", TEXT
     ),
     "format": Parameter("Taken, and always JSON.", TEXT),
-    **PARAMETERS,
+    **KEY_PARAMETERS,
+    **SECRET_PARAMETERS,
 }
 
 DESCRIPTION = Description(

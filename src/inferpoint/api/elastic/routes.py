@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 from inferpoint import services
 from inferpoint.access import actions
-from inferpoint.api.elastic import chat, configuration, errors, read, write
+from inferpoint.api.elastic import chat, configuration, errors, read, secrets, write
 from inferpoint.api.elastic.form import check, finish, flag
 from inferpoint.api.elastic.openapi import DESCRIPTION
 from inferpoint.api.face import Face, Request, Response, Route, json_response, streamed
@@ -48,7 +48,7 @@ async def put(engine: Engine, request: Request) -> Response:
     """Create an endpoint."""
     kind = _type(request)  # a wrong path is told before a missing body
     resolved = await engine.lifecycle.create(
-        request.caller,
+        request.manager,
         request.path_params["inference_id"],
         read.json_object(request),
         kind=kind,
@@ -65,7 +65,7 @@ async def update(engine: Engine, request: Request) -> Response:
     config = read.json_object(request)
     config.pop("timeout", None)  # the JavaScript client writes parameters it does not know into the body
     resolved = await engine.lifecycle.update(
-        request.caller, request.path_params["inference_id"], config, kind=kind, seconds=read.timeout(request.query)
+        request.manager, request.path_params["inference_id"], config, kind=kind, seconds=read.timeout(request.query)
     )
     return write.endpoint(resolved, VERSION)
 
@@ -83,7 +83,7 @@ async def delete(engine: Engine, request: Request) -> Response:
     dry_run = flag(request.query, "dry_run")
     flag(request.query, "force")
     deleted = await engine.lifecycle.delete(
-        request.caller, request.path_params["inference_id"], _type(request), dry_run=dry_run
+        request.manager, request.path_params["inference_id"], _type(request), dry_run=dry_run
     )
     body: dict[str, Any] = {"acknowledged": deleted, "pipelines": [], "indexes": []}
     return json_response({**body, "error_message": ""} if dry_run else body)
@@ -141,7 +141,7 @@ async def list_quotas(engine: Engine, request: Request) -> Response:
 
 async def release_quota(engine: Engine, request: Request) -> Response:
     """End the pause of an endpoint's rate group."""
-    return write.quotas([await engine.release(request.caller, request.path_params["inference_id"])])
+    return write.quotas([await engine.release(request.manager, request.path_params["inference_id"])])
 
 
 def _type(request: Request) -> TaskType | None:
@@ -207,9 +207,10 @@ FACE = Face(
             configuration.apply,
             configuration.APPLY,
             form=Form("ApplyRequest", "Applied"),
-            action=actions.PUT,
+            action=actions.APPLY,
         ),
         Route("GET", "/_inference/_export", configuration.export, form=Form(gives="Exported"), action=actions.GET),
+        *secrets.ROUTES,
         Route(
             "POST", "/_inference/{inference_id}/_quotas/_release", release_quota, form=_QUOTAS, action=actions.RELEASE
         ),

@@ -67,14 +67,14 @@ class Security:
         name = body.take("name", str)
         if name is None:
             raise invalid("api key name is required", subject=Subject.REQUEST)
-        key, made = await self._management.create(request.caller, name, _wanted(body))
+        key, made = await self._management.create(request.manager, name, _wanted(body))
         expires = {} if key.expiration is None else {"expiration": key.expiration}
         return json_response({"id": key.id, "name": name, **expires, "api_key": made.secret, "encoded": made.encoded})
 
     async def update(self, _engine: Engine, request: Request) -> Response:
         """Change what a key may do, or when it ends."""
         wanted = _wanted(Fields(read.json_object(request) if request.body else {}))
-        updated = await self._management.update(request.caller, request.path_params["id"], wanted)
+        updated = await self._management.update(request.manager, request.path_params["id"], wanted)
         return json_response({"updated": updated})
 
     async def get(self, _engine: Engine, request: Request) -> Response:
@@ -112,7 +112,7 @@ class Security:
             raise invalid(f"{problem} is false", subject=Subject.REQUEST)
         select = _selection(ids, name, request.caller.name if owner else None, wanted)
         keys = self._management.seen(request.caller, select)
-        ended, before = await self._management.invalidate(request.caller, keys)
+        ended, before = await self._management.invalidate(request.manager, keys)
         members = {"invalidated_api_keys": ended, "previously_invalidated_api_keys": before, "error_count": 0}
         return json_response(members)
 
