@@ -280,7 +280,7 @@ def test_applying_touches_nothing_of_others(closed: Application) -> None:
     assert {one.endpoint.inference_id for one in closed.world.endpoints.all()} >= {"vectors", "text", "chat"}
 
 
-FACES = [
+FACES: list[tuple[str, Any, Callable[[Any], Any]]] = [
     ("/_inference/vectors", {"input": "a"}, lambda told: told["error"]["type"] == "security_exception"),
     ("/v1/embeddings", {"model": "vectors", "input": "a"}, lambda told: told["error"]["code"] == "invalid_api_key"),
     (
@@ -304,6 +304,23 @@ def test_each_face_has_words_of_its_own(
     told = closed("POST", path, body, headers={"authorization": "Bearer wrong"})
     assert told.status == 401
     assert is_theirs(told.json)
+
+
+FORBIDDING: Mapping[str, Callable[[Any], Any]] = {
+    "/_inference/vectors": lambda told: told["error"]["type"] == "security_exception",
+    "/v1/embeddings": lambda told: told["error"]["type"] == "invalid_request_error",
+    "/v1/messages": lambda told: told["error"]["type"] == "permission_error",
+    "/v2/rerank": lambda told: "unauthorized" in told["message"],
+}
+
+
+@pytest.mark.parametrize(("path", "body", "_"), FACES, ids=[path for path, _, _ in FACES])
+def test_each_face_forbids_in_words_of_its_own(closed: Application, path: str, body: Any, _: Any) -> None:
+    """403 comes in the form that the clients of the face know, too."""
+    _, known = make(closed.world)
+    told = closed("POST", path, body, headers={"x-api-key": known.encoded})
+    assert told.status == 403
+    assert FORBIDDING[path](told.json)
 
 
 def test_an_open_server_looks_at_no_key_until_there_is_one(faces: Make) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from certificates import HERE, Authority
 from emulated_provider import Asked, Provider, chunk
 from official_clients import CLIENTS, Client
 from raw_http import Answered, ask
@@ -317,3 +318,20 @@ def test_an_open_server_by_decision(tmp_path: Path) -> None:
         assert ask(server.url, "GET", "/_inference").status == 200
         ask(server.url, "POST", "/_security/api_key", {"name": "first"})
         assert ask(server.url, "GET", "/_inference").status == 401
+
+
+def test_a_command_knows_a_server_by_its_certificate(tmp_path: Path) -> None:
+    """Over HTTPS a key is sent to who has the certificate, and to nobody else."""
+    authority = Authority(tmp_path)
+    authority.server(HERE)
+    both = tmp_path / "server.pem"
+    flags = ("--port=0", f"--tls-cert={both}", f"--tls-key={both}")
+    with Program(serving(tmp_path / "data", *flags), environ(tmp_path, {"INFERPOINT_ADMIN_KEY": SECRET})) as server:
+        url = server.until(rb"listening on (https://127\.0\.0\.1:\d+)")[1].decode()
+        env = environ(tmp_path, {"INFERPOINT_URL": url, "INFERPOINT_API_KEY": SECRET})
+        known = run([PROGRAM, "keys", "list", "-o", "json", "--ca-cert", str(authority.file)], env)
+        assert json.loads(known.stdout)[0]["id"] == "admin", known.stderr
+        unknown = run([PROGRAM, "keys", "list"], env)
+        assert (unknown.returncode, "certificate verify failed" in unknown.stderr) == (1, True)
+        none = run([PROGRAM, "keys", "list", "--ca-cert", "/nowhere/file"], env)
+        assert none.stderr == "inferpoint: The certificates /nowhere/file cannot be read: No such file or directory\n"

@@ -17,7 +17,7 @@ from inferpoint.access.metadata import Granted, check_metadata, check_name, exce
 from inferpoint.access.records import record
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
-from inferpoint.model.privileges import ALL, included
+from inferpoint.model.privileges import ALL
 from inferpoint.model.requests import Caller
 from inferpoint.storage.audit import Audit
 
@@ -92,7 +92,8 @@ class Management:
 
     def seen(self, caller: Caller, wanted: Callable[[ApiKey], bool]) -> list[ApiKey]:
         """The keys that are *wanted* and have no more than *caller* has: all others are not there for it."""
-        return [key for key in self._keys if wanted(key) and not _more(key, caller)]
+        pairs = [self._keys.get(key.id) for key in self._keys if wanted(key)]
+        return [key for key, who in filter(None, pairs) if not _more(who, caller)]
 
     def own(self, caller: Caller) -> ApiKey | None:
         """The key of *caller*, if it has one."""
@@ -124,7 +125,7 @@ class Management:
         if maker is not None and maker.expiration is not None:
             expiration = min(expiration or maker.expiration, maker.expiration)
         key = msgspec.structs.replace(key, metadata=metadata, expiration=expiration)
-        if more := list(_more(key, caller)):
+        if more := _more(key.caller(), caller):
             problem = f"API key id [{caller.name}] cannot give a key more than it has itself: {', '.join(more)}"
             raise InferenceError(Kind.FORBIDDEN, problem)
         return key
@@ -137,12 +138,9 @@ class Management:
         return round(self._clock.now().timestamp() * 1000)
 
 
-def _more(key: ApiKey, caller: Caller) -> list[str]:
-    """The names of what *key* has more of than *caller*."""
-    beyond = included(key.privileges) - caller.privileges
-    more = [f"the privilege [{name}]" for name in sorted(beyond)]
-    own = Granted(caller.scope, caller.share, caller.limits)
-    exceeded = [f"[{name}]" for name in exceeding(key.granted, own)]
-    if ALL in caller.privileges:
-        exceeded = [name for name in exceeded if name != "[share]"]  # whoever may do everything says who goes first
-    return more + exceeded
+def _more(who: Caller, caller: Caller) -> list[str]:
+    """The names of what *who*, by another key, has more of than *caller*."""
+    more = [f"the privilege [{name}]" for name in sorted(who.privileges - caller.privileges)]
+    exceeded = exceeding(Granted(who.scope, who.share, who.limits), Granted(caller.scope, caller.share, caller.limits))
+    is_administrator = ALL in caller.privileges  # who says which keys go first
+    return more + [f"[{name}]" for name in exceeded if not (is_administrator and name == "share")]

@@ -20,16 +20,11 @@ class Seen:
 
     def find(self, name: str) -> Resolved:
         """The endpoint whose id or alias is *name*, or `NOT_FOUND`."""
-        owner = self._endpoints.owners.get(name, name)
-        if not self.exists(owner):
-            raise not_found(name, self._owners())
-        return self._endpoints.own(owner)
+        return self._own(self._endpoints.owners.get(name, name), name)
 
     def own(self, inference_id: str) -> Resolved:
         """The endpoint of that very id, or `NOT_FOUND`."""
-        if not self.exists(inference_id):
-            raise not_found(inference_id, self._owners())
-        return self._endpoints.own(inference_id)
+        return self._own(inference_id, inference_id)
 
     def exists(self, inference_id: str) -> bool:
         """Whether there is an endpoint of that id, usable or not."""
@@ -53,6 +48,15 @@ class Seen:
     def all(self, task_type: TaskType | None = None) -> list[Resolved]:
         """Every endpoint, or every one of a task type, by id."""
         return [one for one in self._endpoints.all(task_type) if self.exists(one.endpoint.inference_id)]
+
+    def _own(self, inference_id: str, name: str) -> Resolved:
+        """The endpoint of that id, asked for by *name*."""
+        resolved = self._endpoints.usable(inference_id)
+        if resolved is not None and may(self._caller, None, inference_id, resolved.endpoint.task_type):
+            return resolved
+        if not self.exists(inference_id):
+            raise not_found(name, self._owners())
+        return self._endpoints.own(inference_id)  # and why it cannot be used
 
     def _owners(self) -> Mapping[str, str]:
         return {name: owner for name, owner in self._endpoints.owners.items() if self.exists(owner)}
