@@ -63,7 +63,7 @@ class EndpointJob(Job):
 
     @override
     def cost(self) -> Cost:
-        return Cost(tokens=self.tokens())
+        return Cost(tokens=self.tokens(), calls=1)
 
     @property
     def secrets(self) -> Secrets:
@@ -118,7 +118,7 @@ class SingleJob(EndpointJob):
         self._request = request
         self.input_tokens = sizing.tokens(_load(request))
         written = int(sizing.output) if resolved.endpoint.task_type.generates else 0
-        self._cost = Cost(tokens=self.input_tokens + written)
+        self._cost = Cost(tokens=self.input_tokens + written, output=written, calls=1)
         self._begin_by = sizing.begin_by(request.deadline)
 
     @override
@@ -161,7 +161,7 @@ class QuestionJob(SingleJob):
 
 def cost_of(usage: Usage) -> Cost:
     """What a call took of each limit in the end, as its provider counted."""
-    return Cost(tokens=usage.input + usage.output)
+    return Cost(1, usage.input + usage.output, usage.output, usage.cached, usage.cache_written, calls=1)
 
 
 def lane(request: InferenceRequest) -> Lane:

@@ -11,6 +11,7 @@ from inferpoint.chunking import settings as chunking
 from inferpoint.endpoints.sections import SERVICE_SETTINGS, TASK_SETTINGS
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.price import Price
 from inferpoint.model.setting import Setting
 from inferpoint.model.settings import declared
 from inferpoint.protocols.service import Task
@@ -21,7 +22,7 @@ _TYPES: Mapping[type[Any], str] = {str: "string", int: "integer", float: "number
 _TEXT: Schema = {"type": "string", "minLength": 1}
 _REFERENCE: Schema = {"type": "string", "pattern": r"(^|[^$])\$\{"}
 _ID: Schema = {**_TEXT, "description": "The id by which the endpoint is called."}
-_ANY, _CACHE = "endpoint", "cache"
+_ANY, _CACHE, _PRICE = "endpoint", "cache", "price"
 _ENDPOINTS = "The inference endpoints that the server is to have: a list, or an object by task_type/inference_id."
 
 
@@ -38,7 +39,7 @@ def schema(config: type[Any]) -> Schema:
         "title": "The configuration file of Inferpoint",
         **form,
         "properties": {**form["properties"], "endpoints": _endpoints(by_name)},
-        "$defs": {**definitions, _ANY: _of_any(tasks), chunking.SCOPE: _chunking(), _CACHE: _cache()},
+        "$defs": {**definitions, _ANY: _of_any(tasks), chunking.SCOPE: _chunking(), _CACHE: _cache(), _PRICE: _price()},
     }
 
 
@@ -90,6 +91,7 @@ def _endpoint(service: str, kind: TaskType, task: Task[Any, Any]) -> Schema:
         TASK_SETTINGS: _or_null(_object(declared(task.options))),
         chunking.SCOPE: {"$ref": f"#/$defs/{chunking.SCOPE}"},
         "aliases": {"type": ["array", "null"], "items": _TEXT, "description": "Other ids by which it is found."},
+        _PRICE: {"$ref": f"#/$defs/{_PRICE}"},
         "force": {"type": "boolean", "description": "Let an alias come to stand for vectors of another model."},
     }
     if kind.embeds:
@@ -115,6 +117,10 @@ def _chunking() -> Schema:
 
 def _cache() -> Schema:
     return {**_or_null(_object(declared(CacheSettings))), "description": "A cache of embeddings of its own."}
+
+
+def _price() -> Schema:
+    return {**_or_null(_object(declared(Price))), "description": "What its provider charges, for budgets in dollars."}
 
 
 def _object(settings: Iterable[Setting], *, texts: bool = False) -> Schema:

@@ -13,6 +13,7 @@ from inferpoint.chunking import settings as chunking
 from inferpoint.model import settings
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import Endpoint, TaskType, check_alias
+from inferpoint.model.price import Price
 from inferpoint.model.wording import not_of_type
 from inferpoint.protocols.service import Task
 
@@ -25,6 +26,7 @@ class _OptionalSections(TypedDict, total=False):
     chunking_settings: Mapping[str, Any] | None
     aliases: Sequence[str] | None
     cache: Mapping[str, Any] | None
+    price: Mapping[str, Any] | None
     force: bool
 
 
@@ -204,6 +206,30 @@ class _Cache(Section):
         return settings.public(value)
 
 
+class _Price(Section):
+    """What the provider charges; of a model that writes, both what is sent and what is written has its price."""
+
+    @override
+    def read(self, config: Any, context: Context, problems: list[str], /) -> Price | None:
+        if config is None:
+            return None
+        values = _object(self.name, config, problems)
+        if extra := settings.unknown(Price, values):
+            problems.append(f"Price settings contain unknown entries [{settings.as_java(extra)}]")
+        price = settings.read(Price, values, scope=self.name, problems=problems)
+        if price is not None and (missing := price.missing(generates=context.task_type.generates)):
+            problems.append(f"[{self.name}] does not contain the required setting [{missing}]")
+        return price
+
+    @override
+    def restore(self, stored: Any, _context: Context, problems: list[str], /) -> Price | None:
+        return None if stored is None else settings.read(Price, stored, scope=self.name, problems=problems)
+
+    @override
+    def write(self, value: Any) -> Any:
+        return settings.public(value)
+
+
 # In the order in which they are read, told of and shown.
 SECTIONS: tuple[Section, ...] = (
     _OfTask(
@@ -227,6 +253,7 @@ SECTIONS: tuple[Section, ...] = (
     _Chunking(name=chunking.SCOPE, field="chunking", always_object=True),
     _Aliases(name="aliases", field="aliases"),
     _Cache(name="cache", field="cache"),
+    _Price(name="price", field="price"),
 )
 
 

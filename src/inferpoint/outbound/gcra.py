@@ -119,7 +119,7 @@ class Pacer:
         """Charge a call that goes now and should have gone when it was *due*: that a timer is late is made up for."""
         self._number += 1
         since, longest = max(due, now - LATE), 0.0
-        for limit, units, per_minute in zip(self._limits, cost, rate.values(), strict=True):
+        for limit, units, per_minute in zip(self._limits, cost, rate.values(), strict=False):  # of a cost its first
             seconds = limit.seconds(units, per_minute, now)
             limit.take(seconds, since, self._number)
             longest = max(longest, seconds)
@@ -128,7 +128,7 @@ class Pacer:
 
     def settle(self, taken: Taken, cost: Cost, now: float) -> Taken:
         """Charge *cost* for a call instead of what it was charged before."""
-        for limit, units, before, per_minute in zip(self._limits, cost, taken.cost, taken.rate.values(), strict=True):
+        for limit, units, before, per_minute in zip(self._limits, cost, taken.cost, taken.rate.values(), strict=False):
             if units != before:
                 limit.correct(limit.seconds(units - before, per_minute, now), taken.number)
         return Taken(taken.number, taken.rate, cost)
