@@ -40,17 +40,22 @@ from inferpoint.inbound.server import HttpServer
 from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
+from inferpoint.model.requests import ANONYMOUS
 from inferpoint.outbound.breakers import Breakers
+from inferpoint.outbound.caller_limits import limiting_callers
 from inferpoint.outbound.http.transport import HttpTransport
-from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.replies import BoundedReplies
 from inferpoint.outbound.retries import Budgets
+from inferpoint.outbound.spending import Spending
+from inferpoint.outbound.ticket import RateLimiter
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked
+from inferpoint.storage.spending import SpendingFile
 from inferpoint.telemetry.events import Answered
+from inferpoint.telemetry.log import warn
 from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
 from inferpoint.version import __version__
 from inferpoint.workers.channel import Channel
@@ -124,10 +129,11 @@ async def assembled(
         endpoints = Endpoints(kept, await _vault(home.folder, environ, kept), changes)
         await endpoints.load()
         clock = SystemClock()
-        limiter = Limiter(clock, policy.longest_pause) if shared is None else shared.limiter
+        limiter = _limiter(home.folder, clock, policy, stack) if shared is None else shared.limiter
         breakers, budgets = Breakers(clock), Budgets(clock)
         counters = None if shared is None else shared.counters
-        telemetry = Telemetry(lambda: groups(limiter, endpoints.all()), breakers.states, budgets.least, log, counters)
+        standings = lambda: groups(limiter, endpoints.all()), lambda: limiter.callers(ANONYMOUS)
+        telemetry = Telemetry(*standings, breakers.states, budgets.least, log, counters)
         caches = Caches(endpoints, home.folder, cache, telemetry.caches)
         stack.push_async_callback(caches.close)
         caches.remove_leftovers()
@@ -141,6 +147,17 @@ async def assembled(
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)
         yield Parts(engine, telemetry, clock, http, memory)
+
+
+def _limiter(folder: Path | None, clock: Clock, policy: Policy, stack: contextlib.AsyncExitStack) -> RateLimiter:
+    """The limiter of a process that is alone; what callers have used of their budgets is kept in *folder*."""
+    if folder is None:
+        return limiting_callers(clock, Spending(clock), policy.longest_pause)
+    file = SpendingFile(folder, warn)
+    stack.callback(file.close)
+    spending = Spending(clock, file.spent(), file.keep)
+    stack.callback(spending.flush)
+    return limiting_callers(clock, spending, policy.longest_pause)
 
 
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:

@@ -123,6 +123,13 @@ class Calls:
         except InferenceError as error:
             raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
 
+    async def admit(self, resolved: Resolved, request: InferenceRequest) -> None:
+        """Wait until the caller of *request*, which has limits of its own, may ask once more; `RATE_LIMITED` else."""
+        begin_by = self.sizing(resolved).begin_by(request.deadline)
+        place = ticket(resolved, request.caller, lane(request), begin_by)
+        if refusal := await self._outbound.limiter.admit(place):
+            raise refused(refusal, place, resolved.endpoint.inference_id)
+
     async def check_deadline(
         self, resolved: Resolved, request: InferenceRequest, calls: int
     ) -> tuple[int, InferenceError | None]:

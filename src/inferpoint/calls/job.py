@@ -175,7 +175,15 @@ def ticket(
     """The place where calls of *resolved* wait."""
     endpoint = resolved.endpoint.inference_id
     return Ticket(
-        resolved.group, resolved.rate, caller, lane, resolved.service.name, deadline, ahead, endpoint=endpoint
+        resolved.group,
+        resolved.rate,
+        caller,
+        lane,
+        resolved.service.name,
+        deadline,
+        ahead,
+        endpoint=endpoint,
+        price=resolved.endpoint.price,
     )
 
 

@@ -28,6 +28,7 @@ from inferpoint.engine.report import Quota, quotas
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.local import tokens
 from inferpoint.model import hints
+from inferpoint.model.budgets import CallerReport
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
@@ -115,6 +116,8 @@ class Engine:
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
         request = timed(resolved, replace(request, stream=True), self.clock)
+        if request.caller.limits is not None:
+            await self._calls.admit(resolved, request)
         job = self._calls.single(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
             with InTime(resolved, request, request.stats.begun, self.clock):
@@ -130,6 +133,8 @@ class Engine:
         if resolved.task.count is None:
             return self._calls.estimate(resolved, request)
         request = timed(resolved, request, self.clock)
+        if request.caller.limits is not None:
+            await self._calls.admit(resolved, request)
         with InTime(resolved, request, request.stats.begun, self.clock):
             return await self._calls.ask(resolved, request, resolved.task.count)
 
@@ -154,6 +159,12 @@ class Engine:
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
         """Every rate group, with its limits and the calls that wait."""
         return await quotas(self.lifecycle.all(caller), self._calls, self._outbound)
+
+    async def callers(self, caller: Caller) -> Sequence[CallerReport]:
+        """How much *caller* has used of its own limits; an administrator is told of all that have some."""
+        allow(caller, MONITOR, "cluster:monitor/xpack/inference")
+        reports = await self._outbound.limiter.callers(caller)
+        return [one for one in reports if one.caller == caller.name or MANAGE in caller.privileges]
 
     async def release(self, caller: Caller, inference_id: str) -> Quota:
         """End the pause of the rate group of an endpoint, found by its id or an alias; told is how the group stands."""
@@ -188,6 +199,8 @@ class Engine:
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         refuse_many(request.count, self._most_inputs, "inputs")
         request = timed(resolved, request, self.clock)
+        if request.caller.limits is not None:
+            await self._calls.admit(resolved, request)
         if not resolved.endpoint.task_type.embeds:
             with InTime(resolved, request, request.stats.begun, self.clock):
                 if resolved.task.independent:

@@ -42,6 +42,12 @@ class Attempts:
         self.job.stats.attempts += 1
         self.note_times(self.sent_at)
 
+    def fail(self) -> None:
+        """Count a failure of the provider, for which the caller does not pay."""
+        assert self.permit is not None
+        self.permit.failed()
+        self.failures += 1
+
     def note_times(self, now: float) -> None:
         """Note how long the call has waited, and been at the provider, until *now*."""
         stats = self.job.stats

@@ -111,6 +111,10 @@ class Pacer:
             free_at = max(free_at, limit.paid_at - saved)
         return free_at
 
+    def owed(self, now: float) -> float:
+        """In how many seconds all that was taken is paid for."""
+        return max(0.0, *(limit.paid_at - now for limit in self._limits))
+
     def seconds(self, rate: Rate, cost: Cost, now: float) -> float:
         """How long a call of such *cost* keeps others waiting."""
         return max(map(Gcra.seconds, self._limits, cost, rate.values(), repeat(now)))

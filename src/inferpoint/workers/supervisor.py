@@ -20,8 +20,11 @@ import uvloop
 from inferpoint.clock import Clock, SystemClock
 from inferpoint.config import Config
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.outbound.caller_limits import limiting_callers
 from inferpoint.outbound.limiter import Limiter
+from inferpoint.outbound.spending import Spending
 from inferpoint.storage.folder import locked
+from inferpoint.storage.spending import SpendingFile
 from inferpoint.telemetry.log import warn
 from inferpoint.workers.channel import Channel
 from inferpoint.workers.inheritance import Inheritance
@@ -40,6 +43,7 @@ def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, st
         listening(config) as listener,
         locked(Path(config.data_dir)) as locks,
         tempfile.TemporaryDirectory(prefix="inferpoint-") as counters,
+        contextlib.closing(SpendingFile(Path(config.data_dir), warn)) as spent,
     ):
 
         async def start(number: int) -> Worker:
@@ -56,8 +60,12 @@ def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, st
             return await Worker(process, limiter, clock.monotonic()).connected(here)
 
         clock = SystemClock()
-        limiter = Limiter(clock, config.longest_pause_seconds)
-        uvloop.run(_Crew(config, listener, start, clock).run())
+        spending = Spending(clock, spent.spent(), spent.keep)
+        limiter = limiting_callers(clock, spending, config.longest_pause_seconds)
+        try:
+            uvloop.run(_Crew(config, listener, start, clock).run())
+        finally:
+            spending.flush()
 
 
 class Worker:

@@ -12,6 +12,7 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.report import Quota
 from inferpoint.errors import InferenceError
 from inferpoint.model import settings
+from inferpoint.model.budgets import CallerReport
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Event, present
 from inferpoint.model.quota import UNITS, Bucket
@@ -136,9 +137,22 @@ def _configurations(service: Service) -> dict[str, Any]:
     return dict(sorted(configurations.items()))
 
 
-def quotas(several: Iterable[Quota]) -> Response:
-    """Each rate group: its provider's last word beside what was configured, and the calls that wait in it."""
-    return json_response({"quotas": [_quota(quota) for quota in several]})
+def quotas(several: Iterable[Quota], callers: Sequence[CallerReport] = ()) -> Response:
+    """Each rate group: its provider's last word beside what was configured, and the calls that wait in it.
+
+    Beside them each of the *callers* with limits of its own, if there are any, and what is used of them.
+    """
+    told: dict[str, Any] = {"quotas": [_quota(quota) for quota in several]}
+    if callers:
+        told["callers"] = [{"caller": one.caller, "limits": _limits(one)} for one in callers]
+    return json_response(told)
+
+
+def _limits(report: CallerReport) -> dict[str, Any]:
+    return {
+        name: {"limit": one.limit, "used": one.used, "whole_in_seconds": round(one.whole_in, 3)}
+        for name, one in report.limits.items()
+    }
 
 
 def _quota(quota: Quota) -> dict[str, Any]:
