@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from clock import FakeClock
 
+from inferpoint.access.keys import Keys
 from inferpoint.api.elastic.errors import envelope
 from inferpoint.endpoints.caches import Caches
 from inferpoint.endpoints.directory import Endpoints
@@ -29,6 +30,7 @@ from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.retries import Budgets
 from inferpoint.outbound.spending import Spending
 from inferpoint.storage import store
+from inferpoint.storage.keys import KeyStore
 from inferpoint.storage.vault import Vault
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.telemetry import Telemetry
@@ -148,6 +150,7 @@ class World:
         )
         self.store = store.opened(folder)
         self.endpoints = Endpoints(self.store, Vault(KEY))
+        self.keys = Keys(KeyStore(self.store), self.clock)
         self.caches = Caches(self.endpoints, folder, cache, self.telemetry.caches)
         transports = dict.fromkeys(("http", "https", "local"), self.provider)
         outbound = Outbound(transports, self.limiter, self.breakers, self.budgets, self.clock, self.telemetry.calls)

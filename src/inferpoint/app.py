@@ -18,12 +18,17 @@ from typing import Any
 import uvloop
 
 from inferpoint import services
+from inferpoint.access.callers import Callers
+from inferpoint.access.first_start import administrator
+from inferpoint.access.keys import Keys
+from inferpoint.access.management import Management
 from inferpoint.api import operations
 from inferpoint.api.anthropic import routes as anthropic
 from inferpoint.api.bodies import Bodies
 from inferpoint.api.cohere import routes as cohere
 from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
+from inferpoint.api.elastic.security import Security
 from inferpoint.api.face import Face
 from inferpoint.api.openai import routes as openai
 from inferpoint.api.openai.responses.store import ResponseStore
@@ -42,20 +47,19 @@ from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
 from inferpoint.model.requests import ANONYMOUS
 from inferpoint.outbound.breakers import Breakers
-from inferpoint.outbound.caller_limits import limiting_callers
+from inferpoint.outbound.caller_limits import lasting
 from inferpoint.outbound.http.transport import HttpTransport
 from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.replies import BoundedReplies
 from inferpoint.outbound.retries import Budgets
-from inferpoint.outbound.spending import Spending
-from inferpoint.outbound.ticket import RateLimiter
 from inferpoint.storage import store, vault
-from inferpoint.storage.changes import Changes
+from inferpoint.storage.changes import KEY_CHANGES, Changes
 from inferpoint.storage.folder import locked
-from inferpoint.storage.spending import SpendingFile
+from inferpoint.storage.keys import KeyStore
+from inferpoint.tasks import Tasks
 from inferpoint.telemetry.events import Answered
-from inferpoint.telemetry.log import warn
+from inferpoint.telemetry.log import inform
 from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
 from inferpoint.version import __version__
 from inferpoint.workers.channel import Channel
@@ -84,6 +88,7 @@ class Parts:
     """The parts of a running engine that faces and the library use."""
 
     engine: Engine
+    keys: Keys
     telemetry: Telemetry
     clock: Clock
     http: HttpTransport
@@ -100,11 +105,15 @@ class Home:
 
 @dataclass(frozen=True)
 class Shared:
-    """The limiter, the counters and the file of responses that a worker has in common with others."""
+    """The limiter, the counters and the file of responses that a worker has in common with others.
+
+    What happens once, the one does that `is_first`.
+    """
 
     limiter: LimiterClient
     counters: SharedCounters
     responses: Path
+    is_first: bool
 
 
 @contextlib.asynccontextmanager
@@ -129,7 +138,9 @@ async def assembled(
         endpoints = Endpoints(kept, await _vault(home.folder, environ, kept), changes)
         await endpoints.load()
         clock = SystemClock()
-        limiter = _limiter(home.folder, clock, policy, stack) if shared is None else shared.limiter
+        keys = await _keys(home, kept, clock, shared, stack)
+        own = lasting(clock, home.folder, policy.longest_pause)
+        limiter = stack.enter_context(own) if shared is None else shared.limiter
         breakers, budgets = Breakers(clock), Budgets(clock)
         counters = None if shared is None else shared.counters
         standings = lambda: groups(limiter, endpoints.all()), lambda: limiter.callers(ANONYMOUS)
@@ -146,18 +157,30 @@ async def assembled(
         outbound = Outbound(transports, limiter, breakers, budgets, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)
-        yield Parts(engine, telemetry, clock, http, memory)
+        yield Parts(engine, keys, telemetry, clock, http, memory)
 
 
-def _limiter(folder: Path | None, clock: Clock, policy: Policy, stack: contextlib.AsyncExitStack) -> RateLimiter:
-    """The limiter of a process that is alone; what callers have used of their budgets is kept in *folder*."""
-    if folder is None:
-        return limiting_callers(clock, Spending(clock), policy.longest_pause)
-    file = SpendingFile(folder, warn)
-    stack.callback(file.close)
-    spending = Spending(clock, file.spent(), file.keep)
-    stack.callback(spending.flush)
-    return limiting_callers(clock, spending, policy.longest_pause)
+async def _keys(
+    home: Home, kept: store.Store, clock: Clock, shared: Shared | None, stack: contextlib.AsyncExitStack
+) -> Keys:
+    """The keys of callers, which are looked at again and again where other processes write them."""
+    changes = Changes(home.folder, KEY_CHANGES) if home.folder is not None and shared is not None else None
+    keys = Keys(KeyStore(kept), clock, changes)
+    await keys.load()
+    tasks = Tasks()
+    tasks.start(keys.watch())
+    stack.push_async_callback(tasks.close)
+    stack.callback(keys.close)
+    return keys
+
+
+async def _begin(callers: Callers, clock: Clock, environ: Mapping[str, str], *, is_open: bool) -> None:
+    """See to the administrator's key, and say so where there is none."""
+    made = await administrator(callers.keys, clock, environ, needed=not is_open)
+    if made is not None:  # to whoever started the server, and never to the log
+        print(f"The administrator's API key, shown this once: {made.encoded}", flush=True)
+    elif callers.everybody:
+        inform("There are no API keys: whoever reaches this server may do everything, until the first key is made")
 
 
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
@@ -204,7 +227,7 @@ async def _among_others(
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
     limiter = LimiterClient(channel.send, config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
-    shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES)
+    shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES, inheritance.number == 0)
     listener, tls = socket.socket(fileno=inheritance.listener), tls_context(config)
     async with _server(config, environ, log, listener, shared) as (server, lifecycle):
 
@@ -250,8 +273,14 @@ async def _server(
             parts.http.avoid(*listener.getsockname()[:2])
         bodies = Bodies(config.limits, parts.memory)
         stack.callback(bodies.close)
-        entrance = Entrance(is_loopback(config.host) and not config.insecure, bodies)
-        routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.stopping)
+        is_open = config.is_private or config.insecure
+        callers = Callers(parts.keys, is_open=is_open)
+        if shared is None or shared.is_first:
+            await _begin(callers, parts.clock, environ, is_open=is_open)
+        entrance = Entrance(is_loopback(config.host) and not config.insecure, callers, bodies)
+        security = Security(Management(parts.keys, parts.clock))
+        watching = operations.routes(parts.telemetry.exposition, stopping=lambda: server.stopping)
+        routes = (*watching, *security.routes())
         all_faces = faces(shared and shared.responses)
         application = Server(parts.engine, all_faces, routes, entrance, parts.telemetry, parts.clock)
         server = HttpServer(application, config.connection_limits, [PRODUCT], operations.PATHS, config.shutdown_seconds)

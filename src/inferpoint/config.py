@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import platformdirs
 
+from inferpoint.access import first_start
 from inferpoint.configuration import source
 from inferpoint.configuration.references import START, References
 from inferpoint.errors import InferenceError, Kind, invalid
@@ -29,6 +30,9 @@ ENDPOINTS = "endpoints"  # of a configuration file, beside the settings
 ADDRESS = PREFIX + "URL"  # of the server that the command line asks
 INHERITED = PREFIX + "INHERITED"  # of a worker, from its supervisor
 FILE = PREFIX + "CONFIG"
+API_KEY, API_KEY_FILE, CA_CERT = PREFIX + "API_KEY", PREFIX + "API_KEY_FILE", PREFIX + "CA_CERT"
+CLIENT_VARIABLES = (API_KEY, API_KEY_FILE, CA_CERT)  # of the command line, and of the library
+ADMIN_VARIABLES = (first_start.VARIABLE, first_start.FILE_VARIABLE)
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
@@ -117,7 +121,15 @@ class Config:
         "The cache of embeddings for all endpoints without one of their own; off when nothing is said of it.",
         default=None,
     )
-    insecure: bool = setting("Let others reach the server, without keys: by any address and name.", default=False)
+    insecure: bool = setting(
+        "Let whoever reaches the server do everything, by any address and name, until the first key is made.",
+        default=False,
+    )
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine reaches the server."""
+        return self.listen is not None or is_loopback(self.host)
 
     @property
     def limits(self) -> Limits:
@@ -186,7 +198,7 @@ def read_file(name: str, environ: Mapping[str, str], flags: Mapping[str, Any] | 
 
 
 def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any]) -> Config:
-    """One configuration of three sources; `INVALID` with every problem, and for an address that is not safe."""
+    """One configuration of three sources; `INVALID` with every problem."""
     if extra := unknown(Config, file):
         raise invalid(f"The configuration file has settings that do not exist: {', '.join(sorted(extra))}")
     values = _filled(file)
@@ -201,11 +213,6 @@ def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping
     problems += _of_listening(config)
     if problems:
         raise invalid(*problems)
-    if not config.listen and not is_loopback(config.host) and not config.insecure:
-        raise invalid(
-            f"Refusing to listen on {config.host}: whoever reaches it could use the keys of your providers;"
-            " say --insecure to do it all the same"
-        )
     return config
 
 
@@ -219,7 +226,7 @@ def _of_listening(config: Config) -> Iterator[str]:
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each variable of *environ* that begins as ours do and is none of them."""
-    others = (FILE, ADDRESS, INHERITED, VARIABLE, FILE_VARIABLE)
+    others = (FILE, ADDRESS, INHERITED, VARIABLE, FILE_VARIABLE, *ADMIN_VARIABLES, *CLIENT_VARIABLES)
     known = {name.removeprefix(PREFIX) for name in (*others, *(variable(option) for _, option in flat()))}
     for name_there in sorted(environ):
         name = name_there.removeprefix(PREFIX)

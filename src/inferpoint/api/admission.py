@@ -8,16 +8,19 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from inferpoint.access.callers import Callers
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model.http import is_loopback
-from inferpoint.model.requests import ANONYMOUS, Caller
+from inferpoint.model.requests import Caller
 
 _LENGTH = re.compile("[0-9]+")
 
 
-def caller(_headers: Mapping[str, str]) -> Caller:
-    """The caller of a request: anonymous, until keys are configured; an `Authorization` header is not looked at."""
-    return ANONYMOUS
+async def admitted(callers: Callers, headers: Mapping[str, str], now: float) -> Caller:
+    """The caller who asks with *headers* at the time *now*, as the keys are then; `UNAUTHENTICATED` for no caller."""
+    if callers.keys.is_stale:
+        await callers.keys.refresh()
+    return callers.of(headers, now)
 
 
 def refuse_foreign_page(headers: Mapping[str, str]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from inferpoint.access import actions
+from inferpoint.access.actions import Action
 from inferpoint.api.headers import retry_headers
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
@@ -71,8 +73,9 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
 class Route:
     """One row of a face's table. `{name}` in the path stands for any one segment; `parameters` are its own queries.
 
-    Responses of a route that `infers` tell in headers what the inference came to. One that `watches` the server is for
-    machines that ask again and again, and logged only where everything is.
+    `action` is what a caller must be allowed to do; one that is `keyless` is for whoever comes. Responses of a route
+    that `infers` tell in headers what the inference came to. One that `watches` the server is for machines that ask
+    again and again, and logged only where everything is.
     """
 
     method: str
@@ -82,6 +85,8 @@ class Route:
     takes_body: bool = False
     infers: bool = False
     watches: bool = False
+    action: Action = actions.INFER
+    keyless: bool = False
 
 
 @dataclass(frozen=True)

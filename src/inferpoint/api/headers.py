@@ -17,6 +17,8 @@ ERROR = "x-inferpoint-error"  # the kind of an error, which no face's status tel
 KIND = "kind"  # the same as a member of an error that stands in an answer, where no header can tell it
 _RETRY_AFTER = "retry-after"
 _SHOULD_RETRY = "x-should-retry"
+_AUTHENTICATE = "www-authenticate"
+_FORMS = 'ApiKey, Bearer realm="inferpoint", Basic realm="inferpoint", charset="UTF-8"'
 
 
 def stats_headers(stats: RequestStats) -> dict[str, str]:
@@ -38,8 +40,13 @@ def stats_headers(stats: RequestStats) -> dict[str, str]:
 
 
 def error_headers(error: InferenceError) -> dict[str, str]:
-    """The kind of an error; and when to ask again, in whole seconds and at least one, where the error says it."""
+    """The kind of an error; how to say who asks, where nobody knows; and when to ask again, where the error says it.
+
+    That is in whole seconds, and at least one.
+    """
     headers = {ERROR: error.kind.value}
+    if error.kind is Kind.UNAUTHENTICATED and error.upstream is None:
+        headers[_AUTHENTICATE] = _FORMS
     if error.retry_after is not None:
         headers[_RETRY_AFTER] = str(max(1, math.ceil(error.retry_after)))
     return headers

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Collection
 
+from inferpoint.access import actions
 from inferpoint.api.face import Request, Response, Route, json_response
 from inferpoint.engine.engine import Engine
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
+_LABEL = re.compile(r'[{,](group|caller)="((?:[^"\\]|\\.)*)"')
 
 
 LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
@@ -25,8 +28,25 @@ def routes(exposition: Callable[[], Awaitable[bytes]], *, stopping: Callable[[],
             return json_response({"status": "stopping"}, 503)
         return json_response({"status": "ready"})
 
-    async def metrics(_engine: Engine, _request: Request) -> Response:
-        return Response(body=await exposition(), content_type=EXPOSITION)
+    async def metrics(engine: Engine, request: Request) -> Response:
+        body = await exposition()
+        if request.caller.scope is not None:
+            own = {resolved.group for resolved in engine.lifecycle.all(request.caller)}
+            body = _own_lines(body, own, request.caller.name)
+        return Response(body=body, content_type=EXPOSITION)
 
-    paths = {LIVE: alive, READY: ready, METRICS: metrics}
-    return tuple(Route("GET", path, act, watches=True) for path, act in paths.items())
+    return (
+        Route("GET", LIVE, alive, watches=True, keyless=True),
+        Route("GET", READY, ready, watches=True, keyless=True),
+        Route("GET", METRICS, metrics, watches=True, action=actions.METRICS),
+    )
+
+
+def _own_lines(exposition: bytes, groups: Collection[str], caller: str) -> bytes:
+    """The lines of an *exposition* but those of other rate groups and other callers."""
+    lines: list[str] = []
+    for line in exposition.decode().splitlines(keepends=True):
+        labels = dict(_LABEL.findall(line))
+        if labels.get("group") in (None, *groups) and labels.get("caller") in (None, caller):
+            lines.append(line)
+    return "".join(lines).encode()

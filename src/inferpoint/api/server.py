@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
+from inferpoint.access.callers import Callers
+from inferpoint.access.decision import allow
 from inferpoint.api import admission
 from inferpoint.api.bodies import Bodies
 from inferpoint.api.elastic.errors import refusal_body
@@ -26,7 +28,8 @@ from inferpoint.errors import InferenceError, Kind
 from inferpoint.inbound.exchange import Exchange
 from inferpoint.inbound.heads import Refusal
 from inferpoint.model.json_body import JsonBody
-from inferpoint.model.requests import ANONYMOUS, RequestStats
+from inferpoint.model.privileges import MANAGE_KEYS
+from inferpoint.model.requests import Caller, RequestStats
 from inferpoint.outbound import hops
 from inferpoint.outbound.memory import Share
 from inferpoint.telemetry.events import Answered, Level
@@ -34,14 +37,16 @@ from inferpoint.telemetry.telemetry import Telemetry
 
 CLIENT_LEFT = 499
 _ELSEWHERE = "-"
+_STRANGER = Caller("-", frozenset())  # who is not known yet, and need not be for a probe
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Entrance:
-    """The conditions of entry: *guarded* against pages from elsewhere, with *bodies* within their limits."""
+    """The conditions of entry: *guarded* against pages from elsewhere, for *callers*, with *bodies* within limits."""
 
     guarded: bool
+    callers: Callers
     bodies: Bodies
 
 
@@ -64,17 +69,20 @@ class Server:
         self._entrance = entrance
         self._telemetry = telemetry
         self._clock = clock
+        self._running: set[_Asked] = set()  # that end when their callers' keys do
+        entrance.callers.keys.watchers.append(self._expel)
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request."""
         began = self._clock.monotonic()
-        asked = _Asked(exchange, int(self._clock.now().timestamp()))
+        asked = _Asked(exchange, self._clock.now().timestamp())
         face, matched = self._find(asked)
         try:
             await asked.answer(await self._answer(asked, face, matched))
         except asyncio.CancelledError:  # the caller left, or a stream outlived the deadline of the shutdown
             asked.status = CLIENT_LEFT if exchange.left else asked.status
         finally:
+            self._running.discard(asked)
             asked.close()
             self._tell(asked, matched.pattern if matched else _ELSEWHERE, began)
 
@@ -86,7 +94,7 @@ class Server:
                 time=self._clock.now(),
                 level=Level.INFO,
                 request_id=os.urandom(8).hex(),
-                caller=ANONYMOUS.name,
+                caller=_STRANGER.name,
                 method=_ELSEWHERE,
                 route=_ELSEWHERE,
                 path=_ELSEWHERE,
@@ -118,7 +126,7 @@ class Server:
         except asyncio.CancelledError:
             if asked.exchange.left:
                 raise
-            failure = InferenceError(Kind.INTERNAL, "The server was stopped before its answer")
+            failure = asked.expulsion or InferenceError(Kind.INTERNAL, "The server was stopped before its answer")
         except Exception:  # noqa: BLE001 - whatever happens, the caller gets an answer and the log the reason
             _LOG.exception("The request [%s] failed", asked.request_id)
             problem = f"An internal error happened; the log has it under request id [{asked.request_id}]"
@@ -130,17 +138,30 @@ class Server:
         if self._entrance.guarded:
             admission.refuse_foreign_page(request.headers)
         hops.arrived(request.headers)
+        route = matched and matched.routes.get("GET" if request.method == "HEAD" else request.method)
+        if route is None or not route.keyless:
+            asked.caller = await admission.admitted(self._entrance.callers, request.headers, asked.now)
         if matched is None:
             raise _unrouted(Kind.NO_ROUTE, face, request)
-        route = matched.routes.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
             asked.allowed = ", ".join(sorted(matched.routes))
             raise _unrouted(Kind.WRONG_METHOD, face, request, asked.allowed)
         asked.infers, asked.watches = route.infers, route.watches
+        if not route.keyless:
+            allow(asked.caller, route.action)
+        if route.action.privilege != MANAGE_KEYS:  # whoever ends their own key is told so
+            self._running.add(asked)
         face.check(request, route)
         body, json = await asked.body(self._entrance.bodies)
         await self._engine.refresh()
         return await route.act(self._engine, asked.request(matched.path_params, body, json))
+
+    def _expel(self) -> None:
+        """End the requests of callers whose keys have ended."""
+        now = self._clock.now().timestamp()
+        for asked in [*self._running]:
+            if asked.caller is not _STRANGER and (ended := self._entrance.callers.ended(asked.caller, now)):
+                asked.expel(ended)
 
     def _tell(self, asked: _Asked, pattern: str, began: float) -> None:
         failure, stats = asked.failure, asked.stats
@@ -182,12 +203,14 @@ def _unrouted(kind: Kind, face: Face, request: Request, allowed: str = "") -> In
 class _Asked:
     """One request on its walk, and what becomes of it."""
 
-    def __init__(self, exchange: Exchange, time: int) -> None:
-        self._time = time
+    def __init__(self, exchange: Exchange, now: float) -> None:
+        self._task = asyncio.current_task()
+        self.now = now
         self._share: Share | None = None
         self.exchange = exchange
         self.path = [unquote(segment) for segment in exchange.path.split("/") if segment]
-        self.caller = admission.caller(exchange.headers)
+        self.caller = _STRANGER
+        self.expulsion: InferenceError | None = None
         self.request_id = os.urandom(8).hex()
         self.stats = RequestStats()
         self.infers = self.watches = False
@@ -215,7 +238,7 @@ class _Asked:
             body,
             self.caller,
             self.request_id,
-            self._time,
+            int(self.now),
             self.stats,
             json,
         )
@@ -239,6 +262,12 @@ class _Asked:
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()  # a large body is there once while it is read
         return await bodies.opened(body, exchange.headers, self._share)
+
+    def expel(self, reason: InferenceError) -> None:
+        """End, for a *reason* that the caller is told unless an answer has begun."""
+        self.expulsion = reason
+        if self._task is not None:
+            self._task.cancel()
 
     def close(self) -> None:
         """Hold nothing of the body any more."""

@@ -24,7 +24,8 @@ _LOG = logging.getLogger(__name__)
 class Endpoints:
     """All endpoints, in memory as in the store: a write is there first, and in memory when it is durable.
 
-    With *changes* other processes write to the same store, and `refresh` sees what they wrote.
+    With *changes* other processes write to the same store, and `refresh` sees what they wrote. `owners` has the id of
+    its endpoint for every id and alias.
     """
 
     def __init__(self, store: Store, vault: Vault, changes: Changes | None = None) -> None:
@@ -34,7 +35,7 @@ class Endpoints:
         self._seen: int | None = None  # the mark of the newest write that is in memory
         self._versions: dict[str, str] = {}
         self._resolved: dict[str, Resolved | InferenceError] = {}  # or why it cannot be used
-        self._owners: dict[str, str] = {}  # an id or an alias, and the id of its endpoint
+        self.owners: dict[str, str] = {}
         self._writing = asyncio.Lock()
 
     async def load(self) -> None:
@@ -61,14 +62,14 @@ class Endpoints:
 
     def find(self, name: str) -> Resolved:
         """The endpoint whose id or alias is *name*, or `NOT_FOUND`."""
-        return self.own(self._owners.get(name, name))
+        return self.own(self.owners.get(name, name))
 
     def own(self, inference_id: str) -> Resolved:
         """The endpoint of that very id, or `NOT_FOUND`."""
         outcome = self._resolved.get(inference_id)
         if isinstance(outcome, Resolved):
             return outcome
-        raise outcome or self._not_found(inference_id)
+        raise outcome or not_found(inference_id, self.owners)
 
     def holds(self, endpoint: Endpoint) -> bool:
         """Whether *endpoint* is kept in this version: not while it is tried, not after it was changed or deleted."""
@@ -89,14 +90,14 @@ class Endpoints:
 
     def refuse_duplicate(self, inference_id: str) -> None:
         """`CONFLICT` when there is an endpoint of that id or alias."""
-        if inference_id in self._owners:
-            raise _taken(inference_id)
+        if inference_id in self.owners:
+            raise taken(inference_id)
 
     def refuse_taken_aliases(self, endpoint: Endpoint) -> None:
         """`CONFLICT` when an alias of *endpoint* is the id or an alias of another."""
         for alias in endpoint.aliases:
             if self._owner(alias, endpoint) is not None:
-                raise _taken(alias)
+                raise taken(alias)
 
     def losing(self, endpoint: Endpoint) -> Sequence[Resolved]:
         """The others of whose aliases some are the *endpoint*'s; `CONFLICT` for an id, or one that is unusable."""
@@ -105,13 +106,13 @@ class Endpoints:
             owner = self._owner(alias, endpoint)
             if owner is not None:
                 if owner == alias or self.unusable(owner):
-                    raise _taken(alias)
+                    raise taken(alias)
                 owners[owner] = self.own(owner)
         return list(owners.values())
 
     def _owner(self, alias: str, endpoint: Endpoint) -> str | None:
         """The id of another endpoint that is found by *alias*."""
-        owner = self._owners.get(alias, endpoint.inference_id)
+        owner = self.owners.get(alias, endpoint.inference_id)
         return None if owner == endpoint.inference_id else owner
 
     async def former(self, aliases: Collection[str]) -> Mapping[str, Former]:
@@ -144,7 +145,7 @@ class Endpoints:
             rows = [(document.row(new.endpoint, self._vault), old.endpoint.version) for old, new in changes]
             if not await self._store.replace(*rows[0], rows[1:]):
                 await self._load()
-                raise being_changed(inference_id) if self.exists(inference_id) else self._not_found(inference_id)
+                raise being_changed(inference_id) if self.exists(inference_id) else not_found(inference_id, self.owners)
             self._tell()
             for (row, _), (_, new) in reversed(list(zip(rows, changes, strict=True))):
                 self._keep(row, new)
@@ -193,17 +194,12 @@ class Endpoints:
         self._forget(row.inference_id)
         self._versions[row.inference_id] = row.version
         self._resolved[row.inference_id] = outcome
-        self._owners.update(dict.fromkeys(row.names, row.inference_id))
-
-    def _not_found(self, inference_id: str) -> InferenceError:
-        owner = self._owners.get(inference_id)
-        hint = did_you_mean(inference_id, self._owners) if owner is None else f", which is an alias of [{owner}]"
-        return InferenceError(Kind.NOT_FOUND, f"Inference endpoint not found [{inference_id}]{hint}")
+        self.owners.update(dict.fromkeys(row.names, row.inference_id))
 
     def _forget(self, inference_id: str) -> None:
         if self._versions.pop(inference_id, None) is not None:
             del self._resolved[inference_id]
-            self._owners = {name: owner for name, owner in self._owners.items() if owner != inference_id}
+            self.owners = {name: owner for name, owner in self.owners.items() if owner != inference_id}
 
 
 def being_changed(inference_id: str) -> InferenceError:
@@ -212,5 +208,13 @@ def being_changed(inference_id: str) -> InferenceError:
     return InferenceError(Kind.CONFLICT, problem)
 
 
-def _taken(name: str) -> InferenceError:
+def not_found(name: str, owners: Mapping[str, str]) -> InferenceError:
+    """The refusal of a *name* that no endpoint has of which the *owners* by their names are told."""
+    owner = owners.get(name)
+    hint = did_you_mean(name, owners) if owner is None else f", which is an alias of [{owner}]"
+    return InferenceError(Kind.NOT_FOUND, f"Inference endpoint not found [{name}]{hint}")
+
+
+def taken(name: str) -> InferenceError:
+    """The refusal of a name that an endpoint has."""
     return InferenceError(Kind.CONFLICT, f"Inference endpoint [{name}] already exists", subject=Subject.EXISTING)

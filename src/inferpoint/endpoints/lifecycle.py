@@ -11,11 +11,13 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from inferpoint.access import actions
+from inferpoint.access.decision import allow, refuse_names
 from inferpoint.endpoints import document, spaces
-from inferpoint.endpoints.access import MANAGE, MONITOR, allow
 from inferpoint.endpoints.caches import Caches
 from inferpoint.endpoints.directory import Endpoints, being_changed
 from inferpoint.endpoints.resolved import Resolved
+from inferpoint.endpoints.seen import Seen, seen
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.endpoint import TaskType, check_inference_id, resolved_type
 from inferpoint.model.requests import Caller, InferenceRequest
@@ -58,20 +60,21 @@ class Lifecycle:
 
     def get(self, caller: Caller, inference_id: str, kind: TaskType | None = None) -> Resolved:
         """One endpoint, by its id or an alias."""
-        allow(caller, MONITOR, "cluster:monitor/xpack/inference/get")
-        resolved = self._endpoints.find(inference_id)
+        allow(caller, actions.GET)
+        resolved = seen(self._endpoints, caller).find(inference_id)
         _refuse_other_type(resolved, kind)
         return resolved
 
     def all(self, caller: Caller, kind: TaskType | None = None) -> Sequence[Resolved]:
         """Every endpoint, or every one of a task type, by id."""
-        allow(caller, MONITOR, "cluster:monitor/xpack/inference/get")
-        return self._endpoints.all(kind)
+        allow(caller, actions.GET)
+        return seen(self._endpoints, caller).all(kind)
 
     def stored(self, caller: Caller, inference_id: str) -> Resolved | None:
         """The endpoint of that very id, if there is one; `INTERNAL` for one that cannot be used."""
-        allow(caller, MONITOR, "cluster:monitor/xpack/inference/get")
-        return self._endpoints.own(inference_id) if self._endpoints.exists(inference_id) else None
+        allow(caller, actions.GET)
+        endpoints = seen(self._endpoints, caller)
+        return endpoints.own(inference_id) if endpoints.exists(inference_id) else None
 
     def parsed(self, inference_id: str, config: Mapping[str, Any], kind: TaskType | None = None) -> Resolved:
         """The endpoint that *config* describes, neither tried nor kept; `INVALID` with every problem."""
@@ -92,8 +95,9 @@ class Lifecycle:
         validate: bool = True,
     ) -> Resolved:
         """Check *config*, try it once, keep it. Nothing is kept unless all of that went well."""
-        allow(caller, MANAGE, "cluster:admin/xpack/inference/put")
+        allow(caller, actions.PUT)
         draft = self.parsed(inference_id, config, kind)
+        refuse_names(caller, actions.PUT, draft.endpoint.names, draft.endpoint.task_type)
         ask = self._ask(caller, seconds) if validate and self._validate else None
         async with self._lock(inference_id):  # of two at once the second finds the first
             self._endpoints.refuse_duplicate(inference_id)
@@ -120,18 +124,19 @@ class Lifecycle:
         An alias of another endpoint moves to this one, in one step with all else; one of embeddings only to vectors
         that compare with those that it stood for, or when *config* says to `force` it.
         """
-        allow(caller, MANAGE, "cluster:admin/xpack/inference/update")
+        allow(caller, actions.UPDATE)
         check_inference_id(inference_id)
         document.check_update(config)
         task_type = resolved_type(kind, config.get("task_type"))
-        lock = self._lock(inference_id)
-        if lock.locked():
+        lock, endpoints = self._lock(inference_id), seen(self._endpoints, caller)
+        if lock.locked() and endpoints.exists(inference_id):
             raise being_changed(inference_id)
         async with lock:
-            resolved = self._to_update(inference_id, config, task_type)
+            resolved = _to_update(endpoints, inference_id, config, task_type)
             draft = document.merge(resolved, config, largest_chunk=self._largest_chunk)
             if draft is not resolved:
-                losing = self._endpoints.losing(draft.endpoint)
+                refuse_names(caller, actions.UPDATE, {*draft.endpoint.aliases} ^ {*resolved.endpoint.aliases})
+                losing = endpoints.losing(draft.endpoint)
                 if draft.secrets != resolved.secrets and draft.group == resolved.group:
                     self._release(draft.group)  # another key in a queue that does not tell keys apart
                 ask = self._ask(caller, seconds) if validate and self._validate else None
@@ -148,11 +153,12 @@ class Lifecycle:
         self, caller: Caller, inference_id: str, kind: TaskType | None = None, *, dry_run: bool = False
     ) -> bool:
         """Forget an endpoint and say so; with *dry_run* only check that it could be."""
-        allow(caller, MANAGE, "cluster:admin/xpack/inference/delete")
+        allow(caller, actions.DELETE)
+        endpoints = seen(self._endpoints, caller)
         async with self._lock(inference_id):
             while True:
-                unusable = self._endpoints.unusable(inference_id)
-                resolved = None if unusable else self._endpoints.own(inference_id)
+                unusable = endpoints.unusable(inference_id)
+                resolved = None if unusable else endpoints.own(inference_id)
                 if resolved is not None:
                     _refuse_other_type(resolved, kind)
                 if dry_run:
@@ -239,17 +245,6 @@ class Lifecycle:
         if all(resolved.group != group for resolved in self._endpoints.all()):
             self._release(group)
 
-    def _to_update(self, inference_id: str, config: Mapping[str, Any], kind: TaskType | None) -> Resolved:
-        if not self._endpoints.exists(inference_id):
-            problem = f"The inference endpoint [{inference_id}] does not exist and cannot be updated"
-            raise InferenceError(Kind.NOT_FOUND, problem)
-        resolved = self._endpoints.own(inference_id)
-        if kind not in (None, resolved.endpoint.task_type):
-            raise invalid("Task type must match the task type of the existing endpoint")
-        if config.get("service", resolved.service.name) != resolved.service.name:
-            raise document.not_updatable({"service": config["service"]})
-        return resolved
-
     def _lock(self, inference_id: str) -> asyncio.Lock:
         return self._changing.setdefault(inference_id, asyncio.Lock())
 
@@ -265,3 +260,18 @@ def _refuse_other_type(resolved: Resolved, kind: TaskType | None) -> None:
     stored = resolved.endpoint.task_type
     if kind not in (None, stored):
         raise invalid(f"Requested task type [{kind}] does not match the inference endpoint's task type [{stored}]")
+
+
+def _to_update(
+    endpoints: Endpoints | Seen, inference_id: str, config: Mapping[str, Any], kind: TaskType | None
+) -> Resolved:
+    """The endpoint that *config* changes."""
+    if not endpoints.exists(inference_id):
+        problem = f"The inference endpoint [{inference_id}] does not exist and cannot be updated"
+        raise InferenceError(Kind.NOT_FOUND, problem)
+    resolved = endpoints.own(inference_id)
+    if kind not in (None, resolved.endpoint.task_type):
+        raise invalid("Task type must match the task type of the existing endpoint")
+    if config.get("service", resolved.service.name) != resolved.service.name:
+        raise document.not_updatable({"service": config["service"]})
+    return resolved

@@ -10,17 +10,19 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from inferpoint.access import actions
+from inferpoint.access.decision import allow, may
 from inferpoint.batching.batcher import Batcher
 from inferpoint.batching.ranking import ranking
 from inferpoint.calls.calls import Calls
 from inferpoint.calls.deadlines import OTHER_SECONDS, InTime, timed
 from inferpoint.chunking.settings import LARGEST, Whole
 from inferpoint.clock import Clock
-from inferpoint.endpoints.access import MANAGE, MONITOR, allow
 from inferpoint.endpoints.caches import Caches
 from inferpoint.endpoints.directory import Endpoints
 from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.endpoints.resolved import Resolved
+from inferpoint.endpoints.seen import seen
 from inferpoint.engine import chunked
 from inferpoint.engine.bounded import bounded
 from inferpoint.engine.preflight import cannot_stream, prepared, refuse_many
@@ -97,8 +99,8 @@ class Engine:
 
     def find(self, caller: Caller, inference_id: str) -> Resolved:
         """The endpoint that *caller* asks for by its id or an alias, to infer on; `FORBIDDEN` to who may not ask."""
-        allow(caller, MONITOR, "cluster:monitor/xpack/inference")
-        return self._endpoints.find(inference_id)
+        allow(caller, actions.INFER)
+        return seen(self._endpoints, caller).find(inference_id)
 
     async def infer(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
@@ -161,17 +163,19 @@ class Engine:
         return await quotas(self.lifecycle.all(caller), self._calls, self._outbound)
 
     async def callers(self, caller: Caller) -> Sequence[CallerReport]:
-        """How much *caller* has used of its own limits; an administrator is told of all that have some."""
-        allow(caller, MONITOR, "cluster:monitor/xpack/inference")
+        """How much *caller* has used of its own limits; whoever may see all keys is told of all that have some."""
+        allow(caller, actions.QUOTAS)
         reports = await self._outbound.limiter.callers(caller)
-        return [one for one in reports if one.caller == caller.name or MANAGE in caller.privileges]
+        every = may(caller, actions.QUERY_KEYS.privilege)
+        return [one for one in reports if every or one.caller == caller.name]
 
     async def release(self, caller: Caller, inference_id: str) -> Quota:
         """End the pause of the rate group of an endpoint, found by its id or an alias; told is how the group stands."""
-        allow(caller, MANAGE, "cluster:admin/xpack/inference/quotas/release")
-        resolved = self._endpoints.find(inference_id)
+        allow(caller, actions.RELEASE)
+        endpoints = seen(self._endpoints, caller)
+        resolved = endpoints.find(inference_id)
         self._outbound.limiter.release(resolved.group)
-        every = await quotas(self._endpoints.all(), self._calls, self._outbound)
+        every = await quotas(endpoints.all(), self._calls, self._outbound)
         return next(quota for quota in every if quota.standing.group == resolved.group)
 
     async def refresh(self) -> None:

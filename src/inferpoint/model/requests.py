@@ -13,6 +13,8 @@ from inferpoint.errors import Subject, invalid
 from inferpoint.model.caller_limits import CallerLimits
 from inferpoint.model.chat import Conversation, said
 from inferpoint.model.deadline import NEVER, Deadline
+from inferpoint.model.privileges import EVERY_PRIVILEGE, MONITOR
+from inferpoint.model.scope import Scope
 
 
 class InputType(StrEnum):
@@ -38,16 +40,19 @@ def purpose(name: str) -> InputType | None:
 class Caller(msgspec.Struct, frozen=True):
     """The sender of a request: a name, its privileges, its share when a queue is long, and what it may use.
 
-    Of a key the name is its public id, by which its use is counted; without `limits` nothing is.
+    Of a key the name is its public id, by which its use is counted; without `limits` nothing is. `scope` is of the
+    endpoints that it is held to, None where it is held to none.
     """
 
     name: str
-    privileges: frozenset[str] = frozenset({"manage_inference", "monitor_inference"})
+    privileges: frozenset[str] = frozenset({MONITOR})
     share: float = 1.0
     limits: CallerLimits | None = None
+    scope: Scope | None = None
 
 
-ANONYMOUS = Caller("anonymous")
+ANONYMOUS = Caller("anonymous", EVERY_PRIVILEGE)  # whoever asks a server that has no keys
+INTERNAL = Caller("inferpoint", EVERY_PRIVILEGE)  # the server itself, and the program that the library is part of
 
 Texts = tuple[str, ...]
 

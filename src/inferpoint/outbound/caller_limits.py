@@ -6,7 +6,9 @@ queue of its own with the same arithmetic (`gcra.py`), in which a minute's worth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 
 from msgspec.structs import replace
 from typing_extensions import override
@@ -20,6 +22,8 @@ from inferpoint.outbound.gcra import MINUTE
 from inferpoint.outbound.limiter import LONGEST_PAUSE, Limiter
 from inferpoint.outbound.spending import Charge, Spending
 from inferpoint.outbound.ticket import Permit, RateLimiter, Reason, Refusal, Ticket
+from inferpoint.storage.spending import SpendingFile
+from inferpoint.telemetry.log import warn
 
 REQUESTS, TOKENS = "requests_per_minute", "tokens_per_minute"
 _IN_DOLLARS = [budget for budget in BUDGETS if budget.unit == "nano_usd"]
@@ -166,6 +170,20 @@ class CallerLimiter:
 def limiting_callers(clock: Clock, spending: Spending, longest_pause: float = LONGEST_PAUSE) -> Limiter:
     """A limiter that also holds callers to their own limits, counted by *spending*."""
     return Limiter(clock, longest_pause, callers=CallerLimiter(clock, spending))
+
+
+@contextlib.contextmanager
+def lasting(clock: Clock, folder: Path | None, longest_pause: float) -> Generator[Limiter]:
+    """The one limiter of a machine; what callers use of their budgets outlives it in *folder*, where there is one."""
+    if folder is None:
+        yield limiting_callers(clock, Spending(clock), longest_pause)
+        return
+    with contextlib.closing(SpendingFile(folder, warn)) as file:
+        spending = Spending(clock, file.spent(), file.keep)
+        try:
+            yield limiting_callers(clock, spending, longest_pause)
+        finally:
+            spending.flush()
 
 
 def _queue(limit: str, caller: Caller) -> str:

@@ -44,6 +44,14 @@ FORMER = sql.Table(
     sql.Column("space", sql.Text, nullable=False),
     sql.Column("dimensions", sql.Integer),
 )
+# Keys of callers, of whose secrets there is a hash alone.
+KEYS = sql.Table(
+    "api_keys",
+    METADATA,
+    sql.Column("id", sql.Text, primary_key=True),
+    sql.Column("version", sql.Text, nullable=False, unique=True),
+    sql.Column("document", sql.JSON, nullable=False),
+)
 # Alembic made versions 1 to 3 and named this table; kept, so that a server of that time says that it is too old.
 VERSIONS = sql.Table("alembic_version", METADATA, sql.Column("version_num", sql.String(32), primary_key=True))
 
@@ -97,6 +105,11 @@ def _with_former_aliases(connection: sql.Connection) -> None:
     METADATA.create_all(connection)
 
 
+def _with_keys(connection: sql.Connection) -> None:
+    """Version 6: callers have keys."""
+    METADATA.create_all(connection)
+
+
 def _document(row: Mapping[Any, Any]) -> dict[str, Any]:
     """The columns of a version before 4 as one object, without what is empty: 1 had no aliases, 2 had no cache."""
     columns = {
@@ -112,5 +125,5 @@ def _document(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 # What brings a schema of any older version to that of each key. The newest makes the tables that are declared above;
 # whoever declares them anew writes down in it what they were.
-_STEPS: Mapping[int, Callable[[sql.Connection], None]] = {4: _to_documents, 5: _with_former_aliases}
+_STEPS: Mapping[int, Callable[[sql.Connection], None]] = {4: _to_documents, 5: _with_former_aliases, 6: _with_keys}
 VERSION = max(_STEPS)

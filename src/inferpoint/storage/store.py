@@ -121,6 +121,14 @@ class Store:
         except _ChangedError:
             return False
 
+    async def read(self, act: Callable[[sql.Connection], T], purpose: str) -> T:
+        """The result of *act*, which looks at other tables; *purpose* is for its error."""
+        return await self._run(act, purpose, self._reading)
+
+    async def write(self, act: Callable[[sql.Connection], T], purpose: str) -> T:
+        """The result of *act*, which changes other tables in one transaction, whole or not at all."""
+        return await self._run(act, purpose)
+
     def close(self) -> None:
         """Finish what is being written, then let the file go."""
         self._thread.shutdown()

@@ -20,11 +20,9 @@ import uvloop
 from inferpoint.clock import Clock, SystemClock
 from inferpoint.config import Config
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.outbound.caller_limits import limiting_callers
+from inferpoint.outbound.caller_limits import lasting
 from inferpoint.outbound.limiter import Limiter
-from inferpoint.outbound.spending import Spending
 from inferpoint.storage.folder import locked
-from inferpoint.storage.spending import SpendingFile
 from inferpoint.telemetry.log import warn
 from inferpoint.workers.channel import Channel
 from inferpoint.workers.inheritance import Inheritance
@@ -39,11 +37,12 @@ PATIENCE = 10.0  # seconds beyond those that requests have to finish, after whic
 
 def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     """Run as many workers as *config* says until told to stop; each is started with the *arguments* of `serve`."""
+    clock = SystemClock()
     with (
         listening(config) as listener,
         locked(Path(config.data_dir)) as locks,
         tempfile.TemporaryDirectory(prefix="inferpoint-") as counters,
-        contextlib.closing(SpendingFile(Path(config.data_dir), warn)) as spent,
+        lasting(clock, Path(config.data_dir), config.longest_pause_seconds) as limiter,
     ):
 
         async def start(number: int) -> Worker:
@@ -59,13 +58,7 @@ def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, st
                 )
             return await Worker(process, limiter, clock.monotonic()).connected(here)
 
-        clock = SystemClock()
-        spending = Spending(clock, spent.spent(), spent.keep)
-        limiter = limiting_callers(clock, spending, config.longest_pause_seconds)
-        try:
-            uvloop.run(_Crew(config, listener, start, clock).run())
-        finally:
-            spending.flush()
+        uvloop.run(_Crew(config, listener, start, clock).run())
 
 
 class Worker:

@@ -12,6 +12,7 @@ import msgspec
 from inferpoint.api.face import JSON, Request, Response, Route
 from inferpoint.api.headers import OPAQUE_ID
 from inferpoint.errors import Subject, invalid
+from inferpoint.model.wildcards import fits
 
 PRODUCT = ("x-elastic-product", "Elasticsearch")  # clients refuse answers without it, whoever wrote them
 _COMMON = frozenset({"pretty", "human", "error_trace", "filter_path", "format"})
@@ -97,30 +98,13 @@ def _pattern(path: str) -> _Pattern:
     return tuple(part for before, part in zip(["", *parts], parts, strict=False) if not before == part == "**")
 
 
-def _fits(pattern: str, name: str) -> bool:
-    """Whether `*`s can stand for what *pattern* leaves open. As a regular expression it could take hours."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return pattern == name
-    *middle, last = rest
-    at, end = len(first), len(name) - len(last)
-    if at > end or not (name.startswith(first) and name.endswith(last)):
-        return False
-    for part in middle:
-        start = name.find(part, at, end)
-        if start < 0:
-            return False
-        at = start + len(part)
-    return True
-
-
 def _after(patterns: Sequence[_Pattern], name: str) -> list[_Pattern]:
     """The rest of each pattern that goes on with *name*; an empty one has matched."""
     left: list[_Pattern] = []
     for head, *rest in patterns:
         if head == "**":
             left += [(head, *rest), *([()] if not rest else _after([tuple(rest)], name))]
-        elif _fits(head, name):
+        elif fits(head, name):
             left.append(tuple(rest))
     return list(dict.fromkeys(left))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, assert_never
 
 from inferpoint import services
+from inferpoint.access import actions
 from inferpoint.api.elastic import chat, configuration, errors, read, write
 from inferpoint.api.elastic.form import check, finish, flag
 from inferpoint.api.face import Face, Request, Response, Route, json_response, streamed
@@ -185,23 +186,32 @@ _DELETE = frozenset({"dry_run", "force"})
 
 FACE = Face(
     routes=(
-        Route("GET", "/", root),
-        Route("GET", "/_inference", get),
-        Route("GET", "/_inference/_all", get),
-        Route("GET", "/_inference/_services", list_services),
-        Route("GET", "/_inference/_services/{task_type}", list_services),
-        Route("GET", "/_inference/_quotas", list_quotas),
-        Route("POST", "/_inference/_apply", configuration.apply, configuration.APPLY, takes_body=True),
-        Route("GET", "/_inference/_export", configuration.export),
-        Route("POST", "/_inference/{inference_id}/_quotas/_release", release_quota),
-        Route("GET", "/_inference/{inference_id}", get),
-        Route("GET", "/_inference/{task_type}/{inference_id}", get),
-        Route("PUT", "/_inference/{inference_id}", put, _PUT, takes_body=True),
-        Route("PUT", "/_inference/{task_type}/{inference_id}", put, _PUT, takes_body=True),
-        Route("PUT", "/_inference/{inference_id}/_update", update, _UPDATE, takes_body=True),
-        Route("PUT", "/_inference/{task_type}/{inference_id}/_update", update, _UPDATE, takes_body=True),
-        Route("DELETE", "/_inference/{inference_id}", delete, _DELETE),
-        Route("DELETE", "/_inference/{task_type}/{inference_id}", delete, _DELETE),
+        Route("GET", "/", root, action=actions.MAIN),
+        Route("GET", "/_inference", get, action=actions.GET),
+        Route("GET", "/_inference/_all", get, action=actions.GET),
+        Route("GET", "/_inference/_services", list_services, action=actions.SERVICES),
+        Route("GET", "/_inference/_services/{task_type}", list_services, action=actions.SERVICES),
+        Route("GET", "/_inference/_quotas", list_quotas, action=actions.QUOTAS),
+        Route(
+            "POST", "/_inference/_apply", configuration.apply, configuration.APPLY, takes_body=True, action=actions.PUT
+        ),
+        Route("GET", "/_inference/_export", configuration.export, action=actions.GET),
+        Route("POST", "/_inference/{inference_id}/_quotas/_release", release_quota, action=actions.RELEASE),
+        Route("GET", "/_inference/{inference_id}", get, action=actions.GET),
+        Route("GET", "/_inference/{task_type}/{inference_id}", get, action=actions.GET),
+        Route("PUT", "/_inference/{inference_id}", put, _PUT, takes_body=True, action=actions.PUT),
+        Route("PUT", "/_inference/{task_type}/{inference_id}", put, _PUT, takes_body=True, action=actions.PUT),
+        Route("PUT", "/_inference/{inference_id}/_update", update, _UPDATE, takes_body=True, action=actions.UPDATE),
+        Route(
+            "PUT",
+            "/_inference/{task_type}/{inference_id}/_update",
+            update,
+            _UPDATE,
+            takes_body=True,
+            action=actions.UPDATE,
+        ),
+        Route("DELETE", "/_inference/{inference_id}", delete, _DELETE, action=actions.DELETE),
+        Route("DELETE", "/_inference/{task_type}/{inference_id}", delete, _DELETE, action=actions.DELETE),
         Route("POST", "/_inference/{inference_id}", infer, _INFER, takes_body=True, infers=True),
         Route("POST", "/_inference/{task_type}/{inference_id}", infer, _INFER, takes_body=True, infers=True),
         Route("POST", "/_inference/_chunk", preview, takes_body=True),

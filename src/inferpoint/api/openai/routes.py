@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference.
 
 from __future__ import annotations
 
+from inferpoint.access import actions
 from inferpoint.api.face import Face, Route
 from inferpoint.api.openai.chat import chat
 from inferpoint.api.openai.completions import complete
@@ -23,9 +24,9 @@ def face(store: ResponseStore) -> Face:
             Route("POST", "/v1/chat/completions", chat, takes_body=True, infers=True),
             Route("POST", "/v1/completions", complete, takes_body=True, infers=True),
             *Responses(store).routes(),
-            Route("GET", "/v1/models", models),
-            Route("GET", "/v1/models/{model}", model),
-            Route("GET", "/v1/models/{maker}/{model}", model),
+            Route("GET", "/v1/models", models, action=actions.GET),
+            Route("GET", "/v1/models/{model}", model, action=actions.GET),
+            Route("GET", "/v1/models/{maker}/{model}", model, action=actions.GET),
         ),
         words=WORDS,
         fail=fail,

@@ -1,0 +1,64 @@
+"""The first key of a server: its administrator's, from the environment or made where others may reach the server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from inferpoint.access import credentials
+from inferpoint.access.credentials import ADMIN, LEAST_SECRET, Credentials
+from inferpoint.access.key import ApiKey
+from inferpoint.access.keys import Keys
+from inferpoint.clock import Clock
+from inferpoint.errors import InferenceError, Kind, invalid
+from inferpoint.model.privileges import ALL
+from inferpoint.model.requests import ANONYMOUS, INTERNAL
+
+VARIABLE = "INFERPOINT_ADMIN_KEY"
+FILE_VARIABLE = "INFERPOINT_ADMIN_KEY_FILE"
+_NAME = "administrator"
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+async def administrator(keys: Keys, clock: Clock, environ: Mapping[str, str], *, needed: bool) -> Credentials | None:
+    """Make the administrator's key what *environ* says; or make one that is new, if one is *needed* and there is none.
+
+    That one is given, to be shown once. `INVALID` for a key that anybody could guess.
+    """
+    chosen = _chosen(environ)
+    if chosen is None and (not needed or len(keys)):
+        return None
+    wanted = chosen or credentials.made()
+    entry = keys.get(wanted.id)
+    before = None if entry is None else entry[0]
+    now = round(clock.now().timestamp() * 1000)
+    key = ApiKey(wanted.id, _NAME, wanted.hash, INTERNAL.name, now, (ALL,))
+    if before is not None:
+        key = msgspec.structs.replace(key, creation=before.creation)
+    if key != before:
+        await keys.put([(key, before)])
+    return None if chosen else wanted
+
+
+def _chosen(environ: Mapping[str, str]) -> Credentials | None:
+    """The credentials that the environment has for the administrator."""
+    source, text = VARIABLE, environ.get(VARIABLE, "").strip()
+    if not text and (file := environ.get(FILE_VARIABLE)):
+        source = FILE_VARIABLE
+        try:
+            text = Path(file).read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            raise InferenceError(Kind.INVALID, f"The file {file} of {FILE_VARIABLE} cannot be read") from None
+    elif not text:
+        return None
+    chosen = credentials.encoded(text)
+    if chosen is None or len(chosen.secret) < LEAST_SECRET or not (text.isascii() and text.isprintable()):
+        raise invalid(
+            f"The key in {source} must have a secret of [{LEAST_SECRET}] characters at least, such as random ones"
+        )
+    if not _ID.fullmatch(chosen.id) or chosen.id in (ANONYMOUS.name, INTERNAL.name):
+        raise invalid(f"The key in {source} must have an id of letters, digits, - and _, or none, which is [{ADMIN}]")
+    return chosen
