@@ -38,7 +38,7 @@ def created(world: World, by: Caller, *privileges: str, lifetime: float | None =
     ],
 )
 def test_no_key_makes_one_with_more(world: World, own: dict[str, Any], wanted: dict[str, Any], more: str) -> None:
-    """Whatever a key has less of than an administrator, it cannot give, neither to a new key nor to one that is there."""
+    """What a key has not it cannot give, neither to a new key nor to one that is there."""
     maker = caller(world, created(world, INTERNAL, KEYS, MONITOR, **own))
     privileges = wanted.pop("privileges", [MONITOR])
     with pytest.raises(InferenceError) as caught:

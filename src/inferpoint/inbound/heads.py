@@ -16,7 +16,8 @@ END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n"
 CLOSE = b"connection: close\r\n"
 KEEP = b"connection: keep-alive\r\n"  # which HTTP/1.0 has to be told
-ONCE = frozenset({"host", "content-length", "transfer-encoding"})  # of two, servers on the way may take either
+# Of two, servers on the way may take either.
+ONCE = frozenset({"host", "content-length", "transfer-encoding", "authorization", "x-api-key"})
 _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _WITHOUT_BODY = (204, 304)
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
