@@ -139,12 +139,10 @@ async def assembled(
         await endpoints.load()
         clock = SystemClock()
         keys = await _keys(home, kept, clock, shared, stack)
-        own = lasting(clock, home.folder, policy.longest_pause)
-        limiter = stack.enter_context(own) if shared is None else shared.limiter
+        limiter = shared.limiter if shared else stack.enter_context(lasting(clock, home.folder, policy.longest_pause))
         breakers, budgets = Breakers(clock), Budgets(clock)
-        counters = None if shared is None else shared.counters
         standings = lambda: groups(limiter, endpoints.all()), lambda: limiter.callers(ANONYMOUS)
-        telemetry = Telemetry(*standings, breakers.states, budgets.least, log, counters)
+        telemetry = Telemetry(*standings, breakers.states, budgets.least, log, shared and shared.counters)
         caches = Caches(endpoints, home.folder, cache, telemetry.caches)
         stack.push_async_callback(caches.close)
         caches.remove_leftovers()
