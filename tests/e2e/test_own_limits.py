@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emulated_provider import Asked, Provider
+from emulated_provider import Asked, Provider, said
 from raw_http import Answered, ask
 from real_processes import Inferpoint, eventually
 
@@ -110,3 +110,24 @@ def test_requests_a_minute_are_those_of_all_workers(tmp_path: Path, provider: Pr
         assert {one.status for one in refused} == {429}
         assert 20 <= len(passed) < 40
         assert all("requests_per_minute" in one.reason and one.headers["retry-after"] for one in refused)
+
+
+def test_a_larger_share_has_more_turns_over_all_workers(tmp_path: Path) -> None:
+    """Where two keys wait for one provider, that with three times the share has three turns for each of the other's."""
+    order: list[str] = []
+
+    def answer(asked: Asked) -> None:
+        order.append(asked.json["messages"][-1]["content"])
+        asked.answer(said("x"))
+
+    with Provider(answer) as provider, started(tmp_path, provider, 2) as server:
+        settings = {"api_key": "sk-test", "model_id": "m", "rate_limit": {"requests_per_minute": 1200}}
+        config = {"service": "openai", "service_settings": settings}
+        path = "/_inference/completion/e"
+        assert by(server, ADMIN)("PUT", f"{path}?skip_validation=true", config).status == 200
+        keys = {name: made(server, name, share=share)[1] for name, share in (("one", 1), ("three", 3))}
+        with ThreadPoolExecutor(60) as pool:
+            asked = [pool.submit(by(server, key), "POST", path, {"input": name}) for name, key in [*keys.items()] * 30]
+            assert {one.result().status for one in asked} == {200}
+    until_three_is_done = order[: len(order) - order[::-1].index("three")]
+    assert 5 <= until_three_is_done.count("one") <= 18
