@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import platformdirs
 
-from inferpoint.access import first_start
+from inferpoint.access.variables import VARIABLES
 from inferpoint.configuration import source
 from inferpoint.configuration.references import START, References
 from inferpoint.errors import InferenceError, Kind, invalid
@@ -30,9 +30,6 @@ ENDPOINTS = "endpoints"  # of a configuration file, beside the settings
 ADDRESS = PREFIX + "URL"  # of the server that the command line asks
 INHERITED = PREFIX + "INHERITED"  # of a worker, from its supervisor
 FILE = PREFIX + "CONFIG"
-API_KEY, API_KEY_FILE, CA_CERT = PREFIX + "API_KEY", PREFIX + "API_KEY_FILE", PREFIX + "CA_CERT"
-CLIENT_VARIABLES = (API_KEY, API_KEY_FILE, CA_CERT)  # of the command line, and of the library
-ADMIN_VARIABLES = (first_start.VARIABLE, first_start.FILE_VARIABLE)
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
@@ -226,7 +223,7 @@ def _of_listening(config: Config) -> Iterator[str]:
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each variable of *environ* that begins as ours do and is none of them."""
-    others = (FILE, ADDRESS, INHERITED, VARIABLE, FILE_VARIABLE, *ADMIN_VARIABLES, *CLIENT_VARIABLES)
+    others = (FILE, ADDRESS, INHERITED, VARIABLE, FILE_VARIABLE, *VARIABLES)
     known = {name.removeprefix(PREFIX) for name in (*others, *(variable(option) for _, option in flat()))}
     for name_there in sorted(environ):
         name = name_there.removeprefix(PREFIX)

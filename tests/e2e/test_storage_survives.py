@@ -197,10 +197,19 @@ def test_another_key_is_refused_in_one_sentence(data_dir: Path, embedder: Provid
         ({"INFERPOINT_SECRET_KEY_FILE": "/nowhere/key"}, "The secret key file /nowhere/key cannot be read"),
         ({"INFERPOINT_SHUTDOWN_SECONDS": "soon"}, "field [shutdown_seconds] is not of the expected type"),
         ({"INFERPOINT_CONFIG": "/nowhere/file"}, "The configuration file /nowhere/file cannot be read"),
-        ({"INFERPOINT_HOST": "0.0.0.0"}, "Refusing to listen on 0.0.0.0"),
+        ({"INFERPOINT_ADMIN_KEY": "canary-key"}, "The key in INFERPOINT_ADMIN_KEY must have a secret of [22] random"),
+        ({"INFERPOINT_ADMIN_KEY_FILE": "/nowhere/key"}, "The file /nowhere/key of INFERPOINT_ADMIN_KEY_FILE cannot be"),
         ({"INFERPOINT_HOST": "203.0.113.7", "INFERPOINT_INSECURE": "true"}, "Cannot listen on 203.0.113.7"),
     ],
-    ids=["malformed key", "no key file", "wrong type", "configuration file", "open to others", "address of others"],
+    ids=[
+        "malformed key",
+        "no key file",
+        "wrong type",
+        "configuration file",
+        "guessed key",
+        "no admin file",
+        "address of others",
+    ],
 )
 def test_what_keeps_the_server_from_starting_is_one_sentence(data_dir: Path, env: dict[str, str], said: str) -> None:
     """A setting that cannot be is told in one sentence, without a traceback and without the key."""

@@ -12,13 +12,12 @@ from inferpoint.access import credentials
 from inferpoint.access.credentials import ADMIN, LEAST_SECRET, Credentials
 from inferpoint.access.key import ApiKey
 from inferpoint.access.keys import Keys
+from inferpoint.access.variables import ADMIN_KEY, ADMIN_KEY_FILE
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.privileges import ALL
 from inferpoint.model.requests import ANONYMOUS, INTERNAL
 
-VARIABLE = "INFERPOINT_ADMIN_KEY"
-FILE_VARIABLE = "INFERPOINT_ADMIN_KEY_FILE"
 _NAME = "administrator"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -45,13 +44,13 @@ async def administrator(keys: Keys, clock: Clock, environ: Mapping[str, str], *,
 
 def _chosen(environ: Mapping[str, str]) -> Credentials | None:
     """The credentials that the environment has for the administrator."""
-    source, text = VARIABLE, environ.get(VARIABLE, "").strip()
-    if not text and (file := environ.get(FILE_VARIABLE)):
-        source = FILE_VARIABLE
+    source, text = ADMIN_KEY, environ.get(ADMIN_KEY, "").strip()
+    if not text and (file := environ.get(ADMIN_KEY_FILE)):
+        source = ADMIN_KEY_FILE
         try:
             text = Path(file).read_text("ascii").strip()
         except (OSError, UnicodeDecodeError):
-            raise InferenceError(Kind.INVALID, f"The file {file} of {FILE_VARIABLE} cannot be read") from None
+            raise InferenceError(Kind.INVALID, f"The file {file} of {ADMIN_KEY_FILE} cannot be read") from None
     elif not text:
         return None
     chosen = credentials.encoded(text)

@@ -11,6 +11,7 @@ from inferpoint.cli import configuration
 from inferpoint.cli.chunk import chunk
 from inferpoint.cli.endpoints import endpoints
 from inferpoint.cli.infer import infer
+from inferpoint.cli.keys import keys
 from inferpoint.cli.models import models
 from inferpoint.cli.quotas import quotas
 from inferpoint.cli.screen import Output, show
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(endpoints, name="endpoints")
+app.add_typer(keys, name="keys")
 app.add_typer(models, name="models")
 app.add_typer(quotas, name="quotas")
 app.command()(infer)

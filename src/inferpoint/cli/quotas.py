@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from inferpoint.cli.remote import URL, InferenceId, Url, ask_object, path
+from inferpoint.cli.remote import URL, InferenceId, Url, ask_object, asking, path
 from inferpoint.cli.screen import Output, show
 from inferpoint.model.times import human
 
@@ -19,6 +19,7 @@ quotas = typer.Typer(help="Rate limits of a running server: without a command, a
 
 
 @quotas.callback(invoke_without_command=True)
+@asking
 def list_quotas(context: typer.Context, url: Url = URL, output: Output = "table") -> None:
     """Show every rate limit of a running server, what the provider told of it, who waits; and what keys may use."""
     if context.invoked_subcommand is not None:
@@ -33,6 +34,7 @@ def list_quotas(context: typer.Context, url: Url = URL, output: Output = "table"
 
 
 @quotas.command("release")
+@asking
 def release_quota(inference_id: InferenceId, url: Url = URL) -> None:
     """End the pause of an endpoint's rate limit: its next call goes at once."""
     (group,) = ask_object(url, "POST", f"{path(inference_id)}/_quotas/_release")["quotas"]
