@@ -119,7 +119,7 @@ class Batcher:
         """Refuse what could not be sent in time: the request, or in a partial one the inputs that come last."""
         sizing = self._calls.sizing(resolved)
         new, waiting = list(loads), 0
-        total = together(list(loads.values()))
+        total = together(loads.values())
         if pool is not None:
             new = [content for content in loads if content not in pool.items]
             total = together([pool.load, *[loads[content] for content in new]])
@@ -136,6 +136,8 @@ class Batcher:
 
     def _dispatch(self, pool: Pool, most: float = math.inf) -> None:
         """Have as many calls in the queue as what waits in *pool* needs, and no more than *most*."""
+        if not (pool.waiting or pool.batches):
+            return
         needed = min(most, pool.sizing.calls(pool.load))
         while len(pool.batches) < needed:
             batch = Batch(pool, self._calls.origin(pool.resolved), self._fill, self._clock.monotonic())
@@ -169,7 +171,6 @@ class Batcher:
 
     def _leave(self, waiter: Waiter) -> None:
         """Have what only *waiter* wanted not be sent, or no longer waited for."""
-        waiter.close()
         pool = self._pool_of.pop(waiter, None)
         if pool is None:
             return
@@ -180,6 +181,8 @@ class Batcher:
                 batches.add(item.batch)
                 if not item.waiters:
                     alone.append(item)
+        if not batches:
+            return
         pool.forget(alone)
         waiter.leave(batches, self._clock.monotonic())
         for batch in batches:

@@ -43,14 +43,19 @@ class Pool:
 
     def put(self, loads: Mapping[Input, Load]) -> None:
         """Have more inputs wait, each of such a load."""
-        items = {content: Item(content, content, loads[content]) for content in loads}
-        self.items.update(items)
-        self.waiting.update(dict.fromkeys(items.values()))
-        self.load.add(together(list(loads.values())))
+        for content in loads:
+            item = self.items[content] = Item(content, content, loads[content])
+            self.waiting[item] = None
+        self.load.add(together(loads.values()))
 
     def late(self, now: float) -> list[Item]:
         """The items first in line whose answer would be too late for all their waiters."""
-        return list(itertools.takewhile(lambda item: item.is_late(now), self.waiting))
+        late: list[Item] = []
+        for item in self.waiting:
+            if not item.is_late(now):
+                break
+            late.append(item)
+        return late
 
     def take(self) -> list[Item]:
         """The items that wait longest, as many as one call may hold; they wait no more."""

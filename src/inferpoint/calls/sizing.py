@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from copy import copy
 from typing import cast
 
@@ -47,10 +47,14 @@ class Load(msgspec.Struct, eq=False, gc=False):
         self.tokens += times * other.tokens
 
 
-def together(loads: Sequence[Load]) -> Load:
+def together(loads: Iterable[Load]) -> Load:
     """The contents of several *loads* as one."""
-    inputs, tokens = sum([load.inputs for load in loads]), sum([load.tokens for load in loads])
-    return Load(inputs, sum([load.bytes for load in loads]), tokens)
+    total = Load()
+    for load in loads:
+        total.inputs += load.inputs
+        total.bytes += load.bytes
+        total.tokens += load.tokens
+    return total
 
 
 def load_of(content: Input) -> Load:
@@ -91,7 +95,8 @@ class Bound:
 
     def accept(self, size: float) -> None:
         """Learn that *size* has passed."""
-        self._passed = max(self._passed, min(size, self._refused))
+        if size > self._passed:
+            self._passed = max(self._passed, min(size, self._refused))
         if size >= self.most / _CLOSE and self._passed * _CLOSE < self._refused < math.inf:
             self.most = min(self._declared, max(self.most, (self._passed + self._refused) / 2))
 
@@ -126,8 +131,10 @@ class Sizing:
 
     def calls(self, load: Load) -> int:
         """How many calls *load* needs at the least."""
-        if load.inputs < 2 or self.fits(load):
-            return min(load.inputs, 1)
+        if load.inputs < 2:
+            return load.inputs
+        if self.fits(load):
+            return 1
         parts = (
             load.inputs / self._inputs.most,
             self.tokens(load) / self._most_tokens,
