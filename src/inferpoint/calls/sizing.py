@@ -123,11 +123,10 @@ class Sizing:
 
     def fits(self, load: Load) -> bool:
         """Whether one call may hold *load*."""
-        return (
-            load.inputs <= self._inputs.most
-            and load.bytes <= self._bytes.most
-            and self.tokens(load) <= self._most_tokens
-        )
+        if load.inputs > self._inputs.most or load.bytes > self._bytes.most:
+            return False
+        tokens = self.tokens(load)
+        return tokens <= self._a_turn and tokens <= self._tokens.most
 
     def calls(self, load: Load) -> int:
         """How many calls *load* needs at the least."""
@@ -144,7 +143,7 @@ class Sizing:
 
     def a_call(self, load: Load) -> int:
         """The tokens of the first call for *load*."""
-        return int(min(self.tokens(load), self._most_tokens))
+        return int(min(self.tokens(load), self._a_turn, self._tokens.most))
 
     def fill(self, load: Load) -> float:
         """How full a call of *load* is, from 0 to 1."""
