@@ -81,11 +81,13 @@ class Batcher:
         if resolved.rate.tokens is not None:
             _refuse_too_long(resolved, waiter, wanted, loads, sizing)
         key = _key(resolved, waiter.request)
-        if not waiter.done.done():
-            await self._refuse_too_late(resolved, waiter, wanted, loads, self._pools.get(key))
+        pool = self._pools.get(key)
+        # A single call that is for nobody else is refused like any other, where it could not be made in time.
+        if not waiter.done.done() and (pool is not None or sizing.calls(together(loads.values())) > 1):
+            await self._refuse_too_late(resolved, waiter, wanted, loads, pool)
+            pool = self._pools.get(key)
         if waiter.done.done():
             return
-        pool = self._pools.get(key)
         if pool is None:
             pool = self._pools[key] = Pool(key, resolved, waiter.request, sizing)
         self._pool_of[waiter] = pool
