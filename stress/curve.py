@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
 _WIDTH, _HEIGHT, _LEFT, _TOP = 560, 200, 50, 30
 _STEPS = 5
+_ROUND = 5 * _STEPS
 
 
 def curve(title: str, unit: str, points: Sequence[tuple[float, float]]) -> str:
     """An SVG of *points*: minutes, and what there was of the *unit*, from nothing up."""
-    last, most = max(minutes for minutes, _ in points) or 1.0, max(value for _, value in points) or 1.0
+    last = max(minutes for minutes, _ in points)
+    most = _ROUND * math.ceil(max(value for _, value in points) / _ROUND)
     line = " ".join(
         f"{_LEFT + _WIDTH * minutes / last:.1f},{_TOP + _HEIGHT * (1 - value / most):.1f}" for minutes, value in points
     )
