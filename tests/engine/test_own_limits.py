@@ -63,6 +63,23 @@ def test_a_request_that_needs_three_calls_is_one_request(make_world: MakeWorld) 
     assert "The key [key-1] has [1] requests_per_minute" in told(error)[2]
 
 
+@pytest.mark.parametrize("most", [{"tokens_per_day": 20}, {"tokens_per_minute": 20}])
+def test_a_request_that_could_not_be_made_whole_pays_for_no_part_of_it(
+    make_world: MakeWorld, most: dict[str, int]
+) -> None:
+    """What needs more calls than are left is refused before the first of them; a partial one has what there is."""
+    world = made(make_world)
+    limits(world, inputs=1)
+    texts = [f"a text of several tokens, {number}" for number in range(9)]
+    (error,) = together(world, ask(world, *texts, caller=caller(**most), timeout=30))
+    assert (error.kind, error.whose_limit) == (Kind.RATE_LIMITED, "key")
+    assert next(iter(most)) in told(error)[2]
+    assert world.provider.calls == []
+    (partly,) = together(world, ask(world, *texts, caller=caller(**most), timeout=30, partial=True))
+    assert 0 < len(partly.errors) < len(texts)
+    assert {one.whose_limit for one in partly.errors.values()} == {"key"}
+
+
 def test_what_is_tried_again_is_one_request_and_counted_once(make_world: MakeWorld) -> None:
     """A caller does not pay for what its provider failed at, nor for what it throttled."""
     failing = in_turn(lambda _: Reply(500), lambda _: Reply(429, headers={"retry-after": "1"}), vectors)

@@ -22,7 +22,7 @@ from inferpoint.model.requests import Caller
 from inferpoint.outbound.caller_limits import limiting_callers
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.spending import Spending
-from inferpoint.outbound.ticket import Permit, Refusal, Ticket
+from inferpoint.outbound.ticket import Permit, Reason, Refusal, Ticket
 from inferpoint.workers.client import LimiterClient
 from inferpoint.workers.messages import FromLimiter, ToLimiter
 from inferpoint.workers.server import LimiterServer
@@ -335,6 +335,10 @@ def test_two_workers_share_what_a_caller_may_use() -> None:
         machine = Machine()
         one, two = machine.worker(), machine.worker()
         wanted = limited(tokens_per_day=100, usd_per_day=1.0)
+        assert await one.limiter.check_affordable(wanted, Cost(2, 100, calls=2)) is None
+        refusal = await one.limiter.check_affordable(wanted, Cost(2, 101, calls=2))
+        assert refusal is not None
+        assert (refusal.reason, refusal.limit) == (Reason.BUDGET, "tokens_per_day")
         first = await one.join(wanted, lambda: 60)
         second = await two.join(wanted, lambda: 30)
         for worker in (one, two):

@@ -131,6 +131,13 @@ class Calls:
         if refusal := await self._outbound.limiter.admit(place):
             raise refused(refusal, place, resolved.endpoint.inference_id)
 
+    async def check_affordable(self, resolved: Resolved, request: InferenceRequest, cost: Cost) -> None:
+        """`RATE_LIMITED` unless the caller of *request*, which has limits, may make calls of such *cost* in time."""
+        begin_by = self.sizing(resolved).begin_by(request.deadline)
+        place = ticket(resolved, request.caller, lane(request), begin_by)
+        if refusal := await self._outbound.limiter.check_affordable(place, cost):
+            raise refused(refusal, place, resolved.endpoint.inference_id)
+
     async def check_deadline(
         self, resolved: Resolved, request: InferenceRequest, calls: int
     ) -> tuple[int, InferenceError | None]:

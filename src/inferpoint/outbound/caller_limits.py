@@ -7,6 +7,7 @@ queue of its own with the same arithmetic (`gcra.py`), in which a minute's worth
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from typing_extensions import override
 
 from inferpoint.clock import Clock
 from inferpoint.model.budgets import BUDGETS, Amount, CallerReport, LimitReport
+from inferpoint.model.deadline import NEVER
 from inferpoint.model.price import Price
-from inferpoint.model.quota import Cost, Rate
+from inferpoint.model.quota import Cost, Lane, Rate
 from inferpoint.model.requests import Caller
 from inferpoint.outbound.gcra import MINUTE
 from inferpoint.outbound.limiter import LONGEST_PAUSE, Limiter
@@ -27,6 +29,7 @@ from inferpoint.telemetry.log import warn
 
 REQUESTS, TOKENS = "requests_per_minute", "tokens_per_minute"
 _IN_DOLLARS = [budget for budget in BUDGETS if budget.unit == "nano_usd"]
+_NOT_AFTER = {lane: list(Lane)[: number + 1] for number, lane in enumerate(Lane)}  # the lanes that do not wait for one
 MOST_KNOWN = 10_000  # callers whose limits are shown
 
 
@@ -71,6 +74,7 @@ class CallerLimiter:
         self._clock = clock
         self._spending = spending
         self._queues = Limiter(clock)  # one for each caller and limit a minute, a request in it is one of the unit
+        self._waiting: dict[str, Counter[Lane]] = {}  # the units that wait in each of them
         self._known: dict[str, Caller] = {}
 
     async def admit(self, ticket: Ticket) -> Refusal | None:
@@ -106,6 +110,17 @@ class CallerLimiter:
             return of_group
         return LimitedPermit(charge, ticket.price, of_minute, of_group)
 
+    def check_affordable(self, ticket: Ticket, cost: Cost) -> Refusal | None:
+        """Why several calls, of such *cost* in all, would not all be permitted: so that none is paid for in vain."""
+        assert ticket.caller.limits is not None
+        if refusal := self._over_budget(ticket, cost):
+            return refusal
+        per_minute = ticket.caller.limits.tokens_per_minute
+        if per_minute is None:
+            return None
+        before_the_last = cost.tokens * (cost.requests - 1) / max(1, cost.requests)
+        return self._late(TOKENS, ticket, per_minute, before_the_last)
+
     def reports(self, asking: Caller) -> Sequence[CallerReport]:
         """How the callers stand that have called of late, and the one that is *asking*, as far as they have limits."""
         if asking.limits is not None:
@@ -117,16 +132,30 @@ class CallerLimiter:
         per_minute: int | None = getattr(ticket.caller.limits, limit)
         if per_minute is None or not units:
             return None
-        own = replace(
-            ticket,
-            group=_queue(limit, ticket.caller),
-            rate=Rate(requests=per_minute, burst=per_minute),
-            caller=replace(ticket.caller, limits=None),
-        )
-        permit = await self._queues.permit(own, lambda: Cost(requests=units))
-        if isinstance(permit, Refusal):
-            return Refusal(Reason.OWN_RATE, permit.wait, max(permit.wait, permit.retry_after or 0.0), limit=limit)
-        return permit
+        name = _queue(limit, ticket.caller)
+        waiting = self._waiting.setdefault(name, Counter())
+        before = sum(waiting[lane] for lane in _NOT_AFTER[ticket.lane])
+        if not ticket.ahead and (refusal := self._late(limit, ticket, per_minute, before)):
+            return refusal
+        rate, caller = Rate(requests=per_minute, burst=per_minute), replace(ticket.caller, limits=None)
+        waiting[ticket.lane] += units
+        try:
+            return await self._queues.permit(
+                replace(ticket, group=name, rate=rate, caller=caller, deadline=NEVER), lambda: Cost(requests=units)
+            )
+        finally:
+            waiting[ticket.lane] -= units
+            if not any(waiting.values()):
+                self._waiting.pop(name, None)
+
+    def _late(self, limit: str, ticket: Ticket, per_minute: int, before: float) -> Refusal | None:
+        """Why a call is refused that comes after so many units of a *limit*, if its turn would come too late."""
+        owed = self._queues.owed(_queue(limit, ticket.caller))
+        at_once = per_minute - 1  # beside the one that is asked for: a minute's worth is there after a rest
+        seconds = max(0.0, owed + (before - at_once) * MINUTE / per_minute)
+        if self._clock.monotonic() + seconds <= ticket.deadline.at:
+            return None
+        return Refusal(Reason.OWN_RATE, seconds, seconds, limit=limit)
 
     def _over_budget(self, ticket: Ticket, cost: Cost) -> Refusal | None:
         """Why a call of such *cost* is not made for its caller; for what a model may write it is not refused."""

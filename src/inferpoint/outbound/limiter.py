@@ -124,6 +124,11 @@ class Limiter(RateLimiter):
         return self._refusal(ticket, self._group(ticket, now), calls, now)
 
     @override
+    async def check_affordable(self, ticket: Ticket, cost: Cost) -> Refusal | None:
+        assert self._callers is not None
+        return self._callers.check_affordable(ticket, cost)
+
+    @override
     def pause(self, group: str, seconds: float, because: str) -> None:
         if known := self._groups.get(group):
             now = self._clock.monotonic()

@@ -136,6 +136,10 @@ class RateLimiter(Protocol):
         """Why `permit` would refuse the last of so many calls, if it would, so that none of them is made in vain."""
 
     @abstractmethod
+    async def check_affordable(self, ticket: Ticket, cost: Cost) -> Refusal | None:
+        """Why calls that cost so much in all would not all be permitted to the caller of *ticket*, which has limits."""
+
+    @abstractmethod
     def pause(self, group: str, seconds: float, because: str) -> None:
         """Let no call of *group* go for so many seconds, as its provider asked; *because* is shown to users."""
 

@@ -75,6 +75,12 @@ class LimiterClient(RateLimiter):
         return answer if isinstance(answer, Refusal) else None
 
     @override
+    async def check_affordable(self, ticket: Ticket, cost: Cost) -> Refusal | None:
+        number = next(self._numbers)
+        answer = await self._answer(number, messages.Weighed(number, ticket, cost), messages.Granted)
+        return answer if isinstance(answer, Refusal) else None
+
+    @override
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
         number = next(self._numbers)
         answer = await self._answer(number, messages.Checked(number, ticket, calls), messages.Granted)

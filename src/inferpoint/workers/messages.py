@@ -64,6 +64,13 @@ class Checked(Numbered, frozen=True):
     calls: int
 
 
+class Weighed(Numbered, frozen=True):
+    """The worker asks whether a caller with limits may make calls that cost so much in all."""
+
+    ticket: Ticket
+    cost: Cost
+
+
 class Paused(Message, frozen=True):
     """A provider asked to wait."""
 
@@ -125,6 +132,6 @@ class Stop(Message, frozen=True):
     forced: bool
 
 
-Question = Wanted | Admitted | Checked | Watched | Counted
+Question = Wanted | Admitted | Checked | Weighed | Watched | Counted
 ToLimiter = Question | Left | Settled | Failed | Done | Paused | Released | Learnt
 FromLimiter = Granted | Refused | Reported | ReportedCallers

@@ -52,6 +52,8 @@ class LimiterServer:
                 answer = _granted(number, await self._limiter.admit(question.ticket))
             case messages.Checked():
                 answer = _granted(number, await self._limiter.check_deadline(question.ticket, question.calls))
+            case messages.Weighed():
+                answer = _granted(number, await self._limiter.check_affordable(question.ticket, question.cost))
             case messages.Watched():
                 answer = messages.Reported(number, await self._limiter.groups())
             case messages.Counted():
