@@ -118,10 +118,7 @@ class Config:
         "The cache of embeddings for all endpoints without one of their own; off when nothing is said of it.",
         default=None,
     )
-    insecure: bool = setting(
-        "Let whoever reaches the server do everything, by any address and name, until the first key is made.",
-        default=False,
-    )
+    insecure: bool = setting("Let in whoever comes, by any name, as long as there is no key.", default=False)
 
     @property
     def is_private(self) -> bool:

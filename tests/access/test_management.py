@@ -131,6 +131,7 @@ def test_the_first_key_is_an_administrators(world: World) -> None:
         ("x", {}, {"inferpoint": {"budget": {"eur_per_day": 5}}}, "eur_per_day"),
         ("x", {}, {"inferpoint": {"team": "a\nb"}}, "team"),
         ("x", {}, {"inferpoint": []}, "must be an object"),
+        ("x", {}, {"a": "x" * 65_536}, "at most [65536] bytes"),
     ],
 )
 def test_what_cannot_be_read_makes_no_key(

@@ -290,3 +290,34 @@ def test_a_secret_in_a_broken_request_stays_hidden(watch: Watch) -> None:
     for misplaced in ("api_key", "task_settings"):
         wrong = {"input": "x", misplaced: {"api_key": watch.canary()}}
         assert watch.ask("POST", "/_inference/none", wrong).status >= 400
+
+
+def test_a_callers_key_is_nowhere(tmp_path: Path) -> None:
+    """Whichever way a key is sent, right or wrong, at every face, nothing but the database's hash knows of it."""
+    canary = f"canary{secrets.token_hex(12)}"
+    wrong = f"canary{secrets.token_hex(12)}"
+    with Inferpoint(tmp_path / "data", "--log-level=debug", env={"INFERPOINT_ADMIN_KEY": canary}) as server:
+        watch = Watch(server)
+        statuses: set[int] = set()
+        for key in (canary, wrong):
+            encoded = base64.b64encode(f"admin:{key}".encode()).decode()
+            both = base64.b64encode(f"anybody:{encoded}".encode()).decode()
+            sent = (f"ApiKey {encoded}", f"Bearer {key}", f"Bearer {encoded}", f"Basic {encoded}", f"Basic {both}")
+            headers = [{"Authorization": one} for one in (*sent, key, f"Nonsense {key}")]
+            for header in (*headers, {"x-api-key": key}, {"x-api-key": encoded}):
+                for path, body in (
+                    ("/_inference/none?error_trace", {"input": "x"}),
+                    ("/v1/embeddings", {"model": "none", "input": "x"}),
+                    (
+                        "/v1/messages",
+                        {"model": "none", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]},
+                    ),
+                    ("/v2/rerank", {"model": "none", "query": "x", "documents": ["x"]}),
+                    ("/_security/api_key", {"name": "x", "role_descriptors": {}}),
+                    ("/none", {}),
+                ):
+                    statuses.add(watch.ask("POST", path, body, header).status)
+                watch.ask("GET", "/metrics", headers=header)
+                watch.ask("GET", "/_security/api_key", headers=header)
+        assert statuses == {200, 401, 404}
+        assert watch.seen() == []

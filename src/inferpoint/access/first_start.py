@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from inferpoint.access import credentials
 from inferpoint.access.credentials import ADMIN, LEAST_SECRET, Credentials
 from inferpoint.access.key import ApiKey
@@ -33,12 +31,10 @@ async def administrator(keys: Keys, clock: Clock, environ: Mapping[str, str], *,
     wanted = chosen or credentials.made()
     entry = keys.get(wanted.id)
     before = None if entry is None else entry[0]
+    if before is not None and before.hash == wanted.hash:  # as it was made, or changed or ended since by its owner
+        return None
     now = round(clock.now().timestamp() * 1000)
-    key = ApiKey(wanted.id, _NAME, wanted.hash, INTERNAL.name, now, (ALL,))
-    if before is not None:
-        key = msgspec.structs.replace(key, creation=before.creation)
-    if key != before:
-        await keys.put([(key, before)])
+    await keys.put([(ApiKey(wanted.id, _NAME, wanted.hash, INTERNAL.name, now, (ALL,)), before)])
     return None if chosen else wanted
 
 

@@ -19,6 +19,8 @@ from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model.privileges import ALL, included
 from inferpoint.model.requests import Caller
 
+LARGEST = 64 * 1024  # bytes of what is kept beside a key, for all keys are in memory
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -103,6 +105,10 @@ class Management:
         metadata = key.metadata if wanted.metadata is None else wanted.metadata
         metadata = inheriting(metadata, {} if maker is None else maker.metadata)
         check_metadata(metadata)
+        if len(msgspec.json.encode((key.role_descriptors, metadata))) > LARGEST:
+            raise invalid(
+                f"The roles and metadata of an API key have at most [{LARGEST}] bytes", subject=Subject.REQUEST
+            )
         expiration = key.expiration if wanted.lifetime is None else self._now() + round(wanted.lifetime * 1000)
         if maker is not None and maker.expiration is not None:
             expiration = min(expiration or maker.expiration, maker.expiration)
