@@ -61,8 +61,7 @@ def chat(
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
-        place = thoughts(model, origin) or ""
-        asked = request_body(request.conversation, model.model_id, most=max_tokens, thoughts=place)
+        asked = request_body(request.conversation, model.model_id, most=max_tokens, thoughts=thoughts(model, origin))
         body = {**asked, "n": n, "stream": request.stream, **request.params, **request.hints}
         if request.stream and _STREAM_OPTIONS not in request.left_out:
             body[_STREAM_OPTIONS] = {"include_usage": True}
