@@ -72,16 +72,16 @@ class Calls:
             reply, permit = await self._sent(job, self._outbound.send)
             try:
                 result = job.decode(reply)
-                usage = result.usage
-                if usage is not None:
-                    permit.settle(cost_of(usage))
+                cost = None if result.usage is None else cost_of(result.usage)
+                if cost is not None:
+                    permit.settle(cost)
             finally:
                 permit.release()
         except InferenceError as error:
             raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
         job.sizing.took(job.stats.upstream)
-        if usage is not None:
-            self._count(job, usage)
+        if cost is not None and result.usage is not None:
+            self._count(job, result.usage, cost)
         return result if type(result) is Completion else _public(job, result)
 
     def estimate(self, resolved: Resolved, request: InferenceRequest) -> int:
@@ -117,7 +117,7 @@ class Calls:
                     last = reader.end()
                     _settle(permit, _used(last))
                     if usage := _used(last) or usage:
-                        self._count(job, usage)
+                        self._count(job, usage, cost_of(usage))
                     yield last
                 finally:
                     arriving.close()
@@ -181,9 +181,9 @@ class Calls:
             if not left_out:
                 raise provider_errors.from_reply(job.resolved, job.secrets, job.call(), whole, self._clock.now())
 
-    def _count(self, job: EndpointJob, usage: Usage) -> None:
+    def _count(self, job: EndpointJob, usage: Usage, cost: Cost) -> None:
         """Count what a call cost in the end beside what it was taken to cost, and learn from it."""
-        self._counters.cost(job.service, job.tokens(), cost_of(usage).tokens)
+        self._counters.cost(job.service, job.tokens(), cost.tokens)
         if job.resolved.endpoint.task_type.generates:
             job.sizing.wrote(usage.output)
 

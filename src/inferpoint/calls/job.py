@@ -47,7 +47,7 @@ class EndpointJob(Job):
         self.caller = like.caller
         self.service = resolved.service.name
         self.group = resolved.group
-        self.lane = lane(like)
+        self.lane = Lane.OTHER if like.input_type is None else lane(like)
         self.stats = stats
         self.token = ""
         self.left_out: frozenset[str] = frozenset()

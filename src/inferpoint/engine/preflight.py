@@ -27,8 +27,10 @@ def prepared(resolved: Resolved, request: InferenceRequest, kind: TaskType | Non
     stored, inputs = resolved.endpoint.task_type, type(request.input)
     if kind not in (None, stored):
         raise _other_type(kind, stored)
-    if inputs is not _input_class(stored) or stored is TaskType.COMPLETION:
+    if inputs is not _input_class(stored):
         _refuse_other_input(resolved, request)
+    if stored is TaskType.COMPLETION and len(request.texts) != 1:
+        raise invalid(f"{resolved.task.label} only accepts 1 input")
     if request.chunking is not None and not (stored.embeds and isinstance(request.input, tuple)):
         raise invalid(f"Inputs cannot be chunked for task type [{stored}]")
     if request.partial and not stored.embeds:
@@ -69,15 +71,13 @@ def _with_model(resolved: Resolved, conversation: Conversation) -> Resolved:
 
 
 def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
-    """An input of the kind that the task takes, and as many as it takes."""
+    """Inputs of another kind are taken only where they are tokens for an embedding."""
     kind = resolved.endpoint.task_type
-    tokens_taken = isinstance(request.input, Tokens) and kind in _OF_TOKENS
-    if not (tokens_taken or isinstance(request.input, _input_class(kind))):
-        if kind is TaskType.CHAT_COMPLETION:
-            raise chat_only(resolved)
-        raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
-    if kind is TaskType.COMPLETION and request.count != 1:
-        raise invalid(f"{resolved.task.label} only accepts 1 input")
+    if isinstance(request.input, Tokens) and kind in _OF_TOKENS:
+        return
+    if kind is TaskType.CHAT_COMPLETION:
+        raise chat_only(resolved)
+    raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
 
 
 def _input_class(kind: TaskType) -> type[Any]:
