@@ -42,7 +42,9 @@ def put(pool: Pool, *given: Any) -> list[Item]:
 
 
 def taken(pool: Pool) -> list[Any]:
-    return [item.input for item in pool.take()]
+    items, load = pool.take()
+    assert load.inputs == len(items)
+    return [item.input for item in items]
 
 
 def tally(pool: Pool) -> tuple[int, int, int]:
@@ -144,7 +146,7 @@ def test_the_load_is_always_that_of_what_waits(events: list[tuple[str, int]]) ->
             pool.put({"x" * size: load_of("x" * size)})
             pool.items["x" * size].waiters[object()] = (0,)  # type: ignore[index]
         elif what == "take":
-            away.append(pool.take())
+            away.append(pool.take()[0])
         elif what == "back" and away:
             pool.put_back([item for item in away.pop() if pool.items.get(item.input) is item])
         elif what == "forget" and pool.items:

@@ -30,7 +30,7 @@ class Batch(EndpointJob, Carrier):
         self,
         pool: Pool,
         origin: str,
-        fill: Callable[[Batch], Sequence[Item]],
+        fill: Callable[[Batch], tuple[Sequence[Item], Load]],
         since: float,
         items: Sequence[Item] | None = None,
     ) -> None:
@@ -51,8 +51,7 @@ class Batch(EndpointJob, Carrier):
     @override
     def request(self) -> InferenceRequest | None:
         if self.items is None:
-            self.items = self._fill(self)
-            self.load = loaded(self.items)
+            self.items, self.load = self._fill(self)
             for item in self.items:
                 item.batch = self
         if self._request is None and self.items:

@@ -81,14 +81,16 @@ class Batcher:
         loads = dict(zip(wanted, loads_of(wanted), strict=True))
         if resolved.rate.tokens is not None:
             _refuse_too_long(resolved, waiter, wanted, loads, sizing)
+        if waiter.done.done():
+            return
         key = _key(resolved, waiter.request)
         pool = self._pools.get(key)
         # A single call that is for nobody else is refused like any other, where it could not be made in time.
-        if not waiter.done.done() and (pool is not None or sizing.calls(together(loads.values())) > 1):
+        if pool is not None or sizing.calls(together(loads.values())) > 1:
             await self._refuse_too_late(resolved, waiter, wanted, loads, pool)
+            if waiter.done.done():
+                return
             pool = self._pools.get(key)
-        if waiter.done.done():
-            return
         if pool is None:
             pool = self._pools[key] = Pool(key, resolved, waiter.request, sizing)
         self._pool_of[waiter] = pool
@@ -152,8 +154,8 @@ class Batcher:
         while len(pool.batches) > needed:
             pool.batches.pop().cancel()
 
-    def _fill(self, batch: Batch) -> Sequence[Item]:
-        """The inputs that *batch* takes along, as its turn has come; other batches go for what it leaves."""
+    def _fill(self, batch: Batch) -> tuple[Sequence[Item], Load]:
+        """The inputs that *batch* takes along now, and their load; other batches go for what it leaves."""
         pool, now = batch.pool, self._clock.monotonic()
         if late := pool.late(now):
             place = ticket(pool.resolved, batch.caller, batch.lane)

@@ -57,10 +57,10 @@ class Pool:
             late.append(item)
         return late
 
-    def take(self) -> list[Item]:
-        """The items that wait longest, as many as one call may hold; they wait no more."""
+    def take(self) -> tuple[list[Item], Load]:
+        """The items that wait longest, as many as one call may hold, and their load; they wait no more."""
         if self.sizing.fits(self.load):
-            everything = list(self.waiting)
+            everything = list(self.waiting), self.load
             self.waiting, self.load = {}, Load()
             return everything
         load, taken = Load(), list[Item]()
@@ -69,8 +69,7 @@ class Pool:
             if taken and not self.sizing.fits(load):
                 break
             taken.append(item)
-        self._wait_no_more(taken)
-        return taken
+        return taken, self._wait_no_more(taken)
 
     def put_back(self, items: Iterable[Item]) -> None:
         """Have *items* wait again, before all others."""
@@ -98,10 +97,12 @@ class Pool:
         inputs: Any = tuple([item.sent for item in items])
         return replace(self.like, input=Tokens(inputs) if self._tokens else inputs, deadline=self.deadline)
 
-    def _wait_no_more(self, items: Sequence[Item]) -> None:
+    def _wait_no_more(self, items: Sequence[Item]) -> Load:
         for item in items:
             del self.waiting[item]
-        self.load.add(loaded(items), -1)
+        load = loaded(items)
+        self.load.add(load, -1)
+        return load
 
 
 class Rows(NamedTuple):
