@@ -89,12 +89,15 @@ class CallerLimiter:
 
     async def permit(self, ticket: Ticket, cost: Callable[[], Cost], limiter: RateLimiter) -> Permit | Refusal:
         """The permit of *ticket*, whose caller has limits; that of its rate group is asked of *limiter* then."""
+        assert ticket.caller.limits is not None
         self._know(ticket.caller)
-        if refusal := self._over_budget(ticket, cost()):
-            return refusal
-        of_minute = await self._a_minute(TOKENS, ticket, cost().tokens)
-        if isinstance(of_minute, Refusal):
-            return of_minute
+        of_minute = None
+        if ticket.caller.limits.tokens_per_minute is not None:
+            if refusal := self._over_budget(ticket, cost()):  # before it waits for nothing
+                return refusal
+            of_minute = await self._a_minute(TOKENS, ticket, cost().tokens)
+            if isinstance(of_minute, Refusal):
+                return of_minute
         expected = cost()
         if refusal := self._over_budget(ticket, expected):  # others have used it meanwhile
             _release(of_minute)

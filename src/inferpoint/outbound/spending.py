@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from inferpoint.clock import Clock, Timer
 from inferpoint.model.budgets import BUDGETS, Amount, Budget, Period, Spent
@@ -37,9 +37,10 @@ class Charge:
         """Take *amount* in place of what was taken before."""
         if amount == self._amount:
             return
+        more = amount.plus(self._amount, -1)
         for use in self._uses:
-            use.used = use.used.plus(amount).plus(self._amount, -1)
-            use.open = use.open.plus(amount).plus(self._amount, -1)
+            use.used = use.used.plus(more)
+            use.open = use.open.plus(more)
         self._amount = amount
         self._changed()
 
@@ -64,6 +65,8 @@ class Spending:
         self._uses: dict[str, dict[Period, _Use]] = {}
         self._changed: dict[tuple[str, str], _Use] = {}
         self._timer: Timer | None = None
+        self._today = date.min
+        self._names: Sequence[tuple[Period, str]] = ()  # of the periods of today
         current = {period.name_at(clock.now()): period for period in Period}
         for caller, name, amount in spent:
             if name in current:
@@ -105,9 +108,11 @@ class Spending:
 
     def _at(self, caller: str, now: datetime) -> dict[Period, _Use]:
         """The uses of *caller* in the periods of *now*; a clock that goes back does not bring an older one back."""
+        today = now.date()
+        if today != self._today:
+            self._today, self._names = today, [(period, period.name_at(now)) for period in Period]
         uses = self._uses.setdefault(caller, {})
-        for period in Period:
-            name = period.name_at(now)
+        for period, name in self._names:
             if period not in uses or name > uses[period].name:
                 uses[period] = _Use(name)
         return uses
