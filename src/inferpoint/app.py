@@ -46,12 +46,13 @@ from inferpoint.inbound.server import HttpServer
 from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
+from inferpoint.model.requests import ANONYMOUS
 from inferpoint.outbound.breakers import Breakers
+from inferpoint.outbound.caller_limits import lasting
+from inferpoint.outbound.http.body import MOST_CONTAINERS
 from inferpoint.outbound.http.transport import HttpTransport
-from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
-from inferpoint.outbound.replies import BoundedReplies
 from inferpoint.outbound.retries import Budgets
 from inferpoint.storage import audit, credentials, store
 from inferpoint.storage.changes import KEY_CHANGES, Changes
@@ -140,19 +141,18 @@ async def assembled(
         await endpoints.load()
         clock = SystemClock()
         keys = await _keys(home, kept, clock, shared, stack)
-        limiter = Limiter(clock, policy.longest_pause) if shared is None else shared.limiter
+        limiter = shared.limiter if shared else stack.enter_context(lasting(clock, home.folder, policy.longest_pause))
         breakers, budgets = Breakers(clock), Budgets(clock)
-        counters = None if shared is None else shared.counters
-        telemetry = Telemetry(lambda: groups(limiter, endpoints.all()), breakers.states, budgets.least, log, counters)
+        standings = lambda: groups(limiter, endpoints.all()), lambda: limiter.callers(ANONYMOUS)
+        telemetry = Telemetry(*standings, breakers.states, budgets.least, log, shared and shared.counters)
         caches = Caches(endpoints, home.folder, cache, telemetry.caches)
         stack.push_async_callback(caches.close)
         caches.remove_leftovers()
-        http, local = HttpTransport(__version__), LocalModels(home.models)
+        memory = Memory(policy.limits.held_bytes, MOST_CONTAINERS)
+        http, local = HttpTransport(__version__, memory), LocalModels(home.models)
         stack.push_async_callback(http.close)
         stack.callback(local.close)
-        memory = Memory(policy.limits.held_bytes)
-        bounded = BoundedReplies(http, memory)
-        transports = {"http": bounded, "https": bounded, "local": local}
+        transports = {"http": http, "https": http, "local": local}
         outbound = Outbound(transports, limiter, breakers, budgets, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)

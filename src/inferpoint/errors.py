@@ -15,7 +15,7 @@ What can go wrong, as each face is told it::
     │   ├── TOO_LARGE        more bytes than are taken
     │   └── UNSUPPORTED      the service cannot do this
     ├── of capacity
-    │   ├── RATE_LIMITED     a limit was reached; `whose_limit` says ours or the provider's
+    │   ├── RATE_LIMITED     a limit was reached; `whose_limit` says whose
     │   ├── OVERLOADED       no room now
     │   └── TIMED_OUT        the deadline passed
     └── of the provider or of ours
@@ -79,9 +79,9 @@ class InferenceError(Exception):
     """Something that went wrong, as data; never with a secret in it.
 
     `problems` holds one sentence for each thing that is wrong, and is never empty. `upstream` is set when a provider
-    answered with an error. `retry_after` is in seconds. `whose_limit` is `ours` or `provider` for `RATE_LIMITED`.
-    `index` is the place of the one input that it is about, where it is about one of several. Its `__cause__`, when that
-    is an `InferenceError` too, is what it was made of.
+    answered with an error. `retry_after` is in seconds. `whose_limit` is `ours`, `provider` or `key` for
+    `RATE_LIMITED`. `index` is the place of the one input that it is about, where it is about one of several. Its
+    `__cause__`, when that is an `InferenceError` too, is what it was made of.
     """
 
     def __init__(

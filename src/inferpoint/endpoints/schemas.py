@@ -11,10 +11,11 @@ from inferpoint.endpoints.sections import SERVICE_SETTINGS, TASK_SETTINGS
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.json_schema import Schema, SettingSchemas, or_null
+from inferpoint.model.price import Price
 from inferpoint.model.settings import declared
 from inferpoint.protocols.service import Task
 
-CACHE = "cache"
+CACHE, PRICE = "cache", "price"
 _TEXT: Schema = {"type": "string", "minLength": 1}
 _ID: Schema = {**_TEXT, "description": "The id by which the endpoint is called."}
 
@@ -34,7 +35,7 @@ class EndpointSchemas:
     def definitions(self) -> Schema:
         """Every endpoint under the name of its service and task, and the sections that all have."""
         endpoints = {_name(*key): self._endpoint(*key, task) for key, task in self._tasks.items()}
-        return {**endpoints, chunking.SCOPE: self._chunking(), CACHE: self._cache()}
+        return {**endpoints, chunking.SCOPE: self._chunking(), CACHE: self._cache(), PRICE: self._price()}
 
     def ref(self, name: str) -> Schema:
         """A reference to the definition called *name*."""
@@ -82,6 +83,7 @@ class EndpointSchemas:
             TASK_SETTINGS: or_null(self._written.object(declared(task.options))),
             chunking.SCOPE: self.ref(chunking.SCOPE),
             "aliases": {"type": ["array", "null"], "items": _TEXT, "description": "Other ids by which it is found."},
+            PRICE: self.ref(PRICE),
             "force": {"type": "boolean", "description": "Let an alias come to stand for vectors of another model."},
         }
         if kind.embeds:
@@ -107,6 +109,10 @@ class EndpointSchemas:
     def _cache(self) -> Schema:
         cache = or_null(self._written.object(declared(CacheSettings)))
         return {**cache, "description": "A cache of embeddings of its own."}
+
+    def _price(self) -> Schema:
+        price = or_null(self._written.object(declared(Price)))
+        return {**price, "description": "What its provider charges, for budgets in dollars."}
 
 
 def _name(service: str, kind: TaskType) -> str:

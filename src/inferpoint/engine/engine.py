@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 
 from inferpoint.access import actions
-from inferpoint.access.decision import allow
+from inferpoint.access.decision import allow, may
 from inferpoint.batching.batcher import Batcher
 from inferpoint.batching.ranking import ranking
 from inferpoint.calls.calls import Calls
@@ -32,6 +33,8 @@ from inferpoint.engine.report import Quota, quotas
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.local import tokens
 from inferpoint.model import hints
+from inferpoint.model.budgets import CallerReport
+from inferpoint.model.chat import Conversation
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
@@ -108,12 +111,12 @@ class Engine:
         allow(caller, actions.INFER)
         return seen(self._endpoints, caller).find(inference_id)
 
-    async def infer(
+    def infer(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
-    ) -> InferenceResult:
+    ) -> Coroutine[Any, Any, InferenceResult]:
         """The whole result. *kind* is the task type that the caller takes the endpoint to have, if it says so."""
         resolved = prepared(resolved, request, kind)
-        return await self._whole(resolved, self._heeded(resolved, request))
+        return self._whole(resolved, self._heeded(resolved, request))
 
     async def stream(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
@@ -124,6 +127,8 @@ class Engine:
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
         request = timed(resolved, replace(request, stream=True), self.clock)
+        if request.caller.limits is not None:
+            await self._calls.admit(resolved, request)
         job = self._calls.single(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
             with InTime(resolved, request, request.stats.begun, self.clock):
@@ -139,6 +144,8 @@ class Engine:
         if resolved.task.count is None:
             return self._calls.estimate(resolved, request)
         request = timed(resolved, request, self.clock)
+        if request.caller.limits is not None:
+            await self._calls.admit(resolved, request)
         with InTime(resolved, request, request.stats.begun, self.clock):
             return await self._calls.ask(resolved, request, resolved.task.count)
 
@@ -164,6 +171,13 @@ class Engine:
         """Every rate group, with its limits and the calls that wait."""
         return await quotas(self.lifecycle.all(caller), self._calls, self._outbound)
 
+    async def callers(self, caller: Caller) -> Sequence[CallerReport]:
+        """How much *caller* has used of its own limits; whoever may see all keys is told of all that have some."""
+        allow(caller, actions.QUOTAS)
+        reports = await self._outbound.limiter.callers(caller)
+        every = may(caller, actions.QUERY_KEYS.privilege)
+        return [one for one in reports if every or one.caller == caller.name]
+
     async def release(self, caller: Caller, inference_id: str) -> Quota:
         """End the pause of the rate group of an endpoint, found by its id or an alias; told is how the group stands."""
         endpoints = seen(self._endpoints, caller)
@@ -186,6 +200,8 @@ class Engine:
     def _heeded(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
         """*request* with the hints that its endpoint's provider takes; the others are told, or refused by name."""
         request.stats.endpoint = resolved.endpoint.inference_id
+        if not request.hints and type(request.input) is not Conversation:
+            return request
         own = hints.own_thoughts(request, resolved.service.name)
         carried = hints.carried(own)
         unknown = carried - self.hints(resolved) if carried else carried
@@ -198,13 +214,15 @@ class Engine:
         return hints.without(own, unknown)
 
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
-        refuse_many(request.count, self._most_inputs, "inputs")
         request = timed(resolved, request, self.clock)
+        if request.caller.limits is not None:
+            await self._calls.admit(resolved, request)
         if not resolved.endpoint.task_type.embeds:
             with InTime(resolved, request, request.stats.begun, self.clock):
                 if resolved.task.independent:
                     return await ranking(self._calls, resolved, request)
                 return await self._calls.whole(self._calls.single(resolved, request))
+        refuse_many(request.count, self._most_inputs, "inputs")
         try:
             if request.chunking is None:
                 return await self._batcher.embedded(resolved, await _readable(resolved, request))

@@ -9,6 +9,7 @@ from typing import Any
 
 from inferpoint.errors import Subject, invalid
 from inferpoint.model.cache import CacheSettings
+from inferpoint.model.price import Price
 from inferpoint.model.wording import not_of_type
 
 
@@ -93,7 +94,7 @@ class Endpoint:
     `settings` and `options` are records of the task's own classes. `chunking` is None where none apply.
     `dimensions` is the length of its vectors as the validation call measured it. `version` is unique for ever: no
     update, delete or second creation of the same id brings one back, so it can key caches. `aliases` are ids
-    by which it is found as well. `cache` is None where it has none of its own.
+    by which it is found as well. `cache` is None where it has none of its own, `price` where nobody said what it costs.
     """
 
     inference_id: str
@@ -106,6 +107,7 @@ class Endpoint:
     dimensions: int | None = None
     aliases: tuple[str, ...] = ()
     cache: CacheSettings | None = None
+    price: Price | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -28,6 +28,4 @@ def arrived(headers: Mapping[str, str]) -> None:
         _passed.set(passed)
 
 
-def passed() -> int:
-    """How many servers were passed by the request for which a call is made now."""
-    return _passed.get()
+passed = _passed.get  # how many servers were passed by the request for which a call is made now

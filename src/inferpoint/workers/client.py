@@ -9,13 +9,15 @@ from typing import TypeVar
 
 from typing_extensions import override
 
+from inferpoint.model.budgets import CallerReport
 from inferpoint.model.quota import Allowance, Cost, GroupReport
+from inferpoint.model.requests import Caller
 from inferpoint.outbound.limiter import LONGEST_PAUSE
 from inferpoint.outbound.ticket import Permit, RateLimiter, Reason, Refusal, Ticket
 from inferpoint.workers import messages
 from inferpoint.workers.messages import FromLimiter, ToLimiter
 
-A = TypeVar("A", messages.Granted, messages.Reported)
+A = TypeVar("A", messages.Granted, messages.Reported, messages.ReportedCallers)
 _STOPPING = Refusal(Reason.STOPPING)
 
 
@@ -32,6 +34,10 @@ class RemotePermit(Permit):
     @override
     def settle(self, cost: Cost) -> None:
         self._send(messages.Settled(self._number, cost))
+
+    @override
+    def failed(self) -> None:
+        self._send(messages.Failed(self._number))
 
     @override
     def _end(self, *, sent: bool) -> None:
@@ -63,6 +69,18 @@ class LimiterClient(RateLimiter):
         return permit
 
     @override
+    async def admit(self, ticket: Ticket) -> Refusal | None:
+        number = next(self._numbers)
+        answer = await self._answer(number, messages.Admitted(number, ticket), messages.Granted)
+        return answer if isinstance(answer, Refusal) else None
+
+    @override
+    async def check_affordable(self, ticket: Ticket, cost: Cost) -> Refusal | None:
+        number = next(self._numbers)
+        answer = await self._answer(number, messages.Weighed(number, ticket, cost), messages.Granted)
+        return answer if isinstance(answer, Refusal) else None
+
+    @override
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
         number = next(self._numbers)
         answer = await self._answer(number, messages.Checked(number, ticket, calls), messages.Granted)
@@ -85,6 +103,12 @@ class LimiterClient(RateLimiter):
         number = next(self._numbers)
         answer = await self._answer(number, messages.Watched(number), messages.Reported)
         return () if isinstance(answer, Refusal) else answer.groups
+
+    @override
+    async def callers(self, asking: Caller) -> Sequence[CallerReport]:
+        number = next(self._numbers)
+        answer = await self._answer(number, messages.Counted(number, asking), messages.ReportedCallers)
+        return () if isinstance(answer, Refusal) else answer.callers
 
     def receive(self, answer: FromLimiter) -> None:
         """Hand *answer* to the call that waits for it; one whose caller has left meanwhile is not waited for."""

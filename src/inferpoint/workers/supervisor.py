@@ -20,6 +20,7 @@ import uvloop
 from inferpoint.clock import Clock, SystemClock
 from inferpoint.config import Config
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.outbound.caller_limits import lasting
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.storage.folder import locked
 from inferpoint.telemetry.log import warn
@@ -36,10 +37,12 @@ PATIENCE = 10.0  # seconds beyond those that requests have to finish, after whic
 
 def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     """Run as many workers as *config* says until told to stop; each is started with the *arguments* of `serve`."""
+    clock = SystemClock()
     with (
         listening(config) as listener,
         locked(Path(config.data_dir)) as locks,
         tempfile.TemporaryDirectory(prefix="inferpoint-") as counters,
+        lasting(clock, Path(config.data_dir), config.longest_pause_seconds) as limiter,
     ):
 
         async def start(number: int) -> Worker:
@@ -55,8 +58,6 @@ def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, st
                 )
             return await Worker(process, limiter, clock.monotonic()).connected(here)
 
-        clock = SystemClock()
-        limiter = Limiter(clock, config.longest_pause_seconds)
         uvloop.run(_Crew(config, listener, start, clock).run())
 
 

@@ -173,11 +173,15 @@ _QUOTA = told(
     },
     description="A rate group: endpoints whose calls wait in one queue.",
 )
+_CALLER = told(
+    {"caller": TEXT, "limits": by_name(told({"limit": NUMBER, "used": NUMBER, "whole_in_seconds": NUMBER}))},
+    description="A key with limits of its own, and what is used of them.",
+)
 _ANSWERS: dict[str, Schema] = {
     "Root": told({"name": TEXT, "cluster_name": TEXT, "version": told({"number": TEXT}), "tagline": TEXT}),
     "Endpoint": told(
         {"inference_id": TEXT, "task_type": one_of(*TaskType), "service": TEXT, "service_settings": OBJECT},
-        {"task_settings": OBJECT, "chunking_settings": OBJECT, "aliases": TEXTS, "cache": OBJECT},
+        {"task_settings": OBJECT, "chunking_settings": OBJECT, "aliases": TEXTS, "cache": OBJECT, "price": OBJECT},
         description="An endpoint as everybody may see it, without secrets.",
     ),
     "Endpoints": told({"endpoints": listed(ref("Endpoint"))}),
@@ -202,7 +206,7 @@ _ANSWERS: dict[str, Schema] = {
             {"service": TEXT, "name": TEXT, "task_types": listed(one_of(*TaskType)), "configurations": by_name(OBJECT)}
         )
     ),
-    "Quotas": told({"quotas": listed(_QUOTA)}),
+    "Quotas": told({"quotas": listed(_QUOTA)}, {"callers": listed(_CALLER)}),
     "Applied": told(
         {
             "errors": FLAG,

@@ -136,7 +136,7 @@ async def list_services(_engine: Engine, request: Request) -> Response:
 
 async def list_quotas(engine: Engine, request: Request) -> Response:
     """How much of each provider may be used, and who waits for it."""
-    return write.quotas(await engine.quotas(request.caller))
+    return write.quotas(await engine.quotas(request.caller), await engine.callers(request.caller))
 
 
 async def release_quota(engine: Engine, request: Request) -> Response:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
+from msgspec.structs import asdict
+
 from inferpoint.api.elastic import errors
 from inferpoint.api.face import Response, json_response
 from inferpoint.api.headers import FAILED, TOKENS, TRUNCATED
@@ -12,6 +14,7 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.report import Quota
 from inferpoint.errors import InferenceError
 from inferpoint.model import settings
+from inferpoint.model.budgets import CallerReport
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Event, present
 from inferpoint.model.quota import UNITS, Bucket
@@ -32,7 +35,7 @@ from inferpoint.model.results import (
 from inferpoint.protocols import sse
 from inferpoint.protocols.service import Service
 
-_TOKENS = {name: TOKENS.format(name) for name in Usage.__dataclass_fields__}
+_TOKENS = {name: TOKENS.format(name) for name in Usage.__struct_fields__}
 DONE = sse.written(Event(b"[DONE]", "message"))
 _PIECE = sse.around({"completion": [{"delta": sse.SLOT}]}, "message")
 
@@ -83,7 +86,7 @@ def _with_errors(rows: list[dict[str, Any]], failed: Mapping[int, InferenceError
 def _headers(inferred: InferenceResult) -> dict[str, str]:
     headers: dict[str, str] = {}
     if inferred.usage is not None:
-        headers = {_TOKENS[name]: str(count) for name, count in vars(inferred.usage).items() if count}
+        headers = {_TOKENS[name]: str(count) for name, count in asdict(inferred.usage).items() if count}
     match inferred:
         case Embeddings(cut=places) if places:
             headers[TRUNCATED] = str(len(places))
@@ -136,9 +139,22 @@ def _configurations(service: Service) -> dict[str, Any]:
     return dict(sorted(configurations.items()))
 
 
-def quotas(several: Iterable[Quota]) -> Response:
-    """Each rate group: its provider's last word beside what was configured, and the calls that wait in it."""
-    return json_response({"quotas": [_quota(quota) for quota in several]})
+def quotas(several: Iterable[Quota], callers: Sequence[CallerReport] = ()) -> Response:
+    """Each rate group: its provider's last word beside what was configured, and the calls that wait in it.
+
+    Beside them each of the *callers* with limits of its own, if there are any, and what is used of them.
+    """
+    told: dict[str, Any] = {"quotas": [_quota(quota) for quota in several]}
+    if callers:
+        told["callers"] = [{"caller": one.caller, "limits": _limits(one)} for one in callers]
+    return json_response(told)
+
+
+def _limits(report: CallerReport) -> dict[str, Any]:
+    return {
+        name: {"limit": one.limit, "used": one.used, "whole_in_seconds": round(one.whole_in, 3)}
+        for name, one in report.limits.items()
+    }
 
 
 def _quota(quota: Quota) -> dict[str, Any]:
@@ -173,7 +189,7 @@ def previews(inputs: Sequence[Sequence[Previewed]], *, with_text: bool) -> Respo
 
 
 def _previewed(chunk: Previewed, *, with_text: bool) -> dict[str, Any]:
-    return {name: value for name, value in vars(chunk).items() if with_text or name != "text"}
+    return {name: value for name, value in asdict(chunk).items() if with_text or name != "text"}
 
 
 def _chunk(chunk: Chunk) -> dict[str, Any]:
