@@ -44,18 +44,18 @@ class Echo:
         return json.dumps({"error": refusal.reason, "client": client}).encode()
 
     async def _answer(self, exchange: Exchange) -> None:
-        if exchange.path == "/never":
+        if exchange.head.path == "/never":
             await asyncio.get_running_loop().create_future()
         body = b""
-        while exchange.path != "/unread":
+        while exchange.head.path != "/unread":
             body += exchange.take()
             if exchange.whole:
                 break
             await exchange.more()
-        told = echo(exchange.method, exchange.path, exchange.query, body)
-        if exchange.path == "/large":
+        told = echo(exchange.head.method, exchange.head.path, exchange.head.query, body)
+        if exchange.head.path == "/large":
             told = told.ljust(LARGE)
-        if exchange.path != "/pieces":
+        if exchange.head.path != "/pieces":
             await exchange.answer(200, {"content-type": "application/json"}, told)
             return
         exchange.begin(200, {"content-type": "application/json"})

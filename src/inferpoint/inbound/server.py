@@ -65,11 +65,6 @@ class HttpServer:
         self._set_date()
 
     @property
-    def is_full(self) -> bool:
-        """Whether as many requests are in work as may be."""
-        return len(self._connections) - len(self._idle) >= self.limits.requests
-
-    @property
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._connections)
@@ -107,10 +102,14 @@ class HttpServer:
         self._idle[connection] = None
         return has_room
 
-    def begin(self, connection: Connection) -> None:
-        """Know that a connection has a request in work."""
+    def begin(self, connection: Connection, path: str) -> bool:
+        """Know that a connection has a request for *path* in work; False where as many are as may be."""
+        idle = self._idle
+        if len(self._connections) - len(idle) >= self.limits.requests and path not in self.exempt:
+            return False
         connection.deadline = math.inf
-        self._idle.pop(connection, None)
+        idle.pop(connection, None)
+        return True
 
     def rest(self, connection: Connection) -> None:
         """Know that a connection has no request in work any more."""
