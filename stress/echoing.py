@@ -44,18 +44,18 @@ class Echo:
         return json.dumps({"error": refusal.reason, "client": client}).encode()
 
     async def _answer(self, exchange: Exchange) -> None:
-        if exchange.head.path == "/never":
+        if exchange.path == "/never":
             await asyncio.get_running_loop().create_future()
         body = b""
-        while exchange.head.path != "/unread":
+        while exchange.path != "/unread":
             body += exchange.take()
             if exchange.whole:
                 break
             await exchange.more()
-        told = echo(exchange.head.method, exchange.head.path, exchange.head.query, body)
-        if exchange.head.path == "/large":
+        told = echo(exchange.method, exchange.path, exchange.query, body)
+        if exchange.path == "/large":
             told = told.ljust(LARGE)
-        if exchange.head.path != "/pieces":
+        if exchange.path != "/pieces":
             await exchange.answer(200, {"content-type": "application/json"}, told)
             return
         exchange.begin(200, {"content-type": "application/json"})

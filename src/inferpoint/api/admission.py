@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Mapping
 from functools import lru_cache
@@ -11,8 +10,6 @@ from urllib.parse import urlsplit
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model.http import is_loopback
 from inferpoint.model.requests import ANONYMOUS, Caller
-
-_LENGTH = re.compile("[0-9]+")
 
 
 def caller(_headers: Mapping[str, str]) -> Caller:
@@ -34,13 +31,6 @@ def refuse_foreign_page(headers: Mapping[str, str]) -> None:
     origin = headers.get("origin")
     if origin is not None and origin.partition("://")[2] != host:
         raise InferenceError(Kind.FORBIDDEN, f"The origin [{origin}] may not use this server")
-
-
-def refuse_large(headers: Mapping[str, str], most: int) -> None:
-    """`TOO_LARGE` when a body says that it is larger than *most* bytes."""
-    length = headers.get("content-length", "0")
-    if _LENGTH.fullmatch(length) and float(length) > most:
-        raise too_large(most)
 
 
 def too_large(most: int) -> InferenceError:

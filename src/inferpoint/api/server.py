@@ -14,19 +14,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
+import msgspec
+
 from inferpoint.api import admission
 from inferpoint.api.bodies import Bodies
 from inferpoint.api.elastic.errors import refusal_body
 from inferpoint.api.face import Face, Request, Response, Route
 from inferpoint.api.headers import OPAQUE_ID, REQUEST_ID, stats_headers
-from inferpoint.api.router import Matched, Router
+from inferpoint.api.router import Router
 from inferpoint.clock import Clock
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.inbound.exchange import Exchange
-from inferpoint.inbound.heads import Refusal
+from inferpoint.inbound.heads import Head, Refusal
 from inferpoint.model.json_body import JsonBody
-from inferpoint.model.requests import ANONYMOUS, RequestStats
+from inferpoint.model.requests import ANONYMOUS
 from inferpoint.outbound import hops
 from inferpoint.outbound.memory import Share
 from inferpoint.telemetry.events import Answered, Level
@@ -62,21 +64,22 @@ class Server:
         self._routers = [(first, Router([*first.routes, *extra])), *((face, Router(face.routes)) for face in others)]
         self._homes = sorted(faces, key=lambda face: len(face.prefix), reverse=True)
         self._entrance = entrance
+        self._bodies = entrance.bodies
         self._telemetry = telemetry
         self._clock = clock
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request."""
-        began = self._clock.monotonic()
-        asked = _Asked(exchange, int(self._clock.now().timestamp()))
-        face, matched = self._find(asked)
+        began, now = self._clock.monotonic(), self._clock.now()
+        place: Place = exchange.head.known or self._find(exchange.head)
+        asked = _Asked(exchange, place, int(now.timestamp()))
         try:
-            await asked.answer(await self._answer(asked, face, matched))
+            await asked.answer(await self._answer(asked))
         except asyncio.CancelledError:  # the caller left, or a stream outlived the deadline of the shutdown
             asked.status = CLIENT_LEFT if exchange.left else asked.status
         finally:
             asked.close()
-            self._tell(asked, matched.pattern if matched else _ELSEWHERE, began)
+            self._tell(asked, began)
 
     def refused(self, client: str, refusal: Refusal) -> bytes:
         """The body for what *client* sent and was no request, which is told of too."""
@@ -100,18 +103,31 @@ class Server:
         )
         return body
 
-    def _find(self, asked: _Asked) -> tuple[Face, Matched | None]:
-        """The face that answers, and its routes at that path; without any, the face below whose prefix the path is."""
+    def _find(self, head: Head) -> Place:
+        """Where requests with *head* belong; without any route, the face below whose prefix their path is."""
+        segments = [unquote(segment) for segment in head.path.split("/") if segment]
+        query = dict(parse_qsl(head.query, keep_blank_values=True)) if head.query else {}
         for face, router in self._routers:
-            if matched := router.find(asked.path):
-                return face, matched
-        path = "/" + "".join(f"{segment}/" for segment in asked.path)
-        return next(face for face in self._homes if path.startswith(face.prefix)), None
+            if matched := router.find(segments):
+                route = matched.routes.get("GET" if head.method == "HEAD" else head.method)
+                allowed = "" if route else ", ".join(sorted(matched.routes))
+                place = Place(face, query, route, matched.pattern, matched.path_params, allowed)
+                break
+        else:
+            path = "/" + "".join(f"{segment}/" for segment in segments)
+            place = Place(next(face for face in self._homes if path.startswith(face.prefix)), query)
+        head.known = place
+        return place
 
-    async def _answer(self, asked: _Asked, face: Face, matched: Matched | None) -> Response:
-        request = asked.request(matched.path_params if matched else {})
+    async def _answer(self, asked: _Asked) -> Response:
+        request, face = asked.request, asked.place.face
         try:
-            return face.finish(await self._act(asked, request, face, matched), request)
+            route = self._enter(asked)
+            if (read := self._bodies.at_once(asked.exchange)) is None:
+                read = await asked.read(self._bodies)
+            request.body, request.json = read
+            await self._engine.refresh()
+            return face.finish(await route.act(self._engine, request), request)
         except InferenceError as error:
             failure = error
             _let_go(failure)
@@ -120,50 +136,73 @@ class Server:
                 raise
             failure = InferenceError(Kind.INTERNAL, "The server was stopped before its answer")
         except Exception:  # noqa: BLE001 - whatever happens, the caller gets an answer and the log the reason
-            _LOG.exception("The request [%s] failed", asked.request_id)
-            problem = f"An internal error happened; the log has it under request id [{asked.request_id}]"
+            _LOG.exception("The request [%s] failed", request.request_id)
+            problem = f"An internal error happened; the log has it under request id [{request.request_id}]"
             failure = InferenceError(Kind.INTERNAL, problem)
         asked.failure = failure
         return face.finish(face.fail(failure, request), request)
 
-    async def _act(self, asked: _Asked, request: Request, face: Face, matched: Matched | None) -> Response:
+    def _enter(self, asked: _Asked) -> Route:
+        """The route of a request, once it is let in, before a byte of its body is read."""
+        request, place = asked.request, asked.place
         if self._entrance.guarded:
             admission.refuse_foreign_page(request.headers)
-        hops.arrived(request.headers)
-        if matched is None:
-            raise _unrouted(Kind.NO_ROUTE, face, request)
-        route = matched.routes.get("GET" if request.method == "HEAD" else request.method)
-        if route is None:
-            asked.allowed = ", ".join(sorted(matched.routes))
-            raise _unrouted(Kind.WRONG_METHOD, face, request, asked.allowed)
-        asked.infers, asked.watches = route.infers, route.watches
-        face.check(request, route)
-        body, json = await asked.body(self._entrance.bodies)
-        await self._engine.refresh()
-        return await route.act(self._engine, asked.request(matched.path_params, body, json))
+        if not place.checked:
+            place.check(request)
+        hops.arrived(place.hops)
+        assert place.route is not None
+        return place.route
 
-    def _tell(self, asked: _Asked, pattern: str, began: float) -> None:
-        failure, stats = asked.failure, asked.stats
+    def _tell(self, asked: _Asked, began: float) -> None:
+        exchange, request, failure = asked.exchange, asked.request, asked.failure
+        stats = request.stats
         self._telemetry.answered(
             Answered(
                 time=self._clock.now(),
                 level=asked.level,
-                request_id=asked.request_id,
-                caller=asked.caller.name,
-                method=asked.exchange.method,
-                route=pattern,
-                path=asked.exchange.path,
+                request_id=request.request_id,
+                caller=request.caller.name,
+                method=request.method,
+                route=asked.place.pattern,
+                path=request.path,
                 status=asked.status,
                 seconds=self._clock.monotonic() - began,
-                size=asked.exchange.sent,
-                opaque_id=asked.exchange.headers.get(OPAQUE_ID, ""),
-                client=asked.exchange.client,
+                size=exchange.sent,
+                opaque_id=request.headers.get(OPAQUE_ID, ""),
+                client=exchange.client,
                 endpoint=stats.endpoint,
                 attempts=stats.attempts,
                 kind="" if failure is None else failure.kind.value,
                 reason="" if failure is None else failure.whole(),
             )
         )
+
+
+class Place(msgspec.Struct):
+    """Where requests with one head belong: worked out with the first of them, and kept beside the head.
+
+    Without a `route` nothing is at their path, or nothing for their method, where others are `allowed`. Once a request
+    was `checked`, those after it with its head are not; `hops` are the servers of this kind that they came through.
+    """
+
+    face: Face
+    query: Mapping[str, str]
+    route: Route | None = None
+    pattern: str = _ELSEWHERE
+    path_params: Mapping[str, str] = {}
+    allowed: str = ""
+    checked: bool = False
+    hops: int = 0
+
+    def check(self, request: Request) -> None:
+        """Refuse a *request* for what its head says."""
+        self.hops = hops.told(request.headers)
+        if self.route is None:
+            kind = Kind.WRONG_METHOD if self.allowed else Kind.NO_ROUTE
+            phrase = self.face.words[kind].phrase
+            raise InferenceError(kind, phrase.format(method=request.method, path=request.path, allowed=self.allowed))
+        self.face.check(request, self.route)
+        self.checked = True
 
 
 def _let_go(error: BaseException | None) -> None:
@@ -173,72 +212,40 @@ def _let_go(error: BaseException | None) -> None:
         error = error.__context__
 
 
-def _unrouted(kind: Kind, face: Face, request: Request, allowed: str = "") -> InferenceError:
-    """No route is for *request*; its path is for the *allowed* methods."""
-    phrase = face.words[kind].phrase
-    return InferenceError(kind, phrase.format(method=request.method, path=request.path, allowed=allowed))
-
-
 class _Asked:
     """One request on its walk, and what becomes of it."""
 
-    def __init__(self, exchange: Exchange, time: int) -> None:
-        self._time = time
-        self._share: Share | None = None
+    def __init__(self, exchange: Exchange, place: Place, time: int) -> None:
         self.exchange = exchange
-        self.path = [unquote(segment) for segment in exchange.path.split("/") if segment]
-        self.caller = admission.caller(exchange.headers)
-        self.request_id = os.urandom(8).hex()
-        self.stats = RequestStats()
-        self.infers = self.watches = False
-        self.allowed = ""  # the methods of a path that is asked with another
+        self.place = place
+        self.request = Request(
+            exchange.method,
+            exchange.path,
+            place.path_params,
+            place.query,
+            exchange.headers,
+            b"",
+            admission.caller(exchange.headers),
+            os.urandom(8).hex(),
+            time,
+        )
         self.failure: InferenceError | None = None
         self.status = 0
+        self._share: Share | None = None
 
     @property
     def level(self) -> Level:
         """How much the end of the request matters to who runs the server."""
-        if self.watches:
+        route, failure = self.place.route, self.failure
+        if failure is None and route is not None and route.watches:
             return Level.DEBUG
-        failed = self.status >= 500 or (self.failure is not None and self.failure.is_not_the_callers)
+        failed = self.status >= 500 or (failure is not None and failure.is_not_the_callers)
         return Level.ERROR if failed else Level.INFO
 
-    def request(self, path_params: Mapping[str, str], body: bytes = b"", json: JsonBody | None = None) -> Request:
-        """The request as a face is asked it."""
-        exchange = self.exchange
-        return Request(
-            exchange.method,
-            exchange.path,
-            path_params,
-            dict(parse_qsl(exchange.query, keep_blank_values=True)) if exchange.query else {},
-            exchange.headers,
-            body,
-            self.caller,
-            self.request_id,
-            self._time,
-            self.stats,
-            json,
-        )
-
-    async def body(self, bodies: Bodies) -> tuple[bytes, JsonBody]:
-        """The whole body, without its encoding, and as JSON; read no further than within the limits of *bodies*."""
-        exchange, most = self.exchange, bodies.limits.body_bytes
-        admission.refuse_large(exchange.headers, most)
+    async def read(self, bodies: Bodies) -> tuple[bytes, JsonBody]:
+        """The body, which may come in pieces and be large, and what it is as JSON."""
         self._share = bodies.memory.share()
-        pieces: list[bytes] = []
-        size = 0
-        while True:
-            pieces.append(exchange.take())
-            size += len(pieces[-1])
-            if size > most:
-                raise admission.too_large(most)
-            self._share.take(len(pieces[-1]))
-            if exchange.whole:
-                break
-            await exchange.more()
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()  # a large body is there once while it is read
-        return await bodies.opened(body, exchange.headers, self._share)
+        return await bodies.read(self.exchange, self._share)
 
     def close(self) -> None:
         """Hold nothing of the body any more."""
@@ -247,20 +254,21 @@ class _Asked:
 
     async def answer(self, response: Response) -> None:
         """Send *response*."""
+        exchange, request, place = self.exchange, self.request, self.place
         self.status = response.status
-        headers = {"content-type": response.content_type, REQUEST_ID: self.request_id, **response.headers}
-        if self.infers:
-            headers.update(stats_headers(self.stats))
-        if self.allowed:
-            headers["allow"] = self.allowed
+        headers = {"content-type": response.content_type, REQUEST_ID: request.request_id, **response.headers}
+        if place.route is not None and place.route.infers:
+            headers |= stats_headers(request.stats)
+        if place.allowed:
+            headers["allow"] = place.allowed
         if response.pieces is None:
-            await self.exchange.answer(response.status, headers, response.body)
+            await exchange.answer(response.status, headers, response.body)
             return
-        self.exchange.begin(response.status, headers)
+        exchange.begin(response.status, headers)
         async with contextlib.aclosing(response.pieces):
             try:
                 async for piece in response.pieces:
-                    await self.exchange.send(piece)
+                    await exchange.send(piece)
             except InferenceError as error:  # the caller was told it by the last piece
                 self.failure = error
-        await self.exchange.end()
+        await exchange.end()

@@ -37,7 +37,7 @@ class Connection(asyncio.Protocol):
         self.deadline = server.now + server.limits.idle_seconds
         self.task: asyncio.Task[None] | None = None
         self.server = server
-        self._reader = RequestReader(self._begin)
+        self._reader = RequestReader(server.heads, self._begin)
         self._is_in_head = False
         self._moved = 0  # bytes: of a body that had come, or of an answer that was to be read, when last looked at
         self._drained: asyncio.Future[None] | None = None

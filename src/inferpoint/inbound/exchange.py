@@ -52,20 +52,21 @@ class Line(Protocol):
 class Exchange:
     """One request, whose body is taken as it comes, and its answer, which is sent whole or in pieces.
 
-    `client` is the address that asks, `length` what the head tells of the body, of which `received` bytes have come and
-    `buffered` of them were not taken; it is there when it is `whole`. `left` says that the caller has gone, which also
-    cancels the task that answers. `sent` is how many bytes of an answer's body were written, `ended` whether all were,
-    `keep` whether the connection stays.
+    `method`, `path`, `query` and `headers` are those of the `head`; `client` is the address that asks, `length` what is
+    told of the body, of which so many bytes were `received`, and so many are `buffered` until they are taken; it is
+    there when it is `whole`. `left` says that the caller has gone, which also cancels the task that answers. `sent` is
+    how many bytes of an answer's body were written, `ended` whether all were, `keep` whether the connection stays.
     """
 
     __slots__ = (
         "_awaits_continue", "_chunked", "_fault", "_head", "_line", "_pieces", "_waiter", "buffered", "client", "ended",
-        "head", "keep", "left", "length", "received", "sent", "whole",
+        "head", "headers", "keep", "left", "length", "method", "path", "query", "received", "sent", "whole",
     )  # fmt: skip
 
     def __init__(self, line: Line, head: Head, length: int, client: str) -> None:
         self._line = line
         self.head = head
+        self.method, self.path, self.query, self.headers = head.method, head.path, head.query, head.headers
         self.length = length
         self.client = client
         self.keep = head.keeps
@@ -101,7 +102,7 @@ class Exchange:
         line = self._line
         head = heads.answer(status, headers, line.server.standard, len(body)) + self._ending()
         self.ended = True
-        if self.head.method == "HEAD":
+        if self.method == "HEAD":
             body = b""
         self.sent = len(body)
         if (drained := line.write(head, body)) is not None:
@@ -117,7 +118,7 @@ class Exchange:
     async def send(self, piece: bytes) -> None:
         """Send a piece, and wait while the caller does not read."""
         head, self._head = self._head, b""
-        if self.head.method == "HEAD":
+        if self.method == "HEAD":
             piece = b""
         elif piece and self._chunked:
             self.sent += len(piece)
@@ -130,7 +131,7 @@ class Exchange:
     async def end(self) -> None:
         """End an answer in pieces."""
         self.ended = True
-        last = b"0\r\n\r\n" if self._chunked and self.head.method != "HEAD" else b""
+        last = b"0\r\n\r\n" if self._chunked and self.method != "HEAD" else b""
         if (self._head or last) and (drained := self._line.write(self._head, last)) is not None:
             await drained
 

@@ -18,7 +18,7 @@ END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n"
 CLOSE = b"connection: close\r\n"
 KEEP = b"connection: keep-alive\r\n"  # which HTTP/1.0 has to be told
-REMEMBERED = 4096  # bytes of a head that is kept when it was read
+_REMEMBERED = 4096  # bytes of a head that is kept when it was read
 _MOST_REMEMBERED = 1000
 _ONCE = frozenset({"host", "content-length", "transfer-encoding"})  # of two, servers on the way may take either
 _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: *([0-9]{1,18})\r\n")
@@ -28,12 +28,12 @@ _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _BREAKS = str.maketrans("\r\n\0", "   ")
 
 
-class Head(msgspec.Struct, frozen=True, eq=False):
+class Head(msgspec.Struct, eq=False):
     """The head of a request: `path` and `query` as they came, names of `headers` in lower case.
 
     `length` is that of its body, which is no header here; a body that `is_chunked` tells its end itself, one that
     `awaits_continue` comes only once it is asked for. `is_old` is HTTP/1.0; with `keeps` the client wants the
-    connection to stay.
+    connection to stay. Requests may have one head, beside which an application keeps what is `known` of it.
     """
 
     method: str
@@ -45,6 +45,7 @@ class Head(msgspec.Struct, frozen=True, eq=False):
     awaits_continue: bool
     is_old: bool
     keeps: bool
+    known: Any = None
 
 
 class Refusal(NamedTuple):
@@ -60,18 +61,6 @@ class RefusedError(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(*refusal)
         self.refusal = refusal
-
-
-def parted(head: bytes) -> tuple[bytes, int]:
-    """A whole *head* with a length of 0 in place of the one that it tells, and that length; 0 where it tells none.
-
-    Requests of one client differ in little else, so that those of one route are read once.
-    """
-    told = _LENGTH.search(head)
-    if told is None:
-        return head, 0
-    start, end = told.span(1)
-    return head[:start] + b"0" + head[end:], int(head[start:end])
 
 
 def read(data: bytes) -> Head:
@@ -95,7 +84,20 @@ def read(data: bytes) -> Head:
     )
 
 
-remembered = lru_cache(_MOST_REMEMBERED)(read)
+class Heads:
+    """Reads heads of requests, and remembers those that are not large: most are written like one before."""
+
+    def __init__(self) -> None:
+        self._remembered = lru_cache(_MOST_REMEMBERED)(read)
+
+    def read(self, data: bytes) -> tuple[Head, int]:
+        """The head that *data* holds to its end, and the length of its body."""
+        written, length = data, 0
+        if told := _LENGTH.search(data):  # is all in which the requests of a client differ
+            start, end = told.span(1)
+            written, length = data[:start] + b"0" + data[end:], int(data[start:end])
+        head = self._remembered(written) if len(written) <= _REMEMBERED else read(written)
+        return head, length or head.length
 
 
 def unfinished(data: bytes) -> Refusal | None:

@@ -9,7 +9,7 @@ import httptools
 
 from inferpoint.inbound import heads
 from inferpoint.inbound.exchange import Exchange
-from inferpoint.inbound.heads import END, Head, Refusal, RefusedError
+from inferpoint.inbound.heads import END, Head, Heads, Refusal, RefusedError
 from inferpoint.inbound.limits import LARGEST_HEAD
 
 _BREAK = b"\r\n"
@@ -17,15 +17,16 @@ _BODY_IN_CHUNKS = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n
 
 
 class RequestReader:
-    """Reads requests, each of which *begin* makes an exchange of or refuses; its `exchange` has the body as it comes.
+    """Reads requests, each of which *begin* makes an exchange of or refuses; the `exchange` has its body as it comes.
 
     Bytes that come before a head is whole, or after a body, are `waiting`. Of a head that is whole, with the length of
     its body, *begin* may raise `RefusedError`, and so does `read`.
     """
 
-    def __init__(self, begin: Callable[[Head, int], Exchange]) -> None:
+    def __init__(self, known: Heads, begin: Callable[[Head, int], Exchange]) -> None:
         self.exchange: Exchange | None = None
         self.waiting = b""
+        self._heads = known
         self._begin = begin
         self._searched = 0  # of the bytes that wait, how many hold no end of a head
         self._missing = 0  # bytes of a body whose length was told
@@ -63,9 +64,7 @@ class RequestReader:
         self._searched = 0
         if end - at > LARGEST_HEAD:
             raise RefusedError(heads.long_head())
-        written, told = heads.parted(data[at:end])
-        head = heads.read(written) if end - at > heads.REMEMBERED else heads.remembered(written)
-        self._missing = told or head.length
+        head, self._missing = self._heads.read(data[at:end])
         self.exchange = exchange = self._begin(head, self._missing)
         if head.is_chunked:
             self._chunks = _Chunks(exchange)

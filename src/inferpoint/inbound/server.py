@@ -15,7 +15,7 @@ from typing import Protocol
 
 from inferpoint.inbound.connection import Connection
 from inferpoint.inbound.exchange import Exchange
-from inferpoint.inbound.heads import Refusal
+from inferpoint.inbound.heads import Heads, Refusal
 from inferpoint.inbound.limits import ConnectionLimits
 
 BACKLOG = 2048
@@ -53,6 +53,7 @@ class HttpServer:
         self.application = application
         self.limits = limits
         self.exempt = exempt
+        self.heads = Heads()
         self.now = 0.0  # of the loop's clock, at the last tick
         self.stopping = False
         self._headers = "".join(f"{name}: {value}\r\n" for name, value in headers)
