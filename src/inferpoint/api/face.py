@@ -45,7 +45,9 @@ class Request(msgspec.Struct):
 
     def object(self, words: Vocabulary = PLAIN) -> dict[str, Any]:
         """The object that the body holds as JSON; an error in *words* where it holds none."""
-        return read_object(decoded(self.body) if self.json is None else self.json, words)
+        body = decoded(self.body) if self.json is None else self.json
+        members: dict[str, Any] = body.value
+        return members if type(members) is dict else read_object(body, words)
 
     def inference(self, inputs: Input, **members: Any) -> InferenceRequest:
         """The inference of *inputs* for this request's caller, with *members* such as `options` and `timeout`."""
