@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.api.anthropic import thoughts, write
 from inferpoint.api.anthropic.write import Teller

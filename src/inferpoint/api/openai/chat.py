@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from inferpoint.api.face import Request, Response, json_response, streamed
 from inferpoint.api.openai import errors
 from inferpoint.api.requests import USER, fields, for_user
@@ -55,15 +57,14 @@ def sampled(conversation: Conversation, body: Fields) -> Conversation:
     older, newer = body.take("max_tokens", int), body.take("max_completion_tokens", int)
     if None not in (older, newer) and older != newer:
         raise invalid("[max_tokens] and [max_completion_tokens] are two names of one limit, and differ")
-    members: dict[str, Any] = {
-        **vars(conversation),
-        "max_tokens": older if newer is None else newer,
-        "stop": body.text_or_texts("stop") or (),
-        "temperature": body.take("temperature", float),
-        "top_p": body.take("top_p", float),
-        "reasoning_effort": body.take("reasoning_effort", str),
-    }
-    return Conversation(**members)  # what `replace` does, in a tenth of its steps
+    return replace(
+        conversation,
+        max_tokens=older if newer is None else newer,
+        stop=body.text_or_texts("stop") or (),
+        temperature=body.take("temperature", float),
+        top_p=body.take("top_p", float),
+        reasoning_effort=body.take("reasoning_effort", str),
+    )
 
 
 def _conversation(body: Fields) -> Conversation:

@@ -7,10 +7,10 @@ same messages. What is refused is refused in Elasticsearch's words.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
 from inferpoint.errors import InferenceError, invalid

@@ -6,10 +6,10 @@ Servers leave members out, write null, or put something else where OpenAI has a 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.http import Reply, parse, unreadable
