@@ -51,7 +51,8 @@ from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked
 from inferpoint.telemetry.events import Answered
-from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
+from inferpoint.telemetry.metrics import SharedCounters
+from inferpoint.telemetry.telemetry import Telemetry
 from inferpoint.version import __version__
 from inferpoint.workers.channel import Channel
 from inferpoint.workers.client import LimiterClient
