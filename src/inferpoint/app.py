@@ -41,11 +41,11 @@ from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.http import is_loopback
 from inferpoint.outbound.breakers import Breakers
+from inferpoint.outbound.http.body import MOST_CONTAINERS
 from inferpoint.outbound.http.transport import HttpTransport
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
-from inferpoint.outbound.replies import BoundedReplies
 from inferpoint.outbound.retries import Budgets
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
@@ -132,12 +132,11 @@ async def assembled(
         caches = Caches(endpoints, home.folder, cache, telemetry.caches)
         stack.push_async_callback(caches.close)
         caches.remove_leftovers()
-        http, local = HttpTransport(__version__), LocalModels(home.models)
+        memory = Memory(policy.limits.held_bytes, MOST_CONTAINERS)
+        http, local = HttpTransport(__version__, memory), LocalModels(home.models)
         stack.push_async_callback(http.close)
         stack.callback(local.close)
-        memory = Memory(policy.limits.held_bytes)
-        bounded = BoundedReplies(http, memory)
-        transports = {"http": bounded, "https": bounded, "local": local}
+        transports = {"http": http, "https": http, "local": local}
         outbound = Outbound(transports, limiter, breakers, budgets, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)
