@@ -100,8 +100,7 @@ def _headers(inferred: InferenceResult) -> dict[str, str]:
 
 def deltas(pieces: Sequence[Delta]) -> bytes:
     """One event for each piece of text."""
-    before, after = _PIECE
-    return b"".join([before + sse.encode(delta.text) + after for delta in pieces if type(delta) is Text])
+    return sse.repeated(_PIECE, [delta.text for delta in pieces if type(delta) is Text])
 
 
 def endpoint(resolved: Resolved, version: str) -> Response:
