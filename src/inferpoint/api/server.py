@@ -116,6 +116,7 @@ class Server:
         else:
             path = "/" + "".join(f"{segment}/" for segment in segments)
             place = Place(next(face for face in self._homes if path.startswith(face.prefix)), query)
+        place.opaque_id = head.headers.get(OPAQUE_ID, "")
         head.known = place
         return place
 
@@ -168,7 +169,7 @@ class Server:
                 status=asked.status,
                 seconds=self._clock.monotonic() - began,
                 size=exchange.sent,
-                opaque_id=request.headers.get(OPAQUE_ID, ""),
+                opaque_id=asked.place.opaque_id,
                 client=exchange.client,
                 endpoint=stats.endpoint,
                 attempts=stats.attempts,
@@ -182,7 +183,8 @@ class Place(msgspec.Struct):
     """Where requests with one head belong: worked out with the first of them, and kept beside the head.
 
     Without a `route` nothing is at their path, or nothing for their method, where others are `allowed`. Once a request
-    was `checked`, those after it with its head are not; `hops` are the servers of this kind that they came through.
+    was `checked`, those after it with its head are not; `hops` are the servers of this kind that they came through,
+    `opaque_id` is what they are called by who asks.
     """
 
     face: Face
@@ -193,6 +195,7 @@ class Place(msgspec.Struct):
     allowed: str = ""
     checked: bool = False
     hops: int = 0
+    opaque_id: str = ""
 
     def check(self, request: Request) -> None:
         """Refuse a *request* for what its head says."""

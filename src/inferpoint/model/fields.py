@@ -9,6 +9,8 @@ from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.json_body import JsonBody
 
 T = TypeVar("T")
+_OBJECT: type[dict[str, Any]] = dict
+_ARRAY: type[list[Any]] = list
 _NAMES: Mapping[type[Any], str] = {
     str: "a string",
     bool: "true or false",
@@ -85,11 +87,12 @@ class Fields:
     """The members of one object; a null is as good as absent. `of` is where it stands in the body, for errors."""
 
     def __init__(self, value: Any, of: str = "", words: Vocabulary = PLAIN) -> None:
-        if type(value) is not dict:
+        members: dict[str, Any] = value
+        if type(members) is not dict:
             raise words.not_object(of, value)
         self._of = of
         self._words = words
-        self._left: dict[str, Any] = dict(cast("dict[str, Any]", value))  # nulls among them
+        self._left = dict(members)  # nulls among them
 
     def take(self, name: str, kind: type[T]) -> T | None:
         """The member called *name*, of the type *kind*."""
@@ -111,11 +114,11 @@ class Fields:
 
     def object(self, name: str) -> dict[str, Any] | None:
         """A member that is an object, its own members not read."""
-        return cast("dict[str, Any] | None", self.take(name, dict))
+        return self.take(name, _OBJECT)
 
     def array(self, name: str) -> list[Any] | None:
         """A member that is an array, its entries not read."""
-        return cast("list[Any] | None", self.take(name, list))
+        return self.take(name, _ARRAY)
 
     def any(self, name: str) -> Any:
         """The member called *name*, of whatever type; None without one."""
@@ -138,7 +141,9 @@ class Fields:
 
     def text_or_texts(self, name: str) -> tuple[str, ...] | None:
         """A member that is an array of strings, or one string that stands for an array of one."""
-        if name in self._left and type(value := self._left[name]) is str:
+        if name not in self._left:
+            return None
+        if type(value := self._left[name]) is str:
             del self._left[name]
             return (value,)
         return self.texts(name)
@@ -158,12 +163,18 @@ class Fields:
         """Whether the member called *name* is there and no other."""
         return name in self._left and len(self._left) == 1
 
+    def is_read(self) -> bool:
+        """Whether no member is left."""
+        return not self._left
+
     def __contains__(self, name: str) -> bool:
         """Whether there is a member called *name* that has not been read."""
         return name in self._left and self._left[name] is not None
 
     def rest(self) -> dict[str, Any]:
         """The members that have not been read."""
+        if not self._left:
+            return {}
         return {name: value for name, value in self._left.items() if value is not None}
 
     def end(self) -> None:

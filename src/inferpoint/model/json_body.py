@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -67,12 +67,12 @@ def decoded(body: bytes, measure: Measure | None = None) -> JsonBody:
     """The value of *body*, whose *measure* may be known. A byte-order mark before it is no part of it."""
     text = body[len(_MARK) :] if body[: len(_MARK)] == _MARK else body
     try:
-        value = msgspec.json.decode(text)
+        value: dict[str, Any] = msgspec.json.decode(text)  # or of any other type
     except NOT_JSON as error:
         is_empty = not text or text.isspace()
         return JsonBody(empty=True) if is_empty else JsonBody(fault=_half_a_pair(text) or str(error))
     colons = text.count(b":")
-    if type(value) is dict and len(cast("dict[str, Any]", value)) == colons:
+    if type(value) is dict and len(value) == colons:
         return JsonBody(value)  # its members are all that is written, each once
     built = _members(value, text.count(b"{"))
     if colons == built or (measure or measured(text)).members == built:
@@ -99,17 +99,16 @@ def _width(text: bytes) -> int:
 def _members(value: Any, objects: int) -> int:
     """How many members all objects of *value* have, of which there are no more than so many *objects*."""
     members = 0
-    pending = [value]
+    pending: list[Any] = [value]
     for inner in pending if objects else ():  # to which more is added meanwhile
         if type(inner) is dict:
-            typed = cast("dict[str, Any]", inner)
-            members += len(typed)
-            pending += typed.values()
+            members += len(inner)  # pyright: ignore[reportUnknownArgumentType] - of the built-in type
+            pending += inner.values()  # pyright: ignore[reportUnknownMemberType]
             objects -= 1
             if not objects:
                 break
         elif type(inner) is list:
-            pending += cast("list[Any]", inner)
+            pending += inner
     return members
 
 

@@ -46,11 +46,14 @@ async def chat(engine: Engine, request: Request) -> Response:
 
 def asks_for_usage(body: Fields) -> bool:
     """Whether a stream is to end with its cost, by `stream_options`."""
-    return (body.object("stream_options") or {}).get("include_usage") is True
+    options = body.object("stream_options")
+    return options is not None and options.get("include_usage") is True
 
 
 def sampled(conversation: Conversation, body: Fields) -> Conversation:
     """*conversation* with the members by which a model is told how to write, and how much."""
+    if body.is_read():
+        return conversation
     if body.take("n", int) not in (None, 1):
         raise invalid("[n] must be 1: a request has one answer")
     older, newer = body.take("max_tokens", int), body.take("max_completion_tokens", int)
@@ -76,15 +79,15 @@ class _Chunks:
     """One answer's chunks as bytes, with what the provider did not say about it."""
 
     def __init__(self, name: str, time: int, model: str, *, tell_usage: bool) -> None:
-        self._defaults = {"id": name, "model": model}
-        self._more: dict[str, Any] = {"created": time}
+        self._name = name
+        self._time = time
+        self._model = model
         self._silent: dict[str, Any] = {"usage": None} if tell_usage else {}
         self._writer = completions.Writer(self._chunk)
         self.feed = self._writer.feed
 
     def completed(self, chunk: dict[str, Any]) -> dict[str, Any]:
-        defaults = {member: chunk[member] or value for member, value in self._defaults.items()}
-        return {**chunk, **defaults, **self._more}
+        return {**chunk, "id": chunk["id"] or self._name, "model": chunk["model"] or self._model, "created": self._time}
 
     def end(self) -> bytes:
         return (self._writer.end() if self._silent else b"") + DONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from inferpoint.model.chat import Thought
+from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.http import present
 from inferpoint.model.results import (
     Choice,
@@ -35,6 +35,14 @@ def written(result: Completion) -> dict[str, Any]:
 
 
 def _written_message(choice: Choice) -> dict[str, Any]:
+    match choice.parts:
+        case (TextPart(text),):
+            return {"role": "assistant", "content": text}
+        case _:
+            return _whole_message(choice)
+
+
+def _whole_message(choice: Choice) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": choice.text or (None if choice.tool_calls else "")}
     for thought in choice.thoughts:
         member = _member(thought)

@@ -264,9 +264,10 @@ def _filled(value: Any, name: str) -> Sequence[Any]:
 def _list(value: Any, name: str) -> Sequence[Any]:
     if value is None:
         return ()
-    if not isinstance(value, list):
+    entries: list[Any] = value
+    if type(entries) is not list:
         raise invalid(f"Field [{name}] is not of the expected type. Expected [List] but was [{_java_name(value)}]")
-    return cast("list[Any]", value)
+    return entries
 
 
 def _object(value: Any, of: str, *names: str) -> Fields:
