@@ -41,22 +41,26 @@ class InTime:
         self._resolved = resolved
         self._request = request
         self._begun = begun
-        self._left = request.deadline.left(clock.monotonic())
+        self._clock = clock
         self._over = False
 
     def __enter__(self) -> None:
-        if self._left <= 0:  # nothing is begun that nobody waits for
+        left = self._request.deadline.at - self._clock.monotonic()
+        if left <= 0:  # nothing is begun that nobody waits for
             raise self._error()
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
         self._task = task
         self._cancelling = task.cancelling()
-        self._timer = asyncio.get_running_loop().call_later(self._left, self._end)
+        self._timer = loop.call_later(left, self._end)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._timer.cancel()
+        if kind is None:
+            return
         ended = self._over and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError
         if ended or isinstance(error, TimeoutError):
             raise self._error() from None

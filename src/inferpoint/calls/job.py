@@ -47,7 +47,7 @@ class EndpointJob(Job):
         self.caller = like.caller
         self.service = resolved.service.name
         self.group = resolved.group
-        self.lane = lane(like)
+        self.lane = Lane.OTHER if like.input_type is None else lane(like)
         self.stats = stats
         self.token = ""
         self.left_out: frozenset[str] = frozenset()
@@ -86,9 +86,8 @@ class EndpointJob(Job):
     def sign(self, call: Call, now: datetime) -> Call:
         return self.resolved.service.sign(call, self.resolved.endpoint.settings, Moment(now, self.token))
 
-    @override
-    def status(self, reply: Reply) -> int:
-        return error_bodies.status(reply)
+    # As it is a function of the reply alone it is not wrapped; pyright takes it for a method without `self`.
+    status = staticmethod(error_bodies.status)  # pyright: ignore[reportAssignmentType]
 
     @override
     def is_final(self, reply: Reply | None) -> bool:

@@ -190,8 +190,8 @@ class Sizing:
         Sooner by as long as nearly all calls take, and ours with them; but no more than a tenth of the timeout, as how
         long a model writes varies.
         """
-        longest = self._seconds + 4 * self._seconds_deviation + _OURS
-        return deadline.sooner(min(longest, deadline.timeout * _RESERVED))
+        longest, reserved = self._seconds + 4 * self._seconds_deviation + _OURS, deadline.timeout * _RESERVED
+        return deadline.sooner(min(reserved, longest))
 
     def wrote(self, tokens: int) -> None:
         """Learn from how much a model wrote."""

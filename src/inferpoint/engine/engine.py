@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -28,6 +29,7 @@ from inferpoint.engine.report import Quota, quotas
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.local import tokens
 from inferpoint.model import hints
+from inferpoint.model.chat import Conversation
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
@@ -99,12 +101,12 @@ class Engine:
         allow(caller, MONITOR, "cluster:monitor/xpack/inference")
         return self._endpoints.find(inference_id)
 
-    async def infer(
+    def infer(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
-    ) -> InferenceResult:
+    ) -> Coroutine[Any, Any, InferenceResult]:
         """The whole result. *kind* is the task type that the caller takes the endpoint to have, if it says so."""
         resolved = prepared(resolved, request, kind)
-        return await self._whole(resolved, self._heeded(resolved, request))
+        return self._whole(resolved, self._heeded(resolved, request))
 
     async def stream(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
@@ -174,6 +176,8 @@ class Engine:
     def _heeded(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
         """*request* with the hints that its endpoint's provider takes; the others are told, or refused by name."""
         request.stats.endpoint = resolved.endpoint.inference_id
+        if not request.hints and type(request.input) is not Conversation:
+            return request
         own = hints.own_thoughts(request, resolved.service.name)
         carried = hints.carried(own)
         unknown = carried - self.hints(resolved) if carried else carried
@@ -186,13 +190,13 @@ class Engine:
         return hints.without(own, unknown)
 
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
-        refuse_many(request.count, self._most_inputs, "inputs")
         request = timed(resolved, request, self.clock)
         if not resolved.endpoint.task_type.embeds:
             with InTime(resolved, request, request.stats.begun, self.clock):
                 if resolved.task.independent:
                     return await ranking(self._calls, resolved, request)
                 return await self._calls.whole(self._calls.single(resolved, request))
+        refuse_many(request.count, self._most_inputs, "inputs")
         try:
             if request.chunking is None:
                 return await self._batcher.embedded(resolved, await _readable(resolved, request))

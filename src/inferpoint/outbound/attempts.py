@@ -9,7 +9,7 @@ from inferpoint.outbound.ticket import Job, Permit
 
 
 class Attempts:
-    """How far a job has come. Who makes them `end`s them on every path, which releases what was not handed on.
+    """How far a job has come. Who makes them `end`s them, unless the last permit was `handed_on`.
 
     A job that had a turn goes `ahead` of its caller's others. `sent_at` is when the last attempt was made, `upstream`
     how many seconds all of them were at the provider, `pause` how many have to pass before the next.
@@ -29,7 +29,7 @@ class Attempts:
         self._clock = clock
         self._began = clock.monotonic()
         self._throttled_at: float | None = None
-        self._handed_on = False
+        self.handed_on = False
 
     def begin(self, now: float) -> None:
         """Count an attempt, which is charged from *now* on."""
@@ -59,7 +59,7 @@ class Attempts:
     def hand_on(self) -> Permit:
         """The permit of the last attempt, for the caller to settle and release."""
         assert self.permit is not None
-        self._handed_on = True
+        self.handed_on = True
         return self.permit
 
     def release(self) -> None:
@@ -70,8 +70,7 @@ class Attempts:
             self.permit.release()
 
     def end(self) -> None:
-        """Release what was not handed on, and note how long it was waited for in vain."""
-        if not self._handed_on:
-            self.release()
-            stats, now = self.job.stats, self._clock.monotonic()
-            stats.queued = max(stats.queued, now - self._began - self.upstream)
+        """Release both permits, and note how long they were waited for in vain."""
+        self.release()
+        stats, now = self.job.stats, self._clock.monotonic()
+        stats.queued = max(stats.queued, now - self._began - self.upstream)

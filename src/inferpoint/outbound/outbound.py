@@ -12,7 +12,7 @@ import msgspec
 
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import Call, Reply, address
+from inferpoint.model.http import Call, Reply, address, scheme
 from inferpoint.model.quota import Allowance, Cost
 from inferpoint.outbound.attempts import Attempts
 from inferpoint.outbound.breaker import FAILURES
@@ -27,6 +27,7 @@ from inferpoint.telemetry.log import warn
 
 # The statuses that are worth another try, and why.
 _REASONS = {429: Retry.THROTTLED, **dict.fromkeys(FAILURES, Retry.SERVER_ERROR)}
+_REFUSAL = 400  # the least status of a refusal
 # A provider that let a deadline pass has failed if it had so many seconds; callers may be in any hurry.
 FAIR_SECONDS = 5.0
 _EARLY_TIMER = 0.01
@@ -84,7 +85,7 @@ class Outbound:
                     if await self._is_worth_another(attempts, error):
                         continue
                     raise
-                reason = _REASONS.get(reply.status)
+                reason = _REASONS.get(reply.status) if reply.status >= _REFUSAL else None
                 if reason is None:
                     self._throttles.over(job.group, attempts.sent_at)
                     break
@@ -95,7 +96,8 @@ class Outbound:
                     break
             return Whole(reply) if not whole and isinstance(reply, Reply) else reply, attempts.hand_on()
         finally:
-            attempts.end()
+            if not attempts.handed_on:
+                attempts.end()
 
     async def _permitted_in_time(self, attempts: Attempts) -> Call | Refusal:
         """The call, once there are permits; refused when its job's patience ends before."""
@@ -177,8 +179,7 @@ class Outbound:
         attempts.begin(self._clock.monotonic())
         status = 0
         try:
-            transport = self._transports[address(call.url).partition(":")[0]]
-            arriving = await transport.send(job.sign(call, self._clock.now()))
+            arriving = await self._transports[scheme(call.url)].send(job.sign(call, self._clock.now()))
             status = arriving.status
             reply = await read(job, arriving, whole=whole)
             status = reply.status

@@ -43,7 +43,7 @@ class Connection(asyncio.Protocol):
         self.ended = True
         self.neighbour = False
         self._lost = lost
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._pieces: list[bytes] = []
         self.buffered = 0
@@ -90,8 +90,8 @@ class Connection(asyncio.Protocol):
 
     def more(self) -> asyncio.Future[None]:
         """Wait until there is more of the reply, it is done, or there is a fault."""
-        waiter = self._waiter = self._loop.create_future()
-        return waiter
+        self._waiter = self.loop.create_future()
+        return self._waiter
 
     def take(self) -> bytes:
         """What there is of the body and was not taken yet."""
