@@ -35,13 +35,14 @@ async def chat(engine: Engine, request: Request) -> Response:
     resolved = chatting(engine.find(request.caller, name))
     params, hints = parted(body.rest())
     inference = for_user(resolved, request.inference(conversation, params=params, hints=hints), user)
-    chunks = _Chunks(f"chatcmpl-{request.request_id}", request.time, name, tell_usage=tell_usage)
+    answer = _Answer(f"chatcmpl-{request.request_id}", request.time, name, tell_usage=tell_usage)
     if stream:
+        writer = completions.Writer(answer.chunk)
         pieces = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION)
-        return await streamed(pieces, chunks.feed, chunks.end, errors.failed)
+        return await streamed(pieces, writer.feed, lambda: answer.end(writer), errors.failed)
     result = await engine.infer(resolved, inference, TaskType.CHAT_COMPLETION)
     assert isinstance(result, Completion)
-    return json_response(chunks.completed(completions.written(result)))
+    return json_response(answer.completed(completions.written(result)))
 
 
 def asks_for_usage(body: Fields) -> bool:
@@ -75,22 +76,20 @@ def _conversation(body: Fields) -> Conversation:
     return sampled(conversation, body)
 
 
-class _Chunks:
-    """One answer's chunks as bytes, with what the provider did not say about it."""
+class _Answer:
+    """One answer, whole or in chunks, with what the provider did not say about it."""
 
     def __init__(self, name: str, time: int, model: str, *, tell_usage: bool) -> None:
         self._name = name
         self._time = time
         self._model = model
         self._silent: dict[str, Any] = {"usage": None} if tell_usage else {}
-        self._writer = completions.Writer(self._chunk)
-        self.feed = self._writer.feed
 
     def completed(self, chunk: dict[str, Any]) -> dict[str, Any]:
         return {**chunk, "id": chunk["id"] or self._name, "model": chunk["model"] or self._model, "created": self._time}
 
-    def end(self) -> bytes:
-        return (self._writer.end() if self._silent else b"") + DONE
-
-    def _chunk(self, chunk: dict[str, Any]) -> dict[str, Any]:
+    def chunk(self, chunk: dict[str, Any]) -> dict[str, Any]:
         return {**self._silent, **self.completed(chunk)}
+
+    def end(self, writer: completions.Writer) -> bytes:
+        return (writer.end() if self._silent else b"") + DONE

@@ -81,6 +81,14 @@ class Message(msgspec.Struct):
     tool_calls: list[Call | None] | None = None
 
     @property
+    def words(self) -> str:
+        """What the model said, where the message says nothing else, as nearly every piece of one; else empty."""
+        content = self.content
+        if type(content) is not str or self.reasoning or self.reasoning_content or self.tool_calls:
+            return ""
+        return "" if self.reasoning_details or self.extra_content else content
+
+    @property
     def calls(self) -> Sequence[Call]:
         """The tool calls, or pieces of them."""
         return [call for call in self.tool_calls if call] if self.tool_calls else ()

@@ -80,14 +80,7 @@ class Chunks(StreamReader):
             deltas.append(Started(text(chunk.id), text(chunk.model)))
         for choice in filter(None, chunk.choices or ()):
             message = choice.delta or _NOTHING
-            words = message.content
-            if (
-                type(words) is str
-                and words
-                and choice.finish_reason is None
-                and not (message.tool_calls or message.reasoning or message.reasoning_content)
-                and not (message.reasoning_details or message.extra_content)
-            ):  # as nearly every piece
+            if choice.finish_reason is None and (words := message.words):
                 deltas += (Text(words),)
                 self._answered = True
             else:
