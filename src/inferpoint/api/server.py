@@ -78,7 +78,8 @@ class Server:
         except asyncio.CancelledError:  # the caller left, or a stream outlived the deadline of the shutdown
             asked.status = CLIENT_LEFT if exchange.left else asked.status
         finally:
-            asked.close()
+            if asked.share is not None:
+                asked.share.close()
             self._tell(asked, began)
 
     def refused(self, client: str, refusal: Refusal) -> bytes:
@@ -216,7 +217,7 @@ def _let_go(error: BaseException | None) -> None:
 
 
 class _Asked:
-    """One request on its walk, and what becomes of it."""
+    """One request on its walk, and what becomes of it; a large body holds its *share* of the memory to the end."""
 
     def __init__(self, exchange: Exchange, place: Place, time: int) -> None:
         self.exchange = exchange
@@ -234,7 +235,7 @@ class _Asked:
         )
         self.failure: InferenceError | None = None
         self.status = 0
-        self._share: Share | None = None
+        self.share: Share | None = None
 
     @property
     def level(self) -> Level:
@@ -247,13 +248,8 @@ class _Asked:
 
     async def read(self, bodies: Bodies) -> tuple[bytes, JsonBody]:
         """The body, which may come in pieces and be large, and what it is as JSON."""
-        self._share = bodies.memory.share()
-        return await bodies.read(self.exchange, self._share)
-
-    def close(self) -> None:
-        """Hold nothing of the body any more."""
-        if self._share is not None:
-            self._share.close()
+        self.share = bodies.memory.share()
+        return await bodies.read(self.exchange, self.share)
 
     async def answer(self, response: Response) -> None:
         """Send *response*."""

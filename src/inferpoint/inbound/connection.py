@@ -218,7 +218,8 @@ class Connection(asyncio.Protocol):
             self.server.rest(self)
             if self._reader.waiting:
                 self.data_received(b"")
-            self._read_on()
+            if self._paused:
+                self._read_on()
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer what is no request, and close."""

@@ -83,7 +83,7 @@ class Exchange:
         pieces, self._pieces, self.buffered = self._pieces, (), 0
         if not self.whole:
             self._line.taken()
-        return b"".join(pieces)
+        return b"".join(pieces) if pieces[1:] or not pieces else pieces[0]
 
     def more(self) -> asyncio.Future[None]:
         """Wait until there is more of the body; `InferenceError` when it does not come, or is none."""
@@ -100,11 +100,12 @@ class Exchange:
     async def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Send a whole answer; the body is left out where it is `HEAD` that asked."""
         line = self._line
-        head = heads.answer(status, headers, line.server.standard, len(body)) + self._ending()
+        size = len(body)
+        head = heads.answer(status, headers, line.server.standard, size) + self._ending()
         self.ended = True
         if self.method == "HEAD":
-            body = b""
-        self.sent = len(body)
+            body, size = b"", 0
+        self.sent = size
         if (drained := line.write(head, body)) is not None:
             await drained
 

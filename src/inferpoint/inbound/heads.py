@@ -96,7 +96,7 @@ class Heads:
         if told := _LENGTH.search(data):  # is all in which the requests of a client differ
             start, end = told.span(1)
             written, length = data[:start] + b"0" + data[end:], int(data[start:end])
-        head = self._remembered(written) if len(written) <= _REMEMBERED else read(written)
+        head = read(written) if written[_REMEMBERED:] else self._remembered(written)
         return head, length or head.length
 
 

@@ -13,6 +13,7 @@ from inferpoint.inbound.heads import END, Head, Heads, Refusal, RefusedError
 from inferpoint.inbound.limits import LARGEST_HEAD
 
 _BREAK = b"\r\n"
+_END_SIZE = len(END)
 _BODY_IN_CHUNKS = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -60,7 +61,7 @@ class RequestReader:
         if end < 0:
             self._search_on(data[at:])
             return at
-        end += len(END)
+        end += _END_SIZE
         self._searched = 0
         if end - at > LARGEST_HEAD:
             raise RefusedError(heads.long_head())
@@ -74,7 +75,7 @@ class RequestReader:
 
     def _search_on(self, data: bytes) -> None:
         """Know that *data* is no whole head, and refuse it if it can be none."""
-        self._searched = max(0, len(data) - len(END) + 1)
+        self._searched = max(0, len(data) - _END_SIZE + 1)
         if data and (refusal := heads.unfinished(data)):
             raise RefusedError(refusal)
 
@@ -96,7 +97,7 @@ class RequestReader:
         while at < len(data) and not exchange.whole:
             end = data.find(END, at)
             if end >= 0:
-                end += len(END)
+                end += _END_SIZE
             else:
                 end = len(data) - next((size for size in (3, 2, 1) if data.endswith(END[:size])), 0)
             if end == at:
