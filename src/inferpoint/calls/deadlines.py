@@ -59,7 +59,7 @@ class InTime:
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._timer.cancel()
-        if kind is None:
+        if kind is None and not self._over:
             return
         ended = self._over and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError
         if ended or isinstance(error, TimeoutError):

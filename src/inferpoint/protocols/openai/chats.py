@@ -61,10 +61,8 @@ def chat(
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
-        conversation = request.conversation
-        asked = request_body(conversation, most=max_tokens, thoughts=thoughts(model, origin) or "")
-        called = conversation.model or model.model_id
-        body = {"model": called, "n": n, **asked, "stream": request.stream, **request.params, **request.hints}
+        asked = request_body(request.conversation, model.model_id, most=max_tokens, thoughts=thoughts(model, origin))
+        body = {**asked, "n": n, "stream": request.stream, **request.params, **request.hints}
         if request.stream and _STREAM_OPTIONS not in request.left_out:
             body[_STREAM_OPTIONS] = {"include_usage": True}
         return post(model.url or f"{origin}{path}", body, options)

@@ -29,16 +29,21 @@ _SHOWN = "The result is in the user's message below."
 
 
 def request_body(
-    conversation: Conversation, *, most: str = "max_completion_tokens", thoughts: str = ""
+    conversation: Conversation,
+    model: str | None = None,
+    *,
+    most: str = "max_completion_tokens",
+    thoughts: str | None = "",
 ) -> dict[str, Any]:
-    """All that a conversation says to a model; what it does not say is None.
+    """All that a conversation says to *model*, or to one that it names itself; what it does not say is None.
 
     *most* is the server's name for the limit of tokens, *thoughts* that of the member in which a message has what the
-    model thought, empty for the one that it came in.
+    model thought, empty for the one that it came in, None where no server of that kind takes any.
     """
     thinking, choice = conversation.thinking, conversation.tool_choice
     return {
-        "messages": list(_messages(conversation.messages, thoughts)),
+        "model": conversation.model or model,
+        "messages": list(_messages(conversation.messages, thoughts or "")),
         "tools": [_tool(tool) for tool in conversation.tools] if conversation.tools else None,
         "tool_choice": None if choice is None else _choice(choice),
         most: conversation.max_tokens,
