@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -60,7 +60,8 @@ def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/e
 
     def decode(reply: Reply, request: InferenceRequest, model: M, _options: object) -> Embeddings:
         _, cut = _cut(request, model)
-        return replace(embeddings(reply, request.count, label), cut=cut)
+        result = embeddings(reply, request.count, label)
+        return replace(result, cut=cut) if cut else result
 
     return Task(
         label=label,
@@ -77,9 +78,12 @@ def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/e
 
 
 def _cut(request: InferenceRequest, model: Model) -> tuple[Texts | Tokens, frozenset[int]]:
-    if isinstance(request.input, Tokens):
-        return truncation.cut_tokens(request.input, model.max_input_tokens)
-    return truncation.cut(request.texts, model.max_input_tokens)
+    inputs = cast(Texts | Tokens, request.input)
+    if model.max_input_tokens is None:
+        return inputs, frozenset()
+    if isinstance(inputs, Tokens):
+        return truncation.cut_tokens(inputs, model.max_input_tokens)
+    return truncation.cut(inputs, model.max_input_tokens)
 
 
 class _Row(msgspec.Struct):
