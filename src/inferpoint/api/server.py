@@ -10,21 +10,26 @@ import asyncio
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
 from inferpoint.api import admission
 from inferpoint.api.bodies import Bodies
+from inferpoint.api.crowd import Crowd
 from inferpoint.api.elastic.errors import refusal_body
 from inferpoint.api.face import Face, Request, Response, Route
 from inferpoint.api.headers import OPAQUE_ID, REQUEST_ID, stats_headers
+from inferpoint.api.operations import PROBES
+from inferpoint.api.pings import Pings
 from inferpoint.api.router import Matched, Router
 from inferpoint.clock import Clock
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.inbound.exchange import Exchange
 from inferpoint.inbound.heads import Refusal
+from inferpoint.inbound.origins import Origins
 from inferpoint.model.json_body import JsonBody
 from inferpoint.model.requests import ANONYMOUS, RequestStats
 from inferpoint.outbound import hops
@@ -39,10 +44,16 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Entrance:
-    """The conditions of entry: *guarded* against pages from elsewhere, with *bodies* within their limits."""
+    """The conditions of entry: who is let in, and bodies within their limits.
 
-    guarded: bool
+    `origins` are whom browsers may bring, `prefix` the segments that every path begins with, but for those of probes.
+    Of one key so many requests are in work at once.
+    """
+
+    origins: Origins
     bodies: Bodies
+    prefix: tuple[str, ...] = ()
+    requests_per_key: int = sys.maxsize
 
 
 class Server:
@@ -62,6 +73,7 @@ class Server:
         self._routers = [(first, Router([*first.routes, *extra])), *((face, Router(face.routes)) for face in others)]
         self._homes = sorted(faces, key=lambda face: len(face.prefix), reverse=True)
         self._entrance = entrance
+        self._crowd = Crowd(entrance.requests_per_key)
         self._telemetry = telemetry
         self._clock = clock
 
@@ -71,7 +83,8 @@ class Server:
         asked = _Asked(exchange, int(self._clock.now().timestamp()))
         face, matched = self._find(asked)
         try:
-            await asked.answer(await self._answer(asked, face, matched))
+            response = await self._answer(asked, face, matched)
+            await asked.answer(response, self._entrance.origins.shared(exchange.headers), self._clock)
         except asyncio.CancelledError:  # the caller left, or a stream outlived the deadline of the shutdown
             asked.status = CLIENT_LEFT if exchange.left else asked.status
         finally:
@@ -102,6 +115,11 @@ class Server:
 
     def _find(self, asked: _Asked) -> tuple[Face, Matched | None]:
         """The face that answers, and its routes at that path; without any, the face below whose prefix the path is."""
+        prefix, segments = self._entrance.prefix, asked.path
+        if prefix and tuple(segments[: len(prefix)]) == prefix:
+            asked.path = segments[len(prefix) :]
+        elif prefix and "/" + "/".join(segments) not in PROBES:
+            return self._routers[0][0], None
         for face, router in self._routers:
             if matched := router.find(asked.path):
                 return face, matched
@@ -127,8 +145,12 @@ class Server:
         return face.finish(face.fail(failure, request), request)
 
     async def _act(self, asked: _Asked, request: Request, face: Face, matched: Matched | None) -> Response:
-        if self._entrance.guarded:
-            admission.refuse_foreign_page(request.headers)
+        exchange, origins = asked.exchange, self._entrance.origins
+        if matched is None or matched.pattern not in PROBES:
+            origins.refuse(exchange.method, exchange.headers, exchange.scheme)
+        if (headers := origins.preflight(exchange.method, exchange.headers)) is not None:
+            return Response(204, headers=headers)
+        asked.enter(self._crowd)
         hops.arrived(request.headers)
         if matched is None:
             raise _unrouted(Kind.NO_ROUTE, face, request)
@@ -158,6 +180,7 @@ class Server:
                 size=asked.exchange.sent,
                 opaque_id=asked.exchange.headers.get(OPAQUE_ID, ""),
                 client=asked.exchange.client,
+                certificate=asked.exchange.certificate,
                 endpoint=stats.endpoint,
                 attempts=stats.attempts,
                 kind="" if failure is None else failure.kind.value,
@@ -185,6 +208,7 @@ class _Asked:
     def __init__(self, exchange: Exchange, time: int) -> None:
         self._time = time
         self._share: Share | None = None
+        self._crowd: Crowd | None = None
         self.exchange = exchange
         self.path = [unquote(segment) for segment in exchange.path.split("/") if segment]
         self.caller = admission.caller(exchange.headers)
@@ -240,15 +264,22 @@ class _Asked:
         pieces.clear()  # a large body is there once while it is read
         return await bodies.opened(body, exchange.headers, self._share)
 
+    def enter(self, crowd: Crowd) -> None:
+        """Be one of the requests in work."""
+        crowd.enter(self.caller)
+        self._crowd = crowd
+
     def close(self) -> None:
-        """Hold nothing of the body any more."""
+        """Hold nothing of the body any more, and be in work no more."""
+        if self._crowd is not None:
+            self._crowd.leave(self.caller)
         if self._share is not None:
             self._share.close()
 
-    async def answer(self, response: Response) -> None:
-        """Send *response*."""
+    async def answer(self, response: Response, shared: Mapping[str, str], clock: Clock) -> None:
+        """Send *response*, with headers by which it is *shared* with pages from elsewhere."""
         self.status = response.status
-        headers = {"content-type": response.content_type, REQUEST_ID: self.request_id, **response.headers}
+        headers = {"content-type": response.content_type, REQUEST_ID: self.request_id, **response.headers, **shared}
         if self.infers:
             headers.update(stats_headers(self.stats))
         if self.allowed:
@@ -259,8 +290,9 @@ class _Asked:
         self.exchange.begin(response.status, headers)
         async with contextlib.aclosing(response.pieces):
             try:
-                async for piece in response.pieces:
-                    await self.exchange.send(piece)
+                with Pings(self.exchange, clock, response.ping):
+                    async for piece in response.pieces:
+                        await self.exchange.send(piece)
             except InferenceError as error:  # the caller was told it by the last piece
                 self.failure = error
         await self.exchange.end()

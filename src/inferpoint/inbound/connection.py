@@ -12,8 +12,10 @@ from typing_extensions import override
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.inbound import heads
 from inferpoint.inbound.exchange import BUFFERED, Exchange
+from inferpoint.inbound.forwarded import Client
 from inferpoint.inbound.heads import Head, Refusal
 from inferpoint.inbound.reader import RefusedError, RequestReader
+from inferpoint.inbound.tls import subject
 
 if TYPE_CHECKING:
     from inferpoint.inbound.server import HttpServer
@@ -47,8 +49,8 @@ class Connection(asyncio.Protocol):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        self._client = str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) else ""
+        self._client = _client(transport)
+        self._is_proxy = self._server.proxies.trusts(self._client.address)
         if not self._server.welcome(self):
             self._refuse(_FULL)
 
@@ -126,7 +128,7 @@ class Connection(asyncio.Protocol):
     @property
     def may_stay(self) -> bool:
         """Whether another request may follow: not once the server stops, or what came cannot be read any more."""
-        return not (self._server.stopping or self._deaf)
+        return not (self._server.draining or self._deaf)
 
     def write(self, head: bytes, body: bytes = b"") -> None:
         """Send bytes, unless the connection has ended."""
@@ -155,7 +157,12 @@ class Connection(asyncio.Protocol):
         server = self._server
         if server.is_full and head.path not in server.exempt:
             raise RefusedError(_CROWDED)
-        exchange = Exchange(self, head, self._client)
+        client = self._client
+        if self._is_proxy:
+            client, host = server.proxies.client(client, head.headers)
+            if host:
+                head.headers["host"] = host
+        exchange = Exchange(self, head, client)
         self._is_in_head = False
         self._moved = 0
         self.deadline = math.inf
@@ -234,7 +241,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Answer what is no request, and close."""
         server = self._server
-        body = server.application.refused(self._client, refusal)
+        body = server.application.refused(self._client.address, refusal)
         headers = {"content-type": "application/json"}
         if refusal.status == _FULL.status:
             headers["retry-after"] = "1"
@@ -256,3 +263,12 @@ class Connection(asyncio.Protocol):
         """Look again after some seconds how many bytes have moved since *moved*."""
         self._moved = moved
         self.deadline = self._server.now + self._server.limits.slow_seconds
+
+
+def _client(transport: asyncio.BaseTransport) -> Client:
+    """Who is at the other end, before a proxy tells on whose behalf it asks."""
+    peer = transport.get_extra_info("peername")
+    address = str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) else ""
+    if transport.get_extra_info("sslcontext") is None:
+        return Client(address)
+    return Client(address, subject(transport.get_extra_info("peercert")), "https")

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from inferpoint.errors import InferenceError
 from inferpoint.inbound import heads
+from inferpoint.inbound.forwarded import Client
 from inferpoint.inbound.heads import Head
 
 BUFFERED = 64 * 1024  # bytes of a body that nobody takes, before whoever sends it has to wait
@@ -42,20 +43,22 @@ class Line(Protocol):
 class Exchange:
     """One request, whose body is taken as it comes, and its answer, which is sent whole or in pieces.
 
-    `path` and `query` are as they came, `headers` have names in lower case, `client` is the address that asks. The body
-    is there when it is `whole`. `left` says that the caller has gone, which also cancels the task that answers. `sent`
+    `path` and `query` are as they came, `headers` have names in lower case, `client` is the address that asks, with the
+    subject of its `certificate` and the `scheme` by which it came, where they are known. The body is there when it is
+    `whole`. `left` says that the caller has gone, which also cancels the task that answers. `sent`
     is how many bytes of an answer's body were written, `ended` whether all were, `keep` whether the connection stays.
     """
 
     __slots__ = (
         "_awaits_continue", "_chunked", "_fault", "_head", "_is_old", "_line", "_pieces", "_waiter", "buffered",
-        "client", "ended", "headers", "keep", "left", "method", "path", "query", "received", "sent", "whole",
+        "certificate", "client", "ended", "headers", "keep", "left", "method", "path", "query", "received", "scheme",
+        "sent", "whole",
     )  # fmt: skip
 
-    def __init__(self, line: Line, head: Head, client: str) -> None:
+    def __init__(self, line: Line, head: Head, client: Client) -> None:
         self._line = line
         self.method, self.path, self.query, self.headers, self._is_old, self.keep = head
-        self.client = client
+        self.client, self.certificate, self.scheme = client
         self._awaits_continue = not self._is_old and self.headers.get("expect", "").lower() == "100-continue"
         self.whole = False
         self.left = False
@@ -111,6 +114,12 @@ class Exchange:
             await self._write(b"%b%x\r\n%b\r\n" % (head, len(piece), piece) if self._chunked else head + piece)
         elif head:
             await self._write(head)
+
+    def nudge(self, piece: bytes) -> None:
+        """Send a *piece* between those of an answer that has begun, unless the caller does not read."""
+        if not self._head and self._line.drained() is None:
+            self.sent += len(piece)
+            self._line.write(b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
 
     async def end(self) -> None:
         """End an answer in pieces."""

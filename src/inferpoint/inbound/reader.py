@@ -9,6 +9,7 @@ import httptools
 
 from inferpoint.inbound import heads
 from inferpoint.inbound.exchange import Exchange
+from inferpoint.inbound.forwarded import LISTS
 from inferpoint.inbound.heads import END, ONCE, Head, HeaderNames, Refusal
 from inferpoint.inbound.limits import LARGEST_HEAD
 
@@ -75,9 +76,13 @@ class RequestReader:
         if self.exchange is not None:
             return
         key = _NAMES[name]
-        if key in ONCE and key in self._headers:
-            self._refuse(Refusal(400, f"The request has the header [{key}] twice"))
-        self._headers[key] = value.decode("latin-1")
+        text = value.decode("latin-1")
+        if key in self._headers:
+            if key in ONCE:
+                self._refuse(Refusal(400, f"The request has the header [{key}] twice"))
+            if key in LISTS:
+                text = f"{self._headers[key]}, {text}"
+        self._headers[key] = text
 
     def on_headers_complete(self) -> None:
         """Begin an exchange, if the head is one that can be answered."""
