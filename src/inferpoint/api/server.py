@@ -150,7 +150,6 @@ class Server:
             origins.refuse(exchange.method, exchange.headers, exchange.scheme)
         if (headers := origins.preflight(exchange.method, exchange.headers)) is not None:
             return Response(204, headers=headers)
-        asked.enter(self._crowd)
         hops.arrived(request.headers)
         if matched is None:
             raise _unrouted(Kind.NO_ROUTE, face, request)
@@ -159,6 +158,7 @@ class Server:
             asked.allowed = ", ".join(sorted(matched.routes))
             raise _unrouted(Kind.WRONG_METHOD, face, request, asked.allowed)
         asked.infers, asked.watches = route.infers, route.watches
+        asked.enter(self._crowd)
         face.check(request, route)
         body, json = await asked.body(self._entrance.bodies)
         await self._engine.refresh()
