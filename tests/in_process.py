@@ -131,12 +131,13 @@ class Application:
         limits: Limits | None = None,
         origins: Origins = CLOSED,
         prefix: tuple[str, ...] = (),
+        requests_per_key: int = 1000,
     ) -> None:
         self.world = world
         taken = limits or Limits(body_bytes=most)
         self.memory = Memory(taken.held_bytes)
-        entrance = Entrance(origins, Bodies(taken, self.memory), prefix)
-        self._server = Server(world.engine, faces(), extra, entrance, world.telemetry, world.clock)
+        entrance = Entrance(origins, Bodies(taken, self.memory), prefix, requests_per_key)
+        self.server = Server(world.engine, faces(), extra, entrance, world.telemetry, world.clock)
 
     def __call__(
         self, method: str, path: str, given: Any = None, query: str = "", headers: Mapping[str, str] | None = None
@@ -155,7 +156,7 @@ class Application:
 
     def caller(self, hears: Callable[[Caller], None] = lambda _: None) -> Caller:
         """Somebody who has connected, and *hears* what is told."""
-        return Caller(serving(self._server), hears)
+        return Caller(serving(self.server), hears)
 
 
 def serving(application: Answering, limits: ConnectionLimits | None = None) -> HttpServer:
