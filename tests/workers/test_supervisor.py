@@ -31,7 +31,7 @@ async def deaf(clock: FakeClock) -> tuple[Worker, socket.socket]:
 
 @on_a_loop
 async def test_a_worker_that_does_not_stop_is_killed() -> None:
-    """Once the time to drain and to finish requests is over and some patience too, and not before; then all has ended."""
+    """Once the time to drain and to finish is over, and some patience too, and not before; then all has ended."""
     clock, started, ends = FakeClock(), list[Worker](), list[socket.socket]()
 
     async def start(_number: int) -> Worker:
