@@ -12,7 +12,7 @@ from clock import settle
 from in_process import Application, Caller, Told, head, request
 from world import EMBEDDING, HANG, Arrived, World, openai
 
-from inferpoint.api import crowd, operations
+from inferpoint.api import operations, server
 from inferpoint.api.crowd import Crowd
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.inbound.forwarded import TrustedProxies
@@ -124,7 +124,7 @@ def test_one_key_takes_no_more_than_its_part(
     faces: Callable[..., Application], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond it another request is refused at once, with when to come again, until one of them ends; others go on."""
-    monkeypatch.setattr(crowd, "ANONYMOUS", requests.Caller("nobody"))
+    monkeypatch.setattr(server, "ANONYMOUS", requests.Caller("nobody"))
     ask = faces(lambda _: Arrived(200, [HANG]))
     application = Application(ask.world, requests_per_key=2)
 
@@ -148,17 +148,16 @@ def test_one_key_takes_no_more_than_its_part(
 
 
 def test_a_crowd_counts_each_key_alone() -> None:
-    """Whoever has no key is not counted here, and nothing is remembered of whoever has left."""
+    """And nothing is remembered of whoever has left."""
     counted = Crowd(1)
     one, other = requests.Caller("one"), requests.Caller("other")
     for _ in range(3):
-        counted.enter(requests.ANONYMOUS)
         counted.enter(one)
         counted.enter(other)
         with pytest.raises(InferenceError, match=r"The key \[one\]") as caught:
             counted.enter(one)
         assert (caught.value.kind, caught.value.retry_after) == (Kind.OVERLOADED, 1.0)
-        for caller in (one, other, requests.ANONYMOUS):
+        for caller in (one, other):
             counted.leave(caller)
     assert not counted._counts
 
@@ -204,10 +203,10 @@ def test_no_text_becomes_a_header_or_a_line(faces: Callable[..., Application], a
 def test_no_word_of_a_proxy_becomes_another_line(faces: Callable[..., Application], value: str) -> None:
     """An address that is told is an address in the log, or is not there."""
     application = faces()
-    server = HttpServer(application.server, ConnectionLimits(), [], frozenset(), TrustedProxies.parsed(["10.0.0.0/8"]))
+    http = HttpServer(application.server, ConnectionLimits(), [], frozenset(), TrustedProxies.parsed(["10.0.0.0/8"]))
 
     async def main() -> None:
-        caller = Caller(server)
+        caller = Caller(http)
         caller.say(head("GET /_inference/none HTTP/1.1", {"host": "localhost", "x-forwarded-for": value}))
         await caller.answered()
         caller.leave()
@@ -237,11 +236,11 @@ def test_the_log_tells_the_client_and_not_its_proxy(faces: Callable[..., Applica
 def test_the_host_that_a_proxy_was_asked_for_is_the_servers(make_world: Callable[..., World]) -> None:
     """Pages of the outer name are the server's own, and those of the name by which its proxy knows it are nobody's."""
     application = entrance(make_world(), Origins(hosts(["api.test"]), pages([])))
-    server = HttpServer(application.server, ConnectionLimits(), [], frozenset(), TrustedProxies.parsed(["10.0.0.0/8"]))
+    http = HttpServer(application.server, ConnectionLimits(), [], frozenset(), TrustedProxies.parsed(["10.0.0.0/8"]))
 
     def status(headers: Mapping[str, str]) -> int:
         async def main() -> int:
-            caller = Caller(server)
+            caller = Caller(http)
             caller.say(head("GET / HTTP/1.1", {"host": "inner:9210", **headers}))
             await caller.answered()
             caller.leave()

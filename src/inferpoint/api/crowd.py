@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.requests import ANONYMOUS, Caller
+from inferpoint.model.requests import Caller
 
 
 class Crowd:
-    """The requests in work of each caller with a key, at *most* so many of one: another is `OVERLOADED`.
-
-    Those without a key are bounded together with all others, by the server's connections.
-    """
+    """The requests in work of each caller with a key, at *most* so many of one: another is `OVERLOADED`."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -21,8 +18,6 @@ class Crowd:
     def enter(self, caller: Caller) -> None:
         """Count a request; whoever was let in has to `leave`."""
         name = caller.name
-        if caller is ANONYMOUS:
-            return
         if self._counts[name] >= self._most:
             problem = f"The key [{name}] has as many requests in work as it may have, [{self._most}]"
             raise InferenceError(Kind.OVERLOADED, problem, retry_after=1.0)
@@ -30,8 +25,6 @@ class Crowd:
 
     def leave(self, caller: Caller) -> None:
         """Count a request no more."""
-        if caller is ANONYMOUS:
-            return
         self._counts[caller.name] -= 1
         if not self._counts[caller.name]:
             del self._counts[caller.name]

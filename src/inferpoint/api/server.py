@@ -29,7 +29,7 @@ from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.inbound.exchange import Exchange
 from inferpoint.inbound.heads import Refusal
-from inferpoint.inbound.origins import Origins
+from inferpoint.inbound.origins import NO_HEADERS, Origins
 from inferpoint.model.json_body import JsonBody
 from inferpoint.model.requests import ANONYMOUS, RequestStats
 from inferpoint.outbound import hops
@@ -44,10 +44,9 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Entrance:
-    """The conditions of entry: who is let in, and bodies within their limits.
+    """The conditions of entry: `origins` are whom browsers may bring, `bodies` are taken within their limits.
 
-    `origins` are whom browsers may bring, `prefix` the segments that every path begins with, but for those of probes.
-    Of one key so many requests are in work at once.
+    `prefix` is the segments that every path begins with, but for those of probes. `requests_per_key` are in work.
     """
 
     origins: Origins
@@ -73,6 +72,7 @@ class Server:
         self._routers = [(first, Router([*first.routes, *extra])), *((face, Router(face.routes)) for face in others)]
         self._homes = sorted(faces, key=lambda face: len(face.prefix), reverse=True)
         self._entrance = entrance
+        self._shares = entrance.origins.shares
         self._crowd = Crowd(entrance.requests_per_key)
         self._telemetry = telemetry
         self._clock = clock
@@ -84,7 +84,8 @@ class Server:
         face, matched = self._find(asked)
         try:
             response = await self._answer(asked, face, matched)
-            await asked.answer(response, self._entrance.origins.shared(exchange.headers), self._clock)
+            shared = self._entrance.origins.shared(exchange.headers) if self._shares else NO_HEADERS
+            await asked.answer(response, shared, self._clock)
         except asyncio.CancelledError:  # the caller left, or a stream outlived the deadline of the shutdown
             asked.status = CLIENT_LEFT if exchange.left else asked.status
         finally:
@@ -148,7 +149,7 @@ class Server:
         exchange, origins = asked.exchange, self._entrance.origins
         if matched is None or matched.pattern not in PROBES:
             origins.refuse(exchange.method, exchange.headers, exchange.scheme)
-        if (headers := origins.preflight(exchange.method, exchange.headers)) is not None:
+        if exchange.method == "OPTIONS" and (headers := origins.preflight(exchange.headers)) is not None:
             return Response(204, headers=headers)
         hops.arrived(request.headers)
         if matched is None:
@@ -158,7 +159,8 @@ class Server:
             asked.allowed = ", ".join(sorted(matched.routes))
             raise _unrouted(Kind.WRONG_METHOD, face, request, asked.allowed)
         asked.infers, asked.watches = route.infers, route.watches
-        asked.enter(self._crowd)
+        if asked.caller is not ANONYMOUS:  # of those without a key all together are bounded, by their connections
+            asked.enter(self._crowd)
         face.check(request, route)
         body, json = await asked.body(self._entrance.bodies)
         await self._engine.refresh()

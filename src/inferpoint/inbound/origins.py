@@ -26,7 +26,7 @@ _FRAMED = ("embed", "object", "frame", "iframe", "fencedframe")
 _METHODS = "GET, HEAD, POST, PUT, DELETE"
 _REMEMBERED = "600"  # seconds for which a browser does not ask again whether it may
 _VARY = MappingProxyType({"vary": "Origin"})
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -61,19 +61,24 @@ class Origins:
             problem = f"The origin [{origin}] may not use this server; --allowed-origins says which may"
             raise InferenceError(Kind.FORBIDDEN, problem)
 
+    @property
+    def shares(self) -> bool:
+        """Whether there are pages from elsewhere that answers are shared with."""
+        return self.pages not in (None, NOWHERE)
+
     def shared(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """The headers by which a browser lets a page that may ask read an answer, whatever it is."""
-        if self.pages is None or self.pages is NOWHERE:
-            return _NO_HEADERS
+        if self.pages is None or not self.shares:
+            return NO_HEADERS
         origin = headers.get("origin")
         if origin is None or not self.pages.fullmatch(origin.lower()):
             return _VARY
         return {**_VARY, "access-control-allow-origin": origin, "access-control-expose-headers": _ANY}
 
-    def preflight(self, method: str, headers: Mapping[str, str]) -> Mapping[str, str] | None:
-        """The answer to a browser that asks whether a page may, which is before any key is sent; None to all else."""
+    def preflight(self, headers: Mapping[str, str]) -> Mapping[str, str] | None:
+        """The answer to a browser's `OPTIONS` that asks, before any key is sent, whether a page may; None to others."""
         wanted = headers.get("access-control-request-method")
-        if method != "OPTIONS" or wanted is None or not self.shared(headers):
+        if wanted is None or not self.shared(headers):
             return None
         return {
             "access-control-allow-methods": _METHODS,

@@ -109,6 +109,7 @@ def _let_in_only(context: ssl.SSLContext, authorities: str) -> None:
     """Take no client without a certificate of the *authorities*."""
     context.verify_mode = ssl.CERT_REQUIRED
     context.num_tickets = 0  # who was let in once is looked at again
+    context.options |= ssl.OP_NO_TICKET
     try:
         context.load_verify_locations(authorities)
     except OSError as error:
