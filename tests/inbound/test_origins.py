@@ -17,7 +17,7 @@ FOREIGN = "http://evil.test"
 def lets_in(origins: Origins, headers: Mapping[str, str], method: str = "POST", scheme: str = "") -> bool:
     """Whether a request comes in; what does not is forbidden, and nothing else."""
     try:
-        origins.refuse(method, headers, scheme)
+        origins.refuse(method, headers, scheme, "")
     except InferenceError as error:
         assert error.kind is Kind.FORBIDDEN
         return False
@@ -81,7 +81,7 @@ def test_the_names_of_a_server_are_said(pattern: str, taken: list[str], refused:
 def test_a_refused_host_is_told_what_to_do() -> None:
     """The setting is named that would have let it in."""
     with pytest.raises(InferenceError, match=r"The host \[evil.test\] .* --allowed-hosts"):
-        CLOSED.refuse("GET", {"host": "evil.test"}, "")
+        CLOSED.refuse("GET", {"host": "evil.test"}, "", "")
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ class Server:
     async def _act(self, asked: _Asked, request: Request, face: Face, matched: Matched | None) -> Response:
         exchange, origins = asked.exchange, self._entrance.origins
         if matched is None or matched.pattern not in PROBES:
-            origins.refuse(exchange.method, exchange.headers, exchange.scheme)
+            origins.refuse(exchange.method, exchange.headers, exchange.scheme, exchange.host)
         if exchange.method == "OPTIONS" and (headers := origins.preflight(exchange.headers)) is not None:
             return Response(204, headers=headers)
         hops.arrived(request.headers)

@@ -157,11 +157,7 @@ class Connection(asyncio.Protocol):
         server = self._server
         if server.is_full and head.path not in server.exempt:
             raise RefusedError(_CROWDED)
-        client = self._client
-        if self._is_proxy:
-            client, host = server.proxies.client(client, head.headers)
-            if host:
-                head.headers["host"] = host
+        client = server.proxies.client(self._client, head.headers) if self._is_proxy else self._client
         exchange = Exchange(self, head, client)
         self._is_in_head = False
         self._moved = 0

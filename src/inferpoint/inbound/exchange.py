@@ -44,21 +44,22 @@ class Exchange:
     """One request, whose body is taken as it comes, and its answer, which is sent whole or in pieces.
 
     `path` and `query` are as they came, `headers` have names in lower case, `client` is the address that asks, with the
-    subject of its `certificate` and the `scheme` by which it came, where they are known. The body is there when it is
-    `whole`. `left` says that the caller has gone, which also cancels the task that answers. `sent`
-    is how many bytes of an answer's body were written, `ended` whether all were, `keep` whether the connection stays.
+    subject of its `certificate`, the `scheme` by which it came and the `host` that its proxy was asked for, where they
+    are known. The body is there when it is `whole`. `left` says that the caller has gone, which also cancels the task
+    that answers. `sent` is how many bytes of an answer's body were written, `ended` whether all were, `keep` whether
+    the connection stays.
     """
 
     __slots__ = (
         "_awaits_continue", "_chunked", "_fault", "_head", "_is_old", "_line", "_pieces", "_waiter", "buffered",
-        "certificate", "client", "ended", "headers", "keep", "left", "method", "path", "query", "received", "scheme",
-        "sent", "whole",
+        "certificate", "client", "ended", "headers", "host", "keep", "left", "method", "path", "query", "received",
+        "scheme", "sent", "whole",
     )  # fmt: skip
 
     def __init__(self, line: Line, head: Head, client: Client) -> None:
         self._line = line
         self.method, self.path, self.query, self.headers, self._is_old, self.keep = head
-        self.client, self.certificate, self.scheme = client
+        self.client, self.certificate, self.scheme, self.host = client
         self._awaits_continue = not self._is_old and self.headers.get("expect", "").lower() == "100-continue"
         self.whole = False
         self.left = False

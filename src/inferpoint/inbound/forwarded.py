@@ -21,12 +21,13 @@ _WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 class Client(NamedTuple):
     """Who asks: its address, empty by a Unix socket; the subject of its certificate; the scheme by which it came.
 
-    Each is empty where it is not known.
+    Each is empty where it is not known, as is the `host` that it asked for, which a proxy tells in place of `Host`.
     """
 
     address: str = ""
     certificate: str = ""
     scheme: str = ""
+    host: str = ""
 
 
 class Hop(NamedTuple):
@@ -57,16 +58,16 @@ class TrustedProxies:
         peer = _address(address.partition("%")[0]) if self.networks else None  # without the interface of a local one
         return peer is not None and self._trusts(peer)
 
-    def client(self, peer: Client, headers: Mapping[str, str]) -> tuple[Client, str]:
-        """The client behind the trusted *peer*, and the host that it asked for, empty where nobody tells it.
+    def client(self, peer: Client, headers: Mapping[str, str]) -> Client:
+        """The client behind the trusted *peer*.
 
         Of a chain of proxies the right-most address that is not trusted is the client's: what stands before it anyone
         may have written. Where the two kinds of headers differ, one of them was not the proxy's, and neither counts.
         """
         told = {self._followed(peer, hops) for hops in (_standard(headers), _customary(headers)) if hops}
-        return told.pop() if len(told) == 1 else (peer, "")
+        return told.pop() if len(told) == 1 else peer
 
-    def _followed(self, peer: Client, hops: Sequence[Hop]) -> tuple[Client, str]:
+    def _followed(self, peer: Client, hops: Sequence[Hop]) -> Client:
         """The client at the end of *hops*, the nearest first; the end is also what is no address."""
         address, scheme, host = peer.address, peer.scheme, ""
         for hop in hops:
@@ -78,7 +79,7 @@ class TrustedProxies:
             address = str(there)
             if not self._trusts(there):
                 break
-        return Client(address, peer.certificate, scheme), host
+        return Client(address, peer.certificate, scheme, host)
 
     def _trusts(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in network for network in self.networks)

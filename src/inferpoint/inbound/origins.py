@@ -40,15 +40,20 @@ class Origins:
     hosts: re.Pattern[str] | None
     pages: re.Pattern[str] | None
 
-    def refuse(self, method: str, headers: Mapping[str, str], scheme: str) -> None:
+    def refuse(self, method: str, headers: Mapping[str, str], scheme: str, host: str) -> None:
         """`FORBIDDEN` for a host that is not the server's, and for a page that may not ask.
 
-        A page of the server's own has its host, and its *scheme* where that is known. Without `Host` and `Origin` it is
-        no browser that asks, but for example a health check over HTTP/1.0.
+        A page of the server's own has its host, and its *scheme* where that is known. The *host* that a proxy was asked
+        for stands in place of `Host`; without both and without `Origin` it is no browser that asks, but for example a
+        health check over HTTP/1.0.
         """
-        host, origin = headers.get("host"), headers.get("origin")
-        if self.hosts is not None and not (host is origin is None or _named(host or "", self.hosts)):
-            problem = f"The host [{host or ''}] is not one of this server's; --allowed-hosts says which are"
+        host, origin = host or headers.get("host", ""), headers.get("origin")
+        if (
+            self.hosts is not None
+            and (host or origin is not None or "host" in headers)
+            and not _named(host, self.hosts)
+        ):
+            problem = f"The host [{host}] is not one of this server's; --allowed-hosts says which are"
             raise InferenceError(Kind.FORBIDDEN, problem)
         if self.pages is None:
             return
@@ -57,7 +62,7 @@ class Origins:
             if site is None or site in _OURS or _follows_a_link(method, headers):
                 return
             raise InferenceError(Kind.FORBIDDEN, f"A page that is [{site}] may not use this server")
-        if site not in _OURS and not _is_own(origin, host or "", scheme) and not self.pages.fullmatch(origin.lower()):
+        if site not in _OURS and not _is_own(origin, host, scheme) and not self.pages.fullmatch(origin.lower()):
             problem = f"The origin [{origin}] may not use this server; --allowed-origins says which may"
             raise InferenceError(Kind.FORBIDDEN, problem)
 
