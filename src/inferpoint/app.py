@@ -40,17 +40,18 @@ from inferpoint.inbound.server import HttpServer
 from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
 from inferpoint.outbound.breakers import Breakers
+from inferpoint.outbound.http.body import MOST_CONTAINERS
 from inferpoint.outbound.http.transport import HttpTransport
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
-from inferpoint.outbound.replies import BoundedReplies
 from inferpoint.outbound.retries import Budgets
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked
 from inferpoint.telemetry.events import Answered
-from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
+from inferpoint.telemetry.metrics import SharedCounters
+from inferpoint.telemetry.telemetry import Telemetry
 from inferpoint.version import __version__
 from inferpoint.workers.channel import Channel
 from inferpoint.workers.client import LimiterClient
@@ -130,12 +131,11 @@ async def assembled(
         caches = Caches(endpoints, home.folder, cache, telemetry.caches)
         stack.push_async_callback(caches.close)
         caches.remove_leftovers()
-        http, local = HttpTransport(__version__), LocalModels(home.models)
+        memory = Memory(policy.limits.held_bytes, MOST_CONTAINERS)
+        http, local = HttpTransport(__version__, memory), LocalModels(home.models)
         stack.push_async_callback(http.close)
         stack.callback(local.close)
-        memory = Memory(policy.limits.held_bytes)
-        bounded = BoundedReplies(http, memory)
-        transports = {"http": bounded, "https": bounded, "local": local}
+        transports = {"http": http, "https": http, "local": local}
         outbound = Outbound(transports, limiter, breakers, budgets, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)

@@ -8,21 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inferpoint.api.admission import decoded, refuse_large
+from inferpoint.api.admission import decoded
 from inferpoint.errors import InferenceError, Kind, Subject
-
-
-@pytest.mark.parametrize(
-    ("length", "refused"), [("10", False), ("11", True), ("9" * 5000, True), ("x", False), ("²", False)]
-)
-def test_a_body_that_says_it_is_too_large_is_refused(length: str, refused: bool) -> None:
-    """It is refused before a byte of it is read; a length that is no number is left to who reads the body."""
-    if not refused:
-        refuse_large({"content-length": length}, 10)
-        return
-    with pytest.raises(InferenceError, match=r"larger than \[10\] bytes") as caught:
-        refuse_large({"content-length": length}, 10)
-    assert caught.value.kind is Kind.TOO_LARGE
 
 
 @given(st.binary(max_size=200))

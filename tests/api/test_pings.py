@@ -14,24 +14,29 @@ from world import COMPLETION, HANG, Arrived, openai
 from inferpoint.api.pings import SILENCE, Pings
 from inferpoint.inbound.exchange import Exchange
 from inferpoint.inbound.forwarded import Client
-from inferpoint.inbound.heads import Head
+from inferpoint.inbound.heads import read
+
+
+class Serving:
+    """A server that goes on."""
+
+    standard = b""
+    draining = False
 
 
 class Line:
     """A connection that keeps what is written, and may be full."""
 
-    standard = b""
-    may_stay = True
+    server = Serving()
+    deaf = False
 
     def __init__(self) -> None:
         self.written = b""
-        self.full: asyncio.Future[None] | None = None
+        self.is_full = False
 
-    def write(self, head: bytes, body: bytes = b"") -> None:
+    def write(self, head: bytes, body: bytes) -> asyncio.Future[None] | None:
         self.written += head + body
-
-    def drained(self) -> asyncio.Future[None] | None:
-        return self.full
+        return None
 
     def taken(self) -> None:
         pass
@@ -39,8 +44,9 @@ class Line:
 
 def begun(line: Line, version: str = "1.1") -> Exchange:
     """An exchange whose answer in pieces has begun."""
-    exchange = Exchange(line, Head("POST", "/", "", {}, version == "1.0", keeps=True), Client("10.0.0.1"))
-    exchange.complete()
+    head = read(f"POST / HTTP/{version}\r\nHost: localhost\r\n\r\n".encode())
+    exchange = Exchange(line, head, 0, Client("10.0.0.1"))
+    exchange.receive(b"", whole=True)
     exchange.begin(200, {})
     return exchange
 
@@ -80,7 +86,7 @@ async def test_nothing_stands_before_an_answer_or_waits_for_its_reader() -> None
         await clock.advance(SILENCE)
         assert line.written == b""
         await exchange.send(b"a")
-        line.full = asyncio.get_running_loop().create_future()
+        line.is_full = True
         await clock.advance(3 * SILENCE)
         assert body(line) == b"a"
 

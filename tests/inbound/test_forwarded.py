@@ -159,3 +159,27 @@ def test_a_trailer_is_no_word_of_a_proxy() -> None:
     body = "0\r\nX-Forwarded-For: 203.0.113.9\r\nHost: a.test"
     lines = ["Transfer-Encoding: chunked", "", body]
     assert asked(TrustedProxies.parsed([CLIENT]), lines) == (CLIENT, "", "")
+
+
+class Stranger(Caller):
+    """Somebody who is no proxy."""
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return ("192.0.2.99", 50_000) if name == "peername" else default
+
+
+def test_a_proxys_words_in_anothers_mouth_say_nothing() -> None:
+    """Not even right after the proxy said the very same, nor is what it said forgotten by that."""
+    seen = Seen()
+
+    async def main() -> None:
+        http = HttpServer(seen, ConnectionLimits(), [], frozenset(), TrustedProxies.parsed([CLIENT]))
+        for kind in (Caller, Stranger, Caller):
+            caller = kind(http)
+            caller.say("\r\n".join(["GET / HTTP/1.1", "Host: inner", *LINES, "", ""]).encode())
+            await caller.answered()
+            caller.leave()
+
+    asyncio.run(main())
+    told = ("203.0.113.9", "https", "a.test")
+    assert seen.asked == [told, ("192.0.2.99", "", ""), told]

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Mapping
 
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model.requests import ANONYMOUS, Caller
 
-_LENGTH = re.compile("[0-9]+")
-
 
 def caller(_headers: Mapping[str, str]) -> Caller:
     """The caller of a request: anonymous, until keys are configured; an `Authorization` header is not looked at."""
     return ANONYMOUS
-
-
-def refuse_large(headers: Mapping[str, str], most: int) -> None:
-    """`TOO_LARGE` when a body says that it is larger than *most* bytes."""
-    length = headers.get("content-length", "0")
-    if _LENGTH.fullmatch(length) and float(length) > most:
-        raise too_large(most)
 
 
 def too_large(most: int) -> InferenceError:

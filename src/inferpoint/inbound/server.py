@@ -15,7 +15,7 @@ from typing import Protocol
 from inferpoint.inbound.connection import Connection
 from inferpoint.inbound.exchange import Exchange
 from inferpoint.inbound.forwarded import NOBODY, TrustedProxies
-from inferpoint.inbound.heads import Refusal
+from inferpoint.inbound.heads import Heads, Refusal
 from inferpoint.inbound.limits import ConnectionLimits
 from inferpoint.inbound.tls import Certificates
 
@@ -56,6 +56,7 @@ class HttpServer:
         self.limits = limits
         self.exempt = exempt
         self.proxies = proxies
+        self.heads = Heads()
         self.now = 0.0  # of the loop's clock, at the last tick
         self.draining = False
         self.stopping = False
@@ -66,11 +67,6 @@ class HttpServer:
         self._told = asyncio.Event()
         self._over = asyncio.Event()  # nothing is to be waited for any more
         self._set_date()
-
-    @property
-    def is_full(self) -> bool:
-        """Whether as many requests are in work as may be."""
-        return len(self._connections) - len(self._idle) >= self.limits.requests
 
     @property
     def connections(self) -> int:
@@ -117,10 +113,14 @@ class HttpServer:
         self._idle[connection] = None
         return has_room
 
-    def begin(self, connection: Connection) -> None:
-        """Know that a connection has a request in work."""
+    def begin(self, connection: Connection, path: str) -> bool:
+        """Know that a connection has a request for *path* in work; False where as many are as may be."""
+        idle = self._idle
+        if len(self._connections) - len(idle) >= self.limits.requests and path not in self.exempt:
+            return False
         connection.deadline = math.inf
-        self._idle.pop(connection, None)
+        idle.pop(connection, None)
+        return True
 
     def rest(self, connection: Connection) -> None:
         """Know that a connection has no request in work any more."""

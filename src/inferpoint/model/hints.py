@@ -6,11 +6,10 @@ Their names are those that `x-inferpoint-dropped` tells. What changes the meanin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from inferpoint.model.chat import Conversation, Message, Part, Thought, Tool, ToolUse
 from inferpoint.model.requests import InferenceRequest
@@ -39,8 +38,8 @@ def without(request: InferenceRequest, dropped: frozenset[str]) -> InferenceRequ
     """*request* without the hints called *dropped*."""
     left = {name: value for name, value in request.hints.items() if name not in dropped}
     if isinstance(request.input, Conversation):
-        return msgspec.structs.replace(request, hints=left, input=_stripped(request.input, dropped))
-    return msgspec.structs.replace(request, hints=left)
+        return replace(request, hints=left, input=_stripped(request.input, dropped))
+    return replace(request, hints=left)
 
 
 def own_thoughts(request: InferenceRequest, service: str) -> InferenceRequest:
@@ -60,7 +59,7 @@ def own_thoughts(request: InferenceRequest, service: str) -> InferenceRequest:
         replace(message, parts=tuple(part for part in message.parts if part not in foreign))
         for message in conversation.messages
     )
-    return msgspec.structs.replace(request, input=replace(conversation, messages=messages))
+    return replace(request, input=replace(conversation, messages=messages))
 
 
 def _in(conversation: Conversation) -> Iterator[str]:

@@ -26,8 +26,7 @@ _WIDEST = re.compile(rb"[\xf0-\xf7]|\\u[dD][89abAB]")
 _WIDE = re.compile(rb"[\xc4-\xef]|\\u")
 
 
-@dataclass(frozen=True)
-class JsonBody:
+class JsonBody(msgspec.Struct, frozen=True):
     """What a body holds: the JSON *value*, or the *fault* for which it has none.
 
     `twice` is the name of a member that one object has twice. An empty body is `empty`.
@@ -66,15 +65,17 @@ def measured(body: bytes) -> Measure:
 
 def decoded(body: bytes, measure: Measure | None = None) -> JsonBody:
     """The value of *body*, whose *measure* may be known. A byte-order mark before it is no part of it."""
-    text = body.removeprefix(_MARK)
-    if not text or text.isspace():
-        return JsonBody(empty=True)
+    text = body[len(_MARK) :] if body[: len(_MARK)] == _MARK else body
     try:
         value = msgspec.json.decode(text)
     except NOT_JSON as error:
-        return JsonBody(fault=_half_a_pair(text) or str(error))
+        is_empty = not text or text.isspace()
+        return JsonBody(empty=True) if is_empty else JsonBody(fault=_half_a_pair(text) or str(error))
+    colons = text.count(b":")
+    if type(value) is dict and len(cast("dict[str, Any]", value)) == colons:
+        return JsonBody(value)  # its members are all that is written, each once
     built = _members(value, text.count(b"{"))
-    if text.count(b":") == built or (measure or measured(text)).members == built:
+    if colons == built or (measure or measured(text)).members == built:
         return JsonBody(value)
     return JsonBody(twice=_first_twice(text))
 
@@ -99,15 +100,16 @@ def _members(value: Any, objects: int) -> int:
     """How many members all objects of *value* have, of which there are no more than so many *objects*."""
     members = 0
     pending = [value]
-    while pending and objects:
-        value = pending.pop()
-        if isinstance(value, dict):
-            objects -= 1
-            typed = cast("dict[str, Any]", value)
+    for inner in pending if objects else ():  # to which more is added meanwhile
+        if type(inner) is dict:
+            typed = cast("dict[str, Any]", inner)
             members += len(typed)
             pending += typed.values()
-        elif isinstance(value, list):
-            pending += cast("list[Any]", value)
+            objects -= 1
+            if not objects:
+                break
+        elif type(inner) is list:
+            pending += cast("list[Any]", inner)
     return members
 
 

@@ -5,7 +5,7 @@ https://docs.anthropic.com/en/api/messages.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from inferpoint.api.anthropic import errors, read, write
 from inferpoint.api.anthropic.events import PING, Events

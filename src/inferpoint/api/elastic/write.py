@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
+from msgspec.structs import asdict
+
 from inferpoint.api.elastic import errors
 from inferpoint.api.face import Response, json_response
 from inferpoint.api.headers import FAILED, TOKENS, TRUNCATED
@@ -32,7 +34,7 @@ from inferpoint.model.results import (
 from inferpoint.protocols import sse
 from inferpoint.protocols.service import Service
 
-_TOKENS = {name: TOKENS.format(name) for name in Usage.__dataclass_fields__}
+_TOKENS = {name: TOKENS.format(name) for name in Usage.__struct_fields__}
 DONE = sse.written(Event(b"[DONE]", "message"))
 _PIECE = sse.around({"completion": [{"delta": sse.SLOT}]}, "message")
 
@@ -83,7 +85,7 @@ def _with_errors(rows: list[dict[str, Any]], failed: Mapping[int, InferenceError
 def _headers(inferred: InferenceResult) -> dict[str, str]:
     headers: dict[str, str] = {}
     if inferred.usage is not None:
-        headers = {_TOKENS[name]: str(count) for name, count in vars(inferred.usage).items() if count}
+        headers = {_TOKENS[name]: str(count) for name, count in asdict(inferred.usage).items() if count}
     match inferred:
         case Embeddings(cut=places) if places:
             headers[TRUNCATED] = str(len(places))
@@ -98,8 +100,7 @@ def _headers(inferred: InferenceResult) -> dict[str, str]:
 
 def deltas(pieces: Sequence[Delta]) -> bytes:
     """One event for each piece of text."""
-    before, after = _PIECE
-    return b"".join([before + sse.encode(delta.text) + after for delta in pieces if type(delta) is Text])
+    return sse.repeated(_PIECE, [delta.text for delta in pieces if type(delta) is Text])
 
 
 def endpoint(resolved: Resolved, version: str) -> Response:
@@ -173,7 +174,7 @@ def previews(inputs: Sequence[Sequence[Previewed]], *, with_text: bool) -> Respo
 
 
 def _previewed(chunk: Previewed, *, with_text: bool) -> dict[str, Any]:
-    return {name: value for name, value in vars(chunk).items() if with_text or name != "text"}
+    return {name: value for name, value in asdict(chunk).items() if with_text or name != "text"}
 
 
 def _chunk(chunk: Chunk) -> dict[str, Any]:

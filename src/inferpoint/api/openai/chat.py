@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from inferpoint.api.face import Request, Response, json_response, streamed
 from inferpoint.api.openai import errors
@@ -15,7 +16,7 @@ from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.fields import Fields
 from inferpoint.model.http import Event
-from inferpoint.model.results import Completion, Delta
+from inferpoint.model.results import Completion
 from inferpoint.protocols import sse
 from inferpoint.protocols.openai import completions, messages
 from inferpoint.protocols.openai.hints import parted
@@ -55,15 +56,14 @@ def sampled(conversation: Conversation, body: Fields) -> Conversation:
     older, newer = body.take("max_tokens", int), body.take("max_completion_tokens", int)
     if None not in (older, newer) and older != newer:
         raise invalid("[max_tokens] and [max_completion_tokens] are two names of one limit, and differ")
-    members: dict[str, Any] = {
-        **vars(conversation),
-        "max_tokens": older if newer is None else newer,
-        "stop": body.text_or_texts("stop") or (),
-        "temperature": body.take("temperature", float),
-        "top_p": body.take("top_p", float),
-        "reasoning_effort": body.take("reasoning_effort", str),
-    }
-    return Conversation(**members)  # what `replace` does, in a tenth of its steps
+    return replace(
+        conversation,
+        max_tokens=older if newer is None else newer,
+        stop=body.text_or_texts("stop") or (),
+        temperature=body.take("temperature", float),
+        top_p=body.take("top_p", float),
+        reasoning_effort=body.take("reasoning_effort", str),
+    )
 
 
 def _conversation(body: Fields) -> Conversation:
@@ -76,19 +76,18 @@ class _Chunks:
     """One answer's chunks as bytes, with what the provider did not say about it."""
 
     def __init__(self, name: str, time: int, model: str, *, tell_usage: bool) -> None:
-        self._writer = completions.Writer()
         self._defaults = {"id": name, "model": model}
         self._more: dict[str, Any] = {"created": time}
-        self._usage: dict[str, Any] = {"usage": None} if tell_usage else {}
+        self._silent: dict[str, Any] = {"usage": None} if tell_usage else {}
+        self._writer = completions.Writer(self._chunk)
+        self.feed = self._writer.feed
 
     def completed(self, chunk: dict[str, Any]) -> dict[str, Any]:
         defaults = {member: chunk[member] or value for member, value in self._defaults.items()}
         return {**chunk, **defaults, **self._more}
 
-    def feed(self, deltas: Sequence[Delta]) -> bytes:
-        chunks = [{**self._usage, **self.completed(chunk)} for chunk in self._writer.chunks(deltas)]
-        return b"".join(map(sse.json_event, chunks))
-
     def end(self) -> bytes:
-        last = self._writer.end()
-        return DONE if last is None or not self._usage else sse.json_event(self.completed(last)) + DONE
+        return (self._writer.end() if self._silent else b"") + DONE
+
+    def _chunk(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        return {**self._silent, **self.completed(chunk)}

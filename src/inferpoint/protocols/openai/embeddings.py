@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.http import NOT_JSON, Call, Reply, parse, unreadable

@@ -6,10 +6,10 @@ Servers leave members out, write null, or put something else where OpenAI has a 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.http import Reply, parse, unreadable
@@ -78,14 +78,6 @@ class Message(msgspec.Struct):
     reasoning_details: Any = None
     extra_content: Any = None
     tool_calls: list[Call | None] | None = None
-
-    @property
-    def words(self) -> str:
-        """What the model said, where the message says nothing else, as nearly every piece of one; else empty."""
-        content = self.content
-        if type(content) is not str or self.reasoning or self.reasoning_content or self.tool_calls:
-            return ""
-        return "" if self.reasoning_details or self.extra_content else content
 
     @property
     def calls(self) -> Sequence[Call]:
