@@ -20,6 +20,7 @@ JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 PROVIDER_FAILED = 502
 _encode = msgspec.json.Encoder().encode
+_COMMENT = b": ping\n\n"  # https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes
 _OURS = (Kind.CONTEXT_OVERFLOW, Kind.OVERLOADED)
 
 
@@ -55,13 +56,14 @@ class Request(msgspec.Struct):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """One HTTP response as plain values: a body, or pieces that are sent as they come."""
+    """One HTTP response as plain values: a body, or pieces that are sent as they come, with a `ping` in a silence."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     headers: Mapping[str, str] = {}
     pieces: AsyncGenerator[bytes, None] | None = None
+    ping: bytes = _COMMENT
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -154,4 +156,5 @@ async def streamed(
         finally:
             await pieces.aclose()
 
-    return Response(content_type=EVENT_STREAM, headers={"cache-control": "no-cache"}, pieces=events())
+    headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}  # by which nginx does not keep pieces back
+    return Response(content_type=EVENT_STREAM, headers=headers, pieces=events())

@@ -7,44 +7,47 @@ hot or not, takes the same path.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
-import msgspec
-
-from inferpoint.api import admission
+from inferpoint.api.asked import ELSEWHERE, Asked, Place
 from inferpoint.api.bodies import Bodies
+from inferpoint.api.crowd import Crowd
 from inferpoint.api.elastic.errors import refusal_body
 from inferpoint.api.face import Face, Request, Response, Route
-from inferpoint.api.headers import OPAQUE_ID, REQUEST_ID, stats_headers
+from inferpoint.api.headers import OPAQUE_ID
+from inferpoint.api.operations import PROBES
 from inferpoint.api.router import Router
 from inferpoint.clock import Clock
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.inbound.exchange import Exchange
 from inferpoint.inbound.heads import Head, Refusal
-from inferpoint.model.json_body import JsonBody
+from inferpoint.inbound.origins import NO_HEADERS, Origins
 from inferpoint.model.requests import ANONYMOUS
 from inferpoint.outbound import hops
-from inferpoint.outbound.memory import Share
 from inferpoint.telemetry.events import Answered, Level
 from inferpoint.telemetry.telemetry import Telemetry
 
 CLIENT_LEFT = 499
-_ELSEWHERE = "-"
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Entrance:
-    """The conditions of entry: *guarded* against pages from elsewhere, with *bodies* within their limits."""
+    """The conditions of entry: `origins` are whom browsers may bring, `bodies` are taken within their limits.
 
-    guarded: bool
+    `prefix` is the segments that every path begins with, but for those of probes. `requests_per_key` are in work.
+    """
+
+    origins: Origins
     bodies: Bodies
+    prefix: tuple[str, ...] = ()
+    requests_per_key: int = sys.maxsize
 
 
 class Server:
@@ -65,6 +68,10 @@ class Server:
         self._homes = sorted(faces, key=lambda face: len(face.prefix), reverse=True)
         self._entrance = entrance
         self._bodies = entrance.bodies
+        self._origins = entrance.origins
+        self._shares = entrance.origins.shares
+        self._crowd = Crowd(entrance.requests_per_key)
+        self._preflight = Route("OPTIONS", "", self._answer_preflight)
         self._telemetry = telemetry
         self._clock = clock
 
@@ -72,14 +79,15 @@ class Server:
         """Answer one request."""
         began, now = self._clock.monotonic(), self._clock.now()
         place: Place = exchange.head.known or self._find(exchange.head)
-        asked = _Asked(exchange, place, int(now.timestamp()))
+        asked = Asked(exchange, place, int(now.timestamp()))
         try:
-            await asked.answer(await self._answer(asked))
+            response = await self._answer(asked)
+            shared = self._origins.shared(exchange.headers) if self._shares else NO_HEADERS
+            await asked.answer(response, shared, self._clock)
         except asyncio.CancelledError:  # the caller left, or a stream outlived the deadline of the shutdown
             asked.status = CLIENT_LEFT if exchange.left else asked.status
         finally:
-            if asked.share is not None:
-                asked.share.close()
+            asked.close()
             self._tell(asked, began)
 
     def refused(self, client: str, refusal: Refusal) -> bytes:
@@ -91,9 +99,9 @@ class Server:
                 level=Level.INFO,
                 request_id=os.urandom(8).hex(),
                 caller=ANONYMOUS.name,
-                method=_ELSEWHERE,
-                route=_ELSEWHERE,
-                path=_ELSEWHERE,
+                method=ELSEWHERE,
+                route=ELSEWHERE,
+                path=ELSEWHERE,
                 status=refusal.status,
                 seconds=0.0,
                 size=len(body),
@@ -108,6 +116,12 @@ class Server:
         """Where requests with *head* belong; without any route, the face below whose prefix their path is."""
         segments = [unquote(segment) for segment in head.path.split("/") if segment]
         query = dict(parse_qsl(head.query, keep_blank_values=True)) if head.query else {}
+        prefix = self._entrance.prefix
+        if prefix and tuple(segments[: len(prefix)]) == prefix:
+            segments = segments[len(prefix) :]
+        elif prefix and "/" + "/".join(segments) not in PROBES:
+            head.known = place = Place(self._routers[0][0], query)
+            return place
         for face, router in self._routers:
             if matched := router.find(segments):
                 route = matched.routes.get("GET" if head.method == "HEAD" else head.method)
@@ -121,7 +135,7 @@ class Server:
         head.known = place
         return place
 
-    async def _answer(self, asked: _Asked) -> Response:
+    async def _answer(self, asked: Asked) -> Response:
         request, face = asked.request, asked.place.face
         try:
             route = self._enter(asked)
@@ -144,18 +158,25 @@ class Server:
         asked.failure = failure
         return face.finish(face.fail(failure, request), request)
 
-    def _enter(self, asked: _Asked) -> Route:
+    def _enter(self, asked: Asked) -> Route:
         """The route of a request, once it is let in, before a byte of its body is read."""
-        request, place = asked.request, asked.place
-        if self._entrance.guarded:
-            admission.refuse_foreign_page(request.headers)
+        exchange, request, place, origins = asked.exchange, asked.request, asked.place, self._origins
+        if place.pattern not in PROBES:
+            origins.refuse(request.method, request.headers, exchange.scheme, exchange.host)
+        if request.method == "OPTIONS" and origins.preflight(request.headers) is not None:
+            return self._preflight
         if not place.checked:
             place.check(request)
         hops.arrived(place.hops)
+        if request.caller is not ANONYMOUS:  # of those without a key all together are bounded, by their connections
+            asked.enter(self._crowd)
         assert place.route is not None
         return place.route
 
-    def _tell(self, asked: _Asked, began: float) -> None:
+    async def _answer_preflight(self, _engine: Engine, request: Request) -> Response:
+        return Response(204, headers=self._origins.preflight(request.headers) or {})
+
+    def _tell(self, asked: Asked, began: float) -> None:
         exchange, request, failure = asked.exchange, asked.request, asked.failure
         stats = request.stats
         self._telemetry.answered(
@@ -172,6 +193,7 @@ class Server:
                 size=exchange.sent,
                 opaque_id=asked.place.opaque_id,
                 client=exchange.client,
+                certificate=exchange.certificate,
                 endpoint=stats.endpoint,
                 attempts=stats.attempts,
                 kind="" if failure is None else failure.kind.value,
@@ -180,94 +202,8 @@ class Server:
         )
 
 
-class Place(msgspec.Struct):
-    """Where requests with one head belong: worked out with the first of them, and kept beside the head.
-
-    Without a `route` nothing is at their path, or nothing for their method, where others are `allowed`. Once a request
-    was `checked`, those after it with its head are not; `hops` are the servers of this kind that they came through,
-    `opaque_id` is what they are called by who asks.
-    """
-
-    face: Face
-    query: Mapping[str, str]
-    route: Route | None = None
-    pattern: str = _ELSEWHERE
-    path_params: Mapping[str, str] = {}
-    allowed: str = ""
-    checked: bool = False
-    hops: int = 0
-    opaque_id: str = ""
-
-    def check(self, request: Request) -> None:
-        """Refuse a *request* for what its head says."""
-        self.hops = hops.told(request.headers)
-        if self.route is None:
-            kind = Kind.WRONG_METHOD if self.allowed else Kind.NO_ROUTE
-            phrase = self.face.words[kind].phrase
-            raise InferenceError(kind, phrase.format(method=request.method, path=request.path, allowed=self.allowed))
-        self.face.check(request, self.route)
-        self.checked = True
-
-
 def _let_go(error: BaseException | None) -> None:
     """Have *error* and what led to it keep nothing alive of the walk that it ended, which may hold a whole body."""
     while error is not None:
         error.__traceback__ = None
         error = error.__context__
-
-
-class _Asked:
-    """One request on its walk, and what becomes of it; a large body holds its *share* of the memory to the end."""
-
-    def __init__(self, exchange: Exchange, place: Place, time: int) -> None:
-        self.exchange = exchange
-        self.place = place
-        self.request = Request(
-            exchange.method,
-            exchange.path,
-            place.path_params,
-            place.query,
-            exchange.headers,
-            b"",
-            admission.caller(exchange.headers),
-            os.urandom(8).hex(),
-            time,
-        )
-        self.failure: InferenceError | None = None
-        self.status = 0
-        self.share: Share | None = None
-
-    @property
-    def level(self) -> Level:
-        """How much the end of the request matters to who runs the server."""
-        route, failure = self.place.route, self.failure
-        if failure is None and route is not None and route.watches:
-            return Level.DEBUG
-        failed = self.status >= 500 or (failure is not None and failure.is_not_the_callers)
-        return Level.ERROR if failed else Level.INFO
-
-    async def read(self, bodies: Bodies) -> tuple[bytes, JsonBody]:
-        """The body, which may come in pieces and be large, and what it is as JSON."""
-        self.share = bodies.memory.share()
-        return await bodies.read(self.exchange, self.share)
-
-    async def answer(self, response: Response) -> None:
-        """Send *response*."""
-        exchange, request, place = self.exchange, self.request, self.place
-        self.status = response.status
-        headers = {"content-type": response.content_type, REQUEST_ID: request.request_id, **response.headers}
-        if place.route is not None and place.route.infers:
-            headers |= stats_headers(request.stats)
-        if place.allowed:
-            headers["allow"] = place.allowed
-        if response.pieces is None:
-            await exchange.answer(response.status, headers, response.body)
-            return
-        exchange.begin(response.status, headers)
-        async with contextlib.aclosing(response.pieces):
-            try:
-                async for piece in response.pieces:
-                    await exchange.send(piece)
-            except InferenceError as error:  # the caller was told it by the last piece
-                self.failure = error
-        await exchange.end()

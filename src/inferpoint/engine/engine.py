@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -47,7 +48,8 @@ class Policy:
 
     `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
     words, `refuse_hints` whether a request with a hint that its provider cannot take is refused, `longest_pause` for
-    how many seconds one answer of a provider may keep calls back, `limits` what requests may take.
+    how many seconds one answer of a provider may keep calls back, `limits` what requests may take,
+    `longest_timeout` for how many seconds anybody may wait for an answer, but for that of what is ingested.
     """
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
@@ -56,6 +58,7 @@ class Policy:
     refuse_hints: bool = False
     longest_pause: float = LONGEST_PAUSE
     limits: Limits = DEFAULTS
+    longest_timeout: float = math.inf
 
 
 class Engine:
@@ -80,6 +83,7 @@ class Engine:
         self._most_inputs = policy.limits.inputs
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints
+        self._longest = policy.longest_timeout
         self.lifecycle = Lifecycle(
             endpoints,
             caches,
@@ -116,7 +120,7 @@ class Engine:
         request = self._heeded(resolved, request)
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
-        request = timed(resolved, replace(request, stream=True), self.clock)
+        request = timed(resolved, replace(request, stream=True), self.clock, self._longest)
         job = self._calls.single(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
             with InTime(resolved, request, request.stats.begun, self.clock):
@@ -131,7 +135,7 @@ class Engine:
         request = self._heeded(resolved, request)
         if resolved.task.count is None:
             return self._calls.estimate(resolved, request)
-        request = timed(resolved, request, self.clock)
+        request = timed(resolved, request, self.clock, self._longest)
         with InTime(resolved, request, request.stats.begun, self.clock):
             return await self._calls.ask(resolved, request, resolved.task.count)
 
@@ -150,7 +154,7 @@ class Engine:
     ) -> Sequence[Sequence[Previewed]]:
         """The chunks that an endpoint would make of every text, without calling its provider."""
         resolved = prepared(resolved, replace(request, chunking=chunking), kind)
-        request = timed(resolved, replace(request, chunking=chunking), self.clock)
+        request = timed(resolved, replace(request, chunking=chunking), self.clock, self._longest)
         return await self._chunking_threads.preview(request.texts, await self._spans(resolved, request, chunking))
 
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
@@ -190,7 +194,7 @@ class Engine:
         return hints.without(own, unknown)
 
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
-        request = timed(resolved, request, self.clock)
+        request = timed(resolved, request, self.clock, self._longest)
         if not resolved.endpoint.task_type.embeds:
             with InTime(resolved, request, request.stats.begun, self.clock):
                 if resolved.task.independent:

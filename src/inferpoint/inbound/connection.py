@@ -12,8 +12,10 @@ from typing_extensions import override
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.inbound import heads
 from inferpoint.inbound.exchange import BUFFERED, Exchange
+from inferpoint.inbound.forwarded import Client
 from inferpoint.inbound.heads import Head, Refusal, RefusedError
 from inferpoint.inbound.reader import RequestReader
+from inferpoint.inbound.tls import subject
 
 if TYPE_CHECKING:
     from inferpoint.inbound.server import HttpServer
@@ -49,8 +51,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._loop = asyncio.get_running_loop()
-        peer = transport.get_extra_info("peername")
-        self._client = str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) else ""
+        self._client = _client(transport)
+        self._is_proxy = self.server.proxies.trusts(self._client.address)
         if not self.server.welcome(self):
             self._refuse(_FULL)
 
@@ -142,6 +144,11 @@ class Connection(asyncio.Protocol):
             self._transport.writelines((head, body))
         return self._drained
 
+    @property
+    def is_full(self) -> bool:
+        """Whether what was written waits to be read."""
+        return self._drained is not None
+
     def taken(self) -> None:
         """Read on, if that had stopped because nobody took the body."""
         exchange = self._reader.exchange
@@ -155,7 +162,8 @@ class Connection(asyncio.Protocol):
         """Have a request answered, if there is room for it."""
         if not self.server.begin(self, head.path):
             raise RefusedError(_CROWDED)
-        exchange = Exchange(self, head, length, self._client)
+        client = self.server.proxies.client(self._client, head.headers) if self._is_proxy else self._client
+        exchange = Exchange(self, head, length, client)
         self._is_in_head = False
         self._moved = 0
         self.task = self._loop.create_task(self._answer(exchange))
@@ -224,7 +232,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, refusal: Refusal) -> None:
         """Answer what is no request, and close."""
         server = self.server
-        body = server.application.refused(self._client, refusal)
+        body = server.application.refused(self._client.address, refusal)
         headers = {"content-type": "application/json"}
         if refusal.status == _FULL.status:
             headers["retry-after"] = "1"
@@ -246,3 +254,12 @@ class Connection(asyncio.Protocol):
         """Look again after some seconds how many bytes have moved since *moved*."""
         self._moved = moved
         self.deadline = self.server.now + self.server.limits.slow_seconds
+
+
+def _client(transport: asyncio.BaseTransport) -> Client:
+    """Who is at the other end, before a proxy tells on whose behalf it asks."""
+    peer = transport.get_extra_info("peername")
+    address = str(cast("tuple[object, ...]", peer)[0]) if isinstance(peer, tuple) else ""
+    if transport.get_extra_info("sslcontext") is None:
+        return Client(address)
+    return Client(address, subject(transport.get_extra_info("peercert")), "https")

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from inferpoint.errors import InferenceError
 from inferpoint.inbound import heads
+from inferpoint.inbound.forwarded import Client
 from inferpoint.inbound.heads import Head
 
 BUFFERED = 64 * 1024  # bytes of a body that nobody takes, before whoever sends it has to wait
@@ -22,7 +23,7 @@ class Serving(Protocol):
         ...
 
     @property
-    def stopping(self) -> bool:
+    def draining(self) -> bool:
         """Whether no other request is answered after those that have begun."""
         ...
 
@@ -33,6 +34,11 @@ class Line(Protocol):
     @property
     def server(self) -> Serving:
         """The server to which it leads."""
+        ...
+
+    @property
+    def is_full(self) -> bool:
+        """Whether what was written waits to be read."""
         ...
 
     @property
@@ -52,23 +58,26 @@ class Line(Protocol):
 class Exchange:
     """One request, whose body is taken as it comes, and its answer, which is sent whole or in pieces.
 
-    `method`, `path`, `query` and `headers` are those of the `head`; `client` is the address that asks, `length` what is
-    told of the body, of which so many bytes were `received`, and so many are `buffered` until they are taken; it is
-    there when it is `whole`. `left` says that the caller has gone, which also cancels the task that answers. `sent` is
-    how many bytes of an answer's body were written, `ended` whether all were, `keep` whether the connection stays.
+    `method`, `path`, `query` and `headers` are those of the `head`; `client` is the address that asks, with the subject
+    of its `certificate`, the `scheme` by which it came and the `host` that its proxy was asked for, where they are
+    known. `length` is what is told of the body, of which so many bytes were `received`, and so many are `buffered`
+    until they are taken; it is there when it is `whole`. `left` says that the caller has gone, which also cancels the
+    task that answers. `sent` is how many bytes of an answer's body were written, `ended` whether all were, `keep`
+    whether the connection stays.
     """
 
     __slots__ = (
-        "_awaits_continue", "_chunked", "_fault", "_head", "_line", "_pieces", "_waiter", "buffered", "client", "ended",
-        "head", "headers", "keep", "left", "length", "method", "path", "query", "received", "sent", "whole",
+        "_awaits_continue", "_chunked", "_fault", "_head", "_line", "_pieces", "_waiter", "buffered", "certificate",
+        "client", "ended", "head", "headers", "host", "keep", "left", "length", "method", "path", "query", "received",
+        "scheme", "sent", "whole",
     )  # fmt: skip
 
-    def __init__(self, line: Line, head: Head, length: int, client: str) -> None:
+    def __init__(self, line: Line, head: Head, length: int, client: Client) -> None:
         self._line = line
         self.head = head
         self.method, self.path, self.query, self.headers = head.method, head.path, head.query, head.headers
         self.length = length
-        self.client = client
+        self.client, self.certificate, self.scheme, self.host = client
         self.keep = head.keeps
         self.whole = self.left = self.ended = self._chunked = False
         self.sent = self.buffered = self.received = 0
@@ -129,6 +138,12 @@ class Exchange:
         if (head or piece) and (drained := self._line.write(head, piece)) is not None:
             await drained
 
+    def nudge(self, piece: bytes) -> None:
+        """Send a *piece* between those of an answer that has begun, unless the caller does not read."""
+        if not self._head and not self._line.is_full:
+            self.sent += len(piece)
+            self._line.write(b"", b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
+
     async def end(self) -> None:
         """End an answer in pieces."""
         self.ended = True
@@ -160,7 +175,7 @@ class Exchange:
         What was not read of a request must not be taken for the next.
         """
         line = self._line
-        self.keep = self.keep and self.whole and not self._pieces and not (line.deaf or line.server.stopping)
+        self.keep = self.keep and self.whole and not self._pieces and not (line.deaf or line.server.draining)
         if not self.keep:
             return heads.CLOSE + b"\r\n"
         return heads.KEEP + b"\r\n" if self.head.is_old else b"\r\n"

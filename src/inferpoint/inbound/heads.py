@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import httptools
 import msgspec
 
+from inferpoint.inbound.forwarded import LISTS
 from inferpoint.inbound.limits import LARGEST_HEAD, LARGEST_TARGET, MOST_HEADERS
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -173,9 +174,13 @@ class _Parts:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header."""
         key = name.decode("latin-1").lower()
-        if key in _ONCE and key in self.headers:
-            self._twice = key
-        self.headers[key] = value.decode("latin-1")
+        text = value.decode("latin-1")
+        if key in self.headers:
+            if key in _ONCE:
+                self._twice = key
+            if key in LISTS:
+                text = f"{self.headers[key]}, {text}"
+        self.headers[key] = text
 
     def on_headers_complete(self) -> None:
         """Keep what only the parser knows, and only now."""

@@ -71,12 +71,17 @@ def _why(answered: Answered) -> str:
     """The members that tell why a request failed, in quotes where spaces are in them."""
     members = {
         "client": answered.client,
+        "certificate": _quoted(answered.certificate),
         "endpoint": answered.endpoint,
         "attempts": str(answered.attempts or ""),
         "kind": answered.kind,
-        "reason": json.dumps(answered.reason.translate(_CONTROLS), ensure_ascii=False),
+        "reason": _quoted(answered.reason),
     }
     return "".join(f" {name}={value}" for name, value in members.items() if value)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text.translate(_CONTROLS), ensure_ascii=False) if text else ""
 
 
 def _time(moment: datetime) -> str:

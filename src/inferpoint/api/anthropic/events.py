@@ -25,6 +25,9 @@ def event(name: str, **members: Any) -> bytes:
     return sse.json_event({"type": name, **members}, name)
 
 
+PING = event("ping")
+
+
 class Events:
     """Writes one stream: blocks open and close one after the other, the cost and the reason come last.
 
