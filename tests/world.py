@@ -149,6 +149,8 @@ class World:
             self.log.append,
         )
         self.store = store.opened(folder)
+        act = self.store.run
+        self.store.run = lambda *given, **named: self.clock.standing(act(*given, **named))  # type: ignore[method-assign]
         self.endpoints = Endpoints(self.store, Vault(KEY))
         self.keys = Keys(KeyStore(self.store), self.clock)
         self.caches = Caches(self.endpoints, folder, cache, self.telemetry.caches)

@@ -45,7 +45,6 @@ from inferpoint.engine.report import groups
 from inferpoint.inbound.server import HttpServer
 from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
-from inferpoint.model.http import is_loopback
 from inferpoint.model.requests import ANONYMOUS
 from inferpoint.outbound.breakers import Breakers
 from inferpoint.outbound.caller_limits import lasting
@@ -62,12 +61,13 @@ from inferpoint.storage.keys import KeyStore
 from inferpoint.storage.vault import Vault
 from inferpoint.tasks import Tasks
 from inferpoint.telemetry.events import Answered
-from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
+from inferpoint.telemetry.metrics import SharedCounters
+from inferpoint.telemetry.telemetry import Telemetry
 from inferpoint.version import __version__
 from inferpoint.workers.channel import Channel
 from inferpoint.workers.client import LimiterClient
 from inferpoint.workers.inheritance import Inheritance, inherited
-from inferpoint.workers.listening import announce, listening, tls_context
+from inferpoint.workers.listening import announce, certificates, listening
 from inferpoint.workers.messages import FromLimiter, Ready, Stop
 
 Write = Callable[[Answered], None]
@@ -199,13 +199,13 @@ def serve(config: Config, environ: Mapping[str, str], log: Write, endpoints: Seq
 async def _alone(
     config: Config, environ: Mapping[str, str], log: Write, endpoints: Sequence[Mapping[str, Any]]
 ) -> None:
-    listener, tls = listening(config), tls_context(config)
+    listener, secured = listening(config), certificates(config)
     async with _server(config, environ, log, listener) as (server, lifecycle):
         for name in STOPPING:
             asyncio.get_running_loop().add_signal_handler(name, server.stop)
         await apply_at_start(lifecycle, endpoints)
         announce(config, listener)
-        await server.serve(listener, tls)
+        await server.serve(listener, secured)
 
 
 async def _among_others(
@@ -219,7 +219,7 @@ async def _among_others(
     limiter = LimiterClient(channel.send, config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
     shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES, inheritance.number == 0)
-    listener, tls = socket.socket(fileno=inheritance.listener), tls_context(config)
+    listener, secured = socket.socket(fileno=inheritance.listener), certificates(config)
     async with _server(config, environ, log, listener, shared) as (server, lifecycle):
 
         def received(message: FromLimiter | Stop) -> None:
@@ -238,7 +238,7 @@ async def _among_others(
         await apply_at_start(lifecycle, endpoints)
         channel.send(Ready())
         try:
-            await server.serve(listener, tls)
+            await server.serve(listener, secured)
         finally:
             channel.close()
 
@@ -257,6 +257,7 @@ async def _server(
         config.refuse_hints,
         config.longest_pause_seconds,
         config.limits,
+        config.longest_timeout_seconds,
         audit.file(config.audit_file),
     )
     async with contextlib.AsyncExitStack() as stack:
@@ -265,18 +266,20 @@ async def _server(
             parts.http.avoid(*listener.getsockname()[:2])
         bodies = Bodies(config.limits, parts.memory)
         stack.callback(bodies.close)
-        is_open = config.is_private or config.insecure
+        is_open = config.is_for_this_machine or config.insecure
         callers = Callers(parts.keys, is_open=is_open)
         if shared is None or shared.is_first:
             await begin(callers, parts.clock, parts.engine.audit, environ, is_open=is_open)
-        entrance = Entrance(is_loopback(config.host) and not config.insecure, callers, bodies)
+        origins = config.origins(insecure=config.insecure)
+        entrance = Entrance(origins, callers, bodies, config.prefix, config.max_requests_per_key)
         security = Security(Management(parts.keys, parts.clock, parts.engine.audit))
         first, *others = faces(shared and shared.responses)
         all_faces = (replace(first, routes=(*first.routes, *security.routes())), *others)
-        watching = operations.routes(parts.telemetry.exposition, stopping=lambda: server.stopping)
+        watching = operations.routes(parts.telemetry.exposition, stopping=lambda: server.draining)
         extra = (*watching, *openapi.routes(all_faces, watching))
         application = Server(parts.engine, all_faces, extra, entrance, parts.telemetry, parts.clock)
-        server = HttpServer(application, config.connection_limits, [PRODUCT], operations.PATHS, config.shutdown_seconds)
+        exempt = operations.under(config.prefix)
+        server = HttpServer(application, config.connection_limits, [PRODUCT], exempt, config.proxies)
         gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
         sys.setswitchinterval(0.0005)  # a thread that cuts or reads lets the event loop go on sooner
         gc.set_threshold(10_000)

@@ -4,11 +4,11 @@ import ast
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from in_process import post
+from msgspec.structs import replace
 from world import EMBEDDING, World, openai
 
 import inferpoint

@@ -1,50 +1,10 @@
-"""The conditions of entry: the `Host` and `Origin` by which a request came, and the size of its body."""
+"""The conditions of entry of a body: its size, and its encoding."""
 
 from __future__ import annotations
 
-import re
 import zlib
-from collections.abc import Mapping
-from functools import lru_cache
-from urllib.parse import urlsplit
 
-from inferpoint.access.actions import Action
-from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
-from inferpoint.model.http import is_loopback
-from inferpoint.storage.audit import Audit
-
-_LENGTH = re.compile("[0-9]+")
-
-
-def refuse_foreign_page(headers: Mapping[str, str]) -> None:
-    """`FORBIDDEN` when a browser's page from elsewhere asks, on a server that only this machine may reach.
-
-    A page whose name was made to mean this machine (DNS rebinding) is known by its `Host`, any other by its `Origin`.
-    Without both it is no browser that asks, but for example a health check over HTTP/1.0.
-    """
-    if "host" not in headers and "origin" not in headers:
-        return
-    host = headers.get("host", "")
-    if not _is_here(host):
-        raise InferenceError(Kind.FORBIDDEN, f"The host [{host}] is not this machine; --insecure opens the server")
-    origin = headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != host:
-        raise InferenceError(Kind.FORBIDDEN, f"The origin [{origin}] may not use this server")
-
-
-async def record(error: InferenceError, request: Request, action: Action, audit: Audit) -> None:
-    """Write down that the caller of *request* may not do *action*, as *error* says, where it would change something."""
-    if action.change:
-        target = next((value for name, value in request.path_params.items() if name != "task_type"), "")
-        await audit.record(request.manager, action.change, target, error=error)
-
-
-def refuse_large(headers: Mapping[str, str], most: int) -> None:
-    """`TOO_LARGE` when a body says that it is larger than *most* bytes."""
-    length = headers.get("content-length", "0")
-    if _LENGTH.fullmatch(length) and float(length) > most:
-        raise too_large(most)
 
 
 def too_large(most: int) -> InferenceError:
@@ -68,12 +28,3 @@ def decoded(body: bytes, encoding: str, most: int) -> bytes:
     if not unpacker.eof or unpacker.unused_data:
         raise invalid("[1:1] the body is not one whole gzip member", subject=Subject.BODY)
     return unpacked
-
-
-@lru_cache(256)
-def _is_here(host: str) -> bool:
-    """Whether a `Host` header names this machine."""
-    try:
-        return is_loopback(urlsplit(f"//{host}").hostname or "")
-    except ValueError:
-        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from inferpoint.access import actions
 from inferpoint.api.face import Request, Response, Route, json_response
@@ -14,7 +14,14 @@ EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 _LABEL = re.compile(r'[{,](group|caller)="((?:[^"\\]|\\.)*)"')
 
 LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
-PATHS = frozenset({LIVE, READY, METRICS})  # asked by those who must know how a server does that is full
+PROBES = frozenset({LIVE, READY})  # asked by machines, which have no name for a server and know no prefix
+PATHS = PROBES | {METRICS}  # asked by those who must know how a server does that is full
+
+
+def under(prefix: Sequence[str]) -> frozenset[str]:
+    """The `PATHS` below a *prefix*, by its segments, and the probes without it."""
+    return frozenset("".join(f"/{segment}" for segment in prefix) + path for path in PATHS) | PROBES
+
 
 _STATUS = Form(gives="Status")
 

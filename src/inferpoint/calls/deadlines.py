@@ -14,6 +14,7 @@ from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import Deadline
+from inferpoint.model.quota import Lane
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.times import human
 
@@ -22,10 +23,15 @@ OTHER_SECONDS = 30.0
 _INSTANT = 0.1  # seconds; what is over sooner was not begun for want of time, not because of a queue
 
 
-def timed(resolved: Resolved, request: InferenceRequest, clock: Clock) -> InferenceRequest:
-    """*request* with its deadline: after Elasticsearch's timeout for the task where it names none."""
+def timed(resolved: Resolved, request: InferenceRequest, clock: Clock, longest: float) -> InferenceRequest:
+    """*request* with its deadline: after Elasticsearch's timeout for the task where it names none.
+
+    What is ingested may take as long as it likes, all else the *longest* that is allowed.
+    """
     usual = GENERATING_SECONDS if resolved.endpoint.task_type.generates else OTHER_SECONDS
     timeout = usual if request.timeout is None else request.timeout
+    if timeout > longest and lane(request) is not Lane.INGEST:
+        timeout = longest
     now = clock.monotonic()
     deadline = Deadline(now + timeout, timeout, now + request.patience)
     return msgspec.structs.replace(request, deadline=deadline)

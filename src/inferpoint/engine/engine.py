@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -53,8 +54,9 @@ class Policy:
 
     `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
     words, `refuse_hints` whether a request with a hint that its provider cannot take is refused, `longest_pause` for
-    how many seconds one answer of a provider may keep calls back, `limits` what requests may take, `audit_file` where
-    changes are written down beside the store.
+    how many seconds one answer of a provider may keep calls back, `limits` what requests may take,
+    `longest_timeout` for how many seconds anybody may wait for an answer, but for that of what is ingested,
+    `audit_file` where changes are written down beside the store.
     """
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
@@ -63,6 +65,7 @@ class Policy:
     refuse_hints: bool = False
     longest_pause: float = LONGEST_PAUSE
     limits: Limits = DEFAULTS
+    longest_timeout: float = math.inf
     audit_file: Path | None = None
 
 
@@ -88,6 +91,7 @@ class Engine:
         self._most_inputs = policy.limits.inputs
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints
+        self._longest = policy.longest_timeout
         self.audit = Audit(endpoints.store, clock.now, policy.audit_file)
         self.lifecycle = Lifecycle(
             endpoints,
@@ -126,7 +130,7 @@ class Engine:
         request = self._heeded(resolved, request)
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
-        request = timed(resolved, replace(request, stream=True), self.clock)
+        request = timed(resolved, replace(request, stream=True), self.clock, self._longest)
         if request.caller.limits is not None:
             await self._calls.admit(resolved, request)
         job = self._calls.single(resolved, request)
@@ -143,7 +147,7 @@ class Engine:
         request = self._heeded(resolved, request)
         if resolved.task.count is None:
             return self._calls.estimate(resolved, request)
-        request = timed(resolved, request, self.clock)
+        request = timed(resolved, request, self.clock, self._longest)
         if request.caller.limits is not None:
             await self._calls.admit(resolved, request)
         with InTime(resolved, request, request.stats.begun, self.clock):
@@ -164,7 +168,7 @@ class Engine:
     ) -> Sequence[Sequence[Previewed]]:
         """The chunks that an endpoint would make of every text, without calling its provider."""
         resolved = prepared(resolved, replace(request, chunking=chunking), kind)
-        request = timed(resolved, replace(request, chunking=chunking), self.clock)
+        request = timed(resolved, replace(request, chunking=chunking), self.clock, self._longest)
         return await self._chunking_threads.preview(request.texts, await self._spans(resolved, request, chunking))
 
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
@@ -214,7 +218,7 @@ class Engine:
         return hints.without(own, unknown)
 
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
-        request = timed(resolved, request, self.clock)
+        request = timed(resolved, request, self.clock, self._longest)
         if request.caller.limits is not None:
             await self._calls.admit(resolved, request)
         if not resolved.endpoint.task_type.embeds:

@@ -24,10 +24,10 @@ def prepared(resolved: Resolved, request: InferenceRequest, kind: TaskType | Non
 
     *kind* is the task type that the caller takes the endpoint to have, if it says so.
     """
-    stored, inputs = resolved.endpoint.task_type, type(request.input)
+    stored = resolved.endpoint.task_type
     if kind not in (None, stored):
         raise _other_type(kind, stored)
-    if inputs is not _input_class(stored):
+    if type(request.input) is not _input_class(stored):
         _refuse_other_input(resolved, request)
     if stored is TaskType.COMPLETION and len(request.texts) != 1:
         raise invalid(f"{resolved.task.label} only accepts 1 input")
@@ -37,10 +37,10 @@ def prepared(resolved: Resolved, request: InferenceRequest, kind: TaskType | Non
         raise invalid(f"Results cannot be partial for task type [{stored}]")
     if request.input_type is not None:
         _refuse_input_type(resolved, request.input_type)
-    if inputs is Documents:
-        _refuse_too_many(resolved, request.documents)
-    elif inputs is Conversation:
-        resolved = _with_model(resolved, request.conversation)
+    if type(request.input) is Documents:
+        _refuse_too_many(resolved, request.input)
+    elif type(request.input) is Conversation:
+        resolved = _with_model(resolved, request.input)
     return _with_options(resolved, request.options) if request.options else resolved
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, final
 
 import msgspec
 
@@ -160,6 +160,7 @@ class Thinking(msgspec.Struct, frozen=True):
     shown: bool | None = None
 
 
+@final
 class Conversation(msgspec.Struct, frozen=True):
     """The input of a chat: messages, tools, and how to go on.
 

@@ -31,7 +31,7 @@ class Hint(StrEnum):
 def carried(request: InferenceRequest) -> frozenset[str]:
     """The names of all hints in *request*, but for those that say nothing."""
     names = frozenset([name for name, value in request.hints.items() if value not in _SILENT] if request.hints else ())
-    return names | set(_in(request.input)) if isinstance(request.input, Conversation) else names
+    return names | set(_in(request.input)) if type(request.input) is Conversation else names
 
 
 def without(request: InferenceRequest, dropped: frozenset[str]) -> InferenceRequest:
@@ -45,7 +45,7 @@ def without(request: InferenceRequest, dropped: frozenset[str]) -> InferenceRequ
 def own_thoughts(request: InferenceRequest, service: str) -> InferenceRequest:
     """*request* without the thoughts that only another service than *service* can read; itself where it has none."""
     conversation = request.input
-    if not isinstance(conversation, Conversation):
+    if type(conversation) is not Conversation:
         return request
     foreign = [
         part

@@ -166,7 +166,7 @@ class InferenceRequest(msgspec.Struct, frozen=True):
     @property
     def conversation(self) -> Conversation:
         """The conversation of a chat; a completion's text is one user's turn."""
-        return self.input if isinstance(self.input, Conversation) else said(self.texts[0])
+        return self.input if type(self.input) is Conversation else said(self.texts[0])
 
     @property
     def count(self) -> int:

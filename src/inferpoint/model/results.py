@@ -179,23 +179,27 @@ class Choice(msgspec.Struct, frozen=True):
                 case TextPart(text=more), [TextPart(text=text)]:
                     joined[-1] = TextPart(text + more)
                 case _:
-                    joined.append(part)
+                    joined += (part,)
         return cls(tuple(joined), reason, stop_sequence)
 
     @property
     def text(self) -> str:
         """All words of the answer, joined."""
-        return "".join(part.text for part in self.parts if type(part) is TextPart)
+        words = ""
+        for part in self.parts:
+            if type(part) is TextPart:
+                words += part.text
+        return words
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tools that the model calls."""
-        return tuple(part for part in self.parts if type(part) is ToolCall)
+        return tuple([part for part in self.parts if type(part) is ToolCall])
 
     @property
     def thoughts(self) -> tuple[Thought, ...]:
         """The thoughts, as far as they are told."""
-        return tuple(part for part in self.parts if type(part) is Thought)
+        return tuple([part for part in self.parts if type(part) is Thought])
 
     @property
     def reasoning(self) -> str:

@@ -21,7 +21,6 @@ V = TypeVar("V")
 
 NONE = msgspec.Raw(b"null")  # in the place of a vector
 _NUMBERS = b"0123456789+-.eE, \t\r\n"
-_DIGITS = b"0123456789"
 _BLANKS = b" \t\r\n"
 
 
@@ -53,7 +52,7 @@ def sliced(body: bytes, key: bytes) -> tuple[bytes, list[msgspec.Raw]] | None:
         while begin < size and body[begin] in _BLANKS:
             begin += 1
         end = body.find(b"]", begin) + 1
-        if not _is_plain(body[begin:end]):
+        if body[begin : begin + 1] != b"[" or not _are_numbers(body[begin + 1 : end]):
             return None
         lists.append(msgspec.Raw(view[begin:end]))
         at = body.find(key, end)
@@ -62,14 +61,16 @@ def sliced(body: bytes, key: bytes) -> tuple[bytes, list[msgspec.Raw]] | None:
     return rest + body[end:], lists
 
 
-def _is_plain(text: bytes) -> bool:
-    """Whether *text* is a list of nothing but numbers, which neither begins nor ends by a comma."""
-    inside = text[1:]
-    if text[:1] != b"[" or inside[:1] == b"," or b"[" in inside or b"{" in inside or b'"' in inside:
+def _are_numbers(text: bytes) -> bool:
+    """Whether a list holds numbers alone, for all that letters, brackets and commas at its ends tell.
+
+    *text* is all of it but its first bracket.
+    """
+    if text[:1] == b"," or b"[" in text or b"{" in text or b'"' in text:
         return False
-    if b"u" in inside or b"a" in inside or b"t" in inside:  # null, true, false, NaN, Infinity
+    if b"u" in text or b"a" in text or b"t" in text:  # null, true, false, NaN, Infinity
         return False
-    return text[-2] in _DIGITS or text[:-1].rstrip()[-1] in _DIGITS
+    return b"0" <= text[-2:-1] <= b"9" or text[:-1].rstrip()[-1:].isdigit()
 
 
 def _is_json(text: msgspec.Raw) -> bool:

@@ -116,7 +116,7 @@ class _Chunks:
         self._used: Usage | None = None
 
     def feed(self, deltas: Sequence[Delta]) -> bytes:
-        return b"".join(self._chunk(delta) for delta in deltas)
+        return b"".join([self._chunk(delta) for delta in deltas])
 
     def end(self) -> bytes:
         if self._used is None or not self._silent:
