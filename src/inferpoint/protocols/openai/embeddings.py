@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -22,11 +23,6 @@ class Model(chats.Model, Protocol):
     """The settings that embeddings read beyond those of chats."""
 
     @property
-    def dimensions(self) -> int | None:
-        """The length of vectors to ask for; None leaves it to the model."""
-        ...
-
-    @property
     def similarity(self) -> str | None:
         """How the vectors compare, where the user said so."""
         ...
@@ -38,14 +34,28 @@ class Model(chats.Model, Protocol):
 
 
 M = TypeVar("M", bound=Model)
-_FORMAT = "encoding_format"
+Members = Callable[[InferenceRequest, M, Any], Mapping[str, Any]]
+FORMAT = "encoding_format"
 
 
-def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/embeddings") -> Task[M, Any]:
-    """The task of dense embeddings; *path* follows the service's address. What else differs is said by `replace`.
+def as_numbers(request: InferenceRequest, model: Any, _options: object) -> Mapping[str, Any]:
+    """OpenAI's members: vectors as numbers, which pass through unread, of the length that was set."""
+    return {FORMAT: None if FORMAT in request.left_out else "float", "dimensions": model.dimensions}
 
-    Vectors are asked for as numbers, which pass through unread. They compare by their dot product unless the user says
-    otherwise: such vectors are normalised, so it is the cosine and cheaper.
+
+def of_length(_request: InferenceRequest, model: Any, _options: object) -> Mapping[str, Any]:
+    """The length that was set, for servers that know no form but numbers."""
+    return {"dimensions": model.dimensions}
+
+
+def embedding(
+    label: str, settings: type[M], rates: Rates[M], *, path: str = "/embeddings", members: Members[M] = as_numbers
+) -> Task[M, Any]:
+    """The task of dense embeddings.
+
+    *path* follows the service's address, *members* are those of the body beside the inputs and the model. What else
+    differs is said by `replace`. Vectors compare by their dot product unless the user says otherwise: such vectors are
+    normalised, so it is the cosine and cheaper.
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
@@ -53,8 +63,7 @@ def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/e
         body = {
             "input": inputs.inputs if isinstance(inputs, Tokens) else inputs,
             "model": model.model_id,
-            _FORMAT: None if _FORMAT in request.left_out else "float",
-            "dimensions": model.dimensions,
+            **members(request, model, options),
         }
         return post(model.url or f"{origin}{path}", body, options)
 
@@ -68,8 +77,8 @@ def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/e
         options=Options,
         encode=encode,
         decode=decode,
-        takes_tokens=True,
-        unasked=frozenset({_FORMAT}),
+        takes_tokens=members is as_numbers,
+        unasked=frozenset({FORMAT} if members is as_numbers else ()),
         similarity=lambda model: model.similarity or "dot_product",
         rates=rates,
         failures=FAILURES,
