@@ -13,7 +13,7 @@ from inferpoint.model.results import Ranked, Ranking, Usage
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols.openai.failures import FAILURES
 from inferpoint.protocols.readers import count, members
-from inferpoint.protocols.service import Failures, Rates, Task
+from inferpoint.protocols.service import Rates, Task
 
 
 @settings
@@ -94,7 +94,6 @@ def rerank(
     path: str = "/rerank",
     body: Callable[[InferenceRequest, M, Any], Mapping[str, Any]] = asked,
     read: Read = results,
-    failures: Failures = FAILURES,
 ) -> Task[M, Any]:
     """The task of rankings; *path* follows the service's address. What else differs is said by `replace`.
 
@@ -117,7 +116,7 @@ def rerank(
         decode=decode,
         independent=True,  # a cross-encoder reads the query with one document at a time
         rates=rates,
-        failures=failures,
+        failures=FAILURES,
     )
 
 

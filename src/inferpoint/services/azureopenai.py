@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from msgspec.structs import replace as changed
 
-from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call
 from inferpoint.model.requests import InferenceRequest
@@ -77,22 +76,9 @@ def check(account: Account, _options: Options) -> Sequence[str]:
     keys = [name for name in KEYS if getattr(account, name) is not None]
     if len(keys) != 1:
         problem = "[secret_settings] must have exactly one of [api_key], [entra_id], or [client_secret] field set"
-        raise _refused(f"{problem}, received: [{', '.join(keys)}]" if keys else problem)
-    missing = [name for name in OAUTH2 if getattr(account, name) is None]
-    if account.client_secret is None:
-        if len(missing) < len(OAUTH2):
-            surplus = ", ".join(name for name in OAUTH2 if name not in missing)
-            raise _refused(f"[service_settings] OAuth2 fields [{surplus}] need [client_secret] to be set")
-    elif len(missing) == len(OAUTH2):
-        raise _refused(f"OAuth2 requires the fields [{', '.join(missing)}], to be set.")
-    elif missing:
-        problem = "[service_settings] all Azure OpenAI OAuth2 fields must be provided together;"
-        raise _refused(f"{problem} missing: [{', '.join(missing)}]")
+        raise oauth2.refused(f"{problem}, received: [{', '.join(keys)}]" if keys else problem)
+    oauth2.check(account, OAUTH2, of="Azure OpenAI")
     return ()
-
-
-def _refused(problem: str) -> InferenceError:
-    return invalid(problem, subject=Subject.SETTINGS)
 
 
 def ask(account: Account, _now: datetime) -> Call | None:

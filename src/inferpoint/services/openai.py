@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call
@@ -60,21 +59,9 @@ class EmbeddingSettings(Account):
 def check(account: Account, _options: Options) -> tuple[str, ...]:
     """One kind of key, and all that it needs; texts and their order are Elasticsearch's."""
     if (account.api_key is None) == (account.client_secret is None):
-        raise _refused("[service_settings] must have exactly one field of [api_key, client_secret] set")
-    missing = [name for name in OAUTH2 if getattr(account, name) is None]
-    none_set = len(missing) == len(OAUTH2)
-    if account.client_secret is None:
-        missing = [] if none_set else sorted([*missing, "client_secret"])
-    elif none_set:
-        raise _refused(f"OAuth2 requires the fields [{', '.join(missing)}], to be set.")
-    if missing:
-        problem = "[service_settings] all OpenAI OAuth2 fields must be provided together;"
-        raise _refused(f"{problem} missing: [{', '.join(missing)}]")
+        raise oauth2.refused("[service_settings] must have exactly one field of [api_key, client_secret] set")
+    oauth2.check(account, OAUTH2, of="OpenAI")
     return ()
-
-
-def _refused(problem: str) -> InferenceError:
-    return invalid(problem, subject=Subject.SETTINGS)
 
 
 def ask(account: Account, _now: datetime) -> Call | None:

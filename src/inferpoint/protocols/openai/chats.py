@@ -54,12 +54,11 @@ def chat(
     tells_usage: bool = True,
     thoughts: Callable[[M, str], str | None] = as_they_came,
 ) -> Task[M, Any]:
-    """The task of chats and of completions, which are chats of one turn.
+    """The task of chats and of completions, which are chats of one turn; what else differs is said by `replace`.
 
     *path* follows the service's address. *max_tokens* is what the server calls that limit, *n* how many choices it is
-    asked for, None for servers that are not asked. A server that *tells_usage* is asked for it at the end of a stream.
-    *thoughts* is where messages have what the model thought, as in `request_body`; None where the server takes none.
-    What else differs is said by `replace`.
+    asked for, if it is. One that *tells_usage* in streams is asked to. *thoughts* is where messages have what the model
+    thought, as in `request_body`; None where the server takes none.
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:

@@ -67,14 +67,19 @@ def _name(*values: Any) -> str | None:
 
 
 def text_of(words: Any) -> str:
-    """The text of an error in whatever form it is written: a string, a list of strings, OpenAI's object, any JSON."""
+    """The text of an error in whatever form it is written: a string, an object that has it, a list of either, any JSON.
+
+    FastAPI, which many servers are made with, lists what is wrong with a body as objects with a `msg`.
+    """
     match words:
         case str():
             return words
-        case {"message": str(message)}:
-            return message
-        case [*parts] if all(isinstance(part, str) for part in parts):
-            return "; ".join(parts)
+        case {"message": str(text)} | {"msg": str(text)}:
+            return text
+        case {"detail": [_, *_] | str() as inner}:
+            return text_of(inner)
+        case [_, *_] as parts if all(isinstance(part, str) or "msg" in members(part) for part in parts):
+            return "; ".join(map(text_of, parts))
         case _:  # whatever it is, and however deep
             return msgspec.json.encode(words).decode()
 
