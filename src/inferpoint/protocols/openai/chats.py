@@ -56,9 +56,8 @@ def chat(
 ) -> Task[M, Any]:
     """The task of chats and of completions, which are chats of one turn; what else differs is said by `replace`.
 
-    *path* follows the service's address. *max_tokens* is what the server calls that limit, *n* how many choices it is
-    asked for, if it is. One that *tells_usage* in streams is asked to. *thoughts* is where messages have what the model
-    thought, as in `request_body`; None where the server takes none.
+    *path* follows the service's address; *max_tokens* is the server's name of that limit, *n* the choices to ask for,
+    *tells_usage* whether to ask for it in streams, *thoughts* as in `request_body`, None where the server takes none.
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
