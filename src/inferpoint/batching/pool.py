@@ -99,10 +99,10 @@ class Pool:
 Row = tuple[Any, bool]
 
 
-def rows(result: InferenceResult, count: int, dimensions: int | None = None) -> list[Row | InferenceError]:
+def rows(result: InferenceResult, count: int, numbers: int | None = None) -> list[Row | InferenceError]:
     """Each embedding of *result* and whether its input was cut, or why there is none; `UNREADABLE` unless *count*.
 
-    A vector of another length than *dimensions*, where those are known, is another model's.
+    A vector of another length than *numbers*, where that is known, is another model's.
     """
     embeddings: list[Row]
     if isinstance(result, SparseEmbeddings):
@@ -114,17 +114,17 @@ def rows(result: InferenceResult, count: int, dimensions: int | None = None) -> 
         problem = f"The provider answered [{len(embeddings)}] embeddings for [{count}] inputs"
         raise InferenceError(Kind.UNREADABLE, problem)
     errors = dict(result.errors)
-    if dimensions is not None and isinstance(result, Embeddings):
+    if numbers is not None and isinstance(result, Embeddings):
         for place, vector in enumerate(result.vectors):
-            if place not in errors and (length := vectors.length(vector)) != dimensions:
-                errors[place] = _other_length(length, dimensions)
+            if place not in errors and (length := vectors.length(vector)) != numbers:
+                errors[place] = _other_length(length, numbers)
     return [errors.get(place, row) for place, row in enumerate(embeddings)] if errors else [*embeddings]
 
 
-def _other_length(length: int, dimensions: int) -> InferenceError:
+def _other_length(length: int, numbers: int) -> InferenceError:
     return InferenceError(
         Kind.UNREADABLE,
-        f"The provider answered an embedding of [{length}] numbers, and those of the endpoint have [{dimensions}]:"
+        f"The provider answered an embedding of [{length}] numbers, and those of the endpoint have [{numbers}]:"
         " another model may be behind its address now",
     )
 

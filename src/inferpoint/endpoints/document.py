@@ -17,7 +17,8 @@ from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
 from inferpoint.model.endpoint import Endpoint, TaskType, task_type
 from inferpoint.model.wording import not_of_type
-from inferpoint.protocols.service import SIMILARITIES, Service, Task
+from inferpoint.protocols.embedding_settings import SIMILARITIES
+from inferpoint.protocols.service import Service, Task
 from inferpoint.storage.rows import StoredEndpoint
 from inferpoint.storage.vault import Vault
 

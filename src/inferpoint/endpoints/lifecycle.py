@@ -197,7 +197,7 @@ class Lifecycle:
             raise invalid(problem) from error
         if not isinstance(result, Embeddings):
             return draft
-        measured = vectors.length(result.vectors[0])
+        measured = vectors.length(result.vectors[0]) * draft.element.dimensions
         expected = getattr(endpoint.settings, "dimensions", None) or told
         if expected not in (None, measured):
             raise invalid(

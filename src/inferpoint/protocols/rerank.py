@@ -137,8 +137,8 @@ def ranking(rows: Iterable[Row], documents: Documents, options: Any, *, of: str,
 
 
 def most(documents: Documents, options: Any) -> int | None:
-    """How many documents to answer: as the request says, or else the endpoint; None is all."""
-    return documents.top_n or getattr(options, "top_n", None)
+    """How many documents to answer: as the request says, or else the endpoint, by either name; None is all."""
+    return documents.top_n or getattr(options, "top_n", None) or getattr(options, "top_k", None)
 
 
 def with_text(documents: Documents, options: Any) -> bool | None:

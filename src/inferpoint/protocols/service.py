@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from inferpoint.errors import InferenceError, Kind, Upstream
-from inferpoint.model.endpoint import TaskType
+from inferpoint.model.endpoint import Element, TaskType
 from inferpoint.model.http import Call, Event, Reply
 from inferpoint.model.quota import Allowance
 from inferpoint.model.requests import InferenceRequest, InputType
@@ -24,7 +24,6 @@ A = TypeVar("A")
 S_contra = TypeVar("S_contra", contravariant=True)
 
 CONTRACT = 2
-SIMILARITIES = ("cosine", "dot_product", "l2_norm")
 
 
 @settings
@@ -116,6 +115,11 @@ def unlimited(_settings: Any) -> Limits:
     return Limits()
 
 
+def floats(_settings: Any) -> Element:
+    """Vectors of floats: the default of `Task.element`."""
+    return Element.FLOAT
+
+
 def no_hints(_settings: Any, _origin: str) -> frozenset[str]:
     """No hint has a place on the wire: the default of `Task.hints`."""
     return frozenset()
@@ -188,7 +192,8 @@ class Task(Generic[S, O]):
     `unasked` are members that `encode` adds of its own accord, and leaves out where the request's `left_out` names
     them: a server that refuses one by its name is asked without it from then on. `independent` says that the score of a
     document does not depend on those beside it, so that a ranking may be cut into several calls.
-    `similarity` is how vectors compare; only dense embeddings have one. `fixed` are settings that nobody sets, shown
+    `similarity` is how vectors compare; only dense embeddings have one, and of those `element` is what their numbers
+    are. `fixed` are settings that nobody sets, shown
     with those that are.
     `count` asks for the tokens of a prompt, where a provider counts them; `lengths` how long each text is, as a part of
     what the model takes, where it can tell: chunks of more than 1 are cut again.
@@ -211,6 +216,7 @@ class Task(Generic[S, O]):
     unasked: frozenset[str] = frozenset()
     independent: bool = False
     similarity: Callable[[S], str] | None = None
+    element: Callable[[S], Element] = floats
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     rates: Rates[S]
     failures: Failures

@@ -8,6 +8,7 @@ import math
 import struct
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -34,6 +35,19 @@ def dense(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
     if text[:1] != b"[" or text[-1:] != b"]" or not inside.strip() or inside.translate(None, _NUMBERS):
         raise unreadable(of, "an embedding is not a list of numbers")
     return raw
+
+
+def of_integers(embedded: Embeddings, *, of: str) -> Embeddings:
+    """*embedded* when its numbers are signed bytes; what has others is no vector, as in `embeddings`."""
+
+    def read(vector: Any) -> Any:
+        for number in parse(bytes(vector), list[int], of=of) if vector is not None else ():
+            if not -128 <= number <= 127:
+                raise unreadable(of, f"Value [{number}] is out of range for a byte")
+        return vector
+
+    values, errors = by_row(embedded.vectors, read)
+    return replace(embedded, vectors=values, errors={**embedded.errors, **errors})
 
 
 def sliced(body: bytes, key: bytes) -> tuple[bytes, list[msgspec.Raw]] | None:

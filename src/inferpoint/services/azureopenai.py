@@ -14,14 +14,13 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.settings import secret, setting, settings
-from inferpoint.protocols import oauth2, rate_headers, truncation
+from inferpoint.protocols import embedding_settings, oauth2, rate_headers, truncation
 from inferpoint.protocols.auth import bearer, header
 from inferpoint.protocols.openai.account import Options
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.embeddings import embedding
 from inferpoint.protocols.openai.failures import FAILURES
 from inferpoint.protocols.service import (
-    SIMILARITIES,
     Grant,
     Limits,
     Moment,
@@ -66,9 +65,9 @@ class Account:
 class EmbeddingSettings(Account):
     """A deployed embedding model."""
 
-    dimensions: int | None = setting("The length of vectors to ask for.", default=None, at_least=1)
+    dimensions: int | None = embedding_settings.dimensions()
     max_input_tokens: int | None = truncation.max_input_tokens()
-    similarity: str | None = setting("How the vectors compare.", default=None, choices=SIMILARITIES)
+    similarity: str | None = embedding_settings.similarity()
 
 
 def check(account: Account, _options: Options) -> Sequence[str]:

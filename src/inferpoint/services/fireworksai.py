@@ -6,21 +6,21 @@ from collections.abc import Hashable
 from dataclasses import replace
 
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.settings import setting, settings
-from inferpoint.protocols import rate_headers, truncation
+from inferpoint.model.settings import settings
+from inferpoint.protocols import embedding_settings, rate_headers, truncation
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai.account import Account
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.embeddings import embedding, of_length
-from inferpoint.protocols.service import SIMILARITIES, Limits, NoOptions, Origin, Rates, Service
+from inferpoint.protocols.service import Limits, NoOptions, Origin, Rates, Service
 
 
 @settings
 class EmbeddingSettings(Account):
     """An embedding model."""
 
-    dimensions: int | None = setting("The length of vectors to ask for.", default=None, at_least=1)
-    similarity: str | None = setting("How the vectors compare.", default=None, choices=SIMILARITIES)
+    dimensions: int | None = embedding_settings.dimensions()
+    similarity: str | None = embedding_settings.similarity()
     max_input_tokens: int | None = truncation.max_input_tokens()
 
 

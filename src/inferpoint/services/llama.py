@@ -12,12 +12,12 @@ from inferpoint.model.http import Call, Reply, json_call, parse
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Embeddings
 from inferpoint.model.settings import secret, setting, settings
-from inferpoint.protocols import truncation, vectors
+from inferpoint.protocols import embedding_settings, truncation, vectors
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai import embeddings
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.failures import FAILURES
-from inferpoint.protocols.service import SIMILARITIES, Limits, NoOptions, RateLimit, Rates, Service, Task, rate_limit
+from inferpoint.protocols.service import Limits, NoOptions, RateLimit, Rates, Service, Task, rate_limit
 
 EMBEDDINGS = "Llama embeddings"
 
@@ -36,8 +36,8 @@ class Account:
 class EmbeddingSettings(Account):
     """An embedding model."""
 
-    dimensions: int | None = setting("The length of the model's vectors, which is not sent.", default=None, at_least=1)
-    similarity: str | None = setting("How the vectors compare.", default=None, choices=SIMILARITIES)
+    dimensions: int | None = embedding_settings.dimensions_told()
+    similarity: str | None = embedding_settings.similarity()
     max_input_tokens: int | None = truncation.max_input_tokens()
 
 

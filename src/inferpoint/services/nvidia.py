@@ -13,13 +13,13 @@ from inferpoint.model.http import Reply, parse
 from inferpoint.model.requests import InferenceRequest, InputType
 from inferpoint.model.results import Usage
 from inferpoint.model.settings import setting, settings
-from inferpoint.protocols import truncation
+from inferpoint.protocols import embedding_settings, truncation
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai.account import Account, group
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.embeddings import embedding
 from inferpoint.protocols.rerank import Row, rerank, usage
-from inferpoint.protocols.service import SIMILARITIES, Limits, NoOptions, Origin, Rates, Service
+from inferpoint.protocols.service import Limits, NoOptions, Origin, Rates, Service
 
 INGEST, SEARCH = "ingest", "search"
 PURPOSES: Mapping[str, str] = {INGEST: "passage", SEARCH: "query"}
@@ -31,7 +31,7 @@ RERANKINGS = "https://ai.api.nvidia.com/v1/retrieval/nvidia"
 class EmbeddingSettings(Account):
     """An embedding model; it tells itself how long its vectors are."""
 
-    similarity: str | None = setting("How the vectors compare.", default=None, choices=SIMILARITIES)
+    similarity: str | None = embedding_settings.similarity()
     max_input_tokens: int | None = truncation.max_input_tokens()
 
 
@@ -44,12 +44,7 @@ class RerankSettings(Account):
 class EmbeddingOptions:
     """The settings that may change from request to request."""
 
-    input_type: str | None = setting(
-        "What an embedding is for, where a request does not say it.",
-        default=None,
-        choices=(INGEST, SEARCH),
-        updatable=True,
-    )
+    input_type: str | None = embedding_settings.input_type(PURPOSES)
     truncate: str | None = setting(
         "Which end of an input that is too long is cut off.",
         default=None,

@@ -13,14 +13,14 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call
 from inferpoint.model.settings import secret, setting, settings
-from inferpoint.protocols import oauth2, rate_headers, truncation
+from inferpoint.protocols import embedding_settings, oauth2, rate_headers, truncation
 from inferpoint.protocols.openai import account
 from inferpoint.protocols.openai.account import Options
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.embeddings import embedding
 from inferpoint.protocols.openai.failures import FAILURES
 from inferpoint.protocols.openai.replies import CONTENT
-from inferpoint.protocols.service import SIMILARITIES, Grant, Limits, Origin, RateLimit, Rates, Service, rate_limit
+from inferpoint.protocols.service import Grant, Limits, Origin, RateLimit, Rates, Service, rate_limit
 
 HOST = "api.openai.com"  # that of a region has its name before
 MISTRAL = "api.mistral.ai"  # https://docs.mistral.ai/capabilities/reasoning
@@ -52,7 +52,7 @@ class EmbeddingSettings(Account):
     dimensions: int | None = setting(
         "The length of vectors to ask for; text-embedding-3 models and later.", default=None, at_least=1
     )
-    similarity: str | None = setting("How the vectors compare.", default=None, choices=SIMILARITIES)
+    similarity: str | None = embedding_settings.similarity()
     max_input_tokens: int | None = truncation.max_input_tokens()
 
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.settings import secret, setting, settings
-from inferpoint.protocols import truncation
+from inferpoint.protocols import embedding_settings, truncation
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.embeddings import embedding, of_length
 from inferpoint.protocols.rerank import rerank
-from inferpoint.protocols.service import SIMILARITIES, Limits, NoOptions, RateLimit, Rates, Service, rate_limit
+from inferpoint.protocols.service import Limits, NoOptions, RateLimit, Rates, Service, rate_limit
 
 
 @settings
@@ -29,8 +29,8 @@ class Account:
 class EmbeddingSettings(Account):
     """An embedding model."""
 
-    dimensions: int | None = setting("The length of vectors to ask for.", default=None, at_least=1)
-    similarity: str | None = setting("How the vectors compare.", default=None, choices=SIMILARITIES)
+    dimensions: int | None = embedding_settings.dimensions()
+    similarity: str | None = embedding_settings.similarity()
     max_input_tokens: int | None = truncation.max_input_tokens()
 
 

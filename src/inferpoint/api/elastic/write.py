@@ -12,7 +12,7 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.report import Quota
 from inferpoint.errors import InferenceError
 from inferpoint.model import settings
-from inferpoint.model.endpoint import TaskType
+from inferpoint.model.endpoint import Element, TaskType
 from inferpoint.model.http import Event, present
 from inferpoint.model.quota import UNITS, Bucket
 from inferpoint.model.results import (
@@ -34,12 +34,13 @@ from inferpoint.protocols.service import Service
 
 _TOKENS = {name: TOKENS.format(name) for name in Usage.__dataclass_fields__}
 DONE = sse.written(Event(b"[DONE]", "message"))
+_SUFFIX = {Element.FLOAT: "", Element.BYTE: "_bytes", Element.BIT: "_bits"}  # of the member of a dense result
 _PIECE = sse.around({"completion": [{"delta": sse.SLOT}]}, "message")
 
 
-def result(inferred: InferenceResult, kind: TaskType) -> Response:
+def result(inferred: InferenceResult, kind: TaskType, element: Element = Element.FLOAT) -> Response:
     """A whole result. Its cost, and how many inputs were cut, have no place in the body, so headers tell them."""
-    return json_response({_member(kind): _rows(inferred)}, headers=_headers(inferred))
+    return json_response({_member(kind) + _SUFFIX[element]: _rows(inferred)}, headers=_headers(inferred))
 
 
 def _member(kind: TaskType) -> str:

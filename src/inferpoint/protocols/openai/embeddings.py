@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import msgspec
 
 from inferpoint.errors import InferenceError
+from inferpoint.model.endpoint import Element
 from inferpoint.model.http import NOT_JSON, Call, Reply, parse, unreadable
 from inferpoint.model.requests import InferenceRequest, Texts, Tokens
 from inferpoint.model.results import Embeddings
@@ -16,7 +17,7 @@ from inferpoint.protocols import truncation, vectors
 from inferpoint.protocols.openai import chats, usage
 from inferpoint.protocols.openai.account import Options, post
 from inferpoint.protocols.openai.failures import FAILURES, text_of
-from inferpoint.protocols.service import Rates, Task
+from inferpoint.protocols.service import Rates, Task, floats
 
 
 class Model(chats.Model, Protocol):
@@ -49,9 +50,15 @@ def of_length(_request: InferenceRequest, model: Any, _options: object) -> Mappi
 
 
 def embedding(
-    label: str, settings: type[M], rates: Rates[M], *, path: str = "/embeddings", members: Members[M] = as_numbers
+    label: str,
+    settings: type[M],
+    rates: Rates[M],
+    *,
+    path: str = "/embeddings",
+    members: Members[M] = as_numbers,
+    element: Callable[[M], Element] = floats,
 ) -> Task[M, Any]:
-    """The task of dense embeddings.
+    """The task of dense embeddings, of numbers that are an *element* each.
 
     *path* follows the service's address, *members* are those of the body beside the inputs and the model. What else
     differs is said by `replace`. Vectors compare by their dot product unless the user says otherwise: such vectors are
@@ -59,17 +66,15 @@ def embedding(
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
-        inputs, _ = _cut(request, model)
-        body = {
-            "input": inputs.inputs if isinstance(inputs, Tokens) else inputs,
-            "model": model.model_id,
-            **members(request, model, options),
-        }
+        cut, _ = _cut(request, model)
+        inputs = cut.inputs if isinstance(cut, Tokens) else cut
+        body = {"input": inputs, "model": model.model_id, **members(request, model, options)}
         return post(model.url or f"{origin}{path}", body, options)
 
     def decode(reply: Reply, request: InferenceRequest, model: M, _options: object) -> Embeddings:
         _, cut = _cut(request, model)
-        return replace(embeddings(reply, request.count, label), cut=cut)
+        answered = replace(embeddings(reply, request.count, label), cut=cut)
+        return answered if element(model) is Element.FLOAT else vectors.of_integers(answered, of=f"{label} response")
 
     return Task(
         label=label,
@@ -80,6 +85,7 @@ def embedding(
         takes_tokens=members is as_numbers,
         unasked=frozenset({FORMAT} if members is as_numbers else ()),
         similarity=lambda model: model.similarity or "dot_product",
+        element=element,
         rates=rates,
         failures=FAILURES,
     )

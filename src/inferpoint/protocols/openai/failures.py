@@ -119,3 +119,12 @@ FAILURES = Failures(
         },
     ),
 )  # fmt: skip
+# The same of providers who are paid beforehand, in the phrases that Elasticsearch has for theirs.
+PREPAID = replace(
+    FAILURES,
+    phrases={
+        400: "Received an input validation error response",
+        402: "Payment required",
+        422: "Received an input validation error response",
+    },
+)
