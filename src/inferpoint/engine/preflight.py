@@ -74,7 +74,7 @@ def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
         if kind is TaskType.CHAT_COMPLETION:
             raise chat_only(resolved)
         raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
-    if kind is TaskType.COMPLETION and request.count != 1:
+    if kind is TaskType.COMPLETION and request.count != 1 and not resolved.task.several:
         raise invalid(f"{resolved.task.label} only accepts 1 input")
 
 

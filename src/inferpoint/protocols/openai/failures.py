@@ -10,6 +10,7 @@ import msgspec
 from inferpoint.errors import Upstream
 from inferpoint.model.http import Reply, parse
 from inferpoint.protocols import error_bodies
+from inferpoint.protocols.openai.replies import text
 from inferpoint.protocols.oversize import Oversize, told_by
 from inferpoint.protocols.readers import members
 from inferpoint.protocols.service import Failures
@@ -50,7 +51,7 @@ def complaint(reply: Reply) -> Upstream:
     return Upstream(
         reply.status,
         text_of(next((member for member in words if member), "")),
-        _name(error.get("type"), error.get("status"), refusal.error_type, refusal.type),
+        _name(error.get("type"), text(error.get("status")), refusal.error_type, refusal.type),
         _name(error.get("code"), error.get("http_status_code"), refusal.code, refusal.error_code),
         _name(error.get("param"), refusal.param),
     )
