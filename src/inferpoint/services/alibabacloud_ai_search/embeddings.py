@@ -91,8 +91,12 @@ class _Token(msgspec.Struct):
     token: str | None = None
 
 
+class _Tokens(msgspec.Struct):
+    embedding: list[_Token]
+
+
 class _SparseVectors(msgspec.Struct):
-    sparse_embeddings: list[_Row | None]
+    sparse_embeddings: list[msgspec.Raw]
 
 
 class _Sparse(msgspec.Struct):
@@ -100,16 +104,15 @@ class _Sparse(msgspec.Struct):
     usage: Any = None
 
 
-def weights_of(reply: Reply, request: InferenceRequest, _model: Account, _options: SparseOptions) -> SparseEmbeddings:
+def weights_of(reply: Reply, _request: InferenceRequest, _model: Account, _options: SparseOptions) -> SparseEmbeddings:
     """The weights by their tokens' names, or else their ids; no index can hold a name with a dot, or a weight of 0."""
     answer = parse(reply.body, _Sparse, of=OF_SPARSE)
-    rows = [(row.index, row.embedding) if row else (None, None) for row in answer.result.sparse_embeddings]
-    weights, errors = vectors.by_row(vectors.placed(rows, request.count), _named)
+    weights, errors = vectors.by_row(answer.result.sparse_embeddings, _named)
     return SparseEmbeddings([(row or {}, False) for row in weights], usage(answer.usage), errors)
 
 
-def _named(row: msgspec.Raw | None) -> Mapping[str, float]:
-    tokens = parse(bytes(row or vectors.NONE), list[_Token], of=OF_SPARSE)
+def _named(row: msgspec.Raw) -> Mapping[str, float]:
+    tokens = parse(bytes(row), _Tokens, of=OF_SPARSE).embedding
     named = ((str(token.token_id) if token.token is None else token.token, token.weight) for token in tokens)
     return {name: weight for name, weight in named if name and "." not in name and weight > 0}
 
