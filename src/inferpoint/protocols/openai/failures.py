@@ -25,6 +25,7 @@ SPENT = frozenset({
 
 class _Refusal(msgspec.Struct):
     error: Any = None
+    errors: Any = None
     detail: Any = None
     details: Any = None
     message: Any = None
@@ -40,13 +41,13 @@ def complaint(reply: Reply) -> Upstream:
     """The words of an error body, in any of the forms in which servers that speak OpenAI's format write it.
 
     They stand under `error`, as a string, a list of strings or OpenAI's `{"message", "type", "code", "param"}`; or at
-    the top, as `message`, `detail`, `details` or `error_msg`; and Gemini puts it all into a list.
+    the top, as `message`, `detail`, `details` or `error_msg`; watsonx lists `errors`; Gemini puts all into a list.
     """
     if reply.body.lstrip()[:1] == b"[":
         refusal = next(iter(parse(reply.body, list[_Refusal], of="error")), _Refusal())
     else:
         refusal = parse(reply.body, _Refusal, of="error")
-    words = (refusal.error, refusal.detail, refusal.message, refusal.error_msg, refusal.details)
+    words = (refusal.error, refusal.errors, refusal.detail, refusal.message, refusal.error_msg, refusal.details)
     error = members(refusal.error)
     return Upstream(
         reply.status,
@@ -79,10 +80,14 @@ def text_of(words: Any) -> str:
             return text
         case {"detail": [_, *_] | str() as inner}:
             return text_of(inner)
-        case [_, *_] as parts if all(isinstance(part, str) or "msg" in members(part) for part in parts):
+        case [_, *_] as parts if all(isinstance(part, str) or _has_words(part) for part in parts):
             return "; ".join(map(text_of, parts))
         case _:  # whatever it is, and however deep
             return msgspec.json.encode(words).decode()
+
+
+def _has_words(part: Any) -> bool:
+    return not {"message", "msg"}.isdisjoint(members(part))
 
 
 def exhausted(upstream: Upstream) -> bool:
