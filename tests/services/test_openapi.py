@@ -57,7 +57,10 @@ def judged(named: str, value: Any, *, nulls: bool = False) -> None:
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-HEADER = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)  # every map is of headers
+# Every map is of headers, whose values are no masks.
+HEADER = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="*•●∙·….$"), min_size=1, max_size=20
+)
 
 
 def values(each: Setting) -> st.SearchStrategy[Any]:
