@@ -11,6 +11,7 @@ from inferpoint import services
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
 
+
 def test_a_name_may_have_hyphens(make_world: Callable[..., World]) -> None:
     """A hyphen of a name is an underscore of its file's; names with underscores stay as they are."""
     assert {"alibabacloud-ai-search", "hugging_face"} <= set(services.names())
