@@ -58,11 +58,10 @@ def embedding(
     members: Members[M] = as_numbers,
     element: Callable[[M], Element] = floats,
 ) -> Task[M, Any]:
-    """The task of dense embeddings, of numbers that are an *element* each.
+    """The task of dense embeddings, of numbers that are an *element* each; what else differs is said by `replace`.
 
-    *path* follows the service's address, *members* are those of the body beside the inputs and the model. What else
-    differs is said by `replace`. Vectors compare by their dot product unless the user says otherwise: such vectors are
-    normalised, so it is the cosine and cheaper.
+    *path* follows the service's address, *members* are those of the body beside the inputs and the model. Vectors
+    compare by their dot product unless the user says otherwise: such vectors are normalised, so it is the cosine.
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
