@@ -72,9 +72,8 @@ def embedding(
 
     def decode(reply: Reply, request: InferenceRequest, model: M, _options: object) -> Embeddings:
         _, cut = _cut(request, model)
-        answered = embeddings(reply, request.count, label)
-        if cut:
-            answered = replace(answered, cut=cut)
+        result = embeddings(reply, request.count, label)
+        answered = replace(result, cut=cut) if cut else result
         return answered if element is floats else vectors.of_integers(answered, element(model), of=f"{label} response")
 
     return Task(
