@@ -18,7 +18,8 @@ from inferpoint.model import credentials, settings
 from inferpoint.model.credentials import Credential, missing, named
 from inferpoint.model.endpoint import Endpoint, TaskType, task_type
 from inferpoint.model.wording import not_of_type
-from inferpoint.protocols.service import SIMILARITIES, Service, Task
+from inferpoint.protocols.embedding_settings import SIMILARITIES
+from inferpoint.protocols.service import Service, Task
 from inferpoint.storage.rows import StoredEndpoint, place
 from inferpoint.storage.vault import Vault
 

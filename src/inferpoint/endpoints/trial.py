@@ -31,7 +31,7 @@ async def tried(draft: Resolved, ask: Probe, told: int | None = None) -> Resolve
         raise invalid(problem) from error
     if not isinstance(result, Embeddings):
         return draft
-    measured = vectors.length(result.vectors[0])
+    measured = vectors.length(result.vectors[0]) * draft.element.dimensions
     expected = getattr(endpoint.settings, "dimensions", None) or told
     if expected not in (None, measured):
         raise invalid(

@@ -34,6 +34,19 @@ class TaskType(StrEnum):
         return self in (TaskType.COMPLETION, TaskType.CHAT_COMPLETION)
 
 
+class Element(StrEnum):
+    """What the numbers of a vector are: floats, signed bytes, or eight bits each as a signed byte."""
+
+    FLOAT = "float"
+    BYTE = "byte"
+    BIT = "bit"
+
+    @property
+    def dimensions(self) -> int:
+        """How many dimensions one number holds."""
+        return 8 if self is Element.BIT else 1
+
+
 _EMBEDDING_LIKE = (TaskType.TEXT_EMBEDDING, TaskType.SPARSE_EMBEDDING, TaskType.EMBEDDING)
 _BY_NAME = {kind.value: kind for kind in TaskType}
 ANY = "any"

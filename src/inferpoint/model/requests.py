@@ -165,8 +165,8 @@ class InferenceRequest(msgspec.Struct, frozen=True):
 
     @property
     def conversation(self) -> Conversation:
-        """The conversation of a chat; a completion's text is one user's turn."""
-        return self.input if type(self.input) is Conversation else said(self.texts[0])
+        """The conversation of a chat; each text of a completion is a user's turn."""
+        return self.input if type(self.input) is Conversation else said(*self.texts)
 
     @property
     def count(self) -> int:

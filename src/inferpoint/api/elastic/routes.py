@@ -97,7 +97,8 @@ async def infer(engine: Engine, request: Request) -> Response:
     if body is TaskType.CHAT_COMPLETION:
         return await chat.infer(engine, request, kind, find)
     inference = _inference(request, kind, body, find)
-    return write.result(await engine.infer(find(), inference, kind), body)
+    resolved = find()
+    return write.result(await engine.infer(resolved, inference, kind), body, resolved.element)
 
 
 async def stream(engine: Engine, request: Request) -> Response:
