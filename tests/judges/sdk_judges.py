@@ -191,7 +191,8 @@ def _meant(exchange: Exchange) -> dict[str, Any]:
     if "choices" in result:
         choices = result["choices"]  # of one turn: Elasticsearch makes a choice of each block of Anthropic's
         calls = [[call[name] for name in CALL] for choice in choices for call in choice.get("tool_calls", ())]
-        return {**meaning, "text": "".join(choice["text"] for choice in choices), "tool_calls": _joined(calls)}
+        texts = {name: "".join(choice.get(name, "") for choice in choices) for name in ("text", "reasoning")}
+        return {**meaning, **texts, "tool_calls": _joined(calls)}
     if "ranked" in result:
         return {**meaning, "ranked": [row[:2] for row in result["ranked"]]}
     return {**meaning, **{name: result[name] for name in ("embeddings", "weights") if name in result}}
@@ -201,7 +202,8 @@ def _told(deltas: Sequence[Sequence[Any]]) -> dict[str, Any]:
     """What a stream's deltas say together."""
     calls = [delta[2:5] for delta in deltas if delta[0] == "ToolCall"]
     usage = ChainMap(*(delta[1] for delta in reversed(deltas) if delta[0] == "Used"))
-    return {**usage, "text": "".join(delta[1] for delta in deltas if delta[0] == "Text"), "tool_calls": _joined(calls)}
+    texts = {kind.lower(): "".join(delta[1] for delta in deltas if delta[0] == kind) for kind in ("Text", "Reasoning")}
+    return {**usage, **texts, "tool_calls": _joined(calls)}
 
 
 def _joined(pieces: Sequence[Sequence[Any]]) -> list[list[Any]]:

@@ -14,16 +14,18 @@ def chat(asked: Exchange) -> dict:
         return streamed(client(asked).chat_stream(**known(client(asked).chat_stream, body)))
     answer = client(asked).chat(**known(client(asked).chat, body))
     text = "".join(part.text for part in answer.message.content or () if part.type == "text")
+    thoughts = "".join(part.thinking for part in answer.message.content or () if part.type == "thinking")
     calls = [[call.id, call.function.name, call.function.arguments] for call in answer.message.tool_calls or ()]
-    return {"text": text, "tool_calls": calls, **cost(answer.usage)}
+    return {"text": text, "reasoning": thoughts, "tool_calls": calls, **cost(answer.usage)}
 
 
 def streamed(events) -> dict:
-    meaning = {"text": "", "tool_calls": []}
+    meaning = {"text": "", "reasoning": "", "tool_calls": []}
     for event in events:
         match event.type:
             case "content-delta":
                 meaning["text"] += event.delta.message.content.text or ""
+                meaning["reasoning"] += event.delta.message.content.thinking or ""
             case "tool-call-start" | "tool-call-delta":
                 call = event.delta.message.tool_calls
                 name = getattr(call.function, "name", None)

@@ -78,18 +78,25 @@ def known(method: Callable, body: dict) -> dict:
 def chatted(completion) -> dict:
     """What an object in OpenAI's form says: the first choice and the cost."""
     message = completion.choices[0].message
-    return {"text": message.content or "", "tool_calls": called(message), **cost(completion.usage)}
+    said = {"text": message.content or "", "reasoning": thought(message), "tool_calls": called(message)}
+    return {**said, **cost(completion.usage)}
 
 
 def streamed(chunks: Iterable) -> dict:
     """What a stream of objects in OpenAI's form says."""
-    meaning = {"text": "", "tool_calls": []}
+    meaning = {"text": "", "reasoning": "", "tool_calls": []}
     for chunk in chunks:
         for choice in chunk.choices:
             meaning["text"] += choice.delta.content or ""
+            meaning["reasoning"] += thought(choice.delta)
             meaning["tool_calls"] += called(choice.delta)
         meaning.update(cost(getattr(chunk, "usage", None)))
     return meaning
+
+
+def thought(message) -> str:
+    """The thoughts, or a piece of them, by the names that providers have for them."""
+    return getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None) or ""
 
 
 def called(message) -> list:
