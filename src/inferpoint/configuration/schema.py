@@ -140,11 +140,18 @@ def _value(setting: Setting, *, texts: bool) -> Schema:
     return {**(form if setting.required else _or_null(form)), **shown}
 
 
+_PLAIN = ("string", "number", "boolean")
+
+
 def _form(setting: Setting, *, texts: bool) -> Schema:
     if setting.nested:
         return _object(declared(setting.kind), texts=texts)
     if setting.kind is dict:
-        return {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}}
+        return {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"type": [*_PLAIN] if setting.plain else "string"},
+        }
     if setting.kind is list:
         return {"type": "array", "minItems": 1, "items": {"type": "string"}}
     form: Schema = {"type": _TYPES[setting.kind]}
