@@ -76,6 +76,8 @@ def whole(name: str, kind: TaskType) -> tuple[dict[str, Any], dict[str, Any]]:
         given = {one: text for one, text in given.items() if one not in ENTRA}
     if name == "openai":
         given = {one: text for one, text in given.items() if one not in OAUTH2 or one == "api_key"}
+    if name == "azureaistudio":
+        given |= {"provider": "cohere", "endpoint_type": "token"}
     if name == "amazonbedrock":
         provider = {TaskType.RERANK: "cohere"}.get(kind, "cohere" if kind is EMBEDDING else "anthropic")
         given |= {"provider": provider, "model": f"{provider}.m"}

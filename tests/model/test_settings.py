@@ -127,6 +127,27 @@ WRONG = [
 ]
 
 
+@settings
+class Plain:
+    """A map of plain values."""
+
+    parameters: Mapping[str, Any] = setting("Whatever the model takes.", plain=True)
+
+
+def test_a_map_of_plain_values_takes_texts_numbers_and_booleans_and_shows_them() -> None:
+    """No entry is a header: names are free, values are shown, and objects are refused in Elasticsearch's words."""
+    problems: list[str] = []
+    parameters = {"authorization": "a", "top k": 5, "ratio": 0.5, "on": True}
+    record = read(Plain, {"parameters": parameters}, scope="task_settings", problems=problems)
+    assert record is not None
+    assert (public(record), problems) == ({"parameters": parameters}, [])
+    assert read(Plain, {"parameters": {"a": 1, "k": []}}, scope="task_settings", problems=problems) is None
+    assert problems == [
+        "Map field [parameters] has an entry that is not valid, [k => []]."
+        " Value type of [[]] is not one of [Boolean, Double, Float, Integer, String]."
+    ]
+
+
 @pytest.mark.parametrize(("name", "value", "text"), WRONG)
 def test_each_wrong_value_is_said_in_elasticsearchs_words(name: str, value: Any, text: str) -> None:
     """One wrong value is one problem, with the exact text of the table of Elasticsearch's settings errors."""

@@ -49,17 +49,30 @@ def _wrong_entry(setting: Setting, value: Any) -> str | None:
         strange = [entry for entry in value if not isinstance(entry, str)]
         return not_a(setting, strange[0], "String") if strange else None
     if setting.kind is dict:
-        return next(filter(None, (_wrong_header(setting, name, entry) for name, entry in value.items())), None)
+        wrong = _wrong_plain if setting.plain else _wrong_header
+        return next(filter(None, (wrong(setting, name, entry) for name, entry in value.items())), None)
     return None
 
 
+def _wrong_plain(setting: Setting, name: str, entry: Any) -> str | None:
+    """The fault of one entry of a map of plain values."""
+    if isinstance(entry, str | bool | int | float):
+        return None
+    types = "Boolean, Double, Float, Integer, String"
+    return f"{_entry(setting, name, entry)} Value type of [{as_java(entry)}] is not one of [{types}]."
+
+
+def _entry(setting: Setting, name: str, entry: Any) -> str:
+    return f"Map field [{setting.name}] has an entry that is not valid, [{name} => {as_java(entry)}]."
+
+
 def _wrong_header(setting: Setting, name: str, entry: Any) -> str | None:
-    """The fault of one entry of a map; every map is of headers so far."""
+    """The fault of one entry of a map of headers."""
     if _CREDENTIAL_HEADER.search(name):
         return f"Map field [{setting.name}] must not hold [{name}]; keys belong in secret settings"
     if _FRAMING_HEADER.search(name):
         return f"Map field [{setting.name}] must not hold [{name}], which belongs to the connection"
-    wrong = f"Map field [{setting.name}] has an entry that is not valid, [{name} => {as_java(entry)}]."
+    wrong = _entry(setting, name, entry)
     if not isinstance(entry, str):
         return f"{wrong} Value type of [{as_java(entry)}] is not one of [String]."
     if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(entry)):

@@ -51,7 +51,8 @@ class SettingSchemas:
         if setting.nested:
             return self.object(declared(setting.kind))
         if setting.kind is dict:
-            return {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}}
+            entry = ["string", "number", "boolean"] if setting.plain else "string"
+            return {"type": "object", "minProperties": 1, "additionalProperties": {"type": entry}}
         if setting.kind is list:
             return {"type": "array", "minItems": 1, "items": {"type": "string"}}
         form: Schema = {"type": _TYPES[setting.kind]}

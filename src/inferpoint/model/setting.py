@@ -14,7 +14,8 @@ class Setting:
     `kind` is the JSON type (`str`, `int`, `float`, `bool`, `dict` of strings, `list` of strings) or a settings class
     for an object of settings. Bounds are inclusive, but for `above`. `wide` integers have 64 bits, others 32. Choices
     that take `any_case` are kept in lower case. `pattern` is what the whole of a string must match. A `url` is an
-    address to which the secrets beside it go: it changes only together with them. A `dict` is of headers.
+    address to which the secrets beside it go: it changes only together with them. A `dict` is of headers,
+    unless it is of `plain` values, which are texts, numbers and booleans.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Setting:
     any_case: bool = False
     url: bool = False
     wide: bool = False
+    plain: bool = False
     updatable: bool = False
     secret: bool = False
 
@@ -37,6 +39,11 @@ class Setting:
     def required(self) -> bool:
         """Whether there is no default."""
         return self.default is MISSING
+
+    @property
+    def of_headers(self) -> bool:
+        """Whether its value is a map of headers, whose values are kept as keys are."""
+        return self.kind is dict and not self.plain
 
     @property
     def nested(self) -> bool:

@@ -39,12 +39,14 @@ def setting(
     any_case: bool = False,
     url: bool = False,
     wide: bool = False,
+    plain: bool = False,
     updatable: bool = False,
 ) -> Any:
     """One setting: what it is for, and what values it takes."""
     declared = {
         "label": label, "help": help, "choices": choices, "at_least": at_least, "at_most": at_most, "above": above,
-        "pattern": pattern, "any_case": any_case, "url": url, "wide": wide, "updatable": updatable, "secret": False,
+        "pattern": pattern, "any_case": any_case, "url": url, "wide": wide, "plain": plain, "updatable": updatable,
+        "secret": False,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata=declared)
 
@@ -197,7 +199,7 @@ def _label(name: str) -> str:
 def _stays(setting: Setting, values: Mapping[str, Any]) -> bool:
     """Whether any part of what is stored for a setting outlives an update with *values*."""
     value = values.get(setting.name, HIDDEN)
-    return value == HIDDEN or (setting.kind is dict and isinstance(value, dict) and HIDDEN in value.values())
+    return value == HIDDEN or (setting.of_headers and isinstance(value, dict) and HIDDEN in value.values())
 
 
 def _addresses(setting: Setting, record: Any) -> list[str]:
