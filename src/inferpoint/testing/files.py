@@ -105,8 +105,8 @@ class RecordedRefusal(msgspec.Struct, frozen=True):
 class Many(msgspec.Struct, frozen=True):
     """How the provider answers any number of texts, so that their order can be seen.
 
-    The texts are at the path `inputs` of the call's body; the rows go to the path `rows` of `reply`. Each is like
-    `row`, with `"<vector>"`, `"<number>"` and `"<index>"` filled in. Rows that carry an index come in any order:
+    The texts are at the path `inputs` of the call's body, or at the path `text` of what is listed there; the rows go to
+    the path `rows` of `reply`. Each is like `row`, with `"<vector>"`, `"<number>"` and `"<index>"` filled in. Rows that carry an index come in any order:
     `by_index`.
     """
 
@@ -114,6 +114,7 @@ class Many(msgspec.Struct, frozen=True):
     reply: Any
     row: Any
     rows: list[str | int] = []
+    text: list[str | int] = []
     by_index: bool = False
 
 

@@ -86,9 +86,8 @@ def _has_vector(row: Any) -> bool:
 
 def answered(many: Many, call: Call, spoiled: Mapping[int, Any] = _NOTHING) -> Reply:
     """The reply to *call*, with a vector for every text whose first number is the text; *spoiled* rows by place."""
-    texts = msgspec.json.decode(call.body)
-    for name in many.inputs:
-        texts = texts[name]
+    listed = _at(msgspec.json.decode(call.body), many.inputs)
+    texts = [_at(entry, many.text) for entry in listed]
     rows = [
         spoiled[index]
         if index in spoiled
@@ -99,6 +98,12 @@ def answered(many: Many, call: Call, spoiled: Mapping[int, Any] = _NOTHING) -> R
         rows.reverse()
     body = msgspec.json.encode(put(many.reply, tuple(many.rows), rows))
     return Reply(200, body.replace(f'"{_NO_NUMBER}"'.encode(), b"NaN"))
+
+
+def _at(value: Any, path: Sequence[str | int]) -> Any:
+    for name in path:
+        value = value[name]
+    return value
 
 
 def firsts(result: InferenceResult) -> list[float]:
