@@ -47,11 +47,8 @@ class EmbeddingSettings(Account):
 
 
 def url(origin: str, model: str, method: str) -> str:
-    """The address of a *method* of *model*.
-
-    Elasticsearch calls the version v1, whose bodies have no place for the system's turns, tools and thinking.
-    """
-    return f"{origin}/v1beta/models/{quote(model, safe='')}:{method}"
+    """The address of a *method* of *model*."""
+    return f"{origin}/v1/models/{quote(model, safe='')}:{method}"
 
 
 def embed(request: InferenceRequest, model: EmbeddingSettings, _options: NoOptions, origin: str) -> Call:
