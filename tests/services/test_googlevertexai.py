@@ -135,7 +135,7 @@ FAILED = {"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL", "finishMess
     ("body", "words", "kind"),
     [
         (BLOCKED, "The prompt was blocked: SAFETY", Kind.INVALID),
-        (FAILED, "The model failed to answer: MALFORMED_FUNCTION_CALL. Malformed.", Kind.UNREADABLE),
+        (FAILED, "The model failed to answer: MALFORMED_FUNCTION_CALL. Malformed.", Kind.INTERNAL),
     ],
 )
 def test_what_is_no_answer_says_why(body: Any, words: str, kind: Kind) -> None:
