@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 from frames import event
 from hypothesis import strategies as st
 from talks import SEALED, SEALS, TEXTS, Item, Manner, Spoken, meaning, usual, without_thoughts
@@ -174,12 +175,12 @@ class Completions(Wire):
     def taken(self, message: Message) -> Message:
         match message.role:
             case Role.ASSISTANT:
-                return replace(message, parts=usual(message.parts))
+                return msgspec.structs.replace(message, parts=usual(message.parts))
             case Role.TOOL:
                 texts = "".join(part.text for part in message.parts if isinstance(part, TextPart))
                 words = texts or ("The result is in the user's message below." if message.parts else "")
                 words = f"Error: {words}" if message.failed else words
-                return replace(message, parts=(TextPart(words),) if words else (), failed=False)
+                return msgspec.structs.replace(message, parts=(TextPart(words),) if words else (), failed=False)
             case _:
                 return message
 
@@ -365,10 +366,10 @@ class Groq(Completions):
 
     def taken(self, message: Message) -> Message:
         named = (
-            replace(part, member="reasoning", extra=None) if isinstance(part, Thought) else part
+            msgspec.structs.replace(part, member="reasoning", extra=None) if isinstance(part, Thought) else part
             for part in message.parts
         )
-        return super().taken(replace(message, parts=tuple(named)))
+        return super().taken(msgspec.structs.replace(message, parts=tuple(named)))
 
 
 class Mistral(Completions):
@@ -578,7 +579,7 @@ class Converse(Wire):
         if unsigned:
             message = without_thoughts(message)
         if message.failed and not self._claude:
-            return replace(message, parts=(TextPart("Error:"), *message.parts), failed=False)
+            return msgspec.structs.replace(message, parts=(TextPart("Error:"), *message.parts), failed=False)
         return message
 
     def tools(self, call: Call) -> Mapping[str, Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from inferpoint.model.chat import ImagePart, Message, Part, Role, TextPart, Thought, Tool, ToolUse
 from inferpoint.model.results import Usage

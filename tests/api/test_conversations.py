@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_process import Application
+from msgspec.structs import replace
 from talk_of_faces import CLIENTS, Asking, Client, Heard
 from talk_of_providers import Wire, answer, asks_for_a_token, granted, wire_of
 from talks import Item, Spoken, Talk, answered, meaning, talks, without_thoughts

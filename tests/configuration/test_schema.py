@@ -40,6 +40,8 @@ def example(setting: Setting) -> Any:
         return setting.choices[0]
     if setting.url:
         return "https://provider.example/v1"
+    if setting.pattern and isinstance(setting.default, str):
+        return setting.default
     if setting.kind in (int, float):
         return max(1, int(setting.at_least or 0), int(setting.above or 0) + 1 if setting.above is not None else 0)
     return {str: "us-east-1", bool: True, dict: {"x-a": "b"}, list: ["a"]}[setting.kind]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.chat import Conversation, FilePart, ImagePart, Message, Role, TextPart, Thinking, Thought

@@ -29,8 +29,8 @@ def encode(request: InferenceRequest, account: ChatSettings, options: Options, o
     conversation, configured = request.conversation, options.thinking_config
     if conversation.thinking is None and conversation.reasoning_effort is None and configured is not None:
         thinks = Thinking(budget=configured.thinking_budget, shown=False)
-        conversation = replace(conversation, thinking=thinks)
-    conversation = replace(conversation, max_tokens=conversation.max_tokens or options.max_tokens)
+        conversation = changed(conversation, thinking=thinks)
+    conversation = changed(conversation, max_tokens=conversation.max_tokens or options.max_tokens)
     model = conversation.model or account.model_id or ""
     method = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
     body = requests.request_body(changed(request, input=conversation), model)

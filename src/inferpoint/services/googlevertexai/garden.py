@@ -69,7 +69,7 @@ def spoken(maker: str, **differs: Any) -> Task[Any, Any]:
 
     def encoded(request: InferenceRequest, account: ChatSettings, options: Options, origin: str) -> Call:
         conversation = request.conversation
-        conversation = replace(conversation, max_tokens=conversation.max_tokens or options.max_tokens)
+        conversation = changed(conversation, max_tokens=conversation.max_tokens or options.max_tokens)
         there = replace(account, url=address(account, stream=request.stream))
         return task.encode(changed(request, input=conversation), there, options, origin)
 
