@@ -313,7 +313,7 @@ class Gemini(Wire):
     def taken(self, message: Message) -> Message:
         if message.role is not Role.TOOL:
             return message
-        return replace(message, parts=(TextPart(message.text),) if message.text else ())
+        return msgspec.structs.replace(message, parts=(TextPart(message.text),) if message.text else ())
 
     def tools(self, call: Call) -> Mapping[str, Any]:
         declared = [tool for tools in json.loads(call.body).get("tools", ()) for tool in tools["functionDeclarations"]]
