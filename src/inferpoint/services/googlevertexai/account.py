@@ -146,5 +146,6 @@ def model_url(account: Any, model: str, method: str, origin: str) -> str:
 
 
 def group(account: Any) -> Hashable:
-    """One queue for a model of a project in a location, as in Elasticsearch."""
-    return account.project_id, account.location, account.model_id
+    """One queue for a model of a project in a location, as in Elasticsearch; or of an address, where it has one."""
+    address = getattr(account, "url", None) or getattr(account, "streaming_url", None)
+    return account.project_id, account.location, account.model_id, address
