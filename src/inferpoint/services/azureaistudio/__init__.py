@@ -9,13 +9,14 @@ from typing import Any
 from typing_extensions import override
 
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.http import Call
 from inferpoint.model.requests import InferenceRequest, InputType
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols import embedding_settings, rate_headers, truncation
 from inferpoint.protocols.openai.embeddings import embedding
 from inferpoint.protocols.rerank import rerank
 from inferpoint.protocols.service import Limits, Rates, Service
-from inferpoint.services.azureaistudio.account import RATES, Account, address, check, sign
+from inferpoint.services.azureaistudio.account import RATES, Account, address, check, passed_on, sign
 from inferpoint.services.azureaistudio.completion import COMPLETE
 
 PURPOSES: Mapping[str | None, str] = {InputType.INGEST: "document", InputType.SEARCH: "query"}
@@ -59,16 +60,21 @@ def members(request: InferenceRequest, model: EmbeddingSettings, options: Embedd
 
 
 LIMITS = Limits(inputs=2048)
-EMBED = replace(
-    embedding(
-        "Azure AI Studio embeddings",
-        EmbeddingSettings,
-        Rates(default=240, group=address, limits=lambda _: LIMITS),
-        members=members,
-    ),
-    options=EmbeddingOptions,
-    check=check("text_embedding"),
+PLAIN = embedding(
+    "Azure AI Studio embeddings",
+    EmbeddingSettings,
+    Rates(default=240, group=address, limits=lambda _: LIMITS),
+    members=members,
 )
+
+
+def encode(request: InferenceRequest, model: EmbeddingSettings, options: EmbeddingOptions, origin: str) -> Call:
+    """The end user is a member that of all models' endpoints OpenAI's alone have."""
+    call = PLAIN.encode(request, model, options, origin)
+    return call if options.user is None or model.provider == "openai" else passed_on(call)
+
+
+EMBED = replace(PLAIN, encode=encode, options=EmbeddingOptions, check=check("text_embedding"))
 RERANK = replace(rerank("Azure AI Studio rerank", RerankSettings, RATES), check=check("rerank"))
 
 SERVICE = Service(

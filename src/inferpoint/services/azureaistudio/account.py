@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from inferpoint.errors import invalid
 from inferpoint.model.http import Call
 from inferpoint.model.settings import secret, setting, settings
@@ -74,6 +76,11 @@ def address(account: Account) -> str:
 def sign(call: Call, account: Account, moment: Moment) -> Call:
     """The key in a header of Azure's own for OpenAI's models, and as the bearer's for others."""
     return header("api-key")(call, account, moment) if account.provider == "openai" else bearer(call, account, moment)
+
+
+def passed_on(call: Call) -> Call:
+    """*call* with the header without which Azure's endpoints take no members but those that all models have."""
+    return replace(call, headers={**call.headers, "extra-parameters": "pass-through"})
 
 
 RATES: Rates[Account] = Rates(default=240, group=address)

@@ -19,7 +19,7 @@ from inferpoint.protocols.openai import replies
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.requests import request_body
 from inferpoint.protocols.service import no_hints
-from inferpoint.services.azureaistudio.account import RATES, Account, check
+from inferpoint.services.azureaistudio.account import RATES, Account, check, passed_on
 
 COMPLETIONS = "Azure AI Studio completion"
 
@@ -50,7 +50,8 @@ def encode(request: InferenceRequest, account: Account, options: Options, _origi
         asked = {"input_string": messages, "parameters": {**sampling, "max_new_tokens": options.max_new_tokens}}
         return json_call(account.url, {"input_data": asked, "stream": stream})
     body = {"messages": messages, **sampling, "max_tokens": options.max_new_tokens, "stream": stream}
-    return json_call(account.url, body)
+    call = json_call(account.url, body)
+    return call if options.do_sample is None else passed_on(call)
 
 
 class _Output(msgspec.Struct):

@@ -22,8 +22,9 @@ class Options(rerank.Options):
 
 
 def body(request: InferenceRequest, model: Account, options: Options) -> Mapping[str, Any]:
-    """Cohere's own body."""
-    return {**rerank.asked(request, model, options), "max_chunks_per_doc": options.max_chunks_per_doc}
+    """Cohere's own body, which asks for no texts: the second version has no member for that, and they are here."""
+    members = {"return_documents": None, "max_chunks_per_doc": options.max_chunks_per_doc}
+    return {**rerank.asked(request, model, options), **members}
 
 
 RERANK = replace(

@@ -1,0 +1,80 @@
+"""What the SDKs send or read otherwise than we do, each with the reason why that is no fault.
+
+By service and package: `path`; `header NAME`; `with MEMBER`, which the SDK alone sends; `without MEMBER`, which we
+alone send; `MEMBER`, of which the values differ. Of one conversation, by its task and number: that the SDK does not
+send or read it at all, or the part of the answer that it understands otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+NUMBERS = {"with encoding_format": "the SDK asks for base64 unless told; numbers are the provider's own default"}
+
+APART: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("alibabacloud-ai-search", "alibabacloud-searchplat20240529"): {
+        "rerank 1 ranked": "the API has no `top_n`, so we keep the best ourselves",
+        "sparse_embedding 1 weights": "we leave out weights of 0 and tokens with a dot, which no index can hold",
+    },
+    ("anthropic", "anthropic"): {
+        "header authorization": "the SDK sends the key as a bearer's; the API's reference has `x-api-key`",
+        "header x-api-key": "likewise",
+        "without temperature": "newer models take no sampling, so the SDK has no parameter for it; older ones do",
+        "without top_k": "likewise",
+        "without top_p": "likewise",
+    },
+    ("azureaistudio", "azure-ai-inference"): {
+        "path": "the target is a user's own, to which Elasticsearch adds `/v1/...`; the SDK adds a version",
+        "header api-key": "the SDK sends a key in both headers, of which a deployment reads one",
+        "header authorization": "likewise: OpenAI's models read `api-key`",
+        "header extra-parameters": "OpenAI's models know `user`, which the SDK takes for a member of a model's own",
+        "completion 2 not sent": "the SDK calls no `realtime` endpoints",
+    },
+    ("azureopenai", "openai"): {"with model": "the SDK names the deployment twice; its place is the address"},
+    ("cohere", "cohere"): {
+        "without max_chunks_per_doc": "a setting of Elasticsearch's, which the API's first version has",
+        "text_embedding 4 not read": "a recorded gateway answers in the form of the first version",
+    },
+    ("fireworksai", "fireworks-ai"): {
+        "without stream_options": "the SDK has no parameter for it; Elasticsearch sends it, and the cost comes last",
+    },
+    ("fireworksai", "openai"): NUMBERS,
+    ("groq", "groq"): {
+        "header openai-organization": "a setting of Elasticsearch's, which the SDK does not have",
+        "without stream_options": "a member that the SDK's types tell of, and its method has no parameter for",
+    },
+    ("hugging_face", "huggingface-hub"): {
+        "with model": "the SDK fills in a name; a server of one model needs none",
+        "text_embedding 2 not read": "a recorded server answers in a form that the SDK does not know",
+    },
+    ("jinaai", "litellm"): {"with return_documents": "litellm sends its own default"},
+    ("jinaai", "openai"): NUMBERS,
+    ("llama", "llama-stack-client"): {
+        "text_embedding 2 not read": "a recorded server answers a list alone",
+        "text_embedding 3 not read": "a recorded server answers in OpenAI's form, as newer ones do",
+    },
+    ("nvidia", "langchain-nvidia-ai-endpoints"): {
+        "path": "the SDK's path is that of a server of one's own; the recorded one is of NVIDIA's",
+        "with encoding_format": "the SDK asks for numbers, which is the provider's own default",
+        "with truncate": "the SDK sends the provider's default",
+    },
+    ("openai", "openai"): {
+        "text_embedding 2 embeddings": "the SDK reads base64 only where it asked for it",
+        "completion 2 text": "a refusal is a text of ours, as in Elasticsearch; the SDK has it apart",
+    },
+    ("openshift_ai", "openai"): {
+        **NUMBERS,
+        "with model": "the SDK makes no call without one, which a server of one model needs",
+    },
+    ("voyageai", "voyageai"): {
+        "with encoding_format": "the SDK asks for base64; numbers are the provider's own default",
+        "with input_type": "the SDK sends null for what is not set",
+        "with output_dimension": "likewise",
+        "with top_k": "likewise",
+        "with truncation": "the SDK sends the provider's default",
+        "without return_documents": "the SDK has no parameter for it; the API's reference has",
+    },
+    ("watsonxai", "ibm-watsonx-ai"): {
+        "header authorization": "the SDK takes a token without dots, as the recorded one is, for one of other software",
+    },
+}
