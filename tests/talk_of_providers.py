@@ -74,39 +74,14 @@ def wire_of(call: Call) -> Wire:
         return Gemini()
     if "anthropic-version" in call.headers or "anthropic_version" in json.loads(call.body):
         return Messages()
-<<<<<<< HEAD
-    if "groq.com" in call.url:
-        return Groq()
-    if "mistral.ai" in call.url or "/publishers/mistral/" in call.url:
-        return Mistral()
-=======
     for place, wire in OWN.items():
         if place in call.url:
             return wire()
->>>>>>> judges
     if "messages" in json.loads(call.body):
         return Completions()
     raise AssertionError(f"nobody here reads what {call.url} is asked: its wire needs a class of its own")
 
 
-<<<<<<< HEAD
-def asks_for_a_token(call: Call) -> bool:
-    """Whether a *call* is for what others are signed with."""
-    return b"grant_type=" in call.body
-
-
-def granted(call: Call) -> Arrived:
-    """A token for a *call* that asks for one, and no answer to any other."""
-    if asks_for_a_token(call):
-        return Arrived(200, [b'{"access_token": "t", "expires_in": 3600}'], {"content-type": "application/json"})
-    return Arrived(400)
-
-
-def answer(spoken: Spoken, cuts: Sequence[float], call: Call) -> Arrived:
-    """How a provider answers a *call*: *spoken*, whole, or streamed and cut at these parts of its length."""
-    if asks_for_a_token(call):
-        return granted(call)
-=======
 def asks_for_token(call: Call) -> bool:
     """Whether a *call* is no chat, but for what one is signed with."""
     return b"grant_type=" in call.body
@@ -116,7 +91,6 @@ def answer(spoken: Spoken, cuts: Sequence[float], call: Call) -> Arrived:
     """How a provider answers a *call*: *spoken*, whole, or streamed and cut at these parts of its length."""
     if asks_for_token(call):
         return Arrived(200, [b'{"access_token": "t", "expires_in": 3600}'], {"content-type": "application/json"})
->>>>>>> judges
     wire = wire_of(call)
     if not wire.streams(call):
         return Arrived(200, [json.dumps(wire.whole(spoken)).encode()], {"content-type": "application/json"})
@@ -605,6 +579,7 @@ class Messages(Wire):
 OWN: Mapping[str, type[Wire]] = {
     "groq.com": Groq,
     "mistral.ai": Mistral,
+    "/publishers/mistral/": Mistral,
     "/v2/chat": Cohere,
     "/ml/v1/text/chat": Watsonx,
 }
