@@ -8,10 +8,11 @@ from __future__ import annotations
 from inferpoint.model.endpoint import TaskType
 from inferpoint.protocols import oauth2
 from inferpoint.protocols.service import Grant, Origin, Service
-from inferpoint.services.googlevertexai.account import TITLE, ask, host, sign
+from inferpoint.services.googlevertexai.account import TITLE, host, sign
 from inferpoint.services.googlevertexai.chat import CHAT
 from inferpoint.services.googlevertexai.embeddings import EMBED
 from inferpoint.services.googlevertexai.rerank import RERANK
+from inferpoint.services.googlevertexai.tokens import ask
 
 SERVICE = Service(
     name="googlevertexai",

@@ -18,8 +18,9 @@ from inferpoint.protocols.gemini import replies, requests, thinking
 from inferpoint.protocols.gemini.stream import Answers
 from inferpoint.protocols.service import Rates, Reader, Task
 from inferpoint.services.googlevertexai import garden
-from inferpoint.services.googlevertexai.account import FAILURES, check, group, model_url
+from inferpoint.services.googlevertexai.account import FAILURES, group, model_url
 from inferpoint.services.googlevertexai.models import ChatSettings, Options
+from inferpoint.services.googlevertexai.tokens import check
 
 CHATS = "Google Vertex AI chat completion"
 

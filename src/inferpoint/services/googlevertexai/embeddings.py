@@ -15,7 +15,8 @@ from inferpoint.protocols import embedding_settings, truncation, vectors
 from inferpoint.protocols.gemini.embeddings import INPUT_TYPES, TASK_TYPES, of_one_length
 from inferpoint.protocols.readers import count, members
 from inferpoint.protocols.service import Limits, Rates, Task
-from inferpoint.services.googlevertexai.account import FAILURES, Account, check, group, location, model_url, project_id
+from inferpoint.services.googlevertexai.account import FAILURES, Account, group, location, model_url, project_id
+from inferpoint.services.googlevertexai.tokens import check
 
 OF = "Google Vertex AI embeddings"
 INPUTS, TOKENS = 250, 20_000  # of one call

@@ -14,7 +14,8 @@ from inferpoint.model.results import Ranking
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols import rerank
 from inferpoint.protocols.service import Limits, Rates, Task
-from inferpoint.services.googlevertexai.account import FAILURES, Account, check, project_id
+from inferpoint.services.googlevertexai.account import FAILURES, Account, project_id
+from inferpoint.services.googlevertexai.tokens import check
 
 OF = "Google Vertex AI rerank"
 RECORDS = 200  # of one call
