@@ -44,7 +44,7 @@ APART: Mapping[tuple[str, str], Mapping[str, str]] = {
         "text_embedding 2 embeddings": "we make shorter vectors of Gemini's as long as a dot product needs",
     },
     ("googlevertexai", "anthropic"): {
-        "anthropic_version": "the SDK's own refuses sampling, which older models take; Elasticsearch and Google say 2023",
+        "anthropic_version": "the SDK's own refuses sampling, which older models take; Google's guide has 2023",
         "header authorization": "the token is of a grant, which recordings leave out",
     },
     ("googlevertexai", "google-genai"): {
