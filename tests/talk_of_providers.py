@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -26,6 +26,8 @@ REASONS = {
     "stop": "COMPLETE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL", "content_filter": "ERROR_TOXIC",
 }  # fmt: skip
 BEDROCKS = {**STOPPED, "content_filter": "content_filtered"}
+UNSEALED = "skip_thought_signature_validator"  # of the first call of a turn of another model's
+CALL, NO = "functionCall", {"parts": ()}  # members of Gemini's, and none of them
 LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -68,7 +70,9 @@ def wire_of(call: Call) -> Wire:
     path = call.url.partition("?")[0]
     if path.endswith(("/converse", "/converse-stream")):
         return Converse(claude="anthropic.claude" in path)
-    if "anthropic-version" in call.headers:
+    if path.endswith((":generateContent", ":streamGenerateContent")):
+        return Gemini()
+    if "anthropic-version" in call.headers or "anthropic_version" in json.loads(call.body):
         return Messages()
     for place, wire in OWN.items():
         if place in call.url:
@@ -98,6 +102,21 @@ def answer(spoken: Spoken, cuts: Sequence[float], call: Call) -> Arrived:
 
 def pieces(text: Any) -> list[Any]:
     return [text[place : place + 3] for place in range(0, len(text), 3)]
+
+
+def shown_after(messages: Sequence[Message], taken: Callable[[Message], Message]) -> Iterator[Message]:
+    """What is *taken* of *messages*, and the images of tools' results in a user's turn after these."""
+    shown: list[Any] = []
+    for message in messages:
+        if message.role is not Role.TOOL and shown:
+            yield Message(Role.USER, tuple(shown))
+            shown = []
+        yield taken(message)
+        images = [part for part in message.content if isinstance(part, ImagePart)]
+        if message.role is Role.TOOL and images:
+            shown += [TextPart(MADE_FOR.format(message.tool_call_id)), *images]
+    if shown:
+        yield Message(Role.USER, tuple(shown))
 
 
 class Completions(Wire):
@@ -146,17 +165,7 @@ class Completions(Wire):
 
     def wanted(self, messages: Sequence[Message]) -> list[Item]:
         """What a tool shows is a user's turn after all results, as they are of words alone; a failure is a word."""
-        heard: list[Message] = []
-        shown: list[Any] = []
-        for message in messages:
-            if message.role is not Role.TOOL and shown:
-                heard.append(Message(Role.USER, tuple(shown)))
-                shown = []
-            heard.append(self.taken(message))
-            images = [part for part in message.content if isinstance(part, ImagePart)]
-            if message.role is Role.TOOL and images:
-                shown += [TextPart(MADE_FOR.format(message.tool_call_id)), *images]
-        return meaning([*heard, *([Message(Role.USER, tuple(shown))] if shown else [])])
+        return meaning(shown_after(messages, self.taken))
 
     def taken(self, message: Message) -> Message:
         match message.role:
@@ -228,6 +237,123 @@ class Completions(Wire):
             "prompt_tokens_details": {"cached_tokens": used.cached, "cache_write_tokens": used.cache_written},
             "completion_tokens_details": {"reasoning_tokens": used.reasoning},
         }
+
+
+class Gemini(Wire):
+    """Gemini's contents. https://ai.google.dev/api/generate-content."""
+
+    manner = Manner(
+        st.builds(Thought, TEXTS, SEALS) | st.builds(Thought, signature=SEALS),
+        free=True,
+        addresses=True,
+        reasoning=True,
+        cache_writes=False,
+        beside=st.none() | SEALS.map(lambda seal: {"google": {"thought_signature": seal}}),
+    )
+    ids = re.compile(r".*", re.DOTALL)
+    reasons: Mapping[str, str] = {
+        "stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY",
+    }  # fmt: skip
+
+    def streams(self, call: Call) -> bool:
+        return "streamGenerateContent?alt=sse" in call.url
+
+    def heard(self, call: Call) -> list[Message]:
+        body = json.loads(call.body)
+        told = [Message(Role.SYSTEM, (TextPart(part["text"]),)) for part in body.get("systemInstruction", NO)["parts"]]
+        called: dict[str, str] = {}
+        for content in body["contents"]:
+            parts = content["parts"]
+            assert parts
+            if content["role"] == "model":
+                told += [Message(Role.ASSISTANT, (self._part(part),)) for part in parts]
+                assert all("thoughtSignature" in part for part in [part for part in parts if CALL in part][:1])
+                called = {part["functionCall"]["id"]: part["functionCall"]["name"] for part in parts if CALL in part}
+            elif "functionResponse" in parts[0]:
+                results = [part["functionResponse"] for part in parts]
+                assert {result["id"]: result["name"] for result in results} == called, "all calls of a turn at once"
+                told += map(self._result, results)
+            else:
+                told += [Message(Role.USER, (self._part(part),)) for part in parts]
+        return told
+
+    def _part(self, part: Mapping[str, Any]) -> Any:
+        seal = part.get("thoughtSignature")
+        match part:
+            case {"functionCall": {"id": str(called), "name": str(name), "args": arguments}}:
+                sealed = seal not in (None, UNSEALED)
+                extra = {"google": {"thought_signature": seal}} if sealed else None
+                return ToolUse(called, name, json.dumps(arguments), extra=extra)
+            case {"inlineData": {"mimeType": str(kind), "data": str(data)}}:
+                return ImagePart(f"data:{kind};base64,{data}")
+            case {"fileData": {"mimeType": "image/png", "fileUri": str(url)}}:
+                return ImagePart(url)
+            case {"text": str(text)} if seal or part.get("thought"):
+                assert bool(text) is part.get("thought", False)
+                return Thought(text, seal)
+            case {"text": str(text)}:
+                return TextPart(text)
+            case _:
+                raise AssertionError(part)
+
+    def _result(self, result: Mapping[str, Any]) -> Message:
+        ((word, text),) = result["response"].items()
+        assert word in ("output", "error")
+        return Message(Role.TOOL, (TextPart(text),) if text else (), result["id"], word == "error")
+
+    def wanted(self, messages: Sequence[Message]) -> list[Item]:
+        """What a tool shows is a user's after all results, as they are of words alone."""
+        return meaning(shown_after(messages, self.taken))
+
+    def taken(self, message: Message) -> Message:
+        if message.role is not Role.TOOL:
+            return message
+        return msgspec.structs.replace(message, parts=(TextPart(message.text),) if message.text else ())
+
+    def tools(self, call: Call) -> Mapping[str, Any]:
+        declared = [tool for tools in json.loads(call.body).get("tools", ()) for tool in tools["functionDeclarations"]]
+        return {tool["name"]: tool["parametersJsonSchema"] for tool in declared}
+
+    def whole(self, spoken: Spoken) -> Any:
+        return self._answer([self._told(part) for part in spoken.parts], self.reasons[spoken.reason], spoken)
+
+    def streamed(self, spoken: Spoken) -> bytes:
+        parts = [piece for part in spoken.parts for piece in self._pieces(self._told(part))]
+        events = [self._answer([part], None, spoken) for part in parts]
+        events.append(self._answer([], self.reasons[spoken.reason], spoken))
+        return "".join(f"data: {json.dumps(event, ensure_ascii=False)}\r\n\r\n" for event in events).encode()
+
+    def _pieces(self, part: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Words in pieces, of which the last is sealed."""
+        told = pieces(part.get("text", "")) or [part.get("text")]
+        for text in told[:-1]:
+            yield {name: value for name, value in part.items() if name != "thoughtSignature"} | {"text": text}
+        yield {**part, "text": told[-1]} if "text" in part else dict(part)
+
+    def _told(self, part: Any) -> dict[str, Any]:
+        match part:
+            case Thought(text, signature):
+                return {"text": text, "thoughtSignature": signature, **({"thought": True} if text else {})}
+            case TextPart(text):
+                return {"text": text}
+            case ToolUse(called, name, arguments, extra=extra):
+                seal = {"thoughtSignature": extra["google"]["thought_signature"]} if extra else {}
+                return {"functionCall": {"id": called, "name": name, "args": json.loads(arguments)}, **seal}
+            case _:
+                raise AssertionError(part)
+
+    def _answer(self, parts: Sequence[Any], reason: str | None, spoken: Spoken) -> dict[str, Any]:
+        content = {"content": {"role": "model", "parts": parts}} if parts else {}
+        used = spoken.usage
+        usage = {
+            "promptTokenCount": used.input,
+            "cachedContentTokenCount": used.cached,
+            "candidatesTokenCount": used.output - used.reasoning,
+            "thoughtsTokenCount": used.reasoning,
+            "totalTokenCount": used.input + used.output,
+        }
+        candidate = {**content, "index": 0, **({"finishReason": reason} if reason else {})}
+        return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "g", "responseId": "r"}
 
 
 class Groq(Completions):
@@ -453,6 +579,7 @@ class Messages(Wire):
 OWN: Mapping[str, type[Wire]] = {
     "groq.com": Groq,
     "mistral.ai": Mistral,
+    "/publishers/mistral/": Mistral,
     "/v2/chat": Cohere,
     "/ml/v1/text/chat": Watsonx,
 }

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from in_process import Application
+from service_accounts import key_file
 from world import (
     EMBEDDING,
     KEY,
@@ -78,6 +79,8 @@ def whole(name: str, kind: TaskType) -> tuple[dict[str, Any], dict[str, Any]]:
         given = {one: text for one, text in given.items() if one not in OAUTH2 or one == "api_key"}
     if name == "azureaistudio":
         given |= {"provider": "cohere", "endpoint_type": "token"}
+    if name == "googlevertexai":
+        given["service_account_json"] = key_file()
     if name == "amazonbedrock":
         provider = {TaskType.RERANK: "cohere"}.get(kind, "cohere" if kind is EMBEDDING else "anthropic")
         given |= {"provider": provider, "model": f"{provider}.m"}

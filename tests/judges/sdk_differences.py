@@ -39,6 +39,24 @@ APART: Mapping[tuple[str, str], Mapping[str, str]] = {
         "without stream_options": "the SDK has no parameter for it; Elasticsearch sends it, and the cost comes last",
     },
     ("fireworksai", "openai"): NUMBERS,
+    ("googleaistudio", "google-genai"): {
+        "with generationConfig": "the SDK sends it empty where nothing was asked for",
+        "text_embedding 2 embeddings": "we make shorter vectors of Gemini's as long as a dot product needs",
+    },
+    ("googlevertexai", "anthropic"): {
+        "anthropic_version": "the SDK's own refuses sampling, which older models take; Google's guide has 2023",
+        "header authorization": "the token is of a grant, which recordings leave out",
+    },
+    ("googlevertexai", "google-genai"): {
+        "header authorization": "the token is of a grant, which recordings leave out",
+        "with generationConfig": "the SDK sends it empty where nothing was asked for",
+        "without parameters": "likewise, we send Elasticsearch's empty object",
+        "path": "the first of Gemini's models is called by `predict` in Google's reference and by Elasticsearch",
+        "with content": "likewise",
+        "with embedContentConfig": "likewise",
+        "without instances": "likewise",
+        "text_embedding 3 embeddings": "we make shorter vectors of Gemini's as long as a dot product needs",
+    },
     ("groq", "groq"): {
         "header openai-organization": "a setting of Elasticsearch's, which the SDK does not have",
         "without stream_options": "a member that the SDK's types tell of, and its method has no parameter for",

@@ -31,7 +31,7 @@ from inferpoint.testing.files import RecordedCall
 HERE = Path(__file__).parent
 RECORDED = HERE.parent / "services"
 DOCUMENT = ROOT / "docs" / "judges.md"
-COMPARED = ("authorization", "api-key", "x-api-key", "openai-organization", "extra-parameters")
+COMPARED = ("authorization", "api-key", "x-api-key", "x-goog-api-key", "openai-organization", "extra-parameters")
 GATEWAY = "gate.test"  # what recordings call a gateway, whose paths are its own
 CALL = ("id", "name", "arguments")
 CHAT, EMBED, RANK = ("completion", "chat_completion"), ("text_embedding",), ("rerank",)
@@ -46,6 +46,7 @@ class Judge:
     script: str
     tasks: Sequence[str]
     environment: str = "judges-sdks"
+    provider: str = ""  # the maker of the models that it is for, of a service that has those of several
 
     @property
     def python(self) -> Path:
@@ -72,6 +73,7 @@ class Judge:
             for kind in service.tasks
             if kind.value in self.tasks
             for exchange in RecordedTask(service, kind, RECORDED / self.service).exchanges()
+            if not self.provider or getattr(exchange.settings, "provider", self.provider) == self.provider
         ]
 
     def verdicts(self) -> Iterator[tuple[Exchange, Sequence[str]]]:
@@ -98,6 +100,9 @@ JUDGES = (
     Judge("deepseek", "openai", "openai_sdk", CHAT),
     Judge("fireworksai", "fireworks-ai", "fireworks_sdk", CHAT),
     Judge("fireworksai", "openai", "openai_sdk", EMBED),
+    Judge("googleaistudio", "google-genai", "google_sdk", (*EMBED, "completion"), "judges-google"),
+    Judge("googlevertexai", "google-genai", "google_sdk", (*EMBED, *CHAT), "judges-google", "google"),
+    Judge("googlevertexai", "anthropic", "anthropic_vertex_sdk", CHAT, provider="anthropic"),
     Judge("groq", "groq", "groq_sdk", CHAT),
     Judge("hugging_face", "huggingface-hub", "huggingface_sdk", (*CHAT, *EMBED)),
     Judge("jinaai", "litellm", "litellm_sdk", RANK, "clients-frameworks"),
@@ -210,7 +215,7 @@ def _joined(pieces: Sequence[Sequence[Any]]) -> list[list[Any]]:
     """Whole calls of tools from their pieces, of which the first has an id; arguments as JSON values."""
     calls: list[list[Any]] = []
     for call_id, name, arguments in pieces:
-        if call_id:
+        if call_id or name:  # Gemini's may have no id
             calls.append([call_id, name, arguments])
         else:
             calls[-1][2] += arguments

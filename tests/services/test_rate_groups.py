@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from in_process import Application
+from service_accounts import key_file
 from world import COMPLETION, World
 
 KEY = {"api_key": "k", "model_id": "m"}
@@ -15,6 +16,9 @@ CLIENT = {
 }  # fmt: skip
 DEPLOYED = {"api_key": "k", "url": "https://one.test", "model_id": "m"}
 AWS = {"access_key": "a", "secret_key": "s", "region": "us-east-1", "provider": "amazontitan", "model": "m"}
+
+GOOGLE = {"service_account_json": key_file(), "project_id": "p", "model_id": "m"}
+GARDEN = {"service_account_json": key_file(), "provider": "meta", "url": "https://one.test"}
 
 
 @pytest.mark.parametrize(
@@ -39,6 +43,13 @@ AWS = {"access_key": "a", "secret_key": "s", "region": "us-east-1", "provider": 
         ("amazonbedrock", AWS, {"model": "n"}, True),
         ("amazonbedrock", AWS, {"access_key": "b"}, False),
         ("amazonbedrock", AWS, {"secret_key": "t"}, False),
+        ("googleaistudio", KEY, {"api_key": "l"}, True),
+        ("googleaistudio", KEY, {"model_id": "n"}, False),
+        ("googlevertexai", GOOGLE, {"rate_limit": {"burst": 1}}, True),
+        ("googlevertexai", GOOGLE, {"location": "us-central1"}, False),
+        ("googlevertexai", GOOGLE, {"model_id": "n"}, False),
+        ("googlevertexai", GARDEN, {"streaming_url": "https://other.test"}, True),
+        ("googlevertexai", GARDEN, {"url": "https://other.test"}, False),
     ],
 )
 def test_one_queue_for_what_a_provider_counts_together(

@@ -45,16 +45,17 @@ class Grants:
 
     async def token(self, resolved: Resolved, caller: Caller) -> str:
         """The token that calls of *resolved* need; empty when they need none."""
-        grant = resolved.service.grant
-        call = None if grant is None else grant.ask(resolved.endpoint.settings, self._clock.now())
-        if grant is None or call is None:
+        grant, version = resolved.service.grant, resolved.endpoint.version
+        if grant is None:
             return ""
-        version = resolved.endpoint.version
         kept = self._kept.get(version)
         if kept is not None and self._clock.monotonic() < kept.until:
             return kept.token
         coming = self._coming.get(version)
         if coming is None:
+            call = grant.ask(resolved.endpoint.settings, self._clock.now())
+            if call is None:
+                return ""
             anybody = replace(caller, limits=None)  # the token is for all who wait for it
             job = TokenJob(resolved, call, anybody, self._clock.monotonic())
             coming = self._coming[version] = self._tasks.start(self._fetched(grant, job))

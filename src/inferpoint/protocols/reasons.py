@@ -15,6 +15,7 @@ _CALLED: Mapping[str, tuple[str, ...]] = {
     "content_filter": (
         "content_filter", "content_filtered", "guardrail_intervened", "guardrail", "refusal", "safety", "recitation",
         "blocklist", "prohibited_content", "spii", "image_safety", "language", "error_toxic", "sensitive",
+        "image_prohibited_content", "image_recitation", "model_armor",
     ),
 }  # fmt: skip
 _REASONS = {word: reason for reason, words in _CALLED.items() for word in words}

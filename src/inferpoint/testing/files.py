@@ -105,15 +105,16 @@ class RecordedRefusal(msgspec.Struct, frozen=True):
 class Many(msgspec.Struct, frozen=True):
     """How the provider answers any number of texts, so that their order can be seen.
 
-    The texts are at the path `inputs` of the call's body; the rows go to the path `rows` of `reply`. Each is like
-    `row`, with `"<vector>"`, `"<number>"` and `"<index>"` filled in. Rows that carry an index come in any order:
-    `by_index`.
+    The texts are at the path `inputs` of the call's body, or at the path `text` of each thing that is listed there;
+    the rows go to the path `rows` of `reply`. Each is like `row`, with `"<vector>"`, `"<number>"` and `"<index>"`
+    filled in. Rows that carry an index come in any order: `by_index`.
     """
 
     inputs: list[str | int]
     reply: Any
     row: Any
     rows: list[str | int] = []
+    text: list[str | int] = []
     by_index: bool = False
 
 

@@ -19,4 +19,5 @@ def meaning(message) -> dict:
     return {"text": text, "tool_calls": calls, "output": message.usage.output_tokens}
 
 
-run({"chat_completion": chat, "completion": chat})
+if __name__ == "__main__":
+    run({"chat_completion": chat, "completion": chat})

@@ -37,7 +37,7 @@ class StandIn(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.asked.append({"path": self.path, "headers": headers, "body": json.loads(body)})
+        self.server.asked.append({"path": self.path, "headers": headers, "body": self.server.read(body)})
         reply = self.server.reply
         content = reply["body"].encode()
         self.send_response(200)
@@ -50,9 +50,13 @@ class StandIn(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def run(tasks: dict[str, Callable[[Exchange], dict]]) -> None:
-    """Have each exchange of standard input by the function of its task, and print a verdict for each."""
+def run(tasks: dict[str, Callable[[Exchange], dict]], read: Callable[[bytes], dict] = json.loads) -> None:
+    """Have each exchange of standard input by the function of its task, and print a verdict for each.
+
+    What a client sends is compared as *read* has it.
+    """
     server = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
+    server.read = read
     Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
     verdicts = []

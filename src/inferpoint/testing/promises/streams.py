@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import msgspec
 from msgspec.structs import replace
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.results import Delta, Finished
+from inferpoint.model.results import Delta, Finished, Used
 from inferpoint.testing.conversations import Exchange
 from inferpoint.testing.promises.checks import must, nothing_but_our_error, same, whole_usage
 from inferpoint.testing.strange import NOT_ANSWERS, STRANGE, newer_versions, shape, strange_events
@@ -82,5 +82,6 @@ def _whole_delta(recorded: Sequence[Any]) -> list[Any]:
     name, *values = recorded
     kind = next(kind for kind in get_args(Delta) if kind.__name__ == name)
     usual = [field.default for field in msgspec.structs.fields(kind)[len(values) :]]
-    told = (whole_usage(cast("dict[str, int]", value)) if isinstance(value, dict) else value for value in values)
-    return [name, *told, *usual]
+    if kind is Used:
+        return [name, *(whole_usage(value) for value in values)]
+    return [name, *values, *usual]

@@ -74,21 +74,20 @@ def a_bad_row_fails_its_own_text_alone(recorded: RecordedTask) -> None:
 
 def _bad_rows(many: Many) -> Sequence[Any]:
     """Rows without a vector, in the form of *many*; the last has a number that JSON has no word for."""
-    if many.row == "<vector>" or _has_vector(many.row):
+    if _has_vector(many.row):
         spoiled: tuple[Any, ...] = (None, [None, None], [4, None], [], {}, "?", _NO_NUMBER, [4, _NO_NUMBER])
         return [None, *(_filled(many.row, {"<index>": 1, "<vector>": vector}) for vector in spoiled)]
     return [None, "?", _filled(many.row, {"<index>": 1, "<number>": None}), _filled(many.row, {"<number>": _NO_NUMBER})]
 
 
 def _has_vector(row: Any) -> bool:
-    return isinstance(row, dict) and "<vector>" in cast("dict[str, Any]", row).values()
+    return row == "<vector>" or (isinstance(row, dict) and any(map(_has_vector, cast("dict[str, Any]", row).values())))
 
 
 def answered(many: Many, call: Call, spoiled: Mapping[int, Any] = _NOTHING) -> Reply:
     """The reply to *call*, with a vector for every text whose first number is the text; *spoiled* rows by place."""
-    texts = msgspec.json.decode(call.body)
-    for name in many.inputs:
-        texts = texts[name]
+    listed = _at(msgspec.json.decode(call.body), many.inputs)
+    texts = [_at(entry, many.text) for entry in listed]
     rows = [
         spoiled[index]
         if index in spoiled
@@ -99,6 +98,12 @@ def answered(many: Many, call: Call, spoiled: Mapping[int, Any] = _NOTHING) -> R
         rows.reverse()
     body = msgspec.json.encode(put(many.reply, tuple(many.rows), rows))
     return Reply(200, body.replace(f'"{_NO_NUMBER}"'.encode(), b"NaN"))
+
+
+def _at(value: Any, path: Sequence[str | int]) -> Any:
+    for name in path:
+        value = value[name]
+    return value
 
 
 def firsts(result: InferenceResult) -> list[float]:
