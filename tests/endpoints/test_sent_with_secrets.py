@@ -76,10 +76,15 @@ def whole(name: str, kind: TaskType) -> tuple[dict[str, Any], dict[str, Any]]:
         given = {one: text for one, text in given.items() if one not in ENTRA}
     if name == "openai":
         given = {one: text for one, text in given.items() if one not in OAUTH2 or one == "api_key"}
+    if name == "azureaistudio":
+        given |= {"endpoint_type": "token"}
+    if name == "amazon_sagemaker":
+        given |= {"api": "elastic"}
     if name == "amazonbedrock":
         provider = {TaskType.RERANK: "cohere"}.get(kind, "cohere" if kind is EMBEDDING else "anthropic")
         given |= {"provider": provider, "model": f"{provider}.m"}
-    return given, {one.name: value(one) for one in declared(task.options) if name != "amazonbedrock"}
+    options = [one for one in declared(task.options) if not one.rest]
+    return given, {one.name: value(one) for one in options if name != "amazonbedrock"}
 
 
 @pytest.mark.parametrize(("name", "kind"), EVERY)

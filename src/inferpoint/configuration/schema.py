@@ -57,7 +57,7 @@ def _of_any(tasks: Iterable[tuple[str, TaskType]]) -> Schema:
         "type": "object",
         "required": ["service", "task_type"],
         "properties": {
-            "service": {"enum": sorted({service for service, _ in tasks})},
+            "service": {"enum": sorted({name for service, _ in tasks for name in _names(service)})},
             "task_type": {"enum": sorted({kind.value for _, kind in tasks})},
         },
         "allOf": [_if({"service": service, "task_type": kind}, f"{service} {kind}") for service, kind in tasks],
@@ -69,14 +69,20 @@ def _of_type(kind: TaskType, names: Sequence[str]) -> Schema:
     return {
         "type": "object",
         "required": ["service"],
-        "properties": {"service": {"enum": [*names]}},
+        "properties": {"service": {"enum": [one for name in names for one in _names(name)]}},
         "allOf": [_if({"service": service}, f"{service} {kind}") for service in names],
     }
 
 
+def _names(service: str) -> list[str]:
+    """All names by which a service is found, its own first."""
+    return [service, *(alias for alias, name in services.ALIASES.items() if name == service)]
+
+
 def _if(members: Mapping[str, str], name: str) -> Schema:
-    """The definition called *name* for who has *members*."""
-    properties = {member: {"const": str(value)} for member, value in members.items()}
+    """The definition called *name* for who has *members*, of which a service's name may be any of its own."""
+    named = {member: _names(value) for member, value in members.items()}
+    properties = {member: {"enum": values} if values[1:] else {"const": values[0]} for member, values in named.items()}
     return {"if": {"properties": properties, "required": [*members]}, "then": {"$ref": f"#/$defs/{name}"}}
 
 
@@ -85,7 +91,7 @@ def _endpoint(service: str, kind: TaskType, task: Task[Any, Any]) -> Schema:
     properties: Schema = {
         "inference_id": _ID,
         "task_type": {"const": kind.value},
-        "service": {"const": service},
+        "service": {"enum": _names(service)},
         SERVICE_SETTINGS: _object(declared(task.settings)),
         TASK_SETTINGS: _or_null(_object(declared(task.options))),
         chunking.SCOPE: {"$ref": f"#/$defs/{chunking.SCOPE}"},
@@ -122,7 +128,7 @@ def _object(settings: Iterable[Setting], *, texts: bool = False) -> Schema:
     settings = tuple(settings)
     form: Schema = {
         "type": "object",
-        "properties": {one.name: _value(one, texts=texts) for one in settings},
+        "properties": {one.name: _value(one, texts=texts) for one in settings if not one.rest},
         "additionalProperties": False,
     }
     required = [one.name for one in settings if one.required]
@@ -144,7 +150,9 @@ def _form(setting: Setting, *, texts: bool) -> Schema:
     if setting.nested:
         return _object(declared(setting.kind), texts=texts)
     if setting.kind is dict:
-        return {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}}
+        types = sorted({_TYPES[entry] for entry in setting.entries})
+        of: Schema = {"type": types[0] if len(types) == 1 else types} if types else {}
+        return {"type": "object", "minProperties": 1, "additionalProperties": of}
     if setting.kind is list:
         return {"type": "array", "minItems": 1, "items": {"type": "string"}}
     form: Schema = {"type": _TYPES[setting.kind]}

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from inferpoint import services
 from inferpoint.endpoints import document, spaces
 from inferpoint.endpoints.access import MANAGE, MONITOR, allow
 from inferpoint.endpoints.caches import Caches
@@ -246,7 +247,7 @@ class Lifecycle:
         resolved = self._endpoints.own(inference_id)
         if kind not in (None, resolved.endpoint.task_type):
             raise invalid("Task type must match the task type of the existing endpoint")
-        if config.get("service", resolved.service.name) != resolved.service.name:
+        if services.own_name(config.get("service", resolved.service.name)) != resolved.service.name:
             raise document.not_updatable({"service": config["service"]})
         return resolved
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ _FRAMING_HEADER = re.compile(
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _USER_INFORMATION = re.compile(r"//[^/?#]*@")
+_ALSO: Mapping[type[Any], tuple[str, ...]] = {float: ("Float",)}
 _INTEGER_LIMIT = 2**31
 _LONG_LIMIT = 2**63
 _DOUBLE_LIMIT = 2**1023
@@ -49,12 +51,31 @@ def _wrong_entry(setting: Setting, value: Any) -> str | None:
         strange = [entry for entry in value if not isinstance(entry, str)]
         return not_a(setting, strange[0], "String") if strange else None
     if setting.kind is dict:
-        return next(filter(None, (_wrong_header(setting, name, entry) for name, entry in value.items())), None)
+        wrong = _wrong_header if setting.headers else _wrong_member
+        return next(filter(None, (wrong(setting, *entry) for entry in value.items())), None)
     return None
 
 
+def _wrong_member(setting: Setting, name: str, entry: Any) -> str | None:
+    """The fault of one entry of a map that is not of headers; a secret's is not told."""
+    if entry is None or not setting.entries or any(_is_entry(entry, kind) for kind in setting.entries):
+        return None
+    names = sorted(name for kind in setting.entries for name in (JAVA_NAMES[kind], *_ALSO.get(kind, ())))
+    allowed = f"is not one of [{', '.join(names)}]."
+    if setting.secret:
+        return f"Map field [{setting.name}] has an entry that is not valid. Value type {allowed}"
+    shown = as_java({name: entry})[1:-1].replace("=", " => ", 1)
+    value = shown.partition(" => ")[2]
+    return f"Map field [{setting.name}] has an entry that is not valid, [{shown}]. Value type of [{value}] {allowed}"
+
+
+def _is_entry(entry: Any, kind: type[Any]) -> bool:
+    """Whether *entry* is a *kind* of those that Java has in a map: whole numbers of 32 bits, strings, booleans."""
+    return is_kind(entry, kind) and not (type(entry) is int and abs(entry) >= _INTEGER_LIMIT)
+
+
 def _wrong_header(setting: Setting, name: str, entry: Any) -> str | None:
-    """The fault of one entry of a map; every map is of headers so far."""
+    """The fault of one header of a map."""
     if _CREDENTIAL_HEADER.search(name):
         return f"Map field [{setting.name}] must not hold [{name}]; keys belong in secret settings"
     if _FRAMING_HEADER.search(name):

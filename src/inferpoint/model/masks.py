@@ -25,7 +25,7 @@ def shown(setting: Setting, value: Any) -> Any:
     """*value* of *setting* as everybody may see it; None where that is not at all."""
     if setting.secret:
         return None
-    if setting.kind is dict:
+    if setting.headers:
         return dict.fromkeys(value, HIDDEN)
     return _masked_url(value) if setting.url else value
 
@@ -34,7 +34,7 @@ def restored(setting: Setting, value: Any, stored: Any) -> Any:
     """The *value* of an update, with what is *stored* in the places that show that something is."""
     if stored is None or value is None:
         return value
-    if setting.kind is dict and isinstance(value, dict):
+    if setting.kind is dict and (setting.headers or setting.secret) and isinstance(value, dict):
         entries = cast("Mapping[str, Any]", value).items()
         return {name: stored.get(name, entry) if entry == HIDDEN else entry for name, entry in entries}
     return stored if value in (HIDDEN if setting.secret else None, shown(setting, stored)) else value
@@ -43,8 +43,8 @@ def restored(setting: Setting, value: Any, stored: Any) -> Any:
 def texts(setting: Setting, value: Any) -> Iterator[str]:
     """The keys that *value* may hold, as they could be met in what a provider says."""
     if setting.secret:
-        yield value
-    elif setting.kind is dict:
+        yield from value.values() if setting.kind is dict else (value,)
+    elif setting.headers:
         yield from (text for text in value.values() if len(text) >= SHORTEST_KEY)
     elif setting.url:
         yield from (unquote_plus(text) for _, text in _hidden_parameters(value) if len(text) >= SHORTEST_KEY)
@@ -52,9 +52,9 @@ def texts(setting: Setting, value: Any) -> Iterator[str]:
 
 def problem(setting: Setting, value: Any) -> str | None:
     """Why *value* can be no key, in words that do not repeat it; None of one that may be."""
-    if setting.secret:
+    if setting.secret and setting.kind is not dict:
         return _no_key(f"[{setting.name}]", value)
-    if setting.kind is dict:
+    if setting.secret or setting.headers:
         named = ((f"[{name}] of [{setting.name}]", text) for name, text in value.items())
     elif setting.url:
         named = ((f"The parameter [{name}] of [{setting.name}]", text) for name, text in _hidden_parameters(value))

@@ -14,7 +14,9 @@ class Setting:
     `kind` is the JSON type (`str`, `int`, `float`, `bool`, `dict` of strings, `list` of strings) or a settings class
     for an object of settings. Bounds are inclusive, but for `above`. `wide` integers have 64 bits, others 32. Choices
     that take `any_case` are kept in lower case. `pattern` is what the whole of a string must match. A `url` is an
-    address to which the secrets beside it go: it changes only together with them. A `dict` is of headers.
+    address to which the secrets beside it go: it changes only together with them. `entries` are the types of what a
+    `dict` or a `list` holds, none where it may be anything. Whatever nobody declares beside the one that takes the
+    `rest` is an entry of that: only requests have such entries, and no endpoint.
     """
 
     name: str
@@ -32,6 +34,13 @@ class Setting:
     wide: bool = False
     updatable: bool = False
     secret: bool = False
+    entries: tuple[type[Any], ...] = ()
+    rest: bool = False
+
+    @property
+    def headers(self) -> bool:
+        """Whether its value is a map of headers, as every map is that holds nothing but strings in the open."""
+        return self.kind is dict and self.entries == (str,) and not self.secret
 
     @property
     def required(self) -> bool:

@@ -89,6 +89,8 @@ def answered(many: Many, call: Call, spoiled: Mapping[int, Any] = _NOTHING) -> R
     texts = msgspec.json.decode(call.body)
     for name in many.inputs:
         texts = texts[name]
+    if isinstance(texts, str):
+        texts = [texts]
     rows = [
         spoiled[index]
         if index in spoiled
