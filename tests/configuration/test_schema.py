@@ -42,6 +42,8 @@ def example(setting: Setting) -> Any:
         return "https://provider.example/v1"
     if setting.kind in (int, float):
         return max(1, int(setting.at_least or 0), int(setting.above or 0) + 1 if setting.above is not None else 0)
+    if setting.pairs:
+        return [["a", "b"]]
     return {str: "us-east-1", bool: True, dict: {"x-a": "b"}, list: ["a"]}[setting.kind]
 
 

@@ -154,7 +154,8 @@ def _form(setting: Setting, *, texts: bool) -> Schema:
         of: Schema = {"type": types[0] if len(types) == 1 else types} if types else {}
         return {"type": "object", "minProperties": 1, "additionalProperties": of}
     if setting.kind is list:
-        return {"type": "array", "minItems": 1, "items": {"type": "string"}}
+        pair: Schema = {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "string"}}
+        return {"type": "array", "minItems": 1, "items": pair if setting.pairs else {"type": "string"}}
     form: Schema = {"type": _TYPES[setting.kind]}
     if setting.kind is str:
         form["minLength"] = 1

@@ -7,11 +7,12 @@ their values as `***`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import unquote_plus
 
 from inferpoint.model.setting import Setting
+from inferpoint.model.templates import is_filled
 from inferpoint.model.wording import HIDDEN
 
 SHORTEST_KEY = 8  # a shorter value is a part of ordinary words
@@ -26,8 +27,15 @@ def shown(setting: Setting, value: Any) -> Any:
     if setting.secret:
         return None
     if setting.headers:
-        return dict.fromkeys(value, HIDDEN)
-    return _masked_url(value) if setting.url else value
+        return {name: _masked(setting, text) for name, text in value.items()}
+    if setting.pairs:
+        return tuple((name, _masked(setting, text)) for name, text in value)
+    return _masked_url(value, setting) if setting.url else value
+
+
+def _masked(setting: Setting, text: str) -> str:
+    """*text*, which may be a key but for a template in which one is filled in."""
+    return text if setting.template and is_filled(text) else HIDDEN
 
 
 def restored(setting: Setting, value: Any, stored: Any) -> Any:
@@ -45,9 +53,16 @@ def texts(setting: Setting, value: Any) -> Iterator[str]:
     if setting.secret:
         yield from value.values() if setting.kind is dict else (value,)
     elif setting.headers:
-        yield from (text for text in value.values() if len(text) >= SHORTEST_KEY)
+        yield from _keys(setting, value.items())
+    elif setting.pairs:
+        yield from _keys(setting, value)
     elif setting.url:
-        yield from (unquote_plus(text) for _, text in _hidden_parameters(value) if len(text) >= SHORTEST_KEY)
+        yield from map(unquote_plus, _keys(setting, _hidden_parameters(value)))
+
+
+def _keys(setting: Setting, named: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The texts of those that are *named* which are not shown, and long enough to be keys."""
+    return (text for _, text in named if len(text) >= SHORTEST_KEY and _masked(setting, text) == HIDDEN)
 
 
 def problem(setting: Setting, value: Any) -> str | None:
@@ -56,11 +71,14 @@ def problem(setting: Setting, value: Any) -> str | None:
         return _no_key(f"[{setting.name}]", value)
     if setting.secret or setting.headers:
         named = ((f"[{name}] of [{setting.name}]", text) for name, text in value.items())
+    elif setting.pairs:
+        named = ((f"[{name}] of [{setting.name}]", text) for name, text in value)
     elif setting.url:
         named = ((f"The parameter [{name}] of [{setting.name}]", text) for name, text in _hidden_parameters(value))
     else:
         return None
-    return next(filter(None, (_no_key(name, text) for name, text in named)), None)
+    entries = ((name, text) for name, text in named if not (setting.template and is_filled(text)))
+    return next(filter(None, (_no_key(name, text) for name, text in entries)), None)
 
 
 def _no_key(name: str, text: str) -> str | None:
@@ -79,16 +97,16 @@ def _hidden_parameters(url: str) -> Iterator[tuple[str, str]]:
             yield (name, text) if "=" in part else ("", name)
 
 
-def _masked_url(url: str) -> str:
+def _masked_url(url: str, setting: Setting) -> str:
     """*url* with `***` in place of what may be a key."""
     address, question, rest = url.partition("?")
     query, hash_sign, fragment = rest.partition("#")
-    parts = [_masked_parameter(part) for part in query.split("&")] if query else []
+    parts = [_masked_parameter(part, setting) for part in query.split("&")] if query else []
     return address + question + "&".join(parts) + hash_sign + (fragment and HIDDEN)
 
 
-def _masked_parameter(part: str) -> str:
+def _masked_parameter(part: str, setting: Setting) -> str:
     name, equals, text = part.partition("=")
-    if name.lower() in _PUBLIC or not part:
+    if name.lower() in _PUBLIC or not part or (setting.template and is_filled(part)):
         return part
     return f"{name}={HIDDEN if text else ''}" if equals else HIDDEN

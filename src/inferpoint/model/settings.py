@@ -40,11 +40,14 @@ def setting(
     url: bool = False,
     wide: bool = False,
     updatable: bool = False,
+    template: bool = False,
+    merged: bool = False,
 ) -> Any:
     """One setting: what it is for, and what values it takes."""
     declared = {
         "label": label, "help": help, "choices": choices, "at_least": at_least, "at_most": at_most, "above": above,
         "pattern": pattern, "any_case": any_case, "url": url, "wide": wide, "updatable": updatable, "secret": False,
+        "template": template, "merged": merged,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata=declared)
 
@@ -91,7 +94,7 @@ def overlay(record: S, values: Mapping[str, Any], *, scope: str, problems: list[
     """*record* with *values* in place of its own; an explicit null brings a default back, `***` what it stands for."""
     before = len(problems)
     changed = [setting for setting in declared(record.__class__) if setting.name in values]
-    whole = {one.name: masks.restored(one, values[one.name], getattr(record, one.name)) for one in changed}
+    whole = {one.name: _changed(one, values[one.name], getattr(record, one.name)) for one in changed}
     members = _members(changed, whole, scope, problems)
     return dataclasses.replace(record, **members) if len(problems) == before else record  # type: ignore[type-var]
 
@@ -213,6 +216,13 @@ def _label(name: str) -> str:
     return " ".join({"api": "API", "id": "ID", "url": "URL"}.get(word, word.title()) for word in name.split("_"))
 
 
+def _changed(setting: Setting, value: Any, stored: Any) -> Any:
+    """The *value* of an update, with what of a map is *stored* and stays."""
+    if setting.merged and isinstance(value, dict) and stored:
+        return {**stored, **typing.cast("dict[str, Any]", value)}
+    return masks.restored(setting, value, stored)
+
+
 def _stays(setting: Setting, values: Mapping[str, Any]) -> bool:
     """Whether any part of what is stored for a setting outlives an update with *values*."""
     value = values.get(setting.name, HIDDEN)
@@ -257,12 +267,13 @@ def _value(setting: Setting, value: Any, scope: str, problems: list[str]) -> Any
     """*value* as the setting takes it; its faults are added to *problems*."""
     if setting.nested:
         return _object(setting, value, problems)
+    if setting.kind is dict and isinstance(value, dict):
+        value = {name: entry for name, entry in typing.cast("dict[str, Any]", value).items() if entry is not None}
     if problem := checks.problem(setting, value, scope):
         problems.append(problem)
     if setting.kind is list and isinstance(value, list):
-        return tuple(typing.cast("list[Any]", value))
-    if setting.kind is dict and isinstance(value, dict):
-        return {name: entry for name, entry in typing.cast("dict[str, Any]", value).items() if entry is not None}
+        entries = typing.cast("list[Any]", value)
+        return tuple(tuple(entry) for entry in entries) if setting.pairs and not problem else tuple(entries)
     return value.lower() if setting.any_case and isinstance(value, str) else value
 
 
