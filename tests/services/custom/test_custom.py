@@ -149,7 +149,7 @@ def test_nothing_is_filled_in_where_secrets_go(url: str) -> None:
         *((kind, {"response": {"json_parser": dict.fromkeys(parser, "data")}}, {}, "must start with a dollar sign ($)")
           for kind, parser in PARSERS.items()),
         (COMPLETION, {"response": {"json_parser": {"completion_result": "$.a[0]"}}}, {}, "Path [$.a[0]] must be"),
-        (COMPLETION, {"response": {"json_parser": {"completion_result": "$..a"}}}, {}, "[completion_result] Path [$..a]"),
+        (COMPLETION, {"response": {"json_parser": {"completion_result": "$..a"}}}, {}, "Path [$..a] must be"),
         (EMBEDDING, {"secret_parameters": {"a": 1}}, {},
          "Map field [secret_parameters] has an entry that is not valid. Value type is not one of [String]."),
         (EMBEDDING, {"secret_parameters": {"a": "***"}}, {}, "[a] of [secret_parameters] is masked"),
