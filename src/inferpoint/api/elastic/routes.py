@@ -42,8 +42,11 @@ async def root(_engine: Engine, _request: Request) -> Response:
 
 
 async def put(engine: Engine, request: Request) -> Response:
-    """Create an endpoint."""
+    """Create an endpoint, or show how it would be tried."""
     kind = _type(request)  # a wrong path is told before a missing body
+    if flag(request.query, "dry_run"):
+        config = read.json_object(request)
+        return write.draft(*engine.dry_run(request.caller, request.path_params["inference_id"], config, kind))
     resolved = await engine.lifecycle.create(
         request.caller,
         request.path_params["inference_id"],
@@ -180,7 +183,7 @@ def _inference(request: Request, body: TaskType, find: Callable[[], Resolved]) -
 
 _TIMEOUT = frozenset({"timeout"})
 _INFER = frozenset({"timeout", read.CHUNKED, read.PARTIAL})
-_PUT = frozenset({"timeout", "skip_validation"})
+_PUT = frozenset({"timeout", "skip_validation", "dry_run"})
 _UPDATE = frozenset({"timeout", "master_timeout"})
 _DELETE = frozenset({"dry_run", "force"})
 
