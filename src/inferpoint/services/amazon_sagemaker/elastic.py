@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.http import Call, Reply, parse, present
+from inferpoint.model.http import Call, Reply, parse, present, unreadable
 from inferpoint.model.requests import InferenceRequest, InputType
 from inferpoint.model.results import Ranking, SparseEmbeddings
 from inferpoint.protocols import rerank, vectors
@@ -32,7 +32,10 @@ def embed(request: InferenceRequest, model: Account, options: Options, origin: s
 
 def member(reply: Reply, name: str, shape: Any, of: str) -> Any:
     """The member called *name* of an answer, which must be there."""
-    return parse(bytes(parse(reply.body, dict[str, msgspec.Raw], of=of).get(name, vectors.NONE)), shape, of=of)
+    answer = parse(reply.body, dict[str, msgspec.Raw], of=of)
+    if name not in answer:
+        raise unreadable(of, f"it has no member [{name}]")
+    return parse(bytes(answer[name]), shape, of=of)
 
 
 class _Weights(msgspec.Struct):
