@@ -137,7 +137,7 @@ torture: .venv/.test
 	$(STORMING) stress/torture_server.py $(if $(SEED),--seed $(SEED))
 
 soak: .venv/.test
-	$(STORMING) stress/soak.py --minutes $(MINUTES)
+	$(STORMING) stress/soak.py --minutes $(MINUTES) $(if $(PLOT),--plot $(PLOT))
 
 attack: .venv/.test
 	$(STORMING) stress/attack.py $(ATTACKS)

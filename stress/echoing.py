@@ -72,4 +72,5 @@ def echo(method: str, path: str, query: str, body: bytes) -> bytes:
 
 def server(echoing: Echo, limits: ConnectionLimits | None = None) -> HttpServer:
     """A server of *echoing* that stops at once."""
-    return HttpServer(echoing, limits or ConnectionLimits(), [("x-product", "p")], frozenset({"/exempt"}), 5.0)
+    limits = limits or ConnectionLimits(shutdown_seconds=5)
+    return HttpServer(echoing, limits, [("x-product", "p")], frozenset({"/exempt"}))

@@ -53,7 +53,9 @@ class Line:
 
     def now(self, piece: bytes) -> None:
         """Send a piece before anybody else in this event loop does anything; nobody may be there any more."""
-        line: socket.socket = self._writer.get_extra_info("socket")
+        line: socket.socket | None = self._writer.get_extra_info("socket")
+        if line is None:  # uvloop has none of a connection that is gone
+            return
         with suppress(OSError):
             os.write(line.fileno(), piece)
 
@@ -76,7 +78,9 @@ class Line:
 
     def reset(self) -> None:
         """Leave in the rudest way, with a reset."""
-        line: socket.socket = self._writer.get_extra_info("socket")
+        line: socket.socket | None = self._writer.get_extra_info("socket")
+        if line is None:
+            return
         with suppress(OSError):
             line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()

@@ -50,7 +50,7 @@ class Storm:
 
     def __init__(self, server: Inferpoint, provider: EchoProvider) -> None:
         self.watched = Watched(server)
-        self._server = server
+        self.url = server.url
         self._provider = provider
         self._ledger = Ledger()
 
@@ -62,12 +62,12 @@ class Storm:
         return done
 
     async def _calls(self, count: int, times: int, chance: random.Random) -> int:
-        async with Callers(self._server.url, self._provider.url, chance, self._ledger) as callers:
+        async with Callers(self.url, self._provider.url, chance, self._ledger) as callers:
             await callers.prepare()
             async with asyncio.TaskGroup() as group:
                 for _ in range(count):
                     group.create_task(callers.act(times))
-            self._ledger.settled({each["inference_id"] for each in endpoints(self._server.url)} - {*LEFT})
+            self._ledger.settled({each["inference_id"] for each in endpoints(self.url)} - {*LEFT})
             return callers.done
 
 

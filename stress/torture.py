@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import gzip
 import random
+import resource
 import zlib
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -27,6 +28,7 @@ from inferpoint.outbound.http.transport import HttpTransport
 STOLEN = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
 OWNERS = 20
 PATIENCE = 60.0
+MORE = 1.1  # of the memory in use, at the end
 LEAVING = 0.05  # of the callers, in the middle
 # Who asks is answered, whatever the connection was before: nothing of these is a reason for an error.
 HARMLESS = frozenset(
@@ -202,6 +204,22 @@ def _head(body: bytes, more: bytes = b"") -> bytes:
     return b"HTTP/1.1 200 OK\r\n%bContent-Length: %d\r\n\r\n" % (more, len(body))
 
 
+def megabytes() -> float:
+    """The resident memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+async def flat(act: Callable[[range], Coroutine[Any, Any, None]], count: int) -> None:
+    """Do *act* for all numbers below *count*; of its ten parts the last leaves no more memory in use than the third."""
+    sizes: list[float] = []
+    for part in range(10):
+        await act(range(count * part // 10, count * (part + 1) // 10))
+        sizes.append(megabytes())
+    print("MB after each tenth:", *map(round, sizes))
+    assert sizes[-1] <= sizes[2] * MORE, sizes
+
+
 def files() -> int:
     """How many files and sockets this process has open."""
     return len(list(Path("/dev/fd").iterdir()))
@@ -213,7 +231,12 @@ async def tortured(seed: int, sequential: int, concurrent: int) -> Counter[str]:
     transport = HttpTransport("0")
     async with RawProvider(torture.act) as provider:
         before = files()
-        await torture.calls(transport, provider.url, range(sequential))
+
+        async def call(numbers: range) -> None:
+            await torture.calls(transport, provider.url, numbers)
+            provider.lines.clear()  # what was asked over each, which grows with the calls
+
+        await flat(call, sequential)
         async with asyncio.TaskGroup() as group:
             for number in range(sequential, sequential + concurrent):
                 group.create_task(torture.calls(transport, provider.url, range(number, number + 1)))

@@ -17,7 +17,7 @@ from typing import Any
 
 import h11
 from echoing import Echo, echo, server
-from torture import from_command_line
+from torture import flat, from_command_line
 
 from inferpoint.inbound.limits import ConnectionLimits
 from inferpoint.inbound.server import HttpServer
@@ -49,7 +49,7 @@ class Torture:
         self.outcomes: Counter[str] = Counter()
         self.ways: list[Callable[[int], Coroutine[Any, Any, None]]] = [
             self.whole, self.cut, self.pipelined, self.with_h11, self.large, self.leaves, self.resets, self.illegal,
-            self.garbage, self.stops,
+            self.garbage, self.stops, self.waits, self.huge,
         ]  # fmt: skip
 
     async def call(self, number: int) -> None:
@@ -58,6 +58,11 @@ class Torture:
         async with asyncio.timeout(PATIENCE):
             await way(number)
         self.outcomes[way.__name__] += 1
+
+    async def calls(self, numbers: range) -> None:
+        """Do one thing after the other."""
+        for number in numbers:
+            await self.call(number)
 
     async def whole(self, number: int) -> None:
         """One request after another on one connection."""
@@ -146,6 +151,25 @@ class Torture:
             line[1].write(self._chance.randbytes(self._chance.randint(1, 5000)) + b"\r\n\r\n")
             assert (await line[0].read()).startswith(b"HTTP/1.1 4")
 
+    async def waits(self, number: int) -> None:
+        """A body that is sent once it is asked for, as curl sends large ones."""
+        async with self._line() as (reader, writer):
+            body = self._chance.randbytes(self._chance.randint(1, 100_000))
+            head = b"POST /?%d HTTP/1.1\r\n" % number + HOST + b"Content-Length: %d\r\n" % len(body)
+            writer.write(head + b"Expect: 100-continue\r\n\r\n")
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(body)
+            assert await _answer((reader, writer)) == echo("POST", "/", str(number), body)
+
+    async def huge(self, number: int) -> None:
+        """A head beyond all measure, as one header, as many, or as its URL: a refusal before it has ended."""
+        async with self._line() as (reader, writer):
+            more = self._chance.choice([b"A: " + b"b" * 100_000, b"A: b\r\n" * 1000 + b"\r\n", b""])
+            url = b"/?%d" % number + (b"" if more else b"c" * 100_000)
+            writer.write(b"GET " + url + b" HTTP/1.1\r\n" + HOST + more)
+            with contextlib.suppress(ConnectionError):
+                assert (await reader.read()).startswith((b"HTTP/1.1 414", b"HTTP/1.1 431"))
+
     async def stops(self, number: int) -> None:
         """A request that never ends: a refusal once it took too long."""
         async with self._line() as line:
@@ -221,8 +245,7 @@ async def tortured(seed: int, sequential: int, concurrent: int) -> Counter[str]:
     async with served(SLOW_SECONDS + concurrent // 100) as (serving, port):
         torture = Torture(seed, port)
         torture.ways.remove(torture.stops)  # each of which takes seconds
-        for number in range(sequential):
-            await torture.call(number)
+        await flat(torture.calls, sequential)
         torture.ways.append(torture.stops)
         async with asyncio.TaskGroup() as group:
             for number in range(concurrent):

@@ -25,23 +25,38 @@ class Authority:
     def __init__(self, folder: Path, name: str = "An authority") -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        self._name = x509.Name([_named(name)])
         self.file = folder / "authority.pem"
         self.file.write_bytes(self._pem(self._signed(self._key, self._name, None, (-1, 1), own=True)))
 
     def server(self, names: Sequence[x509.GeneralName], days: Days = (-1, 1), *, alone: bool = False) -> ssl.SSLContext:
         """What a server needs with a certificate for *names*, valid between the *days*; signed by itself if *alone*."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "A provider")])
-        certificate = self._signed(key, name, names, days, own=alone)
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
         file = self._folder / "server.pem"
-        file.write_bytes(private + self._pem(certificate))
+        file.write_bytes(self._pair(x509.Name([_named("A provider")]), names, days, own=alone))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(file)
         return context
+
+    def pair(self, file: str, name: str, *, passphrase: bytes | None = None) -> Path:
+        """A file with the certificate of *name*, somebody here, and its key, encrypted where there is a passphrase."""
+        path = self._folder / file
+        organization = x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Acme")
+        path.write_bytes(self._pair(x509.Name([organization, _named(name)]), HERE, (-1, 1), passphrase=passphrase))
+        return path
+
+    def _pair(
+        self,
+        name: x509.Name,
+        names: Sequence[x509.GeneralName],
+        days: Days,
+        *,
+        own: bool = False,
+        passphrase: bytes | None = None,
+    ) -> bytes:
+        key = ec.generate_private_key(ec.SECP256R1())
+        sealing = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+        private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, sealing)
+        return private + self._pem(self._signed(key, name, names, days, own=own))
 
     def _signed(
         self,
@@ -68,3 +83,7 @@ class Authority:
 
     def _pem(self, certificate: x509.Certificate) -> bytes:
         return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _named(name: str) -> x509.NameAttribute[str]:
+    return x509.NameAttribute(NameOID.COMMON_NAME, name)

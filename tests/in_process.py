@@ -15,6 +15,7 @@ from inferpoint.api.server import Entrance, Server
 from inferpoint.app import faces
 from inferpoint.inbound.connection import Connection
 from inferpoint.inbound.limits import ConnectionLimits
+from inferpoint.inbound.origins import CLOSED, Origins
 from inferpoint.inbound.server import Application as Answering
 from inferpoint.inbound.server import HttpServer
 from inferpoint.model.http import Event
@@ -23,6 +24,7 @@ from inferpoint.outbound.memory import Memory
 from inferpoint.protocols.sse import ServerSentEvents
 
 CLIENT = "10.0.0.1"
+LIMITS = ConnectionLimits(shutdown_seconds=1)
 
 
 class Told:
@@ -122,13 +124,20 @@ class Application:
     """Asks the server of a world."""
 
     def __init__(
-        self, world: World, most: int = 100_000, extra: Sequence[Route] = (), limits: Limits | None = None
+        self,
+        world: World,
+        most: int = 100_000,
+        extra: Sequence[Route] = (),
+        limits: Limits | None = None,
+        origins: Origins = CLOSED,
+        prefix: tuple[str, ...] = (),
+        requests_per_key: int = 1000,
     ) -> None:
         self.world = world
         taken = limits or Limits(body_bytes=most)
         self.memory = Memory(taken.held_bytes)
-        entrance = Entrance(guarded=True, bodies=Bodies(taken, self.memory))
-        self._server = Server(world.engine, faces(), extra, entrance, world.telemetry, world.clock)
+        entrance = Entrance(origins, Bodies(taken, self.memory), prefix, requests_per_key)
+        self.server = Server(world.engine, faces(), extra, entrance, world.telemetry, world.clock)
 
     def __call__(
         self, method: str, path: str, given: Any = None, query: str = "", headers: Mapping[str, str] | None = None
@@ -147,12 +156,12 @@ class Application:
 
     def caller(self, hears: Callable[[Caller], None] = lambda _: None) -> Caller:
         """Somebody who has connected, and *hears* what is told."""
-        return Caller(serving(self._server), hears)
+        return Caller(serving(self.server), hears)
 
 
 def serving(application: Answering, limits: ConnectionLimits | None = None) -> HttpServer:
     """A server of *application* without a socket."""
-    return HttpServer(application, limits or ConnectionLimits(), [], frozenset(), 1.0)
+    return HttpServer(application, limits or LIMITS, [], frozenset())
 
 
 def request(

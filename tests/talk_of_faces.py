@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 from in_process import Application, Told
 from talks import Spoken, usual
 
@@ -125,8 +126,10 @@ class OpenAI(Client):
         """A tool's result is words, and does not say that it failed."""
         if message.role is Role.TOOL:
             texts = tuple(part for part in message.parts if isinstance(part, TextPart))
-            return replace(message, parts=texts, failed=False)
-        return replace(message, parts=usual(message.parts)) if message.role is Role.ASSISTANT else message
+            return msgspec.structs.replace(message, parts=texts, failed=False)
+        return (
+            msgspec.structs.replace(message, parts=usual(message.parts)) if message.role is Role.ASSISTANT else message
+        )
 
     def can_tell(self, spoken: Spoken) -> Spoken:
         """Thoughts are words alone, before all others."""
@@ -228,7 +231,7 @@ class Responses(Client):
 
     def can_say(self, message: Message) -> Message:
         """A tool's result does not say that it failed."""
-        return replace(message, failed=False)
+        return msgspec.structs.replace(message, failed=False)
 
     def can_tell(self, spoken: Spoken) -> Spoken:
         """Seals are hidden in what is encrypted, or behind ids, which only the service reads."""
@@ -339,7 +342,9 @@ class Anthropic(Client):
 
     def can_tell(self, spoken: Spoken) -> Spoken:
         """Seals are the service's own, or hidden behind ids; tokens of thoughts are among the others."""
-        return replace(spoken, parts=tuple(map(_words_of, spoken.parts)), usage=replace(spoken.usage, reasoning=0))
+        return replace(
+            spoken, parts=tuple(map(_words_of, spoken.parts)), usage=msgspec.structs.replace(spoken.usage, reasoning=0)
+        )
 
     def keeps(self, spoken: Spoken) -> tuple[Part, ...]:
         return spoken.parts
@@ -359,7 +364,7 @@ def _words_of(part: Part) -> Part:
         case Thought(text):
             return Thought(text)
         case ToolUse():
-            return replace(part, extra=None)
+            return msgspec.structs.replace(part, extra=None)
         case _:
             return part
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from inferpoint.model.chat import ImagePart, Message, Part, Role, TextPart, Thought, Tool, ToolUse
 from inferpoint.model.results import Usage
@@ -45,6 +46,7 @@ class Manner:
     addresses: bool
     reasoning: bool  # whether tokens of thoughts are counted
     beside: st.SearchStrategy[Any] = NOTHING  # what stands beside a call
+    caches: bool = True  # whether tokens of a cache are counted
 
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(12)).decode()
@@ -123,6 +125,7 @@ def _answer(draw: st.DrawFn, calls: _Calls, manner: Manner) -> Spoken:
     reason = "tool_calls" if called else draw(st.sampled_from(["stop", "length", "content_filter"]))
     counts = st.integers(0, 10**6)
     fresh, output, cached, written = (draw(counts) for _ in range(4))
+    cached, written = (cached, written) if manner.caches else (0, 0)
     reasoning = min(output, draw(counts)) if manner.reasoning else 0
     return Spoken(parts, reason, Usage(fresh + cached + written, output, cached, reasoning, written))
 

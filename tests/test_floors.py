@@ -178,11 +178,12 @@ from inferpoint import app
 from inferpoint.api.bodies import Bodies
 from inferpoint.model.limits import Limits
 from inferpoint.api.server import Entrance, Server
+from inferpoint.inbound.origins import CLOSED
 from inferpoint.engine.engine import Policy
 folder = pathlib.Path(sys.argv[1])
 async def main():
     async with app.assembled(app.Home(folder, folder / "models"), Policy({}), {}, lambda _: None) as parts:
-        entrance = Entrance(True, Bodies(Limits(), parts.memory))
+        entrance = Entrance(CLOSED, Bodies(Limits(), parts.memory))
         Server(parts.engine, app.faces(), (), entrance, parts.telemetry, parts.clock)
 asyncio.run(main())
 """

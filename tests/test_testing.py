@@ -125,7 +125,7 @@ def believing(reply: Reply, request: Any, *given: Any) -> Embeddings:
     """Fills up what the provider forgot."""
     found = ACME.embeddings(reply, request, *given)
     rows = [*found.vectors, *found.vectors][: len(request.texts)]
-    return replace(found, vectors=rows or found.vectors)
+    return msgspec.structs.replace(found, vectors=rows or found.vectors)
 
 
 def all_or_nothing(reply: Reply, *_: Any) -> Embeddings:

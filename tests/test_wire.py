@@ -96,8 +96,8 @@ def plain(value: Any) -> Any:
             return {name: plain(inner) for name, inner in value.items()}
         case list() | tuple():
             return [plain(inner) for inner in value]
-        case _ if hasattr(value, "__dataclass_fields__"):
-            return type(value), {name: plain(inner) for name, inner in vars(value).items()}
+        case msgspec.Struct():
+            return type(value), {name: plain(inner) for name, inner in msgspec.structs.asdict(value).items()}
         case _:
             return value
 

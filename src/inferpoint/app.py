@@ -39,24 +39,24 @@ from inferpoint.engine.report import groups
 from inferpoint.inbound.server import HttpServer
 from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
-from inferpoint.model.http import is_loopback
 from inferpoint.outbound.breakers import Breakers
+from inferpoint.outbound.http.body import MOST_CONTAINERS
 from inferpoint.outbound.http.transport import HttpTransport
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
-from inferpoint.outbound.replies import BoundedReplies
 from inferpoint.outbound.retries import Budgets
 from inferpoint.storage import store, vault
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.folder import locked
 from inferpoint.telemetry.events import Answered
-from inferpoint.telemetry.telemetry import SharedCounters, Telemetry
+from inferpoint.telemetry.metrics import SharedCounters
+from inferpoint.telemetry.telemetry import Telemetry
 from inferpoint.version import __version__
 from inferpoint.workers.channel import Channel
 from inferpoint.workers.client import LimiterClient
 from inferpoint.workers.inheritance import Inheritance, inherited
-from inferpoint.workers.listening import announce, listening, tls_context
+from inferpoint.workers.listening import announce, certificates, listening
 from inferpoint.workers.messages import FromLimiter, Ready, Stop
 
 Write = Callable[[Answered], None]
@@ -131,12 +131,11 @@ async def assembled(
         caches = Caches(endpoints, home.folder, cache, telemetry.caches)
         stack.push_async_callback(caches.close)
         caches.remove_leftovers()
-        http, local = HttpTransport(__version__), LocalModels(home.models)
+        memory = Memory(policy.limits.held_bytes, MOST_CONTAINERS)
+        http, local = HttpTransport(__version__, memory), LocalModels(home.models)
         stack.push_async_callback(http.close)
         stack.callback(local.close)
-        memory = Memory(policy.limits.held_bytes)
-        bounded = BoundedReplies(http, memory)
-        transports = {"http": bounded, "https": bounded, "local": local}
+        transports = {"http": http, "https": http, "local": local}
         outbound = Outbound(transports, limiter, breakers, budgets, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)
@@ -168,13 +167,13 @@ def serve(config: Config, environ: Mapping[str, str], log: Write, endpoints: Seq
 async def _alone(
     config: Config, environ: Mapping[str, str], log: Write, endpoints: Sequence[Mapping[str, Any]]
 ) -> None:
-    listener, tls = listening(config), tls_context(config)
+    listener, secured = listening(config), certificates(config)
     async with _server(config, environ, log, listener) as (server, lifecycle):
         for name in STOPPING:
             asyncio.get_running_loop().add_signal_handler(name, server.stop)
         await apply_at_start(lifecycle, endpoints)
         announce(config, listener)
-        await server.serve(listener, tls)
+        await server.serve(listener, secured)
 
 
 async def _among_others(
@@ -188,7 +187,7 @@ async def _among_others(
     limiter = LimiterClient(channel.send, config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
     shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES)
-    listener, tls = socket.socket(fileno=inheritance.listener), tls_context(config)
+    listener, secured = socket.socket(fileno=inheritance.listener), certificates(config)
     async with _server(config, environ, log, listener, shared) as (server, lifecycle):
 
         def received(message: FromLimiter | Stop) -> None:
@@ -207,7 +206,7 @@ async def _among_others(
         await apply_at_start(lifecycle, endpoints)
         channel.send(Ready())
         try:
-            await server.serve(listener, tls)
+            await server.serve(listener, secured)
         finally:
             channel.close()
 
@@ -226,6 +225,7 @@ async def _server(
         config.refuse_hints,
         config.longest_pause_seconds,
         config.limits,
+        config.longest_timeout_seconds,
     )
     async with contextlib.AsyncExitStack() as stack:
         parts = await stack.enter_async_context(assembled(home, policy, environ, log, config.cache, shared))
@@ -233,11 +233,14 @@ async def _server(
             parts.http.avoid(*listener.getsockname()[:2])
         bodies = Bodies(config.limits, parts.memory)
         stack.callback(bodies.close)
-        entrance = Entrance(is_loopback(config.host) and not config.insecure, bodies)
-        routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.stopping)
+        entrance = Entrance(
+            config.origins(insecure=config.insecure), bodies, config.prefix, config.max_requests_per_key
+        )
+        routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.draining)
         all_faces = faces(shared and shared.responses)
         application = Server(parts.engine, all_faces, routes, entrance, parts.telemetry, parts.clock)
-        server = HttpServer(application, config.connection_limits, [PRODUCT], operations.PATHS, config.shutdown_seconds)
+        exempt = operations.under(config.prefix)
+        server = HttpServer(application, config.connection_limits, [PRODUCT], exempt, config.proxies)
         gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
         sys.setswitchinterval(0.0005)  # a thread that cuts or reads lets the event loop go on sooner
         gc.set_threshold(10_000)

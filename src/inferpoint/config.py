@@ -10,11 +10,10 @@ from typing import Any, cast
 import platformdirs
 
 from inferpoint.configuration import source
+from inferpoint.configuration.listening import Listening, contradictions
 from inferpoint.configuration.references import START, References
 from inferpoint.errors import InferenceError, Kind, invalid
-from inferpoint.inbound.limits import ConnectionLimits
 from inferpoint.model.cache import CacheSettings
-from inferpoint.model.http import is_loopback
 from inferpoint.model.limits import Limits
 from inferpoint.model.settings import Setting, declared, read, setting, settings, unknown
 from inferpoint.model.wording import did_you_mean
@@ -23,7 +22,6 @@ from inferpoint.telemetry.events import Level
 from inferpoint.telemetry.log_lines import FORMS
 
 PREFIX = "INFERPOINT_"
-UNIX = "unix:"
 SCOPE = "configuration"
 ENDPOINTS = "endpoints"  # of a configuration file, beside the settings
 ADDRESS = PREFIX + "URL"  # of the server that the command line asks
@@ -33,16 +31,9 @@ _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
 @settings
-class Config:
+class Config(Listening):
     """How the server runs."""
 
-    host: str = setting("The address to listen on.", default="127.0.0.1")
-    port: int = setting("The port to listen on; 0 takes a free one.", default=9210, at_least=0, at_most=65535)
-    listen: str | None = setting(
-        "A Unix socket to listen on instead, as unix:PATH, for the user alone who runs the server.", default=None
-    )
-    tls_cert: str | None = setting("The file with the certificate chain by which HTTPS is served.", default=None)
-    tls_key: str | None = setting("The file with the private key of the certificate.", default=None)
     workers: int = setting(
         "How many processes answer, sharing every provider's limits.", default=1, at_least=1, at_most=64
     )
@@ -81,32 +72,17 @@ class Config:
         "How long all searches for separators of one request may take.", default=Limits.separator_seconds, at_least=1
     )
     max_chunk_size: int = setting("The largest chunk that an endpoint may ask for, in words.", default=300, at_least=20)
-    max_connections: int = setting(
-        "The most connections; for another, the one that was idle the longest is closed.",
-        default=ConnectionLimits.connections,
-        at_least=1,
-    )
-    max_requests: int = setting(
-        "The most requests in work; another is refused at once.", default=ConnectionLimits.requests, at_least=1
-    )
-    idle_seconds: int = setting(
-        "How long a connection is kept that nothing is asked on.", default=ConnectionLimits.idle_seconds, at_least=1
-    )
-    slow_seconds: int = setting(
-        "How long the head of a request may take, and how long a body or an answer may be slower than it may.",
-        default=ConnectionLimits.slow_seconds,
-        at_least=1,
-    )
-    least_bytes_per_second: int = setting(
-        "How slow a body may come and an answer be read.", default=ConnectionLimits.bytes_per_second, at_least=0
-    )
-    shutdown_seconds: int = setting("How long to let requests finish after being told to stop.", default=30, at_least=1)
     longest_pause_seconds: int = setting(
         "The longest that one answer of a provider keeps calls of its rate group back, whatever its Retry-After says;"
         " callers are told what it says.",
         default=60,
         at_least=1,
         at_most=86_400,
+    )
+    longest_timeout_seconds: int = setting(
+        "The longest that a request may wait for its answer, whatever timeout it asks for; not of what is ingested.",
+        default=600,
+        at_least=1,
     )
     refuse_hints: bool = setting(
         "Refuse hints that a provider has no place for, such as cache_control, instead of dropping them.",
@@ -130,17 +106,6 @@ class Config:
             chunking_bytes=self.max_chunking_bytes,
             separator_seconds=self.separator_seconds,
             held_bytes=self.max_held_bytes,
-        )
-
-    @property
-    def connection_limits(self) -> ConnectionLimits:
-        """How many connections and requests there may be, and how slow."""
-        return ConnectionLimits(
-            connections=self.max_connections,
-            requests=self.max_requests,
-            idle_seconds=self.idle_seconds,
-            slow_seconds=self.slow_seconds,
-            bytes_per_second=self.least_bytes_per_second,
         )
 
 
@@ -198,23 +163,15 @@ def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping
     config = read(Config, values, scope=SCOPE, problems=problems)
     if config is None:
         raise invalid(*problems)
-    problems += _of_listening(config)
+    problems += contradictions(config)
     if problems:
         raise invalid(*problems)
-    if not config.listen and not is_loopback(config.host) and not config.insecure:
+    if not config.is_for_this_machine and not config.insecure:
         raise invalid(
             f"Refusing to listen on {config.host}: whoever reaches it could use the keys of your providers;"
             " say --insecure to do it all the same"
         )
     return config
-
-
-def _of_listening(config: Config) -> Iterator[str]:
-    """A sentence for each setting that does not go with another."""
-    if config.listen is not None and not config.listen.startswith(UNIX + "/"):
-        yield f"[listen] is [unix:PATH] with an absolute path, not [{config.listen}]"
-    if (config.tls_cert is None) != (config.tls_key is None):
-        yield "[tls_cert] and [tls_key] are needed together"
 
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
@@ -273,6 +230,8 @@ def _typed(option: Setting, text: Any) -> Any:
         return text.lower() in _TRUE
     if option.kind is int and text.strip().lstrip("-").isdecimal():
         return int(text)
+    if option.kind is list:
+        return [entry.strip() for entry in text.split(",") if entry.strip()]
     return text
 
 

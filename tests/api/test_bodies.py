@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from in_process import Application
+from clock import settle
+from in_process import Application, Told, head
 from world import EMBEDDING, World, hugging_face, json_reply
 
 from inferpoint.api import bodies
@@ -32,6 +33,25 @@ def asked(world: World, body: bytes, limits: Limits, **headers: str) -> tuple[in
     told = application("POST", "/_inference/e", body, headers=headers or None)
     assert application.memory.held == 0
     return told.status, told.json["error"]["reason"] if told.status != 200 else ""
+
+
+@pytest.mark.parametrize(("length", "refused"), [(10, False), (11, True), (10**17, True)])
+def test_a_body_that_says_it_is_too_large_is_refused(world: World, length: int, refused: bool) -> None:
+    """It is refused before a byte of it has come, and one that may come is waited for."""
+
+    async def main() -> bytes:
+        caller = Application(world, most=10).caller()
+        caller.say(head("POST /_inference/e HTTP/1.1", {"host": "localhost", "content-length": str(length)}))
+        await settle()
+        told = caller.told
+        caller.leave()
+        await caller.answered()
+        return told
+
+    told = world.run(main())
+    assert (Told(told).json["error"]["reason"] if told else "") == (
+        "The request body is larger than [10] bytes" if refused else ""
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 from in_process import Application
+from msgspec.structs import replace
 from world import EMBEDDING, SECRET, World, in_turn, json_reply, openai
 
 from inferpoint.api.elastic.routes import list_quotas

@@ -201,6 +201,7 @@ def test_every_request_is_told_of(ask: Application) -> None:
             "size": len(told.body),
             "level": "info",
             "client": CLIENT,
+            "certificate": "",
             **why,
         }
         for name, told, why in zip("ex", answers, whys, strict=True)

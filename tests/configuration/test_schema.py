@@ -40,11 +40,12 @@ def example(setting: Setting) -> Any:
         return setting.choices[0]
     if setting.url:
         return "https://provider.example/v1"
+    if setting.pattern and isinstance(setting.default, str):
+        return setting.default
     if setting.kind in (int, float):
         return max(1, int(setting.at_least or 0), int(setting.above or 0) + 1 if setting.above is not None else 0)
-    if setting.pairs:
-        return [["a", "b"]]
-    return {str: "us-east-1", bool: True, dict: {"x-a": "b"}, list: ["a"]}[setting.kind]
+    entries = [["a", "b"]] if setting.pairs else ["a"]
+    return {str: "us-east-1", bool: True, dict: {"x-a": "b"}, list: entries}[setting.kind]
 
 
 def endpoint(name: str, kind: TaskType, task: Task[Any, Any], *, only_required: bool) -> dict[str, Any]:

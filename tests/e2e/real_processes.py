@@ -34,9 +34,14 @@ def moved_to(address: str) -> dict[str, str]:
 class Program:
     """A running program. What it writes is read as it comes, so that it never waits for its reader."""
 
-    def __init__(self, arguments: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(self, arguments: Sequence[str], env: Mapping[str, str], pass_fds: Sequence[int] = ()) -> None:
         self._process = subprocess.Popen(
-            arguments, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            arguments,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
         )
         self._written = bytearray()
         self._news = threading.Condition()

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from certificates import HERE, Authority
 from raw_http import ask, everything, plugged
-from real_processes import Inferpoint, Program, environ, run, serving
+from real_processes import Inferpoint, Program, environ, eventually, run, serving
+
+from inferpoint.inbound.tls import subject
 
 LIVE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
@@ -61,6 +63,35 @@ def test_https(tmp_path: Path, workers: int) -> None:
         with plugged(f"http://127.0.0.1:{port}") as line:
             line.sendall(LIVE)
             assert b"HTTP/1.1" not in line.recv(1000)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_certificate_is_renewed_without_a_restart(tmp_path: Path, workers: int) -> None:
+    """Every worker has the new one soon after the files were replaced; a client shows its own."""
+    authority = Authority(tmp_path)
+    pair, client = authority.pair("pair.pem", "old"), authority.pair("client.pem", "search")
+    flags = ("--port=0", f"--workers={workers}", f"--tls-cert={pair}", f"--tls-key={pair}", "--log-format=json")
+    needed = (*flags, f"--tls-client-ca={authority.file}")
+    context = ssl.create_default_context(cafile=str(authority.file))
+    context.load_cert_chain(client)
+    with Program(serving(tmp_path / "data", *needed), environ(tmp_path)) as server:
+        port = int(server.until(rb"listening on https://127\.0\.0\.1:(\d+)")[1])
+
+        def name() -> str:
+            with (
+                socket.create_connection(("127.0.0.1", port), 60) as plain,
+                context.wrap_socket(plain, server_hostname="127.0.0.1") as line,
+            ):
+                line.sendall(LIVE.replace(b"/livez", b"/none"))
+                assert everything(line).startswith(b"HTTP/1.1 404 ")
+                return subject(line.getpeercert())
+
+        assert name() == "O=Acme,CN=old"
+        authority.pair("new.pem", "new").replace(pair)
+        eventually(lambda: name() == "O=Acme,CN=new")
+        for _ in range(workers):
+            server.until(rb"The certificate .* was read anew")
+        assert b'"certificate":"O=Acme,CN=search"' in server.until(rb"{.*/none.*}")[0]
 
 
 def test_limits_of_connections_are_settings(tmp_path: Path) -> None:

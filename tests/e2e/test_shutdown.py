@@ -120,3 +120,26 @@ def test_a_stream_without_end_is_broken_off(tmp_path: Path, provider: Callable[.
         assert server.ended() == 0
         assert half.next().left.wait(60)
         assert b"Traceback" not in server.written
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_that_drains_says_so_and_goes_on(tmp_path: Path, workers: int) -> None:
+    """New connections are answered, but `/readyz` says that they should go elsewhere; told again it ends at once."""
+    with Inferpoint(tmp_path / "data", f"--workers={workers}", "--drain-seconds=3600") as server:
+        assert ask(server.url, "GET", "/readyz").status == 200
+        server.tell(signal.SIGTERM)
+        eventually(lambda: ask(server.url, "GET", "/readyz").status == 503)
+        answered = ask(server.url, "GET", "/")
+        assert (answered.status, answered.headers["connection"]) == (200, "close")
+        assert ask(server.url, "GET", "/livez").status == 200
+        server.tell(signal.SIGTERM)
+        assert server.ended() == 0
+        assert b"Traceback" not in server.written
+
+
+def test_draining_has_an_end(tmp_path: Path) -> None:
+    """When its time is over the server takes no connections any more, and ends."""
+    with Inferpoint(tmp_path / "data", "--drain-seconds=1") as server:
+        server.tell(signal.SIGTERM)
+        assert server.ended() == 0
+        assert refuses(server)

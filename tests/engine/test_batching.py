@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -29,6 +30,9 @@ from clock import settle
 from turns import calls_waiting
 from world import EMBEDDING, HANG, Arrived, World, body, told
 
+from inferpoint.batching.batch import Batch
+from inferpoint.batching.items import Item, Waiter
+from inferpoint.batching.pool import Pool
 from inferpoint.errors import Kind
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import Caller, InferenceRequest, InputType, Tokens
@@ -381,6 +385,31 @@ def test_who_joins_as_another_leaves_is_answered(world: World, order: str) -> No
     right(asyncio.run(both()), "a")
     nothing_is_left(world)
     assert len(world.provider.calls) <= 2
+
+
+# What is left
+
+
+@pytest.mark.parametrize("texts", [1, 64])
+def test_what_a_request_held_is_free_when_it_ends(make_world: MakeWorld, texts: int) -> None:
+    """No pool, input, call or waiter is in a cycle once its request was answered."""
+    world = make_world(vectors, validate=False)
+    world.create("e", EMBEDDING, limited())
+
+    async def many(first: int) -> None:
+        for number in range(first, first + 80):
+            await ask(world, *(f"{number} {place}" for place in range(texts)))
+
+    world.run(many(0))
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        world.run(many(80))
+        gc.collect()
+        assert [held for held in gc.garbage if isinstance(held, Batch | Item | Pool | Waiter)] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
 
 
 # What nobody expected

@@ -7,12 +7,13 @@ import gc
 from collections.abc import Callable
 
 import pytest
-from world import CHAT, COMPLETION, HANG, Arrived, World, in_turn, openai
+from world import CHAT, COMPLETION, EMBEDDING, HANG, Arrived, World, in_turn, openai
 
+from inferpoint.calls.deadlines import timed
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.chat import said
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.requests import InferenceRequest, Input
+from inferpoint.model.requests import InferenceRequest, Input, InputType
 
 _REQUESTS = 160
 _FAST = openai({"rate_limit": {"requests_per_minute": 1_000_000_000}})
@@ -69,3 +70,31 @@ def test_a_caller_that_leaves_is_not_told_of_a_deadline(make_world: Callable[...
             await walk
 
     asyncio.run(left())
+
+
+def test_nobody_waits_longer_than_is_allowed(make_world: Callable[..., World]) -> None:
+    """A request that asks for an hour ends when the longest that is allowed is over, and is told which that was."""
+    world = make_world(in_turn(Arrived(200, [HANG])), validate=False, longest_timeout=0.2)
+    world.create("e", COMPLETION, _FAST)
+    with pytest.raises(InferenceError, match=r"\[(200ms|0\.2s)\]"):
+        asyncio.run(world.inferring("e", InferenceRequest(("hi",), timeout=3600)))
+
+
+@pytest.mark.parametrize(
+    ("purpose", "asked", "seconds"),
+    [
+        (None, 3600, 60),
+        (None, 59, 59),
+        (None, None, 30),
+        (InputType.SEARCH, 3600, 60),
+        (InputType.INGEST, 3600, 3600),  # nobody waits for it, and whoever sent it loses it when it ends too soon
+    ],
+)
+def test_only_what_is_ingested_takes_its_time(
+    make_world: Callable[..., World], purpose: InputType | None, asked: float | None, seconds: float
+) -> None:
+    """All else has what it asks for, up to the longest that is allowed."""
+    world = make_world(validate=False)
+    resolved = world.create("e", EMBEDDING, _FAST)
+    request = timed(resolved, InferenceRequest(("a",), purpose, timeout=asked), world.clock, 60)
+    assert (request.deadline.timeout, request.deadline.left(world.clock.monotonic())) == (seconds, seconds)

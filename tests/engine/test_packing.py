@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 from batches import (
@@ -19,6 +18,7 @@ from batches import (
     together,
     vectors,
 )
+from msgspec.structs import replace
 from world import EMBEDDING, World, body, told
 
 from inferpoint.errors import InferenceError

@@ -37,13 +37,14 @@ def of(world: World, request: InferenceRequest) -> Pool:
 
 
 def put(pool: Pool, *given: Any) -> list[Item]:
-    for each in given:
-        pool.put(each, load_of(each))
+    pool.put(dict(zip(given, map(load_of, given), strict=True)))
     return [pool.items[each] for each in given]
 
 
 def taken(pool: Pool) -> list[Any]:
-    return [item.input for item in pool.take()]
+    items, load = pool.take()
+    assert load.inputs == len(items)
+    return [item.input for item in items]
 
 
 def tally(pool: Pool) -> tuple[int, int, int]:
@@ -77,8 +78,8 @@ def test_parts(total: int, weights: Sequence[int], parts: Sequence[int]) -> None
 
 def test_every_row_has_its_input() -> None:
     """Dense or sparse, with whether its input was cut; another number of rows is not believed."""
-    assert rows(Embeddings(["a", "b"], cut=frozenset({1})), 2) == [("a", False), ("b", True)]
-    assert rows(SparseEmbeddings([({"a": 1.0}, True)]), 1) == [({"a": 1.0}, True)]
+    assert rows(Embeddings(["a", "b"], cut=frozenset({1})), 2) == (["a", "b"], {1}, {})
+    assert rows(SparseEmbeddings([({"a": 1.0}, True)]), 1) == ([{"a": 1.0}], {0}, {})
     for count in (0, 1, 3):
         with pytest.raises(InferenceError, match=rf"answered \[2\] embeddings for \[{count}\]"):
             rows(Embeddings(["a", "b"]), count)
@@ -123,12 +124,12 @@ def test_what_is_put_back_waits_before_all_others(pool: Pool) -> None:
 def test_what_is_forgotten_neither_waits_nor_is_known(pool: Pool) -> None:
     """Whether it waits or is on its way; twice is as good as once; another of the same text stays."""
     first, second = put(pool, "a", "b")
-    pool.forget(first)
-    pool.forget(first)
+    pool.forget([first])
+    pool.forget([first])
     assert (list(pool.items), taken(pool), tally(pool)) == (["b"], ["b"], (0, 0, 0))
-    pool.forget(second)
+    pool.forget([second])
     (again,) = put(pool, "b")
-    pool.forget(second)
+    pool.forget([second])
     assert pool.items == {"b": again}
     assert tally(pool) == (1, 1, 0)
 
@@ -142,14 +143,14 @@ def test_the_load_is_always_that_of_what_waits(events: list[tuple[str, int]]) ->
     away: list[list[Item]] = []
     for what, size in events:
         if what == "put" and "x" * size not in pool.items:
-            pool.put("x" * size, load_of("x" * size))
+            pool.put({"x" * size: load_of("x" * size)})
             pool.items["x" * size].waiters[object()] = (0,)  # type: ignore[index]
         elif what == "take":
-            away.append(pool.take())
+            away.append(pool.take()[0])
         elif what == "back" and away:
             pool.put_back([item for item in away.pop() if pool.items.get(item.input) is item])
         elif what == "forget" and pool.items:
-            pool.forget(list(pool.items.values())[size % len(pool.items)])
+            pool.forget([list(pool.items.values())[size % len(pool.items)]])
         there = loaded(pool.waiting)
         assert tally(pool) == (there.inputs, there.bytes, there.tokens)
         everyone = [*pool.waiting, *itertools.chain.from_iterable(away)]
@@ -185,9 +186,8 @@ def test_a_call_asks_what_the_requests_ask(world: World) -> None:
 
 def asking(*texts: str, partial: bool = False) -> tuple[Waiter, list[Item]]:
     waiter = Waiter(InferenceRequest(texts, partial=partial), 0.0, NEVER)
-    items = [Item(text, Load(1, len(text))) for text in dict.fromkeys(texts)]
-    for item in items:
-        waiter.ask(item, [place for place, text in enumerate(texts) if text == item.input])
+    items = [Item(text, text, Load(1, len(text))) for text in dict.fromkeys(texts)]
+    waiter.ask({item: [place for place, text in enumerate(texts) if text == item.input] for item in items})
     return waiter, items
 
 
@@ -209,8 +209,7 @@ async def test_what_two_ask_for_is_paid_for_once() -> None:
     """By the first; where nobody counted, nobody is told a number."""
     first, (item,) = asking("a")
     second, (_, other) = asking("a", "b")
-    second.items.clear()
-    second.ask(item, [0])
+    second.ask({item: [0], other: [1]})
     item.give("A", cut=False, tokens=5)
     other.give("B", cut=False, tokens=None)
     assert first.result(sparse=False).usage == Usage(5)

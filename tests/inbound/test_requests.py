@@ -90,6 +90,18 @@ def test_a_request_is_the_same_wherever_it_is_cut(name: str, path: bytes) -> Non
         assert (caller.closed, echoing.refusals) == (False, [])
 
 
+@pytest.mark.parametrize("padding", [0, 5000], ids=["remembered", "too large to be"])
+@pytest.mark.parametrize("header", [b"Content-Length: ", b"content-length:", b"CONTENT-LENGTH: "])
+def test_requests_that_are_written_alike_have_their_own_bodies(header: bytes, padding: int) -> None:
+    """A head that was read before says nothing of the length of this request's body."""
+    more = b"A: " + b"a" * padding + b"\r\n"
+    bodies = [b"a" * size for size in (0, 1, 10, 300, 0, 10)]
+    sent = [b"POST /a HTTP/1.1\r\n" + HOST + more + header + b"%d\r\n\r\n" % len(body) + body for body in bodies]
+    for pieces in (sent, [b"".join(sent)]):
+        caller, _ = said(*pieces)
+        assert [told.body for told in answers(caller.told)] == [echo("POST", "/a", "", body) for body in bodies]
+
+
 def post(*headers: bytes, end: bytes = b"") -> bytes:
     return b"POST /a HTTP/1.1\r\n" + b"".join(header + b"\r\n" for header in headers) + b"\r\n" + end + HIDDEN
 

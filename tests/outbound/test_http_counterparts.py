@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import socket
 import sys
-from collections.abc import Generator
-from contextlib import aclosing
+from collections.abc import Generator, Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,15 +25,51 @@ PROGRAMS = {
     "uvicorn": [sys.executable, str(HERE / "counterpart.py")],
 }
 BODY = os.urandom(300_000)
+NGINX = """
+daemon off; master_process off; pid nginx.pid; error_log stderr notice; events {{}}
+http {{
+    access_log off; client_max_body_size 1m; keepalive_timeout 60;
+    client_body_temp_path t; proxy_temp_path t; fastcgi_temp_path t; uwsgi_temp_path t; scgi_temp_path t;
+    server {{
+        listen 127.0.0.1:{port} reuseport;
+        location / {{ proxy_pass {behind}; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+    }}
+}}
+"""
 
 
-@pytest.fixture(scope="module", params=PROGRAMS)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    program = Program(PROGRAMS[request.param], environ(tmp_path_factory.mktemp("counterpart")))
-    try:
+@contextmanager
+def running(name: str, folder: Path) -> Iterator[str]:
+    """The address of the program *name*."""
+    with Program(PROGRAMS[name], environ(folder)) as program:
         yield program.until(rb"listening on (http://127\.0\.0\.1:\d+)")[1].decode()
-    finally:
-        program.kill()
+
+
+@contextmanager
+def nginx(behind: str, folder: Path) -> Iterator[str]:
+    """The address of nginx before the server *behind*; the port is kept for it until it has ended."""
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        kept.bind(("127.0.0.1", 0))
+        port = kept.getsockname()[1]
+        (folder / "nginx.conf").write_text(NGINX.format(port=port, behind=behind))
+        command = ["nginx", "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+        with Program(command, environ(folder)) as program:
+            program.until(rb"nginx/\d")
+            yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module", params=[*PROGRAMS, "nginx"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    folder = tmp_path_factory.mktemp("counterpart")
+    if request.param != "nginx":
+        with running(request.param, folder) as url:
+            yield url
+        return
+    if shutil.which("nginx") is None:
+        pytest.skip("nginx is not installed")
+    with running("uvicorn", folder) as behind, nginx(behind, folder) as url:
+        yield url
 
 
 @pytest.mark.parametrize("path", ["/", "/chunked", "/hints", "/gzip", "/last"])

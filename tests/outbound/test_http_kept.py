@@ -12,7 +12,7 @@ from raw_provider import Line, RawProvider
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.http import Call
-from inferpoint.outbound.http import connection, pool
+from inferpoint.outbound.http import body, connection, pool
 
 STOLEN = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
 OLD = OK.replace(b"HTTP/1.1", b"HTTP/1.0")
@@ -268,7 +268,7 @@ def test_a_slow_reader_slows_its_provider() -> None:
                 before = said
                 await asyncio.sleep(0.1)
             assert said < size / 2
-            assert arriving._connection._buffered <= 4 * connection._BUFFERED
+            assert arriving._connection.buffered <= 4 * connection._BUFFERED
             read = 0
             async with aclosing(arriving.pieces()) as pieces:
                 async for piece in pieces:
@@ -281,8 +281,7 @@ def test_a_slow_reader_slows_its_provider() -> None:
 
 def test_a_reply_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reply that is read whole is refused as soon as it is too large, and its connection closed."""
-    for module in (connection, __import__("inferpoint.outbound.http.transport", fromlist=["x"])):
-        monkeypatch.setattr(module, "LARGEST_REPLY", 1000)
+    monkeypatch.setattr(body, "LARGEST_REPLY", 1000)
 
     async def act(line: Line) -> None:
         await line.request()

@@ -187,4 +187,4 @@ async def test_throttles_of_long_ago_are_forgotten() -> None:
     throttles.again("old", clock.monotonic())
     await clock.advance(301)
     throttles.again("new", clock.monotonic())
-    assert list(throttles._groups) == ["new"]
+    assert list(throttles.on) == ["new"]

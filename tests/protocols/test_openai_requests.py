@@ -221,7 +221,7 @@ def test_no_tools_in_a_list_are_no_tools(choice: Any) -> None:
 def test_a_stop_that_is_empty_is_none() -> None:
     """Words at which to stop are sent as they are, blank ones too; empty ones go."""
     assert request_body(Conversation((), stop=("", "\n", "a")))["stop"] == ["\n", "a"]
-    assert "stop" not in request_body(Conversation((), stop=("",)))
+    assert request_body(Conversation((), stop=("",)))["stop"] is None
 
 
 @pytest.mark.parametrize("inside", [False, True])

@@ -156,3 +156,10 @@ def test_many_events_are_not_one_long_event() -> None:
     """A long stream of short events, and comments between them, are all read."""
     piece = b"data: " + b"x" * 1000 + b"\n\n: still here\n\n"
     assert len(read([piece] * 20_000)) == 20_000
+
+
+@given(st.lists(st.text()))
+def test_events_written_together_are_those_written_one_by_one(texts: list[str]) -> None:
+    """Whatever the texts hold: line ends, quotes, the place they are put in."""
+    one_by_one = b"".join(sse.json_event({"a": [{"b": text}], "c": 1}, "name") for text in texts)
+    assert sse.repeated(sse.around({"a": [{"b": sse.SLOT}], "c": 1}, "name"), texts) == one_by_one

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.protocols.vectors import as_base64, dense, embeddings, length, placed, sliced, written
+from inferpoint.protocols.vectors import as_base64, dense, embeddings, length, other_lengths, placed, sliced, written
 
 FLOATS = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50)
 
@@ -40,6 +40,23 @@ def test_written_numbers_come_back_exactly(numbers: list[float]) -> None:
     found = msgspec.json.decode(raw, type=list[float])
     assert array("f", found) == array("f", numbers)
     assert length(raw) == len(numbers)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "others"),
+    [
+        ([b"[1,2]", b"[3,4]"], {}),
+        ([b"[1,2]", None, b"[3]", b"[4,5,6]"], {2: 1, 3: 3}),
+        ([b"[0.123456789,2]", b"[1,2,3]", b"[1,2]"], {}),  # neither the shortest text nor the longest
+        ([b"[1]"], {0: 1}),
+        ([None], {}),
+        ([], {}),
+    ],
+)
+def test_vectors_of_another_length_are_told(vectors: list[bytes | None], others: dict[int, int]) -> None:
+    """By how many numbers they hold, wherever the shortest text or the longest gives one away."""
+    raw = [None if text is None else msgspec.Raw(text) for text in vectors]
+    assert other_lengths(raw, 2) == others
 
 
 NOT_VECTORS = [

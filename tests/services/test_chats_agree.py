@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from conversing import asking, usual_choice, whole
 from frames import GOLDEN, event
+from msgspec.structs import replace
 from played import answered, endpoint, reply, streamed
 
 from inferpoint.endpoints.resolved import Resolved

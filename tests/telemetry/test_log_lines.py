@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from inferpoint.telemetry.events import Answered, Level, Noted
-from inferpoint.telemetry.log_lines import FORMS, LONGEST_LINE, Record, bounded
+from inferpoint.telemetry.log_lines import FORMS, LONGEST_LINE, Record, bounded, bounded_answer
 
 ANSWERED = Answered(
     datetime(2026, 1, 2, 3, 4, 5, 678_900, UTC),
@@ -34,7 +34,8 @@ NOTED = Noted(ANSWERED.time, Level.WARNING, "It fails", {"address": "https://a.t
 
 
 def lines(form: str, record: Record) -> list[str]:
-    return FORMS[form](bounded(record)).decode().splitlines(keepends=True)
+    short = bounded(record) if isinstance(record, Noted) else bounded_answer(record)
+    return FORMS[form](short).decode().splitlines(keepends=True)
 
 
 def line(form: str, record: Record = ANSWERED) -> str:

@@ -31,7 +31,7 @@ async def deaf(clock: FakeClock) -> tuple[Worker, socket.socket]:
 
 @on_a_loop
 async def test_a_worker_that_does_not_stop_is_killed() -> None:
-    """Once the time that requests have to finish is over and some patience too, and not before; then all has ended."""
+    """Once the time to drain and to finish is over, and some patience too, and not before; then all has ended."""
     clock, started, ends = FakeClock(), list[Worker](), list[socket.socket]()
 
     async def start(_number: int) -> Worker:
@@ -41,14 +41,14 @@ async def test_a_worker_that_does_not_stop_is_killed() -> None:
         return worker
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        crew = supervisor._Crew(Config(workers=2, shutdown_seconds=7), listener, start, clock)
+        crew = supervisor._Crew(Config(workers=2, drain_seconds=5, shutdown_seconds=7), listener, start, clock)
         running = asyncio.ensure_future(crew.run())
         while len(started) < 2:  # noqa: ASYNC110 - processes start in their own time
             await asyncio.sleep(0.01)
         await settle()
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(0.01)
-        await clock.advance(7 + supervisor.PATIENCE - 0.1)
+        await clock.advance(5 + 7 + supervisor.PATIENCE - 0.1)
         assert [worker.process.returncode for worker in started] == [None, None]
         await clock.advance(0.2)
         await asyncio.wait_for(running, 60)

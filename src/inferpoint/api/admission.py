@@ -1,46 +1,17 @@
-"""The conditions of entry: the caller, the `Host` and `Origin` it came by, the size of its body."""
+"""The conditions of entry: the caller, the size of its body."""
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Mapping
-from functools import lru_cache
-from urllib.parse import urlsplit
 
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
-from inferpoint.model.http import is_loopback
 from inferpoint.model.requests import ANONYMOUS, Caller
-
-_LENGTH = re.compile("[0-9]+")
 
 
 def caller(_headers: Mapping[str, str]) -> Caller:
     """The caller of a request: anonymous, until keys are configured; an `Authorization` header is not looked at."""
     return ANONYMOUS
-
-
-def refuse_foreign_page(headers: Mapping[str, str]) -> None:
-    """`FORBIDDEN` when a browser's page from elsewhere asks, on a server that only this machine may reach.
-
-    A page whose name was made to mean this machine (DNS rebinding) is known by its `Host`, any other by its `Origin`.
-    Without both it is no browser that asks, but for example a health check over HTTP/1.0.
-    """
-    if "host" not in headers and "origin" not in headers:
-        return
-    host = headers.get("host", "")
-    if not _is_here(host):
-        raise InferenceError(Kind.FORBIDDEN, f"The host [{host}] is not this machine; --insecure opens the server")
-    origin = headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != host:
-        raise InferenceError(Kind.FORBIDDEN, f"The origin [{origin}] may not use this server")
-
-
-def refuse_large(headers: Mapping[str, str], most: int) -> None:
-    """`TOO_LARGE` when a body says that it is larger than *most* bytes."""
-    length = headers.get("content-length", "0")
-    if _LENGTH.fullmatch(length) and float(length) > most:
-        raise too_large(most)
 
 
 def too_large(most: int) -> InferenceError:
@@ -64,12 +35,3 @@ def decoded(body: bytes, encoding: str, most: int) -> bytes:
     if not unpacker.eof or unpacker.unused_data:
         raise invalid("[1:1] the body is not one whole gzip member", subject=Subject.BODY)
     return unpacked
-
-
-@lru_cache(256)
-def _is_here(host: str) -> bool:
-    """Whether a `Host` header names this machine."""
-    try:
-        return is_loopback(urlsplit(f"//{host}").hostname or "")
-    except ValueError:
-        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,15 +19,17 @@ from inferpoint.model.results import Delta
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 PROVIDER_FAILED = 502
+_encode = msgspec.json.Encoder().encode
+_COMMENT = b": ping\n\n"  # https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes
 _OURS = (Kind.CONTEXT_OVERFLOW, Kind.OVERLOADED)
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(msgspec.Struct):
     """One HTTP request as plain values.
 
     `path_params` are the variable parts of its path; header names are in lower case. `time` is when it came, in
-    seconds of the Unix epoch. In `stats` is counted what its inference comes to. `json` is the body, read already.
+    seconds of the Unix epoch. In `stats` is counted what its inference comes to. `json` is what the `body` is as JSON;
+    both are there once they were read.
     """
 
     method: str
@@ -39,32 +41,34 @@ class Request:
     caller: Caller
     request_id: str
     time: int = 0
-    stats: RequestStats = field(default_factory=RequestStats)
+    stats: RequestStats = msgspec.field(default_factory=RequestStats)
     json: JsonBody | None = None
 
     def object(self, words: Vocabulary = PLAIN) -> dict[str, Any]:
         """The object that the body holds as JSON; an error in *words* where it holds none."""
-        return read_object(decoded(self.body) if self.json is None else self.json, words)
+        body = decoded(self.body) if self.json is None else self.json
+        members: dict[str, Any] = body.value
+        return members if type(members) is dict else read_object(body, words)
 
     def inference(self, inputs: Input, **members: Any) -> InferenceRequest:
         """The inference of *inputs* for this request's caller, with *members* such as `options` and `timeout`."""
         return InferenceRequest(inputs, caller=self.caller, request_id=self.request_id, stats=self.stats, **members)
 
 
-@dataclass(frozen=True)
-class Response:
-    """One HTTP response as plain values: a body, or pieces that are sent as they come."""
+class Response(msgspec.Struct, frozen=True):
+    """One HTTP response as plain values: a body, or pieces that are sent as they come, with a `ping` in a silence."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = {}
     pieces: AsyncGenerator[bytes, None] | None = None
+    ping: bytes = _COMMENT
 
 
 def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A response whose body is *value* as JSON."""
-    return Response(status, msgspec.json.encode(value), headers=headers or {})
+    return Response(status, _encode(value), headers=headers or {})
 
 
 @dataclass(frozen=True)
@@ -152,4 +156,5 @@ async def streamed(
         finally:
             await pieces.aclose()
 
-    return Response(content_type=EVENT_STREAM, headers={"cache-control": "no-cache"}, pieces=events())
+    headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}  # by which nginx does not keep pieces back
+    return Response(content_type=EVENT_STREAM, headers=headers, pieces=events())

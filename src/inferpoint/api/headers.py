@@ -25,10 +25,10 @@ def stats_headers(stats: RequestStats) -> dict[str, str]:
     Those of a stream are sent with its first piece, and tell what is known by then.
     """
     headers = {
-        "x-inferpoint-calls": str(stats.calls),
-        "x-inferpoint-attempts": str(stats.attempts),
-        "x-inferpoint-queue-ms": str(round(stats.queued * 1000)),
-        "x-inferpoint-upstream-ms": str(round(stats.upstream * 1000)),
+        "x-inferpoint-calls": f"{stats.calls}",
+        "x-inferpoint-attempts": f"{stats.attempts}",
+        "x-inferpoint-queue-ms": f"{stats.queued * 1000:.0f}",
+        "x-inferpoint-upstream-ms": f"{stats.upstream * 1000:.0f}",
     }
     if stats.dropped:
         headers[DROPPED] = ", ".join(sorted(stats.dropped))

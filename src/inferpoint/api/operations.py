@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from inferpoint.api.face import Request, Response, Route, json_response
 from inferpoint.engine.engine import Engine
 
 EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
-
 LIVE, READY, METRICS = "/livez", "/readyz", "/metrics"
-PATHS = frozenset({LIVE, READY, METRICS})  # asked by those who must know how a server does that is full
+PROBES = frozenset({LIVE, READY})  # asked by machines, which have no name for a server and know no prefix
+PATHS = PROBES | {METRICS}  # asked by those who must know how a server does that is full
+
+
+def under(prefix: Sequence[str]) -> frozenset[str]:
+    """The `PATHS` below a *prefix*, by its segments, and the probes without it."""
+    return frozenset("".join(f"/{segment}" for segment in prefix) + path for path in PATHS) | PROBES
 
 
 def routes(exposition: Callable[[], Awaitable[bytes]], *, stopping: Callable[[], bool]) -> tuple[Route, ...]:

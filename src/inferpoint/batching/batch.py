@@ -11,6 +11,7 @@ from inferpoint.batching import faults
 from inferpoint.batching.items import Carrier, Item
 from inferpoint.batching.pool import Pool, loaded
 from inferpoint.calls.job import EndpointJob
+from inferpoint.calls.sizing import Load
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.http import Reply
 from inferpoint.model.requests import InferenceRequest, RequestStats
@@ -29,17 +30,18 @@ class Batch(EndpointJob, Carrier):
         self,
         pool: Pool,
         origin: str,
-        fill: Callable[[Batch], Sequence[Item]],
+        fill: Callable[[Batch], tuple[Sequence[Item], Load]],
         since: float,
         items: Sequence[Item] | None = None,
     ) -> None:
         super().__init__(pool.resolved, origin, pool.like, pool.sizing, RequestStats())
         self.pool = pool
         self.items = items
-        self.load = loaded(items or ())
+        self.load = loaded(items) if items else Load()
         self.since = since
         self.task: asyncio.Task[None] | None = None
         self._fill = fill
+        self._request: InferenceRequest | None = None
         self._is_part = items is not None
 
     def part(self, items: Sequence[Item]) -> Batch:
@@ -49,11 +51,12 @@ class Batch(EndpointJob, Carrier):
     @override
     def request(self) -> InferenceRequest | None:
         if self.items is None:
-            self.items = self._fill(self)
-            self.load = loaded(self.items)
+            self.items, self.load = self._fill(self)
             for item in self.items:
                 item.batch = self
-        return self.pool.request(self.items) if self.items else None
+        if self._request is None and self.items:
+            self._request = self.pool.request(self.items)
+        return self._request
 
     @override
     def tokens(self) -> int:

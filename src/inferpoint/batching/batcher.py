@@ -19,7 +19,7 @@ from inferpoint.calls.calls import Calls, too_long
 from inferpoint.calls.deadlines import InTime
 from inferpoint.calls.job import ticket
 from inferpoint.calls.refusals import too_late
-from inferpoint.calls.sizing import Load, load_of, together
+from inferpoint.calls.sizing import Load, Sizing, loads_of, together
 from inferpoint.clock import Clock
 from inferpoint.endpoints.caches import Caches, Input
 from inferpoint.endpoints.resolved import Resolved
@@ -54,11 +54,11 @@ class Batcher:
         An input that the provider refuses ends the request, and the error says which; in a `partial` request each has
         its embedding or its error.
         """
-        begin_by = self._calls.sizing(resolved).begin_by(request.deadline)
-        waiter = Waiter(request, self._clock.monotonic(), begin_by)
+        sizing = self._calls.sizing(resolved)
+        waiter = Waiter(request, self._clock.monotonic(), sizing.begin_by(request.deadline))
         try:
             with InTime(resolved, request, waiter.begun, self._clock):
-                await self._join(resolved, waiter)
+                await self._join(resolved, waiter, sizing)
                 await waiter.done
         except InferenceError as error:
             if not request.partial or error.kind not in (Kind.TIMED_OUT, Kind.RATE_LIMITED):
@@ -68,7 +68,7 @@ class Batcher:
             self._leave(waiter)
         return waiter.result(sparse=resolved.endpoint.task_type is TaskType.SPARSE_EMBEDDING)
 
-    async def _join(self, resolved: Resolved, waiter: Waiter) -> None:
+    async def _join(self, resolved: Resolved, waiter: Waiter, sizing: Sizing) -> None:
         """Have what *waiter* wants wait, but for what is on its way already, and what is refused as it is."""
         wanted: dict[Input, list[int]] = {}
         for index, content in enumerate(waiter.inputs):
@@ -77,38 +77,29 @@ class Batcher:
             else:
                 wanted[content] = [index]
         await self._remember(resolved, waiter, wanted)
-        loads = self._loads(resolved, waiter, wanted)
-        key = _key(resolved, waiter.request)
-        if not waiter.done.done():
-            await self._refuse_too_late(resolved, waiter, wanted, loads, self._pools.get(key))
+        loads = dict(zip(wanted, loads_of(wanted), strict=True))
+        if resolved.rate.tokens is not None:
+            _refuse_too_long(resolved, waiter, wanted, loads, sizing)
         if waiter.done.done():
             return
+        key = _key(resolved, waiter.request)
         pool = self._pools.get(key)
+        # A single call that is for nobody else is refused like any other, where it could not be made in time.
+        if pool is not None or sizing.calls(together(loads.values())) > 1:
+            await self._refuse_too_late(resolved, waiter, wanted, loads, pool)
+            if waiter.done.done():
+                return
+            pool = self._pools.get(key)
         if pool is None:
-            pool = self._pools[key] = Pool(key, resolved, waiter.request, self._calls.sizing(resolved))
+            pool = self._pools[key] = Pool(key, resolved, waiter.request, sizing)
         self._pool_of[waiter] = pool
-        joining = sum(map(len, wanted.values()))
-        for content, indexes in wanted.items():
-            if content not in pool.items:
-                pool.put(content, loads[content])
-                joining -= 1
-            waiter.ask(pool.items[content], indexes)
-        self._counters.joined(resolved.service.name, joining)
+        new = {content: loads[content] for content in wanted if content not in pool.items}
+        pool.put(new)
+        waiter.ask({pool.items[content]: wanted[content] for content in wanted})
+        if len(new) < len(waiter.inputs):
+            self._counters.joined(resolved.service.name, sum(map(len, wanted.values())) - len(new))
         pool.prolong(waiter.begin_by)
         self._dispatch(pool)
-
-    def _loads(self, resolved: Resolved, waiter: Waiter, wanted: dict[Input, list[int]]) -> Mapping[Input, Load]:
-        """The load of each input; those that no call could hold within a minute's tokens are refused."""
-        sizing = self._calls.sizing(resolved)
-        limited = resolved.rate.tokens is not None
-        loads: dict[Input, Load] = {}
-        for content in list(wanted):
-            load = load_of(content)
-            if limited and (error := too_long(resolved, sizing.tokens(load))):
-                waiter.refuse(wanted.pop(content), error, alone=True)
-            else:
-                loads[content] = load
-        return loads
 
     async def _remember(self, resolved: Resolved, waiter: Waiter, wanted: dict[Input, list[int]]) -> None:
         """Take out of *wanted* what the endpoint's cache knows."""
@@ -130,13 +121,13 @@ class Batcher:
         pool: Pool | None,
     ) -> None:
         """Refuse what could not be sent in time: the request, or in a partial one the inputs that come last."""
-        sizing, total = self._calls.sizing(resolved), Load()
-        waiting = 0
+        sizing = self._calls.sizing(resolved)
+        new, waiting = list(loads), 0
+        total = together(loads.values())
         if pool is not None:
-            total.add(pool.load)
+            new = [content for content in loads if content not in pool.items]
+            total = together([pool.load, *[loads[content] for content in new]])
             waiting = len(pool.batches)
-        new = [content for content in loads if pool is None or content not in pool.items]
-        total.add(together([loads[content] for content in new]))
         calls = max(0, sizing.calls(total) - waiting)
         possible, error = await self._calls.check_deadline(resolved, waiter.request, calls)
         if error is None:
@@ -149,6 +140,8 @@ class Batcher:
 
     def _dispatch(self, pool: Pool, most: float = math.inf) -> None:
         """Have as many calls in the queue as what waits in *pool* needs, and no more than *most*."""
+        if not (pool.waiting or pool.batches):
+            return
         needed = min(most, pool.sizing.calls(pool.load))
         while len(pool.batches) < needed:
             batch = Batch(pool, self._calls.origin(pool.resolved), self._fill, self._clock.monotonic())
@@ -157,8 +150,8 @@ class Batcher:
         while len(pool.batches) > needed:
             pool.batches.pop().cancel()
 
-    def _fill(self, batch: Batch) -> Sequence[Item]:
-        """The inputs that *batch* takes along, as its turn has come; other batches go for what it leaves."""
+    def _fill(self, batch: Batch) -> tuple[Sequence[Item], Load]:
+        """The inputs that *batch* takes along now, and their load; other batches go for what it leaves."""
         pool, now = batch.pool, self._clock.monotonic()
         if late := pool.late(now):
             place = ticket(pool.resolved, batch.caller, batch.lane)
@@ -182,17 +175,19 @@ class Batcher:
 
     def _leave(self, waiter: Waiter) -> None:
         """Have what only *waiter* wanted not be sent, or no longer waited for."""
-        waiter.close()
         pool = self._pool_of.pop(waiter, None)
         if pool is None:
             return
-        batches = set[Carrier | None]()
+        batches, alone = set[Carrier | None](), list[Item]()
         for item in waiter.items:
             if waiter in item.waiters:
                 del item.waiters[waiter]
                 batches.add(item.batch)
                 if not item.waiters:
-                    pool.forget(item)
+                    alone.append(item)
+        if not batches:
+            return
+        pool.forget(alone)
         waiter.leave(batches, self._clock.monotonic())
         for batch in batches:
             if batch is not None:
@@ -203,6 +198,20 @@ class Batcher:
     def _done_with(self, pool: Pool) -> None:
         if not pool.items and self._pools.get(pool.key) is pool:
             del self._pools[pool.key]
+
+
+def _refuse_too_long(
+    resolved: Resolved,
+    waiter: Waiter,
+    wanted: dict[Input, list[int]],
+    loads: dict[Input, Load],
+    sizing: Sizing,
+) -> None:
+    """Refuse the inputs that no call could hold within a minute's tokens."""
+    for content in list(wanted):
+        if error := too_long(resolved, sizing.tokens(loads[content])):
+            del loads[content]
+            waiter.refuse(wanted.pop(content), error, alone=True)
 
 
 def _key(resolved: Resolved, request: InferenceRequest) -> Hashable:

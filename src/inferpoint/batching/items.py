@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from inferpoint.calls.sizing import Bounds, Load, load_of
@@ -31,32 +32,27 @@ class Carrier(Protocol):
         """End the call, which is not needed."""
 
 
-class Item:
+class Item(msgspec.Struct, eq=False):
     """One input, and everyone who waits for it: at which places of their requests.
 
     `sent` is what of it goes to the provider, after `halvings` of what was too long. `batch` is the call that it is
     part of, `before` what was known of calls' sizes before one with it was too large.
     """
 
-    __slots__ = ("batch", "before", "halvings", "input", "load", "sent", "waiters")
-
-    def __init__(self, content: Input, load: Load) -> None:
-        self.input = content
-        self.sent = content
-        self.halvings = 0
-        self.load = load
-        self.waiters: dict[Waiter, Sequence[int]] = {}
-        self.batch: Carrier | None = None
-        self.before: Bounds | None = None
+    input: Input
+    sent: Input
+    load: Load
+    waiters: dict[Waiter, Sequence[int]] = {}
+    batch: Carrier | None = None
+    before: Bounds | None = None
+    halvings: int = 0
 
     def is_late(self, now: float) -> bool:
         """Whether a call that begins now is too late for all who wait."""
-        return all(waiter.begin_by.left(now) < 0 for waiter in self.waiters)
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether less than all of it goes to the provider."""
-        return self.halvings > 0
+        for waiter in self.waiters:  # noqa: SIM110 - a generator would cost three calls more for each input
+            if waiter.begin_by.at >= now:
+                return False
+        return True
 
     def shorten(self, sent: Input) -> None:
         """Have *sent*, half of what went to the provider, go there from now on."""
@@ -66,16 +62,16 @@ class Item:
 
     def give(self, value: Any, *, cut: bool, tokens: int | None) -> None:
         """Hand the embedding to all waiters; the first is told the tokens it cost, as they were paid once."""
-        for waiter, indexes in self.waiters.items():
-            waiter.give(indexes, value, cut=cut, tokens=tokens)
+        waiters, self.waiters = self.waiters, {}
+        for waiter in waiters:
+            waiter.give(waiters[waiter], value, cut=cut, tokens=tokens)
             tokens = None if tokens is None else 0
-        self.waiters.clear()
 
     def refuse(self, error: Exception, *, alone: bool) -> None:
         """Tell all waiters that the embedding will not come; *alone* when that is the input's own fault."""
-        for waiter, indexes in self.waiters.items():
+        waiters, self.waiters = self.waiters, {}
+        for waiter, indexes in waiters.items():
             waiter.refuse(indexes, error, alone=alone)
-        self.waiters.clear()
 
     def __repr__(self) -> str:
         return f"Item({self.load.bytes} bytes)"
@@ -92,19 +88,21 @@ class Waiter:
         self.begin_by = begin_by
         self._began = began
         self.inputs: Sequence[Input] = request.input.inputs if isinstance(request.input, Tokens) else request.texts
-        self.items: list[Item] = []
+        self.items: Collection[Item] = ()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._values: list[Any] = [None] * len(self.inputs)
-        self._missing = set(range(len(self.inputs)))
+        self._missing = len(self.inputs)
+        self._values: list[Any] = [None] * self._missing
         self._cut: set[int] = set()
         self._errors: dict[int, InferenceError] = {}
         self._tokens: int | None = 0  # None when anybody did not tell
-        self._came(())
+        if not self.inputs:
+            self._end()
 
-    def ask(self, item: Item, indexes: Sequence[int]) -> None:
-        """Wait for *item*, which stands at *indexes* of the request."""
-        item.waiters[self] = indexes
-        self.items.append(item)
+    def ask(self, wanted: Mapping[Item, Sequence[int]]) -> None:
+        """Wait for the items that are *wanted*, each at its places of the request."""
+        for item in wanted:
+            item.waiters[self] = wanted[item]
+        self.items = wanted
 
     def begun(self) -> bool:
         """Whether anything of the request is on its way, or was."""
@@ -114,13 +112,16 @@ class Waiter:
         """Take the embedding of the input at *indexes*."""
         for index in indexes:
             self._values[index] = value
+            self._missing -= 1
         if cut:
             self._cut.update(indexes)
         self._tokens = None if tokens is None or self._tokens is None else self._tokens + tokens
-        self._came(indexes)
+        if not self._missing:
+            self._end()
 
     def refuse(self, indexes: Sequence[int], error: Exception, *, alone: bool) -> None:
         """Take that the input at *indexes* has no embedding: the end, or in a partial request this input's own."""
+        self._missing -= len(indexes)
         for index in indexes:
             if alone and len(self.inputs) > 1 and isinstance(error, InferenceError):
                 error = error.of_input(index)
@@ -128,7 +129,9 @@ class Waiter:
                 self._errors[index] = error
             elif not self.done.done():
                 self.done.set_exception(error)
-        self._came(indexes)
+                self.done.exception()  # one that nobody reads any more is not reported as forgotten
+        if not self._missing:
+            self._end()
 
     def count(self, stats: RequestStats, now: float) -> None:
         """Count a call that is over, of which only the time since this request came is the request's own."""
@@ -149,12 +152,8 @@ class Waiter:
 
     def end(self, error: InferenceError) -> None:
         """Have *error* be that of every input whose embedding is missing."""
-        self._errors.update(dict.fromkeys(self._missing, error))
-
-    def close(self) -> None:
-        """End the wait: an error that nobody reads any more is not reported as forgotten."""
-        if self.done.done() and not self.done.cancelled():
-            self.done.exception()
+        missing = [index for index, value in enumerate(self._values) if value is None and index not in self._errors]
+        self._errors.update(dict.fromkeys(missing, error))
 
     def result(self, *, sparse: bool) -> Embeddings | SparseEmbeddings:
         """The embeddings that have come, and the errors of the others."""
@@ -164,7 +163,6 @@ class Waiter:
             return SparseEmbeddings(weights, usage, self._errors)
         return Embeddings(self._values, usage, frozenset(self._cut), self._errors)
 
-    def _came(self, indexes: Sequence[int]) -> None:
-        self._missing.difference_update(indexes)
-        if not self._missing and not self.done.done():
+    def _end(self) -> None:
+        if not self.done.done():
             self.done.set_result(None)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -41,20 +41,26 @@ class Pool:
         self._tokens = isinstance(request.input, Tokens)
         self.like = replace(request, input=Tokens(()) if self._tokens else (), stats=RequestStats())
 
-    def put(self, content: Input, load: Load) -> None:
-        """Have one more input wait."""
-        item = self.items[content] = Item(content, load)
-        self.waiting[item] = None
-        self.load.add(load)
+    def put(self, loads: Mapping[Input, Load]) -> None:
+        """Have more inputs wait, each of such a load."""
+        for content in loads:
+            item = self.items[content] = Item(content, content, loads[content])
+            self.waiting[item] = None
+        self.load.add(together(loads.values()))
 
     def late(self, now: float) -> list[Item]:
         """The items first in line whose answer would be too late for all their waiters."""
-        return list(itertools.takewhile(lambda item: item.is_late(now), self.waiting))
+        late: list[Item] = []
+        for item in self.waiting:
+            if not item.is_late(now):
+                break
+            late.append(item)
+        return late
 
-    def take(self) -> list[Item]:
-        """The items that wait longest, as many as one call may hold; they wait no more."""
+    def take(self) -> tuple[list[Item], Load]:
+        """The items that wait longest, as many as one call may hold, and their load; they wait no more."""
         if self.sizing.fits(self.load):
-            everything = list(self.waiting)
+            everything = list(self.waiting), self.load
             self.waiting, self.load = {}, Load()
             return everything
         load, taken = Load(), list[Item]()
@@ -63,9 +69,7 @@ class Pool:
             if taken and not self.sizing.fits(load):
                 break
             taken.append(item)
-        for item in taken:
-            self._waits_no_more(item)
-        return taken
+        return taken, self._wait_no_more(taken)
 
     def put_back(self, items: Iterable[Item]) -> None:
         """Have *items* wait again, before all others."""
@@ -75,12 +79,14 @@ class Pool:
             item.batch = None
             self.load.add(item.load)
 
-    def forget(self, item: Item) -> None:
-        """Drop *item*, which has come, or which nobody asks for any more."""
-        if self.items.get(item.input) is item:
-            del self.items[item.input]
-        if item in self.waiting:
-            self._waits_no_more(item)
+    def forget(self, items: Sequence[Item]) -> None:
+        """Drop *items*, which have come, or which nobody asks for any more."""
+        for item in items:
+            item.batch = None
+            if item.input in self.items and self.items[item.input] is item:
+                del self.items[item.input]
+        if self.waiting:
+            self._wait_no_more([item for item in items if item in self.waiting])
 
     def prolong(self, deadline: Deadline) -> None:
         """Have calls begin until *deadline*, for which somebody waits."""
@@ -91,34 +97,44 @@ class Pool:
         inputs: Any = tuple([item.sent for item in items])
         return replace(self.like, input=Tokens(inputs) if self._tokens else inputs, deadline=self.deadline)
 
-    def _waits_no_more(self, item: Item) -> None:
-        del self.waiting[item]
-        self.load.add(item.load, -1)
+    def _wait_no_more(self, items: Sequence[Item]) -> Load:
+        for item in items:
+            del self.waiting[item]
+        load = loaded(items)
+        self.load.add(load, -1)
+        return load
 
 
-Row = tuple[Any, bool]
+class Rows(NamedTuple):
+    """The embeddings of a call's inputs in their order: their `values`, the places of those whose inputs were `cut`.
+
+    `errors` are the reasons why some have none, by their places.
+    """
+
+    values: Sequence[Any]
+    cut: Collection[int]
+    errors: Mapping[int, InferenceError]
 
 
-def rows(result: InferenceResult, count: int, numbers: int | None = None) -> list[Row | InferenceError]:
-    """Each embedding of *result* and whether its input was cut, or why there is none; `UNREADABLE` unless *count*.
+def rows(result: InferenceResult, count: int, numbers: int | None = None) -> Rows:
+    """Each embedding of *result*, or why there is none; `UNREADABLE` unless *count*.
 
     A vector of another length than *numbers*, where that is known, is another model's.
     """
-    embeddings: list[Row]
     if isinstance(result, SparseEmbeddings):
-        embeddings = list(result.weights)
+        values = [weights for weights, _ in result.weights]
+        cut = frozenset(place for place, (_, cut) in enumerate(result.weights) if cut)
     else:
         assert isinstance(result, Embeddings)
-        embeddings = [(vector, index in result.cut) for index, vector in enumerate(result.vectors)]
-    if len(embeddings) != count:
-        problem = f"The provider answered [{len(embeddings)}] embeddings for [{count}] inputs"
+        values, cut = result.vectors, result.cut
+    if len(values) != count:
+        problem = f"The provider answered [{len(values)}] embeddings for [{count}] inputs"
         raise InferenceError(Kind.UNREADABLE, problem)
-    errors = dict(result.errors)
-    if numbers is not None and isinstance(result, Embeddings):
-        for place, vector in enumerate(result.vectors):
-            if place not in errors and (length := vectors.length(vector)) != numbers:
-                errors[place] = _other_length(length, numbers)
-    return [errors.get(place, row) for place, row in enumerate(embeddings)] if errors else [*embeddings]
+    if numbers is None or not isinstance(result, Embeddings):
+        return Rows(values, cut, result.errors)
+    lengths = vectors.other_lengths(values, numbers)
+    others = {place: _other_length(lengths[place], numbers) for place in lengths}
+    return Rows(values, cut, {**others, **result.errors})
 
 
 def _other_length(length: int, numbers: int) -> InferenceError:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from inferpoint.batching import faults
 from inferpoint.batching.batch import Batch
 from inferpoint.batching.items import Item
-from inferpoint.batching.pool import Pool, divided, loaded, rows
+from inferpoint.batching.pool import Pool, Rows, divided, loaded, rows
 from inferpoint.calls.calls import Calls
+from inferpoint.calls.sizing import weights
 from inferpoint.clock import Clock
 from inferpoint.endpoints.caches import Caches
 from inferpoint.errors import InferenceError
@@ -58,19 +59,25 @@ class BatchSender:
             for waiter in waiters:
                 waiter.count(stats, self._clock.monotonic())
         items = batch.items or ()
-        embeddings = rows(result, len(items), pool.resolved.numbers)
+        answered = rows(result, len(items), pool.resolved.numbers)
         self._counters.packed(pool.resolved.service.name, len(items), len(waiters), pool.sizing.fill(batch.load))
         pool.in_vain = pool.too_large = pool.failed_parts = 0
-        parts = _learnt_and_divided(batch, result)
-        good = [(item, row) for item, row in zip(items, embeddings, strict=True) if not isinstance(row, InferenceError)]
-        kept = ((item.input, value, cut or item.is_cut) for item, (value, cut) in good)
-        self._caches.keep(pool.resolved, pool.like, kept)
-        for item, row, tokens in zip(items, embeddings, parts, strict=True):
-            if isinstance(row, InferenceError):
-                refuse(pool, [item], row, alone=True)
-                continue
-            pool.forget(item)
-            item.give(row[0], cut=row[1] or item.is_cut, tokens=tokens)
+        self._hand_out(pool, items, answered, _learnt_and_divided(batch, result))
+
+    def _hand_out(self, pool: Pool, items: Sequence[Item], answered: Rows, parts: Sequence[int | None]) -> None:
+        """Give each of *items* its row or its own error, and of the tokens its part; keep the rows."""
+        values, cut, errors = answered
+        for place in errors:
+            refuse(pool, [items[place]], errors[place], alone=True)
+        good = [
+            (item, value, item.halvings > 0 or place in cut, tokens)
+            for place, (item, value, tokens) in enumerate(zip(items, values, parts, strict=True))
+            if place not in errors
+        ]
+        self._caches.keep(pool.resolved, pool.like, ((item.input, value, is_cut) for item, value, is_cut, _ in good))
+        pool.forget([item for item, *_ in good])
+        for item, value, is_cut, tokens in good:
+            item.give(value, cut=is_cut, tokens=tokens)
 
     async def _failed(self, batch: Batch, error: InferenceError) -> None:
         """Put what was too much for one call back into the pool, and look for the one input that may be at fault."""
@@ -166,7 +173,7 @@ def _learnt_and_divided(batch: Batch, result: InferenceResult) -> Sequence[int |
     used = None if result.usage is None else result.usage.input
     batch.pool.sizing.count(batch.load, used or 0)
     items = batch.items or ()
-    return [None] * len(items) if used is None else divided(used, [item.load.weight for item in items])
+    return [None] * len(items) if used is None else divided(used, weights([item.load for item in items]))
 
 
 def _shrink(batch: Batch, of: Oversize, words: str) -> None:
@@ -182,6 +189,6 @@ def _shrink(batch: Batch, of: Oversize, words: str) -> None:
 
 def refuse(pool: Pool, items: Sequence[Item], error: Exception, *, alone: bool = False) -> None:
     """Tell all who wait for *items* that they will not come; *alone* when it is the one input's own fault."""
+    pool.forget(items)
     for item in items:
-        pool.forget(item)
         item.refuse(error, alone=alone)

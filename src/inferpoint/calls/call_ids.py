@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
+
+import msgspec
+from msgspec.structs import replace
 
 from inferpoint.model.results import Choice, Completion, Delta, InferenceResult, ToolCall
 
 
-class CallIds:
+class CallIds(msgspec.Struct, eq=False):
     """The ids of one request's tool calls, of letters, digits and `_` alone, which every provider takes back.
 
     A call has the same id whether it is told whole or streamed; another request's has another. Without a *request_id*,
     as the library's requests are, one is made up.
     """
 
-    def __init__(self, request_id: str) -> None:
-        self._request_id = request_id
+    request_id: str
 
     def in_result(self, result: InferenceResult) -> InferenceResult:
         """*result* with an id for each call."""
-        if not isinstance(result, Completion) or all(
-            call.id for choice in result.choices for call in choice.tool_calls
-        ):
-            return result
-        return replace(result, choices=[self._in_choice(choice) for choice in result.choices])
+        if type(result) is Completion:
+            for choice in result.choices:
+                for part in choice.parts:
+                    if type(part) is ToolCall and not part.id:
+                        return replace(result, choices=[self._in_choice(choice) for choice in result.choices])
+        return result
 
     def in_deltas(self, deltas: Iterable[Delta]) -> list[Delta]:
         """*deltas* with an id for each call, in the piece that has its name."""
@@ -40,5 +42,5 @@ class CallIds:
     def _filled(self, call: ToolCall) -> ToolCall:
         if call.id:
             return call
-        self._request_id = self._request_id or os.urandom(8).hex()
-        return replace(call, id=f"call_{self._request_id}_{call.ordinal}")
+        self.request_id = self.request_id or os.urandom(8).hex()
+        return replace(call, id=f"call_{self.request_id}_{call.ordinal}")

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Any, TypeVar
 
-from inferpoint.calls import provider_errors
+from msgspec.structs import replace
+
+from inferpoint.calls import provider_errors, unasked
 from inferpoint.calls.grants import Grants
 from inferpoint.calls.job import EndpointJob, QuestionJob, SingleJob, cost_of, encoded, lane, ticket
+from inferpoint.calls.plan import Plans
 from inferpoint.calls.refusals import refused
 from inferpoint.calls.sizing import Sizing
 from inferpoint.calls.stream import reader_of
-from inferpoint.calls.unasked import Unasked
 from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.http import Call, Reply, address
 from inferpoint.model.quota import Cost
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import Delta, Embeddings, InferenceResult, SparseEmbeddings, Usage, Used
+from inferpoint.model.results import Completion, Delta, Embeddings, InferenceResult, SparseEmbeddings, Usage, Used
 from inferpoint.model.wording import HIDDEN
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Job, Permit, Refusal
@@ -33,7 +34,6 @@ A = TypeVar("A")
 T = TypeVar("T", Reply, Arriving)
 Send = Callable[[Job], Awaitable[tuple[T, Permit] | Refusal]]
 
-_REMEMBERED = 1000  # endpoints of which something is kept here
 _KEY_REFUSED = (401, 403)
 
 
@@ -44,11 +44,8 @@ class Calls:
         self._outbound = outbound
         self._counters = counters
         self._grants = Grants(outbound, clock)
-        self._unasked = Unasked()
+        self._plans = Plans(environ)
         self._clock = clock
-        self._environ = environ
-        self._sizings: dict[str, Sizing] = {}
-        self._refused_keys: dict[str, None] = {}  # versions of endpoints, the oldest first
 
     async def close(self) -> None:
         """End what is still fetched for nobody."""
@@ -56,19 +53,17 @@ class Calls:
 
     def sizing(self, resolved: Resolved) -> Sizing:
         """The sizing of the calls of this version of an endpoint."""
-        version = resolved.endpoint.version
-        sizing = self._sizings.get(version)
-        if sizing is None:
-            while len(self._sizings) >= _REMEMBERED:
-                del self._sizings[next(iter(self._sizings))]
-            limits = resolved.task.rates.limits(resolved.endpoint.settings)
-            sizing = self._sizings[version] = Sizing(limits, resolved.rate)
-        return sizing
+        return self._plans.of(resolved).sizing
+
+    def origin(self, resolved: Resolved) -> str:
+        """The address of the endpoint's provider."""
+        return self._plans.of(resolved).origin
 
     def single(self, resolved: Resolved, request: InferenceRequest) -> SingleJob:
         """The job of *request* alone; `INVALID` when its tokens are more than those of a minute."""
-        job = SingleJob(resolved, self.origin(resolved), request, self.sizing(resolved))
-        if error := too_long(resolved, job.input_tokens):
+        plan = self._plans.of(resolved)
+        job = SingleJob(resolved, plan.origin, request, plan.sizing)
+        if resolved.rate.tokens is not None and (error := too_long(resolved, job.input_tokens)):
             raise error
         return job
 
@@ -76,14 +71,19 @@ class Calls:
         """The result of one call."""
         try:
             reply, permit = await self._sent(job, self._outbound.send)
-            with permit:
-                result = _public(job, job.decode(reply))
-                _settle(permit, result.usage)
+            try:
+                result = job.decode(reply)
+                cost = None if result.usage is None else cost_of(result.usage)
+                if cost is not None:
+                    permit.settle(cost)
+            finally:
+                permit.release()
         except InferenceError as error:
             raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
         job.sizing.took(job.stats.upstream)
-        self._count(job, result.usage)
-        return result
+        if cost is not None and result.usage is not None:
+            self._count(job, result.usage, cost)
+        return result if type(result) is Completion else _public(job, result)
 
     def estimate(self, resolved: Resolved, request: InferenceRequest) -> int:
         """The tokens that the prompt of *request* is taken to have; nobody is asked."""
@@ -117,7 +117,8 @@ class Calls:
                             reader.check()
                     last = reader.end()
                     _settle(permit, _used(last))
-                    self._count(job, _used(last) or usage)
+                    if usage := _used(last) or usage:
+                        self._count(job, usage, cost_of(usage))
                     yield last
                 finally:
                     arriving.close()
@@ -158,25 +159,19 @@ class Calls:
         headers = {name: hide(text) for name, text in call.headers.items()}
         return Call(hide(call.url), hide(call.body.decode("utf-8", "replace")).encode(), headers, call.method)
 
-    def origin(self, resolved: Resolved) -> str:
-        """The address of the endpoint's provider."""
-        origin = resolved.service.origin
-        if origin is None:
-            return ""
-        return origin.of(resolved.endpoint.settings, self._environ)
-
     async def _sent(self, job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
         """A reply that is no refusal.
 
         A token that the provider does not take any more is fetched anew, once; a member that nobody asked for and that
         the provider refuses is left out.
         """
-        refused_token = ""
+        plan, refused_token = self._plans.of(job.resolved), ""
         while True:
-            job.token = await self._grants.token(job.resolved, job.caller)
-            job.left_out = self._unasked.left_out(job.resolved)
+            if plan.needs_token:
+                job.token = await self._grants.token(job.resolved, job.caller)
+            job.left_out = plan.left_out
             answer = await send(job)
-            if isinstance(answer, Refusal):
+            if type(answer) is Refusal:
                 raise refused(answer, job.ticket(ahead=True), job.resolved.endpoint.inference_id)
             reply, permit = answer
             if 200 <= reply.status < 300:
@@ -188,29 +183,18 @@ class Calls:
                 refused_token = job.token
                 self._grants.forget(job.resolved, job.token)
                 continue
-            if whole.status in _KEY_REFUSED:
-                self._tell_refused_key(job.resolved, whole.status)
+            if whole.status in _KEY_REFUSED and not plan.key_refused:
+                plan.key_refused = True  # with another key it is another version
+                _tell_refused_key(job.resolved, whole.status)
             refusal = provider_errors.parsed(job.resolved, whole, job.secrets)
-            if not self._unasked.learn(job.resolved, job.left_out, refusal):
+            left_out = unasked.refused(job.resolved, job.left_out, refusal)
+            plan.left_out |= left_out
+            if not left_out:
                 raise provider_errors.from_reply(job.resolved, job.secrets, job.call(), whole, self._clock.now())
 
-    def _tell_refused_key(self, resolved: Resolved, status: int) -> None:
-        """Warn once of each version of an endpoint: with another key it is another version."""
-        version, inference_id = resolved.endpoint.version, resolved.endpoint.inference_id
-        if version in self._refused_keys:
-            return
-        while len(self._refused_keys) >= _REMEMBERED:
-            del self._refused_keys[next(iter(self._refused_keys))]
-        self._refused_keys[version] = None
-        service = resolved.service.name
-        words = f"The service [{service}] refuses the key of the endpoint [{inference_id}] with status [{status}]"
-        warn(words, service=service, endpoint=inference_id)
-
-    def _count(self, job: EndpointJob, usage: Usage | None) -> None:
+    def _count(self, job: EndpointJob, usage: Usage, cost: Cost) -> None:
         """Count what a call cost in the end beside what it was taken to cost, and learn from it."""
-        if usage is None:
-            return
-        self._counters.cost(job.service, job.tokens(), cost_of(usage).tokens)
+        self._counters.cost(job.service, job.tokens(), cost.tokens)
         if job.resolved.endpoint.task_type.generates:
             job.sizing.wrote(usage.output)
 
@@ -223,6 +207,12 @@ def too_long(resolved: Resolved, tokens: int) -> InferenceError | None:
     return invalid(
         f"An input of about [{tokens}] tokens is longer than the [{most}] tokens_per_minute of its rate limit"
     )
+
+
+def _tell_refused_key(resolved: Resolved, status: int) -> None:
+    service, inference_id = resolved.service.name, resolved.endpoint.inference_id
+    words = f"The service [{service}] refuses the key of the endpoint [{inference_id}] with status [{status}]"
+    warn(words, service=service, endpoint=inference_id)
 
 
 def _public(job: EndpointJob, result: InferenceResult) -> InferenceResult:

@@ -14,6 +14,7 @@ from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import Deadline
+from inferpoint.model.quota import Lane
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.times import human
 
@@ -22,10 +23,15 @@ OTHER_SECONDS = 30.0
 _INSTANT = 0.1  # seconds; what is over sooner was not begun for want of time, not because of a queue
 
 
-def timed(resolved: Resolved, request: InferenceRequest, clock: Clock) -> InferenceRequest:
-    """*request* with its deadline: after Elasticsearch's timeout for the task where it names none."""
+def timed(resolved: Resolved, request: InferenceRequest, clock: Clock, longest: float) -> InferenceRequest:
+    """*request* with its deadline: after Elasticsearch's timeout for the task where it names none.
+
+    What is ingested may take as long as it likes, all else the *longest* that is allowed.
+    """
     usual = GENERATING_SECONDS if resolved.endpoint.task_type.generates else OTHER_SECONDS
     timeout = usual if request.timeout is None else request.timeout
+    if timeout > longest and lane(request) is not Lane.INGEST:
+        timeout = longest
     now = clock.monotonic()
     deadline = Deadline(now + timeout, timeout, now + request.patience)
     return msgspec.structs.replace(request, deadline=deadline)
@@ -41,22 +47,26 @@ class InTime:
         self._resolved = resolved
         self._request = request
         self._begun = begun
-        self._left = request.deadline.left(clock.monotonic())
+        self._clock = clock
         self._over = False
 
     def __enter__(self) -> None:
-        if self._left <= 0:  # nothing is begun that nobody waits for
+        left = self._request.deadline.at - self._clock.monotonic()
+        if left <= 0:  # nothing is begun that nobody waits for
             raise self._error()
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
         self._task = task
         self._cancelling = task.cancelling()
-        self._timer = asyncio.get_running_loop().call_later(self._left, self._end)
+        self._timer = loop.call_later(left, self._end)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._timer.cancel()
+        if kind is None and not self._over:
+            return
         ended = self._over and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError
         if ended or isinstance(error, TimeoutError):
             raise self._error() from None

@@ -15,7 +15,7 @@ from inferpoint.calls import provider_errors
 from inferpoint.calls.call_ids import CallIds
 from inferpoint.calls.sizing import Load, Sizing, load_of
 from inferpoint.endpoints.resolved import Resolved
-from inferpoint.model.chat import Content, Conversation, FilePart, ImagePart
+from inferpoint.model.chat import Conversation, FilePart, ImagePart, Part, TextPart
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.quota import Allowance, Cost, Lane
@@ -47,7 +47,7 @@ class EndpointJob(Job):
         self.caller = like.caller
         self.service = resolved.service.name
         self.group = resolved.group
-        self.lane = lane(like)
+        self.lane = Lane.OTHER if like.input_type is None else lane(like)
         self.stats = stats
         self.token = ""
         self.left_out: frozenset[str] = frozenset()
@@ -86,9 +86,8 @@ class EndpointJob(Job):
     def sign(self, call: Call, now: datetime) -> Call:
         return self.resolved.service.sign(call, self.resolved.endpoint.settings, Moment(now, self.token))
 
-    @override
-    def status(self, reply: Reply) -> int:
-        return error_bodies.status(reply)
+    # As it is a function of the reply alone it is not wrapped; pyright takes it for a method without `self`.
+    status = staticmethod(error_bodies.status)  # pyright: ignore[reportAssignmentType]
 
     @override
     def is_final(self, reply: Reply | None) -> bool:
@@ -191,13 +190,13 @@ def _load(request: InferenceRequest) -> Load:
         case (str(text),):
             return load_of(text)
         case Conversation() as conversation:
-            beyond = sum(_beyond_words(part) for message in conversation.messages for part in message.content)
-            return Load(1, len(msgspec.json.encode(conversation)) - beyond)
+            parts = [part for turn in conversation.messages for part in turn.parts if type(part) is not TextPart]
+            return Load(1, len(msgspec.json.encode(conversation)) - sum(map(_beyond_words, parts)))
         case asked:
             return Load(1, len(msgspec.json.encode(asked)))
 
 
-def _beyond_words(part: Content) -> int:
+def _beyond_words(part: Part) -> int:
     """The bytes of an image or a document beyond those of words that would take as many tokens."""
     match part:
         case ImagePart(url) if url.startswith("data:"):

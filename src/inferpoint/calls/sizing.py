@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from copy import copy
+from typing import cast
 
+import msgspec
+
+from inferpoint.endpoints.caches import Input
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.quota import Rate
 from inferpoint.protocols.oversize import Oversize
@@ -29,20 +33,12 @@ _CLOSE = 1.1  # a bound known this well is not looked for any further
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.])[0-9]{1,9}(?![A-Za-z0-9_.]*[0-9])")
 
 
-class Load:
+class Load(msgspec.Struct, eq=False, gc=False):
     """The contents of a call: so many inputs, their bytes, and the tokens of those that are tokens already."""
 
-    __slots__ = ("bytes", "inputs", "tokens")
-
-    def __init__(self, inputs: int = 0, bytes: int = 0, tokens: int = 0) -> None:  # noqa: A002 - what they are
-        self.inputs = inputs
-        self.bytes = bytes
-        self.tokens = tokens
-
-    @property
-    def weight(self) -> int:
-        """The part of what a call costs that this load has, beside other loads of the same kind."""
-        return self.tokens or self.bytes + 1
+    inputs: int = 0
+    bytes: int = 0
+    tokens: int = 0
 
     def add(self, other: Load, times: int = 1) -> None:
         """Put *other* in, or with -1 take it out."""
@@ -51,17 +47,34 @@ class Load:
         self.tokens += times * other.tokens
 
 
-def together(loads: Sequence[Load]) -> Load:
+def together(loads: Iterable[Load]) -> Load:
     """The contents of several *loads* as one."""
-    inputs, tokens = sum([load.inputs for load in loads]), sum([load.tokens for load in loads])
-    return Load(inputs, sum([load.bytes for load in loads]), tokens)
+    total = Load()
+    for load in loads:
+        total.inputs += load.inputs
+        total.bytes += load.bytes
+        total.tokens += load.tokens
+    return total
 
 
-def load_of(content: str | tuple[int, ...]) -> Load:
-    """The load of one input, a text or tokens."""
-    if isinstance(content, str):
-        return Load(1, len(content) if content.isascii() else len(content.encode("utf-8", "surrogatepass")))
-    return Load(1, 7 * len(content), len(content))  # a token's number and a comma
+def load_of(content: Input) -> Load:
+    """The load of one input."""
+    return loads_of([content])[0]
+
+
+def loads_of(contents: Collection[Input]) -> Sequence[Load]:
+    """The loads of several inputs, one after the other, which are all texts or all tokens."""
+    if type(next(iter(contents), "")) is tuple:
+        return [Load(1, 7 * count, count) for count in map(len, contents)]  # a token's number and a comma
+    texts = cast(Collection[str], contents)
+    if not all(map(str.isascii, texts)):
+        return [Load(1, len(text.encode("utf-8", "surrogatepass"))) for text in texts]
+    return [Load(1, size) for size in map(len, texts)]
+
+
+def weights(loads: Sequence[Load]) -> Sequence[int]:
+    """The parts of what a call costs that each of *loads* has beside the others, which are of the same kind."""
+    return [load.tokens or load.bytes + 1 for load in loads]
 
 
 class Bound:
@@ -82,7 +95,8 @@ class Bound:
 
     def accept(self, size: float) -> None:
         """Learn that *size* has passed."""
-        self._passed = max(self._passed, min(size, self._refused))
+        if size > self._passed:
+            self._passed = max(self._passed, min(size, self._refused))
         if size >= self.most / _CLOSE and self._passed * _CLOSE < self._refused < math.inf:
             self.most = min(self._declared, max(self.most, (self._passed + self._refused) / 2))
 
@@ -109,24 +123,27 @@ class Sizing:
 
     def fits(self, load: Load) -> bool:
         """Whether one call may hold *load*."""
-        return (
-            load.inputs <= self._inputs.most
-            and load.bytes <= self._bytes.most
-            and self.tokens(load) <= self._most_tokens
-        )
+        if load.inputs > self._inputs.most or load.bytes > self._bytes.most:
+            return False
+        tokens = self.tokens(load)
+        return tokens <= self._a_turn and tokens <= self._tokens.most
 
     def calls(self, load: Load) -> int:
         """How many calls *load* needs at the least."""
+        if load.inputs < 2:
+            return load.inputs
+        if self.fits(load):
+            return 1
         parts = (
             load.inputs / self._inputs.most,
             self.tokens(load) / self._most_tokens,
             load.bytes / self._bytes.most,
         )
-        return min(load.inputs, max(1, math.ceil(max(parts))))
+        return min(load.inputs, math.ceil(max(parts)))
 
     def a_call(self, load: Load) -> int:
         """The tokens of the first call for *load*."""
-        return int(min(self.tokens(load), self._most_tokens))
+        return int(min(self.tokens(load), self._a_turn, self._tokens.most))
 
     def fill(self, load: Load) -> float:
         """How full a call of *load* is, from 0 to 1."""
@@ -177,7 +194,8 @@ class Sizing:
 
     @property
     def _most_tokens(self) -> float:
-        return min(self._tokens.most, self._a_turn)
+        most = self._tokens.most
+        return min(self._a_turn, most)
 
     def took(self, seconds: float) -> None:
         """Learn from how long a call was at the provider."""
@@ -190,8 +208,8 @@ class Sizing:
         Sooner by as long as nearly all calls take, and ours with them; but no more than a tenth of the timeout, as how
         long a model writes varies.
         """
-        longest = self._seconds + 4 * self._seconds_deviation + _OURS
-        return deadline.sooner(min(longest, deadline.timeout * _RESERVED))
+        longest, reserved = self._seconds + 4 * self._seconds_deviation + _OURS, deadline.timeout * _RESERVED
+        return deadline.sooner(min(reserved, longest))
 
     def wrote(self, tokens: int) -> None:
         """Learn from how much a model wrote."""

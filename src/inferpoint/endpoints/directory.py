@@ -66,7 +66,7 @@ class Endpoints:
     def own(self, inference_id: str) -> Resolved:
         """The endpoint of that very id, or `NOT_FOUND`."""
         outcome = self._resolved.get(inference_id)
-        if isinstance(outcome, Resolved):
+        if type(outcome) is Resolved:
             return outcome
         raise outcome or self._not_found(inference_id)
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, final
 
 import msgspec
 
@@ -29,6 +29,7 @@ _PROBES: Mapping[TaskType, Texts | Documents | Conversation] = {
 }
 
 
+@final
 @dataclass(frozen=True)
 class Resolved:
     """An endpoint with the service and the task it is an endpoint of."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import math
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -29,6 +30,7 @@ from inferpoint.engine.report import Quota, quotas
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.local import tokens
 from inferpoint.model import hints
+from inferpoint.model.chat import Conversation
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
@@ -47,7 +49,8 @@ class Policy:
 
     `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
     words, `refuse_hints` whether a request with a hint that its provider cannot take is refused, `longest_pause` for
-    how many seconds one answer of a provider may keep calls back, `limits` what requests may take.
+    how many seconds one answer of a provider may keep calls back, `limits` what requests may take,
+    `longest_timeout` for how many seconds anybody may wait for an answer, but for that of what is ingested.
     """
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
@@ -56,6 +59,7 @@ class Policy:
     refuse_hints: bool = False
     longest_pause: float = LONGEST_PAUSE
     limits: Limits = DEFAULTS
+    longest_timeout: float = math.inf
 
 
 class Engine:
@@ -80,6 +84,7 @@ class Engine:
         self._most_inputs = policy.limits.inputs
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints
+        self._longest = policy.longest_timeout
         self.lifecycle = Lifecycle(
             endpoints,
             caches,
@@ -109,12 +114,12 @@ class Engine:
         allow(caller, MONITOR, "cluster:monitor/xpack/inference")
         return self._endpoints.find(inference_id)
 
-    async def infer(
+    def infer(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
-    ) -> InferenceResult:
+    ) -> Coroutine[Any, Any, InferenceResult]:
         """The whole result. *kind* is the task type that the caller takes the endpoint to have, if it says so."""
         resolved = prepared(resolved, request, kind)
-        return await self._whole(resolved, self._heeded(resolved, request))
+        return self._whole(resolved, self._heeded(resolved, request))
 
     async def stream(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
@@ -124,7 +129,7 @@ class Engine:
         request = self._heeded(resolved, request)
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
-        request = timed(resolved, replace(request, stream=True), self.clock)
+        request = timed(resolved, replace(request, stream=True), self.clock, self._longest)
         job = self._calls.single(resolved, request)
         async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
             with InTime(resolved, request, request.stats.begun, self.clock):
@@ -139,7 +144,7 @@ class Engine:
         request = self._heeded(resolved, request)
         if resolved.task.count is None:
             return self._calls.estimate(resolved, request)
-        request = timed(resolved, request, self.clock)
+        request = timed(resolved, request, self.clock, self._longest)
         with InTime(resolved, request, request.stats.begun, self.clock):
             return await self._calls.ask(resolved, request, resolved.task.count)
 
@@ -158,7 +163,7 @@ class Engine:
     ) -> Sequence[Sequence[Previewed]]:
         """The chunks that an endpoint would make of every text, without calling its provider."""
         resolved = prepared(resolved, replace(request, chunking=chunking), kind)
-        request = timed(resolved, replace(request, chunking=chunking), self.clock)
+        request = timed(resolved, replace(request, chunking=chunking), self.clock, self._longest)
         return await self._chunking_threads.preview(request.texts, await self._spans(resolved, request, chunking))
 
     async def quotas(self, caller: Caller) -> Sequence[Quota]:
@@ -184,6 +189,8 @@ class Engine:
     def _heeded(self, resolved: Resolved, request: InferenceRequest) -> InferenceRequest:
         """*request* with the hints that its endpoint's provider takes; the others are told, or refused by name."""
         request.stats.endpoint = resolved.endpoint.inference_id
+        if not request.hints and type(request.input) is not Conversation:
+            return request
         own = hints.own_thoughts(request, resolved.service.name)
         carried = hints.carried(own)
         unknown = carried - self.hints(resolved) if carried else carried
@@ -196,13 +203,13 @@ class Engine:
         return hints.without(own, unknown)
 
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
-        refuse_many(request.count, self._most_inputs, "inputs")
-        request = timed(resolved, request, self.clock)
+        request = timed(resolved, request, self.clock, self._longest)
         if not resolved.endpoint.task_type.embeds:
             with InTime(resolved, request, request.stats.begun, self.clock):
                 if resolved.task.independent:
                     return await ranking(self._calls, resolved, request)
                 return await self._calls.whole(self._calls.single(resolved, request))
+        refuse_many(request.count, self._most_inputs, "inputs")
         try:
             if request.chunking is None:
                 return await self._batcher.embedded(resolved, await _readable(resolved, request))

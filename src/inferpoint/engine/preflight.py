@@ -25,16 +25,22 @@ def prepared(resolved: Resolved, request: InferenceRequest, kind: TaskType | Non
     *kind* is the task type that the caller takes the endpoint to have, if it says so.
     """
     stored = resolved.endpoint.task_type
-    _refuse_other_type(kind, stored)
-    _refuse_other_input(resolved, request)
+    if kind not in (None, stored):
+        raise _other_type(kind, stored)
+    if type(request.input) is not _input_class(stored):
+        _refuse_other_input(resolved, request)
+    if stored is TaskType.COMPLETION and len(request.texts) != 1 and not resolved.task.several:
+        raise invalid(f"{resolved.task.label} only accepts 1 input")
     if request.chunking is not None and not (stored.embeds and isinstance(request.input, tuple)):
         raise invalid(f"Inputs cannot be chunked for task type [{stored}]")
     if request.partial and not stored.embeds:
         raise invalid(f"Results cannot be partial for task type [{stored}]")
-    _refuse_input_type(resolved, request.input_type)
-    if isinstance(request.input, Documents):
+    if request.input_type is not None:
+        _refuse_input_type(resolved, request.input_type)
+    if type(request.input) is Documents:
         _refuse_too_many(resolved, request.input)
-    resolved = _with_model(resolved, request)
+    elif type(request.input) is Conversation:
+        resolved = _with_model(resolved, request.input)
     return _with_options(resolved, request.options) if request.options else resolved
 
 
@@ -49,18 +55,16 @@ def _with_options(resolved: Resolved, requested: Mapping[str, Any]) -> Resolved:
     return replace(resolved, endpoint=replace(resolved.endpoint, options=options))
 
 
-def _refuse_other_type(kind: TaskType | None, stored: TaskType) -> None:
-    if kind in (None, stored):
-        return
+def _other_type(kind: TaskType | None, stored: TaskType) -> InferenceError:
     unified = " for unified API" if kind is TaskType.CHAT_COMPLETION else ""
-    raise invalid(
+    return invalid(
         f"Incompatible task_type{unified}, the requested type [{kind}] does not match the model type [{stored}]"
     )
 
 
-def _with_model(resolved: Resolved, request: InferenceRequest) -> Resolved:
+def _with_model(resolved: Resolved, conversation: Conversation) -> Resolved:
     """The endpoint with the model that a chat asks for, where the service says how."""
-    model = request.input.model if isinstance(request.input, Conversation) else None
+    model = conversation.model
     if model is None or resolved.task.with_model is None:
         return resolved
     settings_of_model = resolved.task.with_model(resolved.endpoint.settings, model)
@@ -68,15 +72,13 @@ def _with_model(resolved: Resolved, request: InferenceRequest) -> Resolved:
 
 
 def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
-    """An input of the kind that the task takes, and as many as it takes."""
+    """Inputs of another kind are taken only where they are tokens for an embedding."""
     kind = resolved.endpoint.task_type
-    tokens_taken = isinstance(request.input, Tokens) and kind in _OF_TOKENS
-    if not (tokens_taken or isinstance(request.input, _input_class(kind))):
-        if kind is TaskType.CHAT_COMPLETION:
-            raise chat_only(resolved)
-        raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
-    if kind is TaskType.COMPLETION and request.count != 1 and not resolved.task.several:
-        raise invalid(f"{resolved.task.label} only accepts 1 input")
+    if isinstance(request.input, Tokens) and kind in _OF_TOKENS:
+        return
+    if kind is TaskType.CHAT_COMPLETION:
+        raise chat_only(resolved)
+    raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
 
 
 def _input_class(kind: TaskType) -> type[Any]:
@@ -121,8 +123,8 @@ def chat_only(resolved: Resolved) -> InferenceError:
     )
 
 
-def _refuse_input_type(resolved: Resolved, input_type: InputType | None) -> None:
-    if input_type is None or input_type in _EVERYWHERE | resolved.task.input_types:
+def _refuse_input_type(resolved: Resolved, input_type: InputType) -> None:
+    if input_type in _EVERYWHERE | resolved.task.input_types:
         return
     raise invalid(
         f"Invalid input_type [{input_type}]. The input_type option is not supported by this service",

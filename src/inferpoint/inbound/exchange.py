@@ -8,13 +8,14 @@ from typing import Protocol
 
 from inferpoint.errors import InferenceError
 from inferpoint.inbound import heads
+from inferpoint.inbound.forwarded import Client
 from inferpoint.inbound.heads import Head
 
 BUFFERED = 64 * 1024  # bytes of a body that nobody takes, before whoever sends it has to wait
 
 
-class Line(Protocol):
-    """What an exchange needs of its connection."""
+class Serving(Protocol):
+    """What an exchange needs of the server."""
 
     @property
     def standard(self) -> bytes:
@@ -22,16 +23,31 @@ class Line(Protocol):
         ...
 
     @property
-    def may_stay(self) -> bool:
-        """Whether the connection may serve another request after this one."""
+    def draining(self) -> bool:
+        """Whether no other request is answered after those that have begun."""
         ...
 
-    def write(self, head: bytes, body: bytes = b"") -> None:
-        """Send bytes, unless the connection has ended."""
+
+class Line(Protocol):
+    """What an exchange needs of its connection."""
+
+    @property
+    def server(self) -> Serving:
+        """The server to which it leads."""
         ...
 
-    def drained(self) -> asyncio.Future[None] | None:
-        """What to wait for before more is written; None when there is room."""
+    @property
+    def is_full(self) -> bool:
+        """Whether what was written waits to be read."""
+        ...
+
+    @property
+    def deaf(self) -> bool:
+        """Whether nothing is read of it any more."""
+        ...
+
+    def write(self, head: bytes, body: bytes) -> asyncio.Future[None] | None:
+        """Send bytes, unless the connection has ended; returned is what to wait for before more is written."""
         ...
 
     def taken(self) -> None:
@@ -42,38 +58,41 @@ class Line(Protocol):
 class Exchange:
     """One request, whose body is taken as it comes, and its answer, which is sent whole or in pieces.
 
-    `path` and `query` are as they came, `headers` have names in lower case, `client` is the address that asks. The body
-    is there when it is `whole`. `left` says that the caller has gone, which also cancels the task that answers. `sent`
-    is how many bytes of an answer's body were written, `ended` whether all were, `keep` whether the connection stays.
+    `method`, `path`, `query` and `headers` are those of the `head`; `client` is the address that asks, with the subject
+    of its `certificate`, the `scheme` by which it came and the `host` that its proxy was asked for, where they are
+    known. `length` is what is told of the body, of which so many bytes were `received`, and so many are `buffered`
+    until they are taken; it is there when it is `whole`. `left` says that the caller has gone, which also cancels the
+    task that answers. `sent` is how many bytes of an answer's body were written, `ended` whether all were, `keep`
+    whether the connection stays.
     """
 
     __slots__ = (
-        "_awaits_continue", "_chunked", "_fault", "_head", "_is_old", "_line", "_pieces", "_waiter", "buffered",
-        "client", "ended", "headers", "keep", "left", "method", "path", "query", "received", "sent", "whole",
+        "_awaits_continue", "_chunked", "_fault", "_head", "_line", "_pieces", "_waiter", "buffered", "certificate",
+        "client", "ended", "head", "headers", "host", "keep", "left", "length", "method", "path", "query", "received",
+        "scheme", "sent", "whole",
     )  # fmt: skip
 
-    def __init__(self, line: Line, head: Head, client: str) -> None:
+    def __init__(self, line: Line, head: Head, length: int, client: Client) -> None:
         self._line = line
-        self.method, self.path, self.query, self.headers, self._is_old, self.keep = head
-        self.client = client
-        self._awaits_continue = not self._is_old and self.headers.get("expect", "").lower() == "100-continue"
-        self.whole = False
-        self.left = False
-        self.ended = False
-        self.sent = 0
-        self.buffered = self.received = 0  # bytes of the body that were not taken, and all
-        self._pieces: list[bytes] = []
+        self.head = head
+        self.method, self.path, self.query, self.headers = head.method, head.path, head.query, head.headers
+        self.length = length
+        self.client, self.certificate, self.scheme, self.host = client
+        self.keep = head.keeps
+        self.whole = self.left = self.ended = self._chunked = False
+        self.sent = self.buffered = self.received = 0
+        self._awaits_continue = head.awaits_continue
+        self._pieces: tuple[bytes, ...] = ()
         self._waiter: asyncio.Future[None] | None = None
         self._fault: InferenceError | None = None
         self._head = b""
-        self._chunked = False
 
     def take(self) -> bytes:
         """What there is of the body and was not taken yet."""
-        pieces, self._pieces, self.buffered = self._pieces, [], 0
+        pieces, self._pieces, self.buffered = self._pieces, (), 0
         if not self.whole:
             self._line.taken()
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(pieces) if pieces[1:] or not pieces else pieces[0]
 
     def more(self) -> asyncio.Future[None]:
         """Wait until there is more of the body; `InferenceError` when it does not come, or is none."""
@@ -84,51 +103,65 @@ class Exchange:
             waiter.set_result(None)
         elif self._awaits_continue:
             self._awaits_continue = False
-            self._line.write(heads.CONTINUE)
+            self._line.write(heads.CONTINUE, b"")
         return waiter
 
     async def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Send a whole answer; the body is left out where it is `HEAD` that asked."""
-        head = self._framed(heads.answer(status, headers, self._line.standard, len(body)))
+        line = self._line
+        size = len(body)
+        head = heads.answer(status, headers, line.server.standard, size) + self._ending()
         self.ended = True
         if self.method == "HEAD":
-            body = b""
-        self.sent = len(body)
-        await self._write(head, body)
+            body, size = b"", 0
+        self.sent = size
+        if (drained := line.write(head, body)) is not None:
+            await drained
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Begin an answer in pieces, whose head goes with the first of them."""
-        head = heads.answer(status, headers, self._line.standard, None)
-        self._chunked = not self._is_old
+        head = heads.answer(status, headers, self._line.server.standard, None)
+        self._chunked = not self.head.is_old
         self.keep &= self._chunked  # else the end of the connection is the end of the answer
-        self._head = self._framed(head + heads.CHUNKED if self._chunked else head)
+        self._head = head + (heads.CHUNKED if self._chunked else b"") + self._ending()
 
     async def send(self, piece: bytes) -> None:
         """Send a piece, and wait while the caller does not read."""
         head, self._head = self._head, b""
-        if piece and self.method != "HEAD":
+        if self.method == "HEAD":
+            piece = b""
+        elif piece and self._chunked:
             self.sent += len(piece)
-            await self._write(b"%b%x\r\n%b\r\n" % (head, len(piece), piece) if self._chunked else head + piece)
-        elif head:
-            await self._write(head)
+            piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+        else:
+            self.sent += len(piece)
+        if (head or piece) and (drained := self._line.write(head, piece)) is not None:
+            await drained
+
+    def nudge(self, piece: bytes) -> None:
+        """Send a *piece* between those of an answer that has begun, unless the caller does not read."""
+        if not self._head and not self._line.is_full:
+            self.sent += len(piece)
+            self._line.write(b"", b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunked else piece)
 
     async def end(self) -> None:
         """End an answer in pieces."""
         self.ended = True
-        await self._write(self._head + (b"0\r\n\r\n" if self._chunked and self.method != "HEAD" else b""))
+        last = b"0\r\n\r\n" if self._chunked and self.method != "HEAD" else b""
+        if (self._head or last) and (drained := self._line.write(self._head, last)) is not None:
+            await drained
 
-    def receive(self, piece: bytes) -> None:
-        """Keep a piece of the body until it is taken."""
-        self._pieces.append(piece)
-        self.buffered += len(piece)
-        self.received += len(piece)
+    def receive(self, piece: bytes, *, whole: bool) -> None:
+        """Keep a piece of the body until it is taken; with the last one it is *whole*."""
+        size = len(piece)
+        if size:
+            self._pieces += (piece,)
+            self.buffered += size
+            self.received += size
+        self.whole = whole
         self._awaits_continue = False
-        self._wake()
-
-    def complete(self) -> None:
-        """Know that the body is whole."""
-        self.whole = True
-        self._wake()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def fail(self, fault: InferenceError) -> None:
         """Have *fault* raised to whoever waits for the body, of which nothing more comes."""
@@ -136,18 +169,13 @@ class Exchange:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(fault)
 
-    async def _write(self, head: bytes, body: bytes = b"") -> None:
-        self._line.write(head, body)
-        if (drained := self._line.drained()) is not None:
-            await drained
+    def _ending(self) -> bytes:
+        """The end of an answer's head: what becomes of the connection.
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _framed(self, head: bytes) -> bytes:
-        """*head* with what becomes of the connection; what was not read must not be taken for the next request."""
-        self.keep = self.keep and self.whole and not self._pieces and self._line.may_stay
+        What was not read of a request must not be taken for the next.
+        """
+        line = self._line
+        self.keep = self.keep and self.whole and not self._pieces and not (line.deaf or line.server.draining)
         if not self.keep:
-            return head + heads.CLOSE + b"\r\n"
-        return head + (heads.KEEP if self._is_old else b"") + b"\r\n"
+            return heads.CLOSE + b"\r\n"
+        return heads.KEEP + b"\r\n" if self.head.is_old else b"\r\n"

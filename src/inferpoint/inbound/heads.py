@@ -1,14 +1,17 @@
-"""Heads of HTTP/1.1: those of requests are looked at, those of answers written."""
+"""Heads of HTTP/1.1: those of requests are read, those of answers written."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httptools
+import msgspec
 
+from inferpoint.inbound.forwarded import LISTS
 from inferpoint.inbound.limits import LARGEST_HEAD, LARGEST_TARGET, MOST_HEADERS
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -16,25 +19,34 @@ END = b"\r\n\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n"
 CLOSE = b"connection: close\r\n"
 KEEP = b"connection: keep-alive\r\n"  # which HTTP/1.0 has to be told
-ONCE = frozenset({"host", "content-length", "transfer-encoding"})  # of two, servers on the way may take either
+_REMEMBERED = 4096  # bytes of a head that is kept when it was read
+_MOST_REMEMBERED = 1000
+_ONCE = frozenset({"host", "content-length", "transfer-encoding"})  # of two, servers on the way may take either
+_LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: *([0-9]{1,18})\r\n")
 _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _WITHOUT_BODY = (204, 304)
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _BREAKS = str.maketrans("\r\n\0", "   ")
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, eq=False):
     """The head of a request: `path` and `query` as they came, names of `headers` in lower case.
 
-    `is_old` is HTTP/1.0; with `keeps` the client wants the connection to stay.
+    `length` is that of its body, which is no header here; a body that `is_chunked` tells its end itself, one that
+    `awaits_continue` comes only once it is asked for. `is_old` is HTTP/1.0; with `keeps` the client wants the
+    connection to stay. Requests may have one head, beside which an application keeps what is `known` of it.
     """
 
     method: str
     path: str
     query: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
+    length: int
+    is_chunked: bool
+    awaits_continue: bool
     is_old: bool
     keeps: bool
+    known: Any = None
 
 
 class Refusal(NamedTuple):
@@ -42,6 +54,51 @@ class Refusal(NamedTuple):
 
     status: int
     reason: str
+
+
+class RefusedError(Exception):
+    """What came is no request, or no body of the one that is read; nothing after it can be read."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(*refusal)
+        self.refusal = refusal
+
+
+def read(data: bytes) -> Head:
+    """The head that *data* holds to its end; `RefusedError` for one that cannot be answered."""
+    if refusal := _too_large(data):
+        raise RefusedError(refusal)
+    parts = _Parts()
+    refusal = parts.read(_staying(data)) or _unreadable(parts)
+    if refusal is not None:
+        raise RefusedError(refusal)
+    headers, is_old = parts.headers, parts.version == "1.0"
+    return Head(
+        parts.method,
+        *_target(parts.url),
+        headers,
+        length=int(headers.pop("content-length", "0")),
+        is_chunked="transfer-encoding" in headers,
+        awaits_continue=not is_old and headers.get("expect", "").lower() == "100-continue",
+        is_old=is_old,
+        keeps=parts.keeps,
+    )
+
+
+class Heads:
+    """Reads heads of requests, and remembers those that are not large: most are written like one before."""
+
+    def __init__(self) -> None:
+        self._remembered = lru_cache(_MOST_REMEMBERED)(read)
+
+    def read(self, data: bytes) -> tuple[Head, int]:
+        """The head that *data* holds to its end, and the length of its body."""
+        written, length = data, 0
+        if told := _LENGTH.search(data):  # is all in which the requests of a client differ
+            start, end = told.span(1)
+            written, length = data[:start] + b"0" + data[end:], int(data[start:end])
+        head = read(written) if written[_REMEMBERED:] else self._remembered(written)
+        return head, length or head.length
 
 
 def unfinished(data: bytes) -> Refusal | None:
@@ -52,38 +109,87 @@ def unfinished(data: bytes) -> Refusal | None:
         return Refusal(400, "What came is not HTTP: a line ends with a carriage return and a line feed")
     if len(data) > LARGEST_TARGET and b"\r\n" not in data[:LARGEST_TARGET]:
         return _long_target()
-    return _long_head() if len(data) > LARGEST_HEAD else None
+    return long_head() if len(data) > LARGEST_HEAD else None
 
 
-def too_large(head: bytes) -> Refusal | None:
+def _too_large(head: bytes) -> Refusal | None:
     """Why a whole *head* is larger than those that are read, if it is."""
     if len(head) > LARGEST_TARGET and head.find(b"\r\n") > LARGEST_TARGET:
         return _long_target()
     if head.count(b"\r\n") > MOST_HEADERS + 2:
         return Refusal(431, f"The request has more than [{MOST_HEADERS}] headers")
-    return _long_head() if len(head) > LARGEST_HEAD else None
+    return long_head() if len(head) > LARGEST_HEAD else None
 
 
-def unreadable(head: Head, version: str) -> Refusal | None:
-    """Why a *head* of a *version* of HTTP is none of a request that can be answered, if so.
+def _unreadable(parts: _Parts) -> Refusal | None:
+    """Why a head is none of a request that can be answered, if so.
 
     Where two servers may disagree about where a request ends, one can be hidden in another: it is refused (RFC 9112,
     sections 3.2, 6.1 and 11.2).
     """
-    headers = head.headers
-    if version not in ("1.1", "1.0"):
-        return Refusal(505, f"HTTP/{version} is not spoken here, only HTTP/1.1")
-    if not head.is_old and "host" not in headers:
+    headers, is_old = parts.headers, parts.version == "1.0"
+    if parts.version not in ("1.1", "1.0"):
+        return Refusal(505, f"HTTP/{parts.version} is not spoken here, only HTTP/1.1")
+    if not is_old and "host" not in headers:
         return Refusal(400, "The request has no Host header")
-    if head.method == "CONNECT":
-        return Refusal(400, "This server connects nobody to others")
     encoding = headers.get("transfer-encoding")
-    if encoding is not None and (head.is_old or "content-length" in headers or encoding.lower() != "chunked"):
+    if encoding is not None and (is_old or "content-length" in headers or encoding.lower() != "chunked"):
         return Refusal(400, "The request has a Transfer-Encoding other than [chunked] alone")
     return None
 
 
-def staying(head: bytes) -> bytes:
+class _Parts:
+    """The parts of one head, as the parser of HTTP hands them over."""
+
+    def __init__(self) -> None:
+        self.method = self.version = ""
+        self.url = b""
+        self.headers: dict[str, str] = {}
+        self.keeps = False
+        self._parser: Any = None
+        self._twice = ""
+
+    def read(self, data: bytes) -> Refusal | None:
+        """Take the parts of *data*; why it is no head, if so."""
+        self._parser = httptools.HttpRequestParser(self)
+        fault: Exception | None = None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            return Refusal(400, "This server connects nobody to others, and speaks no other protocol")
+        except httptools.HttpParserError as error:
+            fault = error.with_traceback(None)
+        finally:
+            self._parser = None  # which refers to its parts
+        if self._twice:
+            return Refusal(400, f"The request has the header [{self._twice}] twice")
+        if fault is not None or not self.version:
+            return Refusal(400, f"What came is not HTTP: {fault or 'it begins as HTTP/2 does'}")
+        return None
+
+    def on_url(self, url: bytes) -> None:
+        """Keep the URL."""
+        self.url = url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        key = name.decode("latin-1").lower()
+        text = value.decode("latin-1")
+        if key in self.headers:
+            if key in _ONCE:
+                self._twice = key
+            if key in LISTS:
+                text = f"{self.headers[key]}, {text}"
+        self.headers[key] = text
+
+    def on_headers_complete(self) -> None:
+        """Keep what only the parser knows, and only now."""
+        self.method = self._parser.get_method().decode()
+        self.version = self._parser.get_http_version()
+        self.keeps = self._parser.should_keep_alive()
+
+
+def _staying(head: bytes) -> bytes:
     """*head* without the wish for another protocol, none of which is spoken here: the parser would pass over the body.
 
     Java's own client has it in every request.
@@ -91,7 +197,7 @@ def staying(head: bytes) -> bytes:
     return _UPGRADE.sub(b"\r\nx-upgrade:", head) if b"\r\nupgrade:" in head.lower() else head
 
 
-def target(url: bytes) -> tuple[str, str]:
+def _target(url: bytes) -> tuple[str, str]:
     """The path and the query of a request's *url*, as they came; `HttpParserError` for what is no URL."""
     if b"#" in url:
         url = url.partition(b"#")[0]
@@ -107,8 +213,11 @@ def target(url: bytes) -> tuple[str, str]:
 
 def answer(status: int, headers: Mapping[str, str], standard: bytes, length: int | None) -> bytes:
     """The head of an answer without the line that ends it; *length* is that of its body, where that is known."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    if not lines.count("\r") == lines.count("\n") == len(headers) or "\0" in lines:  # would be taken for more of a head
+    lines = values = ""
+    for name, value in headers.items():
+        lines += f"{name}: {value}\r\n"
+        values += value
+    if "\r" in values or "\n" in values or "\0" in values:  # would be taken for more of a head
         lines = "".join([f"{name}: {value.translate(_BREAKS)}\r\n" for name, value in headers.items()])
     head = _STATUS_LINES[status] + standard + lines.encode("latin-1", "replace")
     if length is None or status in _WITHOUT_BODY:
@@ -116,7 +225,8 @@ def answer(status: int, headers: Mapping[str, str], standard: bytes, length: int
     return b"%bcontent-length: %d\r\n" % (head, length)
 
 
-def _long_head() -> Refusal:
+def long_head() -> Refusal:
+    """Why a head that has more bytes than there may be is not read."""
     return Refusal(431, f"The head of the request is larger than [{LARGEST_HEAD}] bytes")
 
 
@@ -130,18 +240,6 @@ class _StatusLines(dict[int, bytes]):
     def __missing__(self, status: int) -> bytes:
         line = self[status] = f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode()
         return line
-
-
-class HeaderNames(dict[bytes, str]):
-    """The names of headers as text in lower case, remembered."""
-
-    _MOST = 1000
-
-    def __missing__(self, name: bytes) -> str:
-        if len(self) >= self._MOST:
-            self.clear()
-        text = self[name] = name.decode("latin-1").lower()
-        return text
 
 
 _STATUS_LINES = _StatusLines()

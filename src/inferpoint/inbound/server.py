@@ -7,7 +7,6 @@ import contextlib
 import math
 import resource
 import socket
-import ssl
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from email.utils import formatdate
@@ -15,8 +14,10 @@ from typing import Protocol
 
 from inferpoint.inbound.connection import Connection
 from inferpoint.inbound.exchange import Exchange
-from inferpoint.inbound.heads import Refusal
+from inferpoint.inbound.forwarded import NOBODY, TrustedProxies
+from inferpoint.inbound.heads import Heads, Refusal
 from inferpoint.inbound.limits import ConnectionLimits
+from inferpoint.inbound.tls import Certificates
 
 BACKLOG = 2048
 _SET_ASIDE = 256  # descriptors that are none of connections: of providers', files, other processes
@@ -39,7 +40,8 @@ class Application(Protocol):
 class HttpServer:
     """Serves an *application* within *limits*. Every answer has the *headers*; *exempt* paths are never too many.
 
-    Requests in work have *patience* seconds to end when the server is told to stop.
+    What *proxies* tell of whom they ask for is believed. `draining` says that the server was told to stop, `stopping`
+    that it takes no new connections.
     """
 
     def __init__(
@@ -48,15 +50,17 @@ class HttpServer:
         limits: ConnectionLimits,
         headers: Sequence[tuple[str, str]],
         exempt: AbstractSet[str],
-        patience: float,
+        proxies: TrustedProxies = NOBODY,
     ) -> None:
         self.application = application
         self.limits = limits
         self.exempt = exempt
+        self.proxies = proxies
+        self.heads = Heads()
         self.now = 0.0  # of the loop's clock, at the last tick
+        self.draining = False
         self.stopping = False
         self._headers = "".join(f"{name}: {value}\r\n" for name, value in headers)
-        self._patience = patience
         self._most = limits.connections
         self._connections: set[Connection] = set()
         self._idle: dict[Connection, None] = {}  # those without a request in work, the longest first
@@ -65,23 +69,23 @@ class HttpServer:
         self._set_date()
 
     @property
-    def is_full(self) -> bool:
-        """Whether as many requests are in work as may be."""
-        return len(self._connections) - len(self._idle) >= self.limits.requests
-
-    @property
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._connections)
 
-    async def serve(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
-        """Take connections from *listener* until told to stop, and return when the last has ended."""
+    async def serve(self, listener: socket.socket, certificates: Certificates | None = None) -> None:
+        """Take connections from *listener* until told to stop, and return when the last has ended.
+
+        With *certificates*, whose files are looked at each second, they are secured.
+        """
         loop = asyncio.get_running_loop()
         self._most = _opened_wide(self.limits.connections)
-        self._tick(loop)
+        self._tick(loop, certificates)
+        tls = certificates and certificates.context
         listening = await loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG, ssl=tls)
         try:
             await self._told.wait()
+            self.stopping = True
             listening.close()
             await self._finish()
         finally:
@@ -89,11 +93,13 @@ class HttpServer:
             self._ticking.cancel()
 
     def stop(self, *, forced: bool | None = None) -> None:
-        """Finish what has begun, unless it is *forced*: by default when it is told a second time."""
-        if self.stopping if forced is None else forced:
+        """Drain, and finish what has begun, unless it is *forced*: by default when it is told a second time."""
+        if self.draining if forced is None else forced:
             self._over.set()
-        self.stopping = True
-        self._told.set()
+            self._told.set()
+        elif not self.draining:
+            asyncio.get_running_loop().call_later(self.limits.drain_seconds, self._told.set)
+        self.draining = True
 
     def welcome(self, connection: Connection) -> bool:
         """Know a new connection, for which the one that was idle the longest may have to go; False without room."""
@@ -107,10 +113,14 @@ class HttpServer:
         self._idle[connection] = None
         return has_room
 
-    def begin(self, connection: Connection) -> None:
-        """Know that a connection has a request in work."""
+    def begin(self, connection: Connection, path: str) -> bool:
+        """Know that a connection has a request for *path* in work; False where as many are as may be."""
+        idle = self._idle
+        if len(self._connections) - len(idle) >= self.limits.requests and path not in self.exempt:
+            return False
         connection.deadline = math.inf
-        self._idle.pop(connection, None)
+        idle.pop(connection, None)
+        return True
 
     def rest(self, connection: Connection) -> None:
         """Know that a connection has no request in work any more."""
@@ -130,7 +140,7 @@ class HttpServer:
             connection.finish()
         if self._connections:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), self._patience)
+                await asyncio.wait_for(self._over.wait(), self.limits.shutdown_seconds)
         tasks = [connection.task for connection in self._connections if connection.task is not None]
         for task in tasks:
             task.cancel()
@@ -150,9 +160,11 @@ class HttpServer:
             if connection.deadline <= now:
                 connection.expire()
 
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._ticking = loop.call_later(_TICK, self._tick, loop)
+    def _tick(self, loop: asyncio.AbstractEventLoop, certificates: Certificates | None) -> None:
+        self._ticking = loop.call_later(_TICK, self._tick, loop, certificates)
         self.tell(loop.time())
+        if certificates is not None:
+            certificates.refresh()
 
     def _set_date(self) -> None:
         self.standard = f"date: {formatdate(usegmt=True)}\r\n{self._headers}".encode("latin-1")

@@ -29,7 +29,7 @@ from inferpoint.model.wording import unnumbered
 
 RESULT = "server's result"
 _KINDS = frozenset(Kind)
-_USAGE = tuple(Usage.__dataclass_fields__)
+_USAGE = Usage.__struct_fields__
 # Kinds that a face tells by a word of its own and not by its status.
 _KIND_OF_WORD = {
     "resource_already_exists_exception": Kind.CONFLICT,

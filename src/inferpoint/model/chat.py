@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, final
+
+import msgspec
 
 
 class Role(StrEnum):
@@ -17,8 +18,7 @@ class Role(StrEnum):
     TOOL = "tool"
 
 
-@dataclass(frozen=True)
-class CacheHint:
+class CacheHint(msgspec.Struct, frozen=True):
     """That a provider may keep the conversation as far as the part which carries this.
 
     `ttl` says for how long and `scope` for whom, in Anthropic's words ("5m", "1h"; "global"); None is what is usual.
@@ -28,16 +28,14 @@ class CacheHint:
     scope: str | None = None
 
 
-@dataclass(frozen=True)
-class TextPart:
+class TextPart(msgspec.Struct, frozen=True):
     """Words."""
 
     text: str
     cache: CacheHint | None = None
 
 
-@dataclass(frozen=True)
-class ImagePart:
+class ImagePart(msgspec.Struct, frozen=True):
     """A picture: an http(s) address or a data URI, and how closely to look at it."""
 
     url: str
@@ -45,8 +43,7 @@ class ImagePart:
     cache: CacheHint | None = None
 
 
-@dataclass(frozen=True)
-class FilePart:
+class FilePart(msgspec.Struct, frozen=True):
     """A document as a data URI, or at an http(s) address."""
 
     data: str
@@ -54,8 +51,7 @@ class FilePart:
     cache: CacheHint | None = None
 
 
-@dataclass(frozen=True)
-class Thought:
+class Thought(msgspec.Struct, frozen=True):
     """What a model thought: its words as far as they are told.
 
     `signature` seals the thought for the service that gave it, `redacted` is all of one that is not told: both are that
@@ -72,8 +68,7 @@ class Thought:
     extra: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class ToolUse:
+class ToolUse(msgspec.Struct, frozen=True):
     """A tool the assistant asked for; `arguments` is JSON as the model wrote it.
 
     `extra` is what its service put beside it and wants back as it was, such as Gemini's signature of a thought.
@@ -90,8 +85,7 @@ Content = TextPart | ImagePart | FilePart
 Part = Content | Thought | ToolUse
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One turn, its parts in their order. `tool_call_id` says which tool call a tool's turn answers.
 
     Thoughts and tool calls are the assistant's. `failed` says that the tool could not do it, and that the turn tells
@@ -125,8 +119,7 @@ class Message:
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
 
-@dataclass(frozen=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True):
     """A function the model may ask for; `parameters` is a JSON schema.
 
     `hints` are further members that a provider may leave aside, by the names that they have in Anthropic's API.
@@ -137,7 +130,7 @@ class Tool:
     parameters: Mapping[str, Any] | None = None
     strict: bool | None = None
     cache: CacheHint | None = None
-    hints: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    hints: Mapping[str, Any] = {}
 
 
 class ToolMode(StrEnum):
@@ -149,16 +142,14 @@ class ToolMode(StrEnum):
     NAMED = "named"
 
 
-@dataclass(frozen=True)
-class ToolChoice:
+class ToolChoice(msgspec.Struct, frozen=True):
     """Whether, and which, tools are used."""
 
     mode: ToolMode
     name: str | None = None
 
 
-@dataclass(frozen=True)
-class Thinking:
+class Thinking(msgspec.Struct, frozen=True):
     """How a model is asked to think before it answers: not at all, or with so many tokens at the most, if it is said.
 
     `shown` is whether its thoughts are told; None leaves it to the provider.
@@ -169,8 +160,8 @@ class Thinking:
     shown: bool | None = None
 
 
-@dataclass(frozen=True)
-class Conversation:
+@final
+class Conversation(msgspec.Struct, frozen=True):
     """The input of a chat: messages, tools, and how to go on.
 
     `model` is called in place of the endpoint's. `reasoning_effort` is in OpenAI's words, with `none` for a model that

@@ -24,7 +24,8 @@ class Deadline(msgspec.Struct, frozen=True):
 
     def sooner(self, seconds: float) -> Deadline:
         """A deadline so many seconds before this one, and no later than patience lasts."""
-        return Deadline(min(self.at - seconds, self.patience), self.timeout, self.patience)
+        at = self.at - seconds
+        return Deadline(min(self.patience, at), self.timeout, self.patience)
 
     def later_of(self, other: Deadline) -> Deadline:
         """Whichever of the two comes last."""

@@ -9,6 +9,8 @@ from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.json_body import JsonBody
 
 T = TypeVar("T")
+_OBJECT: type[dict[str, Any]] = dict
+_ARRAY: type[list[Any]] = list
 _NAMES: Mapping[type[Any], str] = {
     str: "a string",
     bool: "true or false",
@@ -86,18 +88,20 @@ class Fields:
 
     def __init__(self, value: Any, of: str = "", words: Vocabulary = PLAIN) -> None:
         members: dict[str, Any] = value
-        if not isinstance(value, dict):
+        if type(members) is not dict:
             raise words.not_object(of, value)
         self._of = of
         self._words = words
-        self._left = {name: member for name, member in members.items() if member is not None}
+        self._left = dict(members)  # nulls among them
 
     def take(self, name: str, kind: type[T]) -> T | None:
         """The member called *name*, of the type *kind*."""
-        if name not in self._left:
+        left = self._left
+        if name not in left:
             return None
-        value = self._left.pop(name)
-        if is_kind(value, kind):
+        value = left[name]
+        del left[name]
+        if value is None or type(value) is kind or is_kind(value, kind):
             return value
         raise self._words.wrong_type(self._of, name, kind, value)
 
@@ -110,15 +114,20 @@ class Fields:
 
     def object(self, name: str) -> dict[str, Any] | None:
         """A member that is an object, its own members not read."""
-        return cast("dict[str, Any] | None", self.take(name, dict))
+        return self.take(name, _OBJECT)
 
     def array(self, name: str) -> list[Any] | None:
         """A member that is an array, its entries not read."""
-        return cast("list[Any] | None", self.take(name, list))
+        return self.take(name, _ARRAY)
 
     def any(self, name: str) -> Any:
         """The member called *name*, of whatever type; None without one."""
-        return self._left.pop(name) if name in self._left else None
+        left = self._left
+        if name not in left:
+            return None
+        value = left[name]
+        del left[name]
+        return value
 
     def texts(self, name: str) -> tuple[str, ...] | None:
         """A member that is an array of strings."""
@@ -132,7 +141,9 @@ class Fields:
 
     def text_or_texts(self, name: str) -> tuple[str, ...] | None:
         """A member that is an array of strings, or one string that stands for an array of one."""
-        if name in self._left and type(value := self._left[name]) is str:
+        if name not in self._left:
+            return None
+        if type(value := self._left[name]) is str:
             del self._left[name]
             return (value,)
         return self.texts(name)
@@ -140,21 +151,31 @@ class Fields:
     def refuse(self, *names: str) -> None:
         """`INVALID` when one of *names* is there and says anything but no."""
         for name in names:
-            if name in self._left and self._left.pop(name) not in (False, [], {}, 0):
+            if name in self._left and self._left.pop(name) not in (None, False, [], {}, 0):
                 raise self._words.unknown(self._of, (name,))
 
     def only(self, *names: str) -> None:
         """`INVALID` when there are others than *names*."""
-        if strange := [name for name in self._left if name not in names]:
+        if strange := [name for name, value in self._left.items() if name not in names and value is not None]:
             raise self._words.unknown(self._of, strange)
+
+    def has_only(self, name: str) -> bool:
+        """Whether the member called *name* is there and no other."""
+        return name in self._left and len(self._left) == 1
+
+    def is_read(self) -> bool:
+        """Whether no member is left."""
+        return not self._left
 
     def __contains__(self, name: str) -> bool:
         """Whether there is a member called *name* that has not been read."""
-        return name in self._left
+        return name in self._left and self._left[name] is not None
 
     def rest(self) -> dict[str, Any]:
         """The members that have not been read."""
-        return self._left
+        if not self._left:
+            return {}
+        return {name: value for name, value in self._left.items() if value is not None}
 
     def end(self) -> None:
         """`INVALID` when there are members that have not been read."""

@@ -6,11 +6,10 @@ Their names are those that `x-inferpoint-dropped` tells. What changes the meanin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from inferpoint.model.chat import Conversation, Message, Part, Thought, Tool, ToolUse
 from inferpoint.model.requests import InferenceRequest
@@ -32,21 +31,21 @@ class Hint(StrEnum):
 def carried(request: InferenceRequest) -> frozenset[str]:
     """The names of all hints in *request*, but for those that say nothing."""
     names = frozenset([name for name, value in request.hints.items() if value not in _SILENT] if request.hints else ())
-    return names | set(_in(request.input)) if isinstance(request.input, Conversation) else names
+    return names | set(_in(request.input)) if type(request.input) is Conversation else names
 
 
 def without(request: InferenceRequest, dropped: frozenset[str]) -> InferenceRequest:
     """*request* without the hints called *dropped*."""
     left = {name: value for name, value in request.hints.items() if name not in dropped}
     if isinstance(request.input, Conversation):
-        return msgspec.structs.replace(request, hints=left, input=_stripped(request.input, dropped))
-    return msgspec.structs.replace(request, hints=left)
+        return replace(request, hints=left, input=_stripped(request.input, dropped))
+    return replace(request, hints=left)
 
 
 def own_thoughts(request: InferenceRequest, service: str) -> InferenceRequest:
     """*request* without the thoughts that only another service than *service* can read; itself where it has none."""
     conversation = request.input
-    if not isinstance(conversation, Conversation):
+    if type(conversation) is not Conversation:
         return request
     foreign = [
         part
@@ -60,7 +59,7 @@ def own_thoughts(request: InferenceRequest, service: str) -> InferenceRequest:
         replace(message, parts=tuple(part for part in message.parts if part not in foreign))
         for message in conversation.messages
     )
-    return msgspec.structs.replace(request, input=replace(conversation, messages=messages))
+    return replace(request, input=replace(conversation, messages=messages))
 
 
 def _in(conversation: Conversation) -> Iterator[str]:

@@ -114,6 +114,12 @@ def address(url: str) -> str:
     return f"{scheme.lower()}://{authority.rpartition('@')[2].lower()}"
 
 
+@lru_cache(1024)
+def scheme(url: str) -> str:
+    """What *url* begins with, in lower case: `http`, `https`, or the name of what answers in our own process."""
+    return url.partition(":")[0].lower()
+
+
 def shown(url: str) -> str:
     """*url* without what may be secret: user, parameters and fragment."""
     path = url.partition("?")[0].partition("#")[0].partition("://")[2].partition("/")[2]

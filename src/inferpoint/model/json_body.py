@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -26,8 +26,7 @@ _WIDEST = re.compile(rb"[\xf0-\xf7]|\\u[dD][89abAB]")
 _WIDE = re.compile(rb"[\xc4-\xef]|\\u")
 
 
-@dataclass(frozen=True)
-class JsonBody:
+class JsonBody(msgspec.Struct, frozen=True):
     """What a body holds: the JSON *value*, or the *fault* for which it has none.
 
     `twice` is the name of a member that one object has twice. An empty body is `empty`.
@@ -66,15 +65,17 @@ def measured(body: bytes) -> Measure:
 
 def decoded(body: bytes, measure: Measure | None = None) -> JsonBody:
     """The value of *body*, whose *measure* may be known. A byte-order mark before it is no part of it."""
-    text = body.removeprefix(_MARK)
-    if not text or text.isspace():
-        return JsonBody(empty=True)
+    text = body[len(_MARK) :] if body[: len(_MARK)] == _MARK else body
     try:
-        value = msgspec.json.decode(text)
+        value: dict[str, Any] = msgspec.json.decode(text)  # or of any other type
     except NOT_JSON as error:
-        return JsonBody(fault=_half_a_pair(text) or str(error))
+        is_empty = not text or text.isspace()
+        return JsonBody(empty=True) if is_empty else JsonBody(fault=_half_a_pair(text) or str(error))
+    colons = text.count(b":")
+    if type(value) is dict and len(value) == colons:
+        return JsonBody(value)  # its members are all that is written, each once
     built = _members(value, text.count(b"{"))
-    if text.count(b":") == built or (measure or measured(text)).members == built:
+    if colons == built or (measure or measured(text)).members == built:
         return JsonBody(value)
     return JsonBody(twice=_first_twice(text))
 
@@ -98,16 +99,16 @@ def _width(text: bytes) -> int:
 def _members(value: Any, objects: int) -> int:
     """How many members all objects of *value* have, of which there are no more than so many *objects*."""
     members = 0
-    pending = [value]
-    while pending and objects:
-        value = pending.pop()
-        if isinstance(value, dict):
+    pending: list[Any] = [value]
+    for inner in pending if objects else ():  # to which more is added meanwhile
+        if type(inner) is dict:
+            members += len(inner)  # pyright: ignore[reportUnknownArgumentType] - of the built-in type
+            pending += inner.values()  # pyright: ignore[reportUnknownMemberType]
             objects -= 1
-            typed = cast("dict[str, Any]", value)
-            members += len(typed)
-            pending += typed.values()
-        elif isinstance(value, list):
-            pending += cast("list[Any]", value)
+            if not objects:
+                break
+        elif type(inner) is list:
+            pending += inner
     return members
 
 

@@ -154,7 +154,7 @@ class InferenceRequest(msgspec.Struct, frozen=True):
     @property
     def conversation(self) -> Conversation:
         """The conversation of a chat; each text of a completion is a user's turn."""
-        return self.input if isinstance(self.input, Conversation) else said(*self.texts)
+        return self.input if type(self.input) is Conversation else said(*self.texts)
 
     @property
     def count(self) -> int:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+from typing_extensions import override
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.http import parse
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Tokens, as the provider counted them.
 
     Those that a cache gave (`cached`) and took (`cache_written`) are among the `input`, thoughts among the `output`.
@@ -34,16 +36,25 @@ class Usage:
         )
 
 
-def _shown(
-    name: str, of: str, count: int, usage: Usage | None, errors: Mapping[int, InferenceError] | None = None
-) -> str:
-    """The short repr of a result that may be large: how much of it there is, and not what it is."""
-    told = [f"{count} {of}", *([str(usage)] if usage else []), *([f"{len(errors)} errors"] if errors else [])]
-    return f"{name}({', '.join(told)})"
+class _Large(msgspec.Struct, frozen=True):
+    """A result that may be large: its repr shows how much of it there is, and not what it is."""
+
+    def _amounts(self) -> list[str]:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._amounts())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The amounts, which `rich` shows in place of all members."""
+        return [("holds", ", ".join(self._amounts()))]
 
 
-@dataclass(frozen=True)
-class Embeddings:
+def _amounts(of: str, count: int, usage: Usage | None, errors: Mapping[int, InferenceError] | None = None) -> list[str]:
+    return [f"{count} {of}", *([str(usage)] if usage else []), *([f"{len(errors)} errors"] if errors else [])]
+
+
+class Embeddings(_Large, frozen=True):
     """Dense vectors in the order of the inputs.
 
     Each is JSON text as it came (`msgspec.Raw` of an array of numbers): between provider and caller nobody reads the
@@ -54,7 +65,7 @@ class Embeddings:
     vectors: Sequence[Any]
     usage: Usage | None = None
     cut: frozenset[int] = frozenset()
-    errors: Mapping[int, InferenceError] = field(default_factory=dict[int, InferenceError])
+    errors: Mapping[int, InferenceError] = {}
 
     def numbers(self) -> list[list[float]]:
         """The vectors as numbers, for callers that compute with them; `UNREADABLE` when one has no place in a float.
@@ -63,12 +74,12 @@ class Embeddings:
         """
         return [[] if vector is None else parse(bytes(vector), list[float], of="embeddings") for vector in self.vectors]
 
-    def __repr__(self) -> str:
-        return _shown("Embeddings", "vectors", len(self.vectors), self.usage, self.errors)
+    @override
+    def _amounts(self) -> list[str]:
+        return _amounts("vectors", len(self.vectors), self.usage, self.errors)
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True):
     """A piece of an input, with its offsets in code points and its vector as JSON text."""
 
     start_offset: int
@@ -77,21 +88,20 @@ class Chunk:
     text: str | None = None
 
 
-@dataclass(frozen=True)
-class ChunkedEmbeddings:
+class ChunkedEmbeddings(_Large, frozen=True):
     """For each input its chunks, in order. `cut` counts chunks that were shortened; `errors` as in `Embeddings`."""
 
     inputs: Sequence[Sequence[Chunk]]
     usage: Usage | None = None
     cut: int = 0
-    errors: Mapping[int, InferenceError] = field(default_factory=dict[int, InferenceError])
+    errors: Mapping[int, InferenceError] = {}
 
-    def __repr__(self) -> str:
-        return _shown("ChunkedEmbeddings", "chunks", sum(map(len, self.inputs)), self.usage, self.errors)
+    @override
+    def _amounts(self) -> list[str]:
+        return _amounts("chunks", sum(map(len, self.inputs)), self.usage, self.errors)
 
 
-@dataclass(frozen=True)
-class Previewed:
+class Previewed(msgspec.Struct, frozen=True):
     """A chunk that an input would have: its offsets, its words, and how many of them the chunk before has too."""
 
     start_offset: int
@@ -101,20 +111,19 @@ class Previewed:
     text: str
 
 
-@dataclass(frozen=True)
-class SparseEmbeddings:
+class SparseEmbeddings(_Large, frozen=True):
     """For each input the weights of its tokens, and whether it was cut; `errors` as in `Embeddings`."""
 
     weights: Sequence[tuple[Mapping[str, float], bool]]
     usage: Usage | None = None
-    errors: Mapping[int, InferenceError] = field(default_factory=dict[int, InferenceError])
+    errors: Mapping[int, InferenceError] = {}
 
-    def __repr__(self) -> str:
-        return _shown("SparseEmbeddings", "vectors", len(self.weights), self.usage, self.errors)
+    @override
+    def _amounts(self) -> list[str]:
+        return _amounts("vectors", len(self.weights), self.usage, self.errors)
 
 
-@dataclass(frozen=True)
-class Ranked:
+class Ranked(msgspec.Struct, frozen=True):
     """One document: its place in the input, its score, its text where asked for."""
 
     index: int
@@ -122,19 +131,18 @@ class Ranked:
     text: str | None = None
 
 
-@dataclass(frozen=True)
-class Ranking:
+class Ranking(_Large, frozen=True):
     """Documents, best first."""
 
     ranked: Sequence[Ranked]
     usage: Usage | None = None
 
-    def __repr__(self) -> str:
-        return _shown("Ranking", "documents", len(self.ranked), self.usage)
+    @override
+    def _amounts(self) -> list[str]:
+        return _amounts("documents", len(self.ranked), self.usage)
 
 
-@dataclass(frozen=True)
-class ToolCall:
+class ToolCall(msgspec.Struct, frozen=True):
     """A piece of a tool call: the n-th of this answer (`ordinal`), and a fragment of its arguments' JSON.
 
     The first piece has `id` and `name`, and `extra` as in `ToolUse`; together the fragments are never empty.
@@ -150,8 +158,7 @@ class ToolCall:
 AnswerPart = TextPart | Thought | ToolCall
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """One answer of a model, its parts in their order; no text is empty, or follows another.
 
     `reason` is why it ended, in OpenAI's words; `stop_sequence` which of the words to stop at ended it.
@@ -172,23 +179,27 @@ class Choice:
                 case TextPart(text=more), [TextPart(text=text)]:
                     joined[-1] = TextPart(text + more)
                 case _:
-                    joined.append(part)
+                    joined += (part,)
         return cls(tuple(joined), reason, stop_sequence)
 
     @property
     def text(self) -> str:
         """All words of the answer, joined."""
-        return "".join(part.text for part in self.parts if type(part) is TextPart)
+        words = ""
+        for part in self.parts:
+            if type(part) is TextPart:
+                words += part.text
+        return words
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """The tools that the model calls."""
-        return tuple(part for part in self.parts if type(part) is ToolCall)
+        return tuple([part for part in self.parts if type(part) is ToolCall])
 
     @property
     def thoughts(self) -> tuple[Thought, ...]:
         """The thoughts, as far as they are told."""
-        return tuple(part for part in self.parts if type(part) is Thought)
+        return tuple([part for part in self.parts if type(part) is Thought])
 
     @property
     def reasoning(self) -> str:
@@ -196,8 +207,7 @@ class Choice:
         return "".join(thought.text for thought in self.thoughts)
 
 
-@dataclass(frozen=True)
-class Completion:
+class Completion(msgspec.Struct, frozen=True):
     """A model's whole answer."""
 
     choices: Sequence[Choice]
@@ -209,23 +219,20 @@ class Completion:
 InferenceResult = Embeddings | ChunkedEmbeddings | SparseEmbeddings | Ranking | Completion
 
 
-@dataclass(frozen=True)
-class Started:
+class Started(msgspec.Struct, frozen=True):
     """A stream has begun."""
 
     id: str
     model: str
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     """A piece of what the model writes."""
 
     text: str
 
 
-@dataclass(frozen=True)
-class Reasoning:
+class Reasoning(msgspec.Struct, frozen=True):
     """A piece of what the model thinks. One with a `signature` ends its thought, one that is `redacted` is a whole one.
 
     All are as in `Thought`.
@@ -254,8 +261,7 @@ def grown(thought: Thought, piece: Reasoning) -> Thought:
     )
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True):
     """A choice has ended, and why, in OpenAI's words; `stop_sequence` is which of them ended it."""
 
     choice: int
@@ -263,8 +269,7 @@ class Finished:
     stop_sequence: str | None = None
 
 
-@dataclass(frozen=True)
-class Used:
+class Used(msgspec.Struct, frozen=True):
     """The cost of the stream, counted so far; a later one replaces an earlier one."""
 
     usage: Usage

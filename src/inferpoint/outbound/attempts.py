@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from inferpoint.clock import Clock
 from inferpoint.model.http import Call
 from inferpoint.outbound.breakers import CallPermit
@@ -11,7 +9,7 @@ from inferpoint.outbound.ticket import Job, Permit
 
 
 class Attempts:
-    """How far a job has come; a context manager that releases the permits which were not handed on.
+    """How far a job has come. Who makes them `end`s them, unless the last permit was `handed_on`.
 
     A job that had a turn goes `ahead` of its caller's others. `sent_at` is when the last attempt was made, `upstream`
     how many seconds all of them were at the provider, `pause` how many have to pass before the next.
@@ -31,23 +29,26 @@ class Attempts:
         self._clock = clock
         self._began = clock.monotonic()
         self._throttled_at: float | None = None
+        self.handed_on = False
 
-    def begin(self) -> None:
-        """Count an attempt, which is charged from now on."""
+    def begin(self, now: float) -> None:
+        """Count an attempt, which is charged from *now* on."""
         assert self.permit is not None
         self.permit.sent()
-        self.sent_at = self._clock.monotonic()
+        self.sent_at = now
         self.count += 1
-        self.job.stats.calls += self.count == 1
-        self.job.stats.attempts += 1
-        self.note_times(self.sent_at)
-
-    def note_times(self, now: float) -> None:
-        """Note how long the call has waited, and been at the provider, until *now*."""
         stats = self.job.stats
-        if (queued := now - self._began - self.upstream) > stats.queued:
-            stats.queued = queued
-        stats.upstream = max(stats.upstream, self.upstream)
+        stats.calls += self.count == 1
+        stats.attempts += 1
+        queued = now - self._began - self.upstream
+        stats.queued = max(stats.queued, queued)
+
+    def ended(self, now: float) -> float:
+        """The seconds that the last attempt was at the provider until *now*."""
+        seconds = now - self.sent_at
+        self.upstream += seconds
+        self.job.stats.upstream = max(self.job.stats.upstream, self.upstream)
+        return seconds
 
     def throttled(self, now: float) -> float:
         """How many seconds ago the job first met a provider that asks to wait; that may be *now*."""
@@ -57,9 +58,9 @@ class Attempts:
 
     def hand_on(self) -> Permit:
         """The permit of the last attempt, for the caller to settle and release."""
-        permit, self.permit = self.permit, None
-        assert permit is not None
-        return permit
+        assert self.permit is not None
+        self.handed_on = True
+        return self.permit
 
     def release(self) -> None:
         """End both permits: what was not sent costs nothing, and says nothing of the provider."""
@@ -68,9 +69,8 @@ class Attempts:
         if self.permit is not None:
             self.permit.release()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
+    def end(self) -> None:
+        """Release both permits, and note how long they were waited for in vain."""
         self.release()
-        self.note_times(self._clock.monotonic())
+        stats, now = self.job.stats, self._clock.monotonic()
+        stats.queued = max(stats.queued, now - self._began - self.upstream)

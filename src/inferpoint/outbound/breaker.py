@@ -93,7 +93,7 @@ class Breaker:
     """The breaker of calls to one *address*, which refuses them for *reason*.
 
     A new period begins each time it opens or closes. Those who wait try the address by turns: next is whose last try is
-    the longest ago, however short of time others are.
+    the longest ago, however short of time others are. `heard` is when it was last asked or told anything.
     """
 
     def __init__(self, address: str, reason: Reason, clock: Clock, capacity: int) -> None:
@@ -113,7 +113,7 @@ class Breaker:
         self._probes = 0
         self._turns: dict[str, int] = {}  # the number of everybody's last probe since it opened
         self._timer: Timer | None = None
-        self._heard = clock.monotonic()
+        self.heard = clock.monotonic()
 
     @property
     def state(self) -> State:
@@ -124,15 +124,13 @@ class Breaker:
 
     def is_quiet(self, now: float) -> bool:
         """Whether the breaker is as good as new: no call waits or tries, and what it knows is old."""
-        return now - self._heard > QUIET and not self._waiting and self._probe is None
+        return now - self.heard > QUIET and not self._waiting and self._probe is None
 
     def at_once(self, turn: str) -> BreakerPermit | None:
         """A permit to call now, as the probe where one is due and nobody waits for it; None where there is none."""
-        self._heard = self._clock.monotonic()
-        state = self.state
-        if state is State.CLOSED:
+        if self._state is State.CLOSED:
             return BreakerPermit(self, self._period)
-        return self._probing(turn) if state is State.READY and not self._waiting else None
+        return self._probing(turn) if self.state is State.READY and not self._waiting else None
 
     async def enter(self, turn: str, deadline: Callable[[], Deadline]) -> BreakerPermit | Refusal:
         """A permit to call, waited for; a refusal at once when it would come too late, or too many wait.
@@ -159,15 +157,15 @@ class Breaker:
 
     def holds(self, permit: BreakerPermit) -> bool:
         """Whether *permit* still stands; for `BreakerPermit`."""
-        return permit is self._probe or self._is_of_now(permit)
+        return permit is self._probe or (self._state is State.CLOSED and permit.period == self._period)
 
     def ended(self, permit: BreakerPermit, *, failed: bool) -> None:
         """Count the outcome of a call; for `BreakerPermit`."""
-        self._heard = self._clock.monotonic()
+        self.heard = self._clock.monotonic()
         if permit is self._probe:
             self._probe = None
             self._tried(failed=failed)
-        elif self._is_of_now(permit):
+        elif self._state is State.CLOSED and permit.period == self._period:
             self._failed.append(failed)
             if failed and self._too_many():
                 self._begin(Event.TRIPPED, FIRST_OPEN)
@@ -178,9 +176,6 @@ class Breaker:
             self._probe = None
             self._turn(Event.ABANDONED)
             self._try()
-
-    def _is_of_now(self, permit: BreakerPermit) -> bool:
-        return self._state is State.CLOSED and permit.period == self._period
 
     def _turn(self, event: Event) -> None:
         self._state = TRANSITIONS[self._state][event]

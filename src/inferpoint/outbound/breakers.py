@@ -14,7 +14,7 @@ import msgspec
 from inferpoint.clock import Clock
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.quota import BreakerReport
-from inferpoint.outbound.breaker import Breaker, BreakerPermit, State
+from inferpoint.outbound.breaker import QUIET, Breaker, BreakerPermit, State
 from inferpoint.outbound.ticket import Reason, Refusal
 
 CAPACITY = 2000
@@ -37,8 +37,8 @@ class CallPermit(msgspec.Struct, eq=False):
 
     def ended(self, *, failed: bool) -> None:
         """Say that the address was reached, and whether the call *failed* there."""
-        self.group.ended(failed=failed)
-        self.address.ended(failed=False)
+        self.group.breaker.ended(self.group, failed=failed)
+        self.address.breaker.ended(self.address, failed=False)
 
     def unanswered(self) -> None:
         """Say that no answer came in a fair time: the group's failure, which tells nothing of the address."""
@@ -120,8 +120,9 @@ class Breakers:
 
     def _of(self, address: str, group: str, now: float) -> Breaker:
         breaker = self._breakers.get((address, group))
-        if breaker is None or breaker.is_quiet(now):
+        if breaker is None or (now - breaker.heard > QUIET and breaker.is_quiet(now)):
             self._breakers = {key: kept for key, kept in self._breakers.items() if not kept.is_quiet(now)}
             reason = Reason.BROKEN if group else Reason.UNREACHABLE
             breaker = self._breakers[address, group] = Breaker(address, reason, self._clock, self._capacity)
+        breaker.heard = now
         return breaker

@@ -60,15 +60,15 @@ class _Lane(Generic[E]):
 
 
 class FairQueue(Generic[E]):
-    """The entries that wait in one group; an entry is any hashable value."""
+    """The entries that wait in one group, `count` of them; an entry is any hashable value."""
 
     def __init__(self) -> None:
         self._lanes: dict[Lane, _Lane[E]] = {lane: _Lane(weight) for lane, weight in WEIGHTS.items()}
         self._served = 0.0  # the tag of the lane that had the last turn
-        self._count = 0
+        self.count = 0
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
     def join(self, entry: E, lane: Lane, caller: str, share: float, *, ahead: bool) -> None:
         """Have *entry* wait; one that goes *ahead* comes before the others of its caller."""
@@ -77,7 +77,7 @@ class FairQueue(Generic[E]):
             of.tag = max(of.tag, self._served)
         flow = of.flow(caller, share)
         (flow.again if ahead else flow.waiting)[entry] = None
-        self._count += 1
+        self.count += 1
 
     def leave(self, entry: E, lane: Lane, caller: str) -> bool:
         """Have *entry* wait no more; False when it did not wait."""
@@ -120,6 +120,6 @@ class FairQueue(Generic[E]):
             yield name, [entry for flow in lane.flows.values() for entry in (*flow.again, *flow.waiting)]
 
     def _left(self, lane: _Lane[E]) -> None:
-        self._count -= 1
+        self.count -= 1
         if not any(lane.flows.values()):  # nobody to be fair to: those who come next begin together
             lane.flows.clear()

@@ -31,20 +31,20 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 class Gcra:
-    """One limit, in units a minute; None is no limit."""
+    """One limit, in units a minute; None is no limit. `slowed` is the pace that a provider told, where it is slower."""
 
     def __init__(self, now: float) -> None:
         self._told: Bucket | None = None
         self._told_at = now
         self.paid_at = now  # from then on the next call may go
         self._unbroken_since = 0  # the call before which time was lost: what was charged earlier cannot be given back
-        self._slowed: float | None = None
+        self.slowed: float | None = None
         self._slowed_until = now
 
     def seconds(self, units: float, per_minute: int | None, now: float) -> float:
         """How long *units* take at the pace that holds; a provider's slows down no longer than until its end."""
         usual = units * MINUTE / per_minute if per_minute else 0.0
-        slowed = self._slowed
+        slowed = self.slowed
         if slowed is None or now >= self._slowed_until or (per_minute is not None and slowed >= per_minute):
             return usual
         longest = max(self._slowed_until - now, abs(usual))
@@ -69,17 +69,17 @@ class Gcra:
         where nothing is left.
         """
         self._told, self._told_at = bucket, now
-        self._slowed = None
+        self.slowed = None
         used = bucket.limit - bucket.remaining
         if bucket.remaining >= SCARCE * bucket.limit or used <= 0 or not 0 < bucket.full_in <= LONGEST_TOLD:
             return 0.0
-        self._slowed = used * MINUTE / bucket.full_in
+        self.slowed = used * MINUTE / bucket.full_in
         self._slowed_until = now + min(bucket.full_in, longest)
         return 0.0 if bucket.remaining else bucket.full_in / used
 
     def resume(self) -> None:
         """Go on at the configured pace, whatever the provider told."""
-        self._slowed = None
+        self.slowed = None
 
     def told(self, now: float) -> Bucket | None:
         """What the provider told last, and when that will be full again; all is left once that time has come."""
@@ -118,8 +118,11 @@ class Pacer:
     def take(self, rate: Rate, cost: Cost, now: float, due: float) -> Taken:
         """Charge a call that goes now and should have gone when it was *due*: that a timer is late is made up for."""
         self._number += 1
-        since, longest = max(due, now - LATE), 0.0
+        since = max(now - LATE, due)
+        longest = 0.0
         for limit, units, per_minute in zip(self._limits, cost, rate.values(), strict=True):
+            if per_minute is None and limit.slowed is None:
+                continue
             seconds = limit.seconds(units, per_minute, now)
             limit.take(seconds, since, self._number)
             longest = max(longest, seconds)
@@ -129,7 +132,7 @@ class Pacer:
     def settle(self, taken: Taken, cost: Cost, now: float) -> Taken:
         """Charge *cost* for a call instead of what it was charged before."""
         for limit, units, before, per_minute in zip(self._limits, cost, taken.cost, taken.rate.values(), strict=True):
-            if units != before:
+            if units != before and (per_minute is not None or limit.slowed is not None):
                 limit.correct(limit.seconds(units - before, per_minute, now), taken.number)
         return Taken(taken.number, taken.rate, cost)
 

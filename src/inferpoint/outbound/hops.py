@@ -14,20 +14,23 @@ MOST = 4
 _passed: ContextVar[int] = ContextVar("passed", default=0)
 
 
-def arrived(headers: Mapping[str, str]) -> None:
-    """Remember, for all that is done for the request of *headers*, what it passed; `INVALID` after more than 4.
+def told(headers: Mapping[str, str]) -> int:
+    """How many servers the request of *headers* came through; `INVALID` for more than 4.
 
     A first call tells by its user agent that it comes from a server, those that follow by a header.
     """
     text = headers.get(HEADER, "")
-    told = int(text) if text.isdecimal() and len(text) < 4 else MOST + 1 if text else 0
-    passed = max(told, headers.get("user-agent", "").startswith(PRODUCT))
-    if passed > MOST:
+    count = int(text) if text.isdecimal() and len(text) < 4 else MOST + 1 if text else 0
+    count = max(count, headers.get("user-agent", "").startswith(PRODUCT))
+    if count > MOST:
         raise invalid(f"The request came through more than {MOST} servers of this kind: an endpoint leads back")
-    if passed:
-        _passed.set(passed)
+    return count
 
 
-def passed() -> int:
-    """How many servers were passed by the request for which a call is made now."""
-    return _passed.get()
+def arrived(count: int) -> None:
+    """Remember, for all that is done for a request, that it came through *count* servers."""
+    if count:
+        _passed.set(count)
+
+
+passed = _passed.get  # how many servers were passed by the request for which a call is made now

@@ -89,7 +89,7 @@ class Limiter(RateLimiter):
         group.rate = ticket.rate
         group.endpoint = ticket.endpoint
         group.used_at = now
-        if not group.queue and group.free_at() <= now:
+        if not group.queue.count and group.pacer.free_at(ticket.rate) <= now:
             taken = group.pacer.take(ticket.rate, cost(), now, due=now)
             return QueuePermit(self, group, taken, 0.0)
         too_long = _pause_beyond(group, ticket.bears_until, now)
@@ -130,7 +130,8 @@ class Limiter(RateLimiter):
     def settle(self, group: _Group, taken: Taken, cost: Cost) -> Taken:
         """Charge another *cost* than before; for `QueuePermit`."""
         settled = group.pacer.settle(taken, cost, self._clock.monotonic())
-        self._arm(group)
+        if group.queue.count:
+            self._arm(group)
         return settled
 
     def give_back(self, group: _Group, taken: Taken) -> None:

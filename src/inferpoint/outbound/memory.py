@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from threading import Lock
 from typing import Self
 
@@ -14,11 +15,13 @@ _RETRY_SECONDS = 1.0
 class Memory:
     """The bytes that may be held, at *most* so many, and those that are `held`. Threads may share it.
 
-    Replies hold no more than half of it: however much providers answer, there is room for requests.
+    Replies hold no more than half of it: however much providers answer, there is room for requests. One reply may have
+    no more than so many *containers*, objects and lists, each of which takes a hundred bytes once it is built.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: float, containers: float = math.inf) -> None:
         self.most = most
+        self.containers = containers
         self.held = 0
         self.of_replies = 0
         self.lock = Lock()

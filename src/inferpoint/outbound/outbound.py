@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import Call, Reply, address
+from inferpoint.model.http import Call, Reply, address, scheme
 from inferpoint.model.quota import Allowance, Cost
 from inferpoint.outbound.attempts import Attempts
 from inferpoint.outbound.breaker import FAILURES
 from inferpoint.outbound.breakers import Breakers
+from inferpoint.outbound.replies import is_final, read, telling_when
 from inferpoint.outbound.retries import Budgets, Throttles, Verdict, asked_to_wait, patience, pause, verdict
 from inferpoint.outbound.ticket import Job, Permit, RateLimiter, Reason, Refusal, Ticket
 from inferpoint.outbound.transport import Arriving, Transport, UnreachableError, Whole
@@ -26,6 +27,7 @@ from inferpoint.telemetry.log import warn
 
 # The statuses that are worth another try, and why.
 _REASONS = {429: Retry.THROTTLED, **dict.fromkeys(FAILURES, Retry.SERVER_ERROR)}
+_REFUSAL = 400  # the least status of a refusal
 # A provider that let a deadline pass has failed if it had so many seconds; callers may be in any hurry.
 FAIR_SECONDS = 5.0
 _EARLY_TIMER = 0.01
@@ -52,59 +54,54 @@ class Outbound:
         self._clock = clock
         self._counters = counters
 
-    async def send(self, job: Job) -> tuple[Reply, Permit] | Refusal:
+    def send(self, job: Job) -> Awaitable[tuple[Reply, Permit] | Refusal]:
         """The whole reply, whatever its status, with the permit to settle and release; `CUT_OFF` when there is none."""
-        with Attempts(job, self._clock) as attempts:
-            reply = await self._reply(attempts, whole=True)
-            if isinstance(reply, Refusal):
-                return reply
-            assert isinstance(reply, Reply)
-            return reply, attempts.hand_on()
+        return self._answer(job, whole=True)
 
-    async def open(self, job: Job) -> tuple[Arriving, Permit] | Refusal:
+    def open(self, job: Job) -> Awaitable[tuple[Arriving, Permit] | Refusal]:
         """A reply that has begun, to be closed, with the permit to settle and release; nothing is tried again after.
 
         A reply that is not good, or is no stream, is a `Whole` one.
         """
-        with Attempts(job, self._clock) as attempts:
-            reply = await self._reply(attempts, whole=False)
-            if isinstance(reply, Refusal):
-                return reply
-            return Whole(reply) if isinstance(reply, Reply) else reply, attempts.hand_on()
+        return self._answer(job, whole=False)
 
-    async def _reply(self, attempts: Attempts, *, whole: bool) -> Reply | Arriving | Refusal:
+    async def _answer(self, job: Job, *, whole: bool) -> tuple[Any, Permit] | Refusal:
         """Attempts until there is something to hand on."""
+        attempts = Attempts(job, self._clock)
         throttle: Reply | None = None
-        while True:
-            call = await self._permitted_in_time(attempts)
-            if isinstance(call, Refusal):
-                if call.reason is Reason.PAUSED and throttle is not None:
-                    return _telling_when(throttle, call.wait)
-                return call
-            attempts.ahead = True
-            try:
-                reply = await self._attempt(attempts, call, whole=whole)
-            except InferenceError as error:
-                hung_up = error.kind is Kind.CUT_OFF and not isinstance(error, UnreachableError)
-                if error.kind is not Kind.CUT_OFF or (hung_up and attempts.job.is_final(None)):
+        try:
+            while True:
+                patient = job.deadline().patience == math.inf
+                call = await (self._permitted(attempts) if patient else self._permitted_in_time(attempts))
+                if type(call) is Refusal:
+                    if call.reason is not Reason.PAUSED or throttle is None:
+                        return call
+                    reply = telling_when(throttle, call.wait)
+                    break
+                attempts.ahead = True
+                try:
+                    reply = await self._attempt(attempts, call, whole=whole)
+                except InferenceError as error:
+                    if await self._is_worth_another(attempts, error):
+                        continue
                     raise
-                if not await self._again(attempts, Retry.UNREACHABLE, None):
-                    raise
-                continue
-            reason = _REASONS.get(reply.status)
-            if reason is None:
-                self._throttles.over(attempts.job.group, attempts.sent_at)
-                return reply
-            assert isinstance(reply, Reply)
-            throttle = reply if reason is Retry.THROTTLED else None
-            if not await self._again(attempts, reason, reply):
-                return reply if throttle is None else _telling_when(throttle, attempts.pause)
+                reason = _REASONS.get(reply.status) if reply.status >= _REFUSAL else None
+                if reason is None:
+                    self._throttles.over(job.group, attempts.sent_at)
+                    break
+                assert isinstance(reply, Reply)
+                throttle = reply if reason is Retry.THROTTLED else None
+                if not await self._again(attempts, reason, reply):
+                    reply = reply if throttle is None else telling_when(throttle, attempts.pause)
+                    break
+            return Whole(reply) if not whole and isinstance(reply, Reply) else reply, attempts.hand_on()
+        finally:
+            if not attempts.handed_on:
+                attempts.end()
 
     async def _permitted_in_time(self, attempts: Attempts) -> Call | Refusal:
         """The call, once there are permits; refused when its job's patience ends before."""
         patience = attempts.job.deadline().patience
-        if patience == math.inf:
-            return await self._permitted(attempts)
         began = self._clock.monotonic()
         try:
             async with asyncio.timeout(None) as limit:
@@ -120,45 +117,58 @@ class Outbound:
     async def _permitted(self, attempts: Attempts) -> Call | Refusal:
         """The call, once there are permits of its group and of its address.
 
-        The breakers are asked before the limiter; but the address is not known before the first turn, and may fail
-        while the call waits for one. A turn that cannot be used then is given back.
+        The breakers are asked before the limiter; but the address is not known before the first turn.
         """
+        job, call = attempts.job, attempts.call
+        if call is None:
+            permit = await self._turn(attempts)
+            if type(permit) is Refusal:
+                return permit
+            call = attempts.call = job.call()
+            if call is None:
+                return Refusal(Reason.UNWANTED)
+            permit.settle(job.cost())  # others may have joined the call while its turn came
+            attempts.breaker = self.breakers.at_once(address(call.url), job.group, job.caller.name)
+            if attempts.breaker is not None:
+                return call
+            attempts.ahead = True
+        return await self._permitted_again(attempts, call)
+
+    async def _permitted_again(self, attempts: Attempts, call: Call) -> Call | Refusal:
+        """The *call*, which had a turn, once there are permits; its address may fail while it waits for one."""
         job = attempts.job
         while True:
             attempts.release()
-            if attempts.call is not None:
-                to = address(attempts.call.url)
-                entered = await self.breakers.enter(to, job.group, job.caller.name, job.deadline)
-                if isinstance(entered, Refusal):
-                    return entered
-                attempts.breaker = entered
-            permit = await self.limiter.permit(self._ticket(attempts), job.cost)
+            entered = await self.breakers.enter(address(call.url), job.group, job.caller.name, job.deadline)
+            if isinstance(entered, Refusal):
+                return entered
+            attempts.breaker = entered
+            permit = await self._turn(attempts)
             if isinstance(permit, Refusal):
                 return permit
-            attempts.permit = permit
-            # Others were more urgent, or a provider made all wait: the answer would be paid, and come too late.
-            if permit.waited > 0 and job.deadline().left(self._clock.monotonic()) < 0:
-                return Refusal(Reason.LATE, permit.waited, permit.waited)
-            if attempts.call is None:
-                attempts.call = job.call()
-                if attempts.call is None:
-                    return Refusal(Reason.UNWANTED)
-                permit.settle(job.cost())  # others may have joined the call while its turn came
-                attempts.breaker = self.breakers.at_once(address(attempts.call.url), job.group, job.caller.name)
-                if attempts.breaker is not None:
-                    return attempts.call
-            elif attempts.breaker is not None and attempts.breaker.holds:
-                return attempts.call
+            if entered.holds:
+                return call
             attempts.ahead = True
 
-    def _ticket(self, attempts: Attempts) -> Ticket:
-        """The place to wait at; while the provider asks to wait it says how long that is borne."""
+    async def _turn(self, attempts: Attempts) -> Permit | Refusal:
+        """The permit of a job's group; a turn that cannot be used is given back in the end."""
         job = attempts.job
         ticket = job.ticket(ahead=attempts.ahead)
-        if not self._throttles.is_on(job.group):
-            return ticket
+        if job.group in self._throttles.on:
+            ticket = self._bearing(attempts, ticket)
+        permit = await self.limiter.permit(ticket, job.cost)
+        if type(permit) is Refusal:
+            return permit
+        attempts.permit = permit
+        # Others were more urgent, or a provider made all wait: the answer would be paid, and come too late.
+        if permit.waited > 0 and job.deadline().left(self._clock.monotonic()) < 0:
+            return Refusal(Reason.LATE, permit.waited, permit.waited)
+        return permit
+
+    def _bearing(self, attempts: Attempts, ticket: Ticket) -> Ticket:
+        """*ticket* with for how long its job bears it that the provider asks to wait."""
         now = self._clock.monotonic()
-        borne = patience(job.lane, ticket.deadline.timeout) - attempts.throttled(now)
+        borne = patience(attempts.job.lane, ticket.deadline.timeout) - attempts.throttled(now)
         return msgspec.structs.replace(ticket, bears_until=now + borne)
 
     async def _attempt(self, attempts: Attempts, call: Call, *, whole: bool) -> Reply | Arriving:
@@ -166,13 +176,12 @@ class Outbound:
         assert breaker is not None
         if not attempts.count:
             self._budgets.earn(job.group)
-        attempts.begin()
+        attempts.begin(self._clock.monotonic())
         status = 0
         try:
-            transport = self._transports[address(call.url).partition(":")[0]]
-            arriving = await transport.send(job.sign(call, self._clock.now()))
+            arriving = await self._transports[scheme(call.url)].send(job.sign(call, self._clock.now()))
             status = arriving.status
-            reply = await _read(job, arriving, whole=whole)
+            reply = await read(job, arriving, whole=whole)
             status = reply.status
             breaker.ended(failed=status in FAILURES)
             attempts.breaker = None
@@ -188,8 +197,7 @@ class Outbound:
                 breaker.unanswered()
             raise
         finally:
-            seconds = self._clock.monotonic() - attempts.sent_at
-            attempts.upstream += seconds
+            seconds = attempts.ended(self._clock.monotonic())
             self._counters.called(Called(job.service, status, seconds))
         allowance = job.allowance(arriving.headers, self._clock.now())
         if allowance != _NOTHING:
@@ -205,6 +213,13 @@ class Outbound:
         passed = attempts.job.deadline().left(now) <= _EARLY_TIMER
         return passed and now - attempts.sent_at >= FAIR_SECONDS and "://" in call.url
 
+    async def _is_worth_another(self, attempts: Attempts, error: InferenceError) -> bool:
+        """Whether to try again after *error*, which came in place of a reply; said once the pause before is over."""
+        hung_up = error.kind is Kind.CUT_OFF and not isinstance(error, UnreachableError)
+        if error.kind is not Kind.CUT_OFF or (hung_up and attempts.job.is_final(None)):
+            return False
+        return await self._again(attempts, Retry.UNREACHABLE, None)
+
     async def _again(self, attempts: Attempts, reason: Retry, reply: Reply | None) -> bool:
         """Whether to try again, said once the pause before is over."""
         job = attempts.job
@@ -213,7 +228,7 @@ class Outbound:
             attempts.permit.settle(Cost())  # the provider does not count what it refuses
         else:
             attempts.failures += 1
-        if reply is not None and _is_final(job, reply):
+        if reply is not None and is_final(job, reply):
             return False
         while True:
             seconds = attempts.pause = self._pause(attempts, reason, reply)
@@ -249,7 +264,7 @@ class Outbound:
         if reason is not Retry.THROTTLED:
             return pause(attempts.failures, believed, random.uniform)
         group = attempts.job.group
-        begins = not self._throttles.is_on(group)
+        begins = group not in self._throttles.on
         times = self._throttles.again(group, attempts.sent_at)
         seconds = believed or pause(times, 0.0, random.uniform)
         if begins:
@@ -264,34 +279,3 @@ class Outbound:
         """Whether one call at a time is let through: another try adds no load that a budget has to bound."""
         call = attempts.call
         return call is not None and not self.breakers.is_closed(address(call.url), attempts.job.group)
-
-
-def _is_final(job: Job, reply: Reply) -> bool:
-    return reply.headers.get("x-should-retry", "").lower() == "false" or job.is_final(reply)
-
-
-def _telling_when(reply: Reply, pause: float) -> Reply:
-    """The refusal *reply* with when to come again: after the *pause* of its queue, where the provider did not say."""
-    if not pause or "retry-after" in reply.headers or "retry-after-ms" in reply.headers:
-        return reply
-    return replace(reply, headers={**reply.headers, "retry-after": str(math.ceil(pause))})
-
-
-async def _read(job: Job, arriving: Arriving, *, whole: bool) -> Reply | Arriving:
-    """A good reply, read when it is to be *whole*, or is no stream; a refusal always, without words if need be.
-
-    A good reply that holds an error has the status of that error.
-    """
-    good = 200 <= arriving.status < 300
-    if good and not whole and not arriving.headers.get("content-type", "").startswith("application/json"):
-        return arriving
-    try:
-        reply = await arriving.read()
-    except InferenceError:
-        if good:
-            raise
-        return Reply(arriving.status, headers=arriving.headers, neighbour=arriving.neighbour)
-    finally:
-        arriving.close()
-    status = job.status(reply)
-    return reply if status == reply.status else replace(reply, status=status)

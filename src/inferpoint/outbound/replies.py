@@ -1,63 +1,44 @@
-"""Replies of a transport, whose whole bodies are read within what all requests and replies may hold."""
+"""Replies to a job: read as far as they are wanted, and what a refusal says of another attempt."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+import math
 
-from typing_extensions import override
+from msgspec.structs import replace
 
-from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import Call, Reply
-from inferpoint.outbound.memory import Memory
-from inferpoint.outbound.transport import LARGEST_REPLY, Arriving, Transport
-
-_MOST_CONTAINERS = 200_000  # objects and lists, each of which takes a hundred bytes once it is built
-_TOO_LARGE = (
-    f"The provider's reply is larger than {LARGEST_REPLY} bytes, or has more than {_MOST_CONTAINERS} objects and lists"
-)
+from inferpoint.errors import InferenceError
+from inferpoint.model.http import Reply
+from inferpoint.outbound.ticket import Job
+from inferpoint.outbound.transport import Arriving
 
 
-class BoundedReplies(Transport):
-    """A *transport* whose replies hold what is read of them, until they are whole, of the *memory*."""
-
-    def __init__(self, transport: Transport, memory: Memory) -> None:
-        self._transport = transport
-        self._memory = memory
-
-    @override
-    async def send(self, call: Call) -> Arriving:
-        return _Bounded(await self._transport.send(call), self._memory)
+def is_final(job: Job, reply: Reply) -> bool:
+    """Whether *reply*, a refusal, says that another attempt is in vain."""
+    return reply.headers.get("x-should-retry", "").lower() == "false" or job.is_final(reply)
 
 
-class _Bounded(Arriving):
-    def __init__(self, arriving: Arriving, memory: Memory) -> None:
-        self._arriving = arriving
-        self._memory = memory
-        self.status = arriving.status
-        self.headers = arriving.headers
-        self.neighbour = arriving.neighbour
+def telling_when(reply: Reply, pause: float) -> Reply:
+    """The refusal *reply* with when to come again: after the *pause* of its queue, where the provider did not say."""
+    if not pause or "retry-after" in reply.headers or "retry-after-ms" in reply.headers:
+        return reply
+    return replace(reply, headers={**reply.headers, "retry-after": str(math.ceil(pause))})
 
-    @override
-    async def read(self) -> Reply:
-        pieces: list[bytes] = []
-        size = containers = 0
-        with self._memory.reply() as share:
-            async with aclosing(self.pieces()) as body:
-                async for piece in body:
-                    size += len(piece)
-                    containers += piece.count(b"{") + piece.count(b"[")
-                    if size > LARGEST_REPLY or containers > _MOST_CONTAINERS:
-                        self.close()
-                        raise InferenceError(Kind.UNREADABLE, _TOO_LARGE)
-                    await share.wait_for(len(piece))
-                    pieces.append(piece)
-            return Reply(self.status, b"".join(pieces), self.headers, self.neighbour)
 
-    @override
-    def pieces(self) -> AsyncGenerator[bytes, None]:
-        return self._arriving.pieces()
+async def read(job: Job, arriving: Arriving, *, whole: bool) -> Reply | Arriving:
+    """A good reply, read when it is to be *whole*, or is no stream; a refusal always, without words if need be.
 
-    @override
-    def close(self) -> None:
-        self._arriving.close()
+    A good reply that holds an error has the status of that error.
+    """
+    good = 200 <= arriving.status < 300
+    if good and not whole and not arriving.headers.get("content-type", "").startswith("application/json"):
+        return arriving
+    try:
+        reply = await arriving.read()
+    except InferenceError:
+        if good:
+            raise
+        return Reply(arriving.status, headers=arriving.headers, neighbour=arriving.neighbour)
+    finally:
+        arriving.close()
+    status = job.status(reply)
+    return reply if status == reply.status else replace(reply, status=status)

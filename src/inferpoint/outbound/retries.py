@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+
+import msgspec
 
 from inferpoint.clock import Clock
 from inferpoint.model.quota import Lane
@@ -165,34 +166,33 @@ class Budgets:
         return min([budget.left() for budget in self._groups.values()], default=FULL)
 
 
-@dataclass(frozen=True)
-class _Throttled:
+class Throttled(msgspec.Struct, frozen=True):
+    """How often in a row a group was told to wait, and when last."""
+
     times: int
     at: float
 
 
 class Throttles:
-    """How often in a row each group was told to wait; calls that were on their way together count once."""
+    """How often in a row each group was told to wait; calls that were on their way together count once.
+
+    Those are `on` whose last reply asked to wait.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._groups: dict[str, _Throttled] = {}
+        self.on: dict[str, Throttled] = {}
 
     def again(self, group: str, sent: float) -> int:
         """How often in a row *group* was told to wait, with the call that was sent at *sent*."""
         now = self._clock.monotonic()
-        before = self._groups.get(group)
+        before = self.on.get(group)
         if before is None or sent >= before.at:
-            self._groups = {name: last for name, last in self._groups.items() if now - last.at < _FORGOTTEN}
-            before = self._groups[group] = _Throttled(before.times + 1 if before else 1, now)
+            self.on = {name: last for name, last in self.on.items() if now - last.at < _FORGOTTEN}
+            before = self.on[group] = Throttled(before.times + 1 if before else 1, now)
         return before.times
-
-    def is_on(self, group: str) -> bool:
-        """Whether the last that *group* was told is to wait."""
-        return group in self._groups
 
     def over(self, group: str, sent: float) -> None:
         """Forget the throttles of *group*, as a call was taken that was sent at *sent*, after the last pause."""
-        before = self._groups.get(group)
-        if before is not None and sent >= before.at:
-            del self._groups[group]
+        if group in self.on and sent >= self.on[group].at:
+            del self.on[group]

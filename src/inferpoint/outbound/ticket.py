@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import Protocol, Self, final
 
 import msgspec
 
@@ -48,6 +48,7 @@ class Reason(StrEnum):
     STOPPING = "stopping"  # the process that has the queues is gone
 
 
+@final
 class Refusal(msgspec.Struct, frozen=True):
     """That a call is not made, as data: `calls/refusals.py` has the words.
 

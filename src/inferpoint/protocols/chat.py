@@ -7,10 +7,11 @@ import binascii
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.chat import (

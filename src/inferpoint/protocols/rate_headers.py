@@ -9,6 +9,7 @@ from datetime import datetime
 from inferpoint.model.quota import Allowance, Bucket
 
 LONGEST = 86_400.0  # a header may say anything: what takes longer than a day to be full is told as taking a day
+_NOTHING = Allowance()
 _PARTS = ("limit", "remaining", "reset")
 _COUNT = re.compile(r"[0-9]{1,18}")
 # As Go writes a duration. A number without a unit is none: some servers mean seconds by it, some a time of day.
@@ -20,10 +21,10 @@ _MOMENT = re.compile(r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{1,9
 
 def openai(headers: Mapping[str, str], _now: datetime) -> Allowance:
     """OpenAI's `x-ratelimit-*`, whose resets are durations. https://platform.openai.com/docs/guides/rate-limits."""
+    if "x-ratelimit-limit-requests" not in headers and "x-ratelimit-limit-tokens" not in headers:
+        return _NOTHING  # as most of those who speak like OpenAI
 
     def bucket(what: str) -> Bucket | None:
-        if f"x-ratelimit-limit-{what}" not in headers:  # as most of those who speak like OpenAI
-            return None
         limit, remaining, reset = (headers.get(f"x-ratelimit-{part}-{what}", "") for part in _PARTS)
         return _bucket(limit, remaining, _duration(reset))
 

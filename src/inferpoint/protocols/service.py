@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+import msgspec
+
 from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import Element, TaskType
 from inferpoint.model.http import Call, Event, Reply
@@ -49,12 +51,18 @@ def rate_limit() -> Any:
     return setting("How fast to call the provider.", default=None, updatable=True)
 
 
-@dataclass(frozen=True)
-class Moment:
-    """The world as signing needs it: the time, and the grant's token where there is one."""
+class Moment(msgspec.Struct, frozen=True):
+    """The world as signing needs it: the time, and the grant's token where there is one, which no repr shows."""
 
     time: datetime
-    token: str = field(default="", repr=False)
+    token: str = ""
+
+    def __repr__(self) -> str:
+        return f"Moment({self.time})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The time alone, which `rich` shows in place of all members."""
+        return [("time", self.time)]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_EVENT = 16 * 1024 * 1024
 SLOT = "\0slot"
-encode = msgspec.json.Encoder().encode
+Around = tuple[bytes, bytes]
+_encoder = msgspec.json.Encoder()
 
 
 class ServerSentEvents(Framing):
@@ -119,10 +120,18 @@ def written(event: Event) -> bytes:
 
 def json_event(value: Any, name: str = "") -> bytes:
     """The event called *name* whose data is *value* as JSON, as bytes."""
-    return written(Event(encode(value), name))
+    return written(Event(_encoder.encode(value), name))
 
 
-def around(value: Any, name: str = "") -> tuple[bytes, bytes]:
+def around(value: Any, name: str = "") -> Around:
     """The bytes of many events, which differ only where *value* says `SLOT`: those before that place, and after it."""
-    before, _, after = json_event(value, name).partition(encode(SLOT))
+    before, _, after = json_event(value, name).partition(_encoder.encode(SLOT))
     return before, after
+
+
+def repeated(template: Around, values: Sequence[Any]) -> bytes:
+    """One event of a *template* for each of the *values*, written together: none of them has a line end in JSON."""
+    if not values:
+        return b""
+    before, after = template
+    return before + _encoder.encode_lines(values)[:-1].replace(b"\n", after + before) + after

@@ -8,12 +8,13 @@ import math
 import struct
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.endpoint import Element
 from inferpoint.model.http import NOT_JSON, parse, unreadable
 from inferpoint.model.results import Embeddings, Usage
 
@@ -22,7 +23,7 @@ V = TypeVar("V")
 
 NONE = msgspec.Raw(b"null")  # in the place of a vector
 _NUMBERS = b"0123456789+-.eE, \t\r\n"
-_DIGITS = b"0123456789"
+_BLANKS = b" \t\r\n"
 
 
 def dense(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
@@ -37,8 +38,10 @@ def dense(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
     return raw
 
 
-def of_integers(embedded: Embeddings, *, of: str) -> Embeddings:
-    """*embedded* when its numbers are signed bytes; what has others is no vector, as in `embeddings`."""
+def of_integers(embedded: Embeddings, element: Element, *, of: str) -> Embeddings:
+    """*embedded* as vectors of *element*: where those are signed bytes what holds another number is none."""
+    if element is Element.FLOAT:
+        return embedded
 
     def read(vector: Any) -> Any:
         for number in parse(bytes(vector), list[int], of=of) if vector is not None else ():
@@ -59,31 +62,32 @@ def sliced(body: bytes, key: bytes) -> tuple[bytes, list[msgspec.Raw]] | None:
     view = memoryview(body)  # the lists are parts of the text: their copies would be new pages for each answer
     lists: list[msgspec.Raw] = []
     rest = b""
-    at, end, length = body.find(key), 0, len(key)
+    at, end, length, size = body.find(key), 0, len(key), len(body)
     while at >= 0:
         begin = at + length
         rest += body[end:begin] + b"0"
+        while begin < size and body[begin] in _BLANKS:
+            begin += 1
         end = body.find(b"]", begin) + 1
-        text = body[begin:end]
-        if text[:1] != b"[":
-            text = text.lstrip()
-        if not _is_plain(text):
+        if body[begin : begin + 1] != b"[" or not _are_numbers(body[begin + 1 : end]):
             return None
-        lists.append(msgspec.Raw(view[end - len(text) : end]))
+        lists.append(msgspec.Raw(view[begin:end]))
         at = body.find(key, end)
     if not lists or not _is_json(lists[0]):
         return None
     return rest + body[end:], lists
 
 
-def _is_plain(text: bytes) -> bool:
-    """Whether *text* is a list of nothing but numbers, which neither begins nor ends by a comma."""
-    inside = text[1:]
-    if text[:1] != b"[" or inside[:1] == b"," or b"[" in inside or b"{" in inside or b'"' in inside:
+def _are_numbers(text: bytes) -> bool:
+    """Whether a list holds numbers alone, for all that letters, brackets and commas at its ends tell.
+
+    *text* is all of it but its first bracket.
+    """
+    if text[:1] == b"," or b"[" in text or b"{" in text or b'"' in text:
         return False
-    if b"u" in inside or b"a" in inside or b"t" in inside:  # null, true, false, NaN, Infinity
+    if b"u" in text or b"a" in text or b"t" in text:  # null, true, false, NaN, Infinity
         return False
-    return text[-2] in _DIGITS or text[:-1].rstrip()[-1] in _DIGITS
+    return b"0" <= text[-2:-1] <= b"9" or text[:-1].rstrip()[-1:].isdigit()
 
 
 def _is_json(text: msgspec.Raw) -> bool:
@@ -111,6 +115,19 @@ def as_base64(vector: msgspec.Raw) -> str:
 def length(vector: msgspec.Raw) -> int:
     """How many numbers a vector holds."""
     return bytes(vector).count(b",") + 1
+
+
+def other_lengths(vectors: Sequence[msgspec.Raw | None], wanted: int) -> Mapping[int, int]:
+    """The lengths of those of *vectors* that hold more or fewer than the *wanted* numbers, by their places.
+
+    One server wrote them all: unless its shortest or longest text is of another length none is, and the others, which
+    take longer to count than to send, are not looked at.
+    """
+    texts = [vector for vector in vectors if vector is not None]
+    if not texts or wanted == length(min(texts, key=len)) == length(max(texts, key=len)):
+        return {}
+    lengths = [wanted if vector is None else length(vector) for vector in vectors]
+    return {place: count for place, count in enumerate(lengths) if count != wanted}
 
 
 def by_row(rows: Sequence[R], read: Callable[[R], V]) -> tuple[list[V | None], Mapping[int, InferenceError]]:
@@ -163,6 +180,8 @@ def placed(rows: Sequence[tuple[Any, V]], count: int) -> list[V | None]:
     that in which the rows came.
     """
     values = [value for _, value in rows]
+    if [index for index, _ in rows] == [*range(count)]:
+        return [*values]
     indices = [index for index, _ in rows if type(index) is int]  # no bool
     if len(indices) != len(rows) or len(set(indices)) != len(rows) or not rows:
         return list(values)

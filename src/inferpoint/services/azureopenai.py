@@ -105,7 +105,7 @@ def deployed(task: Task[Any, Any]) -> Task[Any, Any]:
 
     def encode(request: InferenceRequest, account: Account, options: Options, origin: str) -> Call:
         if task.reader is not None:
-            request = changed(request, input=replace(request.conversation, model=None))
+            request = changed(request, input=changed(request.conversation, model=None))
         at = f"{origin}/openai/deployments/{quote(account.deployment_id, safe='')}"
         call = task.encode(request, account, options, at)
         return changed(call, url=f"{call.url}?api-version={quote(account.api_version, safe='')}")

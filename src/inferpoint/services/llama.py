@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace as changed
 
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply, json_call, parse
@@ -60,7 +61,7 @@ def decode(reply: Reply, request: InferenceRequest, model: EmbeddingSettings, _o
     """The vectors, in a list, in an object that has that list, or as newer servers have them, in OpenAI's form."""
     _, cut = truncation.cut(request.texts, model.max_input_tokens)
     if b'"data"' in reply.body:
-        return replace(embeddings.embeddings(reply, request.count, EMBEDDINGS), cut=cut)
+        return changed(embeddings.embeddings(reply, request.count, EMBEDDINGS), cut=cut)
     of = f"{EMBEDDINGS} response"
     if reply.body.lstrip().startswith(b"["):
         rows = parse(reply.body, list[msgspec.Raw], of=of)

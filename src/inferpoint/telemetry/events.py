@@ -21,8 +21,9 @@ class Level(StrEnum):
 class Answered(msgspec.Struct, frozen=True, gc=False):
     """One request, after its answer. `route` is the pattern that matched, so that ids do not become labels.
 
-    `client` is the address it came from, `endpoint` the id of the one that was asked, by whatever alias; `attempts` are
-    the calls that its provider got. Of one that failed, also in the midst of a stream, `kind` and `reason` say why.
+    `client` is the address it came from, `certificate` the subject of its certificate, `endpoint` is the id of the one
+    that was asked, by whatever alias; `attempts` are the calls that its provider got. Of one that failed, also in
+    the midst of a stream, `kind` and `reason` say why.
     """
 
     time: datetime
@@ -37,6 +38,7 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
     size: int
     opaque_id: str = ""
     client: str = ""
+    certificate: str = ""
     endpoint: str = ""
     attempts: int = 0
     kind: str = ""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing_extensions import override
 
 from inferpoint.telemetry.events import Answered, Level, Noted
-from inferpoint.telemetry.log_lines import FORMS, bounded
+from inferpoint.telemetry.log_lines import FORMS, bounded, bounded_answer
 from inferpoint.telemetry.log_writer import LogWriter
 
 _OURS = logging.getLogger("inferpoint")
@@ -45,7 +45,7 @@ class Log:
     def answered(self, answered: Answered) -> None:
         """Log a request."""
         if _NUMBERS[answered.level] >= self.least:
-            self._writer.put(bounded(answered))
+            self._writer.put(bounded_answer(answered))
 
     def note(self, noted: Noted) -> None:
         """Log what is no request."""

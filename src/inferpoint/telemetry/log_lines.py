@@ -20,16 +20,20 @@ Record = Answered | Noted
 Form = Callable[[Record], bytes]
 
 
-def bounded(record: Record) -> Record:
-    """*record* with every text as long as a line has room for; that of a traceback loses its beginning."""
-    if isinstance(record, Noted):
-        long = len(record.message) > LONGEST_MESSAGE
-        return msgspec.structs.replace(record, message="..." + record.message[-LONGEST_MESSAGE:]) if long else record
-    path, opaque_id, reason = record.path, record.opaque_id, record.reason
-    if len(path) <= LONGEST_NAME and len(opaque_id) <= LONGEST_NAME and len(reason) <= LONGEST_REASON:
-        return record
+def bounded(noted: Noted) -> Noted:
+    """*noted* with a message for which a line has room; that of a traceback loses its beginning."""
+    if len(noted.message) <= LONGEST_MESSAGE:
+        return noted
+    return msgspec.structs.replace(noted, message="..." + noted.message[-LONGEST_MESSAGE:])
+
+
+def bounded_answer(answered: Answered) -> Answered:
+    """*answered* with every text as long as a line has room for."""
+    path, opaque_id, reason = answered.path, answered.opaque_id, answered.reason
+    if not path[LONGEST_NAME:] and not opaque_id[LONGEST_NAME:] and not reason[LONGEST_REASON:]:
+        return answered
     return msgspec.structs.replace(
-        record,
+        answered,
         path=_shortened(path, LONGEST_NAME),
         opaque_id=_shortened(opaque_id, LONGEST_NAME),
         reason=_shortened(reason, LONGEST_REASON),
@@ -67,12 +71,17 @@ def _why(answered: Answered) -> str:
     """The members that tell why a request failed, in quotes where spaces are in them."""
     members = {
         "client": answered.client,
+        "certificate": _quoted(answered.certificate),
         "endpoint": answered.endpoint,
         "attempts": str(answered.attempts or ""),
         "kind": answered.kind,
-        "reason": json.dumps(answered.reason.translate(_CONTROLS), ensure_ascii=False),
+        "reason": _quoted(answered.reason),
     }
     return "".join(f" {name}={value}" for name, value in members.items() if value)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text.translate(_CONTROLS), ensure_ascii=False) if text else ""
 
 
 def _time(moment: datetime) -> str:

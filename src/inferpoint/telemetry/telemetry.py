@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest, values
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from inferpoint.model.quota import BreakerReport, GroupReport
 from inferpoint.telemetry.counters import BatchCounters, CacheCounters, CallCounters, RequestCounters
 from inferpoint.telemetry.events import Answered
+from inferpoint.telemetry.metrics import Metrics, SharedCounters
 from inferpoint.telemetry.state import ProcessesCollector, StateCollector
-
-
-@dataclass(frozen=True)
-class SharedCounters:
-    """The folder where several workers count, and which of them this is: it counts on where its predecessor ended."""
-
-    folder: str
-    number: int
 
 
 class Telemetry:
@@ -43,11 +35,17 @@ class Telemetry:
         self._state = StateCollector(breakers, budget)
         self._shown = CollectorRegistry()
         self._shown.register(self._state)
-        registry = _counting(self._shown, shared)
-        self._requests = RequestCounters(registry)
-        self.calls = CallCounters(registry)
-        self.batches = BatchCounters(registry)
-        self.caches = CacheCounters(registry)
+        metrics = Metrics(shared)
+        if shared is None:
+            self._shown.register(metrics)
+            ProcessCollector(registry=self._shown)
+        else:
+            MultiProcessCollector(self._shown, shared.folder)
+            self._shown.register(ProcessesCollector())
+        self._requests = RequestCounters(metrics)
+        self.calls = CallCounters(metrics)
+        self.batches = BatchCounters(metrics)
+        self.caches = CacheCounters(metrics)
 
     def answered(self, answered: Answered) -> None:
         """Count a request and write its line."""
@@ -58,14 +56,3 @@ class Telemetry:
         """All counters in Prometheus' text format."""
         self._state.groups = await self._groups()
         return generate_latest(self._shown)
-
-
-def _counting(shown: CollectorRegistry, shared: SharedCounters | None) -> CollectorRegistry:
-    """The registry for what this process counts; *shown* shows it together with what other workers count."""
-    if shared is None:
-        ProcessCollector(registry=shown)
-        return shown
-    shown.register(ProcessesCollector())
-    MultiProcessCollector(shown, shared.folder)
-    values.ValueClass = values.MultiProcessValue(lambda: shared.number)  # pyright: ignore[reportUnknownMemberType]
-    return CollectorRegistry()  # of this worker alone, and shown to nobody

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
 from pathlib import Path
 
-from inferpoint.config import UNIX, Config
+from inferpoint.config import Config
+from inferpoint.configuration.listening import UNIX
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.inbound.tls import Certificates
 from inferpoint.telemetry.log import inform
 from inferpoint.version import __version__
 
@@ -28,23 +29,16 @@ def listening(config: Config) -> socket.socket:
         raise InferenceError(Kind.INVALID, f"Cannot listen on {place}: {reason}") from None
 
 
-def tls_context(config: Config) -> ssl.SSLContext | None:
+def certificates(config: Config) -> Certificates | None:
     """What HTTPS is served by, where it is; `INVALID` when a file is none of what it should be."""
-    if config.tls_cert is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(config.tls_cert, config.tls_key)
-    except OSError as error:
-        problem = f"The certificate {config.tls_cert} with the key {config.tls_key} cannot be read: {error}"
-        raise InferenceError(Kind.INVALID, problem) from None
-    return context
+    files = config.certificate_files
+    return None if files is None else Certificates(files)
 
 
 def announce(config: Config, listener: socket.socket) -> None:
     """Say that connections are taken."""
     scheme = "https" if config.tls_cert else "http"
-    url = config.listen or f"{scheme}://{_at(config.host, listener.getsockname()[1])}"
+    url = config.listen or f"{scheme}://{_at(config.host, listener.getsockname()[1])}{'/'.join(('', *config.prefix))}"
     inform(f"Inferpoint {__version__} is listening on {url}, with its data in {config.data_dir}", url=url)
 
 

@@ -162,7 +162,8 @@ class _Crew:
         if not self._stopping.is_set():
             self._stopping.set()
             self._listener.close()
-            self._clock.at(self._clock.monotonic() + self._config.shutdown_seconds + PATIENCE, self._kill)
+            seconds = self._config.drain_seconds + self._config.shutdown_seconds + PATIENCE
+            self._clock.at(self._clock.monotonic() + seconds, self._kill)
 
     def _kill(self) -> None:
         for worker in self._workers.values():

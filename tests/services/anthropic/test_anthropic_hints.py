@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from anthropic.types.beta.message_count_tokens_params import MessageCountTokensParams
 from anthropic.types.message_create_params import MessageCreateParamsNonStreaming
 from efforts import EFFORTS
+from msgspec.structs import replace
 from played import endpoint, reply
 from pydantic import TypeAdapter
 

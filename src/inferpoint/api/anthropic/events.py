@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.api.anthropic import thoughts, write
 from inferpoint.api.anthropic.write import Teller
@@ -14,6 +14,7 @@ from inferpoint.model.chat import Thought
 from inferpoint.model.results import Delta, Finished, Reasoning, Started, Text, ToolCall, Usage, Used, grown
 from inferpoint.protocols import sse
 
+_MORE = "content_block_delta"
 _TEXT, _THOUGHT, _REDACTED = "text", "thought", "redacted"
 _MUSING: dict[str, Any] = {"type": "thinking", "thinking": "", "signature": ""}
 _EMPTY: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
@@ -22,6 +23,9 @@ _EMPTY: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
 def event(name: str, **members: Any) -> bytes:
     """One event; clients pass over those without their `event:` line."""
     return sse.json_event({"type": name, **members}, name)
+
+
+PING = event("ping")
 
 
 class Events:
@@ -44,7 +48,16 @@ class Events:
     def feed(self, deltas: Sequence[Delta]) -> bytes:
         """The events of *deltas*."""
         self._used = next((delta.usage for delta in reversed(deltas) if isinstance(delta, Used)), self._used)
-        return b"".join(written for delta in deltas for written in self._of(delta))
+        events: list[bytes] = []
+        texts: list[str] = []  # which are written together: their events differ in nothing else
+        for delta in deltas:
+            if type(delta) is Text and self._open == _TEXT:
+                texts += (delta.text,)
+                continue
+            events += (self._texts(texts), *self._of(delta))
+            texts = []
+        events.append(self._texts(texts))
+        return b"".join(events)
 
     def end(self) -> bytes:
         """The events that end a whole answer."""
@@ -138,7 +151,14 @@ class Events:
             yield event("content_block_start", index=self._index, content_block=block)
 
     def _more(self, delta: dict[str, Any]) -> bytes:
-        return event("content_block_delta", index=self._index, delta=delta)
+        return event(_MORE, index=self._index, delta=delta)
+
+    def _texts(self, texts: Sequence[str]) -> bytes:
+        """Pieces of the text that is open."""
+        if not texts:
+            return b""
+        piece = {"type": _MORE, "index": self._index, "delta": {"type": "text_delta", "text": sse.SLOT}}
+        return sse.repeated(sse.around(piece, _MORE), texts)
 
     def _close(self) -> Iterator[bytes]:
         if self._open == _THOUGHT:

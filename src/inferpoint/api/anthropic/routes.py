@@ -5,11 +5,10 @@ https://docs.anthropic.com/en/api/messages.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from inferpoint.api.anthropic import errors, read, write
-from inferpoint.api.anthropic.events import Events
-from inferpoint.api.anthropic.pings import pinged
+from inferpoint.api.anthropic.events import PING, Events
 from inferpoint.api.anthropic.read import Asked
 from inferpoint.api.anthropic.write import Teller
 from inferpoint.api.face import Face, Request, Response, Route, json_response, streamed
@@ -35,8 +34,7 @@ async def messages(engine: Engine, request: Request) -> Response:
     if stream:
         pieces, events = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION), Events(teller)
         response = await streamed(pieces, events.feed, events.end, lambda error: errors.event_of(error, request))
-        assert response.pieces is not None
-        return replace(response, pieces=pinged(response.pieces, engine.clock))
+        return replace(response, ping=PING)
     result = await engine.infer(resolved, inference, TaskType.CHAT_COMPLETION)
     assert isinstance(result, Completion)
     return json_response(write.message(result, teller))

@@ -9,10 +9,10 @@ with it: clients send back no thought that is not sealed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.model.chat import Thought
 from inferpoint.model.fields import Fields

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from inferpoint.api.elastic import errors, read, write
 from inferpoint.api.elastic.form import flag
@@ -65,20 +66,11 @@ async def infer(engine: Engine, request: Request, kind: TaskType | None, find: C
 
 async def stream(engine: Engine, request: Request, kind: TaskType | None, find: Callable[[], Resolved]) -> Response:
     """An answer as it comes. The status is known with the first piece, so an error before it has its own."""
-    writer = completions.Writer()
-
-    def written(chunks: Sequence[Mapping[str, Any]]) -> bytes:
-        return b"".join(sse.json_event(_told(_identified(chunk, request)), "message") for chunk in chunks)
-
-    def end() -> bytes:
-        """The cost, where it is known, and that the answer is whole."""
-        last = writer.end()
-        return written([] if last is None else [last]) + write.DONE
-
+    writer = completions.Writer(lambda chunk: _told(_identified(chunk, request)), "message")
     try:
         inference = _inference(request, kind, find)
         pieces = engine.stream(find(), inference, kind)
-        return await streamed(pieces, lambda deltas: written(writer.chunks(deltas)), end, _event)
+        return await streamed(pieces, writer.feed, lambda: writer.end() + write.DONE, _event)
     except InferenceError as error:
         return Response(errors.status(error), _event(error), EVENT_STREAM, error_headers(error))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.api.face import JSON, Request, Response, Route
 from inferpoint.api.headers import OPAQUE_ID
@@ -16,6 +16,7 @@ from inferpoint.errors import Subject, invalid
 PRODUCT = ("x-elastic-product", "Elasticsearch")  # clients refuse answers without it, whoever wrote them
 _COMMON = frozenset({"pretty", "human", "error_trace", "filter_path", "format"})
 _VENDOR = re.compile(r"application/vnd\.elasticsearch\+json\s*;\s*compatible-with\s*=\s*([89])\b", re.IGNORECASE)
+_PLAIN = ("", "*/*", JSON)
 _READ = re.compile(r"\s*(application/json|application/vnd\.elasticsearch\+json)\s*(;|$)", re.IGNORECASE)
 
 
@@ -30,14 +31,16 @@ def check(request: Request, route: Route) -> None:
 
 def finish(response: Response, request: Request) -> Response:
     """*response* with the media type that was asked for, filtered and indented where that was asked for."""
-    if opaque := request.headers.get(OPAQUE_ID):
-        response = replace(response, headers={**response.headers, OPAQUE_ID: opaque})
+    headers = request.headers
+    if OPAQUE_ID in headers:
+        response = replace(response, headers={**response.headers, OPAQUE_ID: headers[OPAQUE_ID]})
     if response.content_type != JSON:
         return response
     if request.query:
         response = replace(response, body=_shaped(response.body, request.query))
-    accept = request.headers.get("accept", "")
-    if accept in ("", "*/*", JSON) or (accepted := _VENDOR.search(accept)) is None:
+    if "accept" not in headers or headers["accept"] in _PLAIN:
+        return response
+    if (accepted := _VENDOR.search(headers["accept"])) is None:
         return response
     return replace(response, content_type=f"application/vnd.elasticsearch+json;compatible-with={accepted[1]}")
 

@@ -99,8 +99,10 @@ def inference(request: Request, kind: TaskType | None, *, items_for: str | None 
     With *items_for*, the service of an `embedding` endpoint, inputs may be objects.
     """
     body = _fields(request, _FIELDS)
-    options = body.object("task_settings") or {}
+    if items_for is None and not request.query and body.has_only("input"):
+        return request.inference(_only_texts(body))  # all else is as usual
     problems: list[str] = []
+    options = body.object("task_settings") or {}
     if items_for is None:
         texts = _texts(body, problems)
     else:
@@ -146,11 +148,7 @@ def rerank(request: Request) -> InferenceRequest:
 def preview(request: Request) -> tuple[InferenceRequest, Chunking]:
     """The texts whose chunks are to be shown, and how to cut them."""
     body = _fields(request, _PREVIEW_FIELDS)
-    problems: list[str] = []
-    texts = _texts(body, problems)
-    if problems:
-        raise invalid(*problems, subject=Subject.REQUEST)
-    return request.inference(texts), _chunking(body)
+    return request.inference(_only_texts(body)), _chunking(body)
 
 
 def timeout(query: Mapping[str, str]) -> float | None:
@@ -172,6 +170,15 @@ def _place(body: bytes, at: int) -> str:
 def _fields(request: Request, names: Sequence[str]) -> Fields:
     words = ParserWords(request.body)
     return known(request.object(words), names, words)
+
+
+def _only_texts(body: Fields) -> Texts:
+    """The inputs of a request with which nothing else can be wrong."""
+    problems: list[str] = []
+    texts = _texts(body, problems)
+    if problems:
+        raise invalid(*problems, subject=Subject.REQUEST)
+    return texts
 
 
 def _texts(body: Fields, problems: list[str]) -> Texts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, assert_never
 
 from inferpoint import services
@@ -94,7 +95,7 @@ async def infer(engine: Engine, request: Request) -> Response:
     body = kind or find().endpoint.task_type
     if body is TaskType.CHAT_COMPLETION:
         return await chat.infer(engine, request, kind, find)
-    inference = _inference(request, body, find)
+    inference = _inference(request, kind, body, find)
     resolved = find()
     return write.result(await engine.infer(resolved, inference, kind), body, resolved.element)
 
@@ -108,7 +109,7 @@ async def stream(engine: Engine, request: Request) -> Response:
         return errors.fail_stream(error)
     if body is TaskType.CHAT_COMPLETION:
         return await chat.stream(engine, request, kind, find)
-    inference = _inference(request, body, find)
+    inference = _inference(request, kind, body, find)
     try:
         pieces = engine.stream(find(), inference, kind)
         return await streamed(pieces, write.deltas, lambda: write.DONE, errors.event)
@@ -146,8 +147,13 @@ async def release_quota(engine: Engine, request: Request) -> Response:
 
 def _type(request: Request) -> TaskType | None:
     """The task type in the path; `any` is any."""
-    name = request.path_params.get("task_type")
-    return None if name is None or name.strip().lower() == ANY else task_type(name)
+    params = request.path_params
+    return _named(params["task_type"]) if "task_type" in params else None
+
+
+@lru_cache(100)
+def _named(name: str) -> TaskType | None:
+    return None if name.strip().lower() == ANY else task_type(name)
 
 
 def _finder(engine: Engine, request: Request) -> Callable[[], Resolved]:
@@ -155,28 +161,31 @@ def _finder(engine: Engine, request: Request) -> Callable[[], Resolved]:
 
     Elasticsearch reads a body before it looks for the endpoint, unless only the endpoint says how the body is read.
     """
-    once: list[Resolved] = []
+    resolved: Resolved | None = None
 
     def find() -> Resolved:
-        if not once:
-            once.append(engine.find(request.caller, request.path_params["inference_id"]))
-        return once[0]
+        nonlocal resolved
+        if resolved is None:
+            resolved = engine.find(request.caller, request.path_params["inference_id"])
+        return resolved
 
     return find
 
 
-def _inference(request: Request, body: TaskType, find: Callable[[], Resolved]) -> InferenceRequest:
+def _inference(
+    request: Request, kind: TaskType | None, body: TaskType, find: Callable[[], Resolved]
+) -> InferenceRequest:
     """The inference that a body asks for, but a chat, which has a file of its own.
 
-    *body* is the task type whose body it is: the one in the path, else the one that the endpoint has.
+    *kind* is the task type in the path, *body* the one whose body it is: that, else the one that the endpoint has.
     """
     match body:
         case TaskType.RERANK:
             return read.rerank(request)
         case TaskType.EMBEDDING:
-            return read.inference(request, _type(request), items_for=find().service.name)
+            return read.inference(request, kind, items_for=find().service.name)
         case TaskType.TEXT_EMBEDDING | TaskType.SPARSE_EMBEDDING | TaskType.COMPLETION | TaskType.CHAT_COMPLETION:
-            return read.inference(request, _type(request))
+            return read.inference(request, kind)
         case _:
             assert_never(body)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 import msgspec
+from msgspec.structs import asdict
 
 from inferpoint.api.elastic import errors
 from inferpoint.api.face import Response, json_response
@@ -34,28 +35,22 @@ from inferpoint.model.results import (
 from inferpoint.protocols import sse
 from inferpoint.protocols.service import Service
 
-_TOKENS = {name: TOKENS.format(name) for name in Usage.__dataclass_fields__}
+_TOKENS = {name: TOKENS.format(name) for name in Usage.__struct_fields__}
 DONE = sse.written(Event(b"[DONE]", "message"))
 _SUFFIX = {Element.FLOAT: "", Element.BYTE: "_bytes", Element.BIT: "_bits"}  # of the member of a dense result
+_MEMBERS = {  # that hold the results of a task type; a chat has a form of its own
+    TaskType.TEXT_EMBEDDING: "text_embedding",
+    TaskType.SPARSE_EMBEDDING: "sparse_embedding",
+    TaskType.EMBEDDING: "embeddings",
+    TaskType.RERANK: "rerank",
+    TaskType.COMPLETION: "completion",
+}
 _PIECE = sse.around({"completion": [{"delta": sse.SLOT}]}, "message")
 
 
 def result(inferred: InferenceResult, kind: TaskType, element: Element = Element.FLOAT) -> Response:
     """A whole result. Its cost, and how many inputs were cut, have no place in the body, so headers tell them."""
-    return json_response({_member(kind) + _SUFFIX[element]: _rows(inferred)}, headers=_headers(inferred))
-
-
-def _member(kind: TaskType) -> str:
-    """The member that holds the results of a task type."""
-    match kind:
-        case TaskType.EMBEDDING:
-            return "embeddings"
-        case TaskType.TEXT_EMBEDDING | TaskType.SPARSE_EMBEDDING | TaskType.RERANK | TaskType.COMPLETION:
-            return kind.value
-        case TaskType.CHAT_COMPLETION:
-            raise AssertionError("a chat has a form of its own")
-        case _:
-            assert_never(kind)
+    return json_response({_MEMBERS[kind] + _SUFFIX[element]: _rows(inferred)}, headers=_headers(inferred))
 
 
 def _rows(inferred: InferenceResult) -> list[dict[str, Any]]:
@@ -84,25 +79,25 @@ def _with_errors(rows: list[dict[str, Any]], failed: Mapping[int, InferenceError
 
 
 def _headers(inferred: InferenceResult) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    if inferred.usage is not None:
-        headers = {_TOKENS[name]: str(count) for name, count in vars(inferred.usage).items() if count}
+    usage = inferred.usage
+    headers = {} if usage is None else {_TOKENS[name]: f"{count}" for name, count in asdict(usage).items() if count}
     match inferred:
+        case Completion() | Ranking():
+            return headers
         case Embeddings(cut=places) if places:
             headers[TRUNCATED] = str(len(places))
         case ChunkedEmbeddings(cut=count) if count:
             headers[TRUNCATED] = str(count)
         case _:
             pass
-    if isinstance(inferred, Embeddings | ChunkedEmbeddings | SparseEmbeddings) and inferred.errors:
+    if inferred.errors:
         headers[FAILED] = str(len(inferred.errors))
     return headers
 
 
 def deltas(pieces: Sequence[Delta]) -> bytes:
     """One event for each piece of text."""
-    before, after = _PIECE
-    return b"".join([before + sse.encode(delta.text) + after for delta in pieces if type(delta) is Text])
+    return sse.repeated(_PIECE, [delta.text for delta in pieces if type(delta) is Text])
 
 
 def endpoint(resolved: Resolved, version: str) -> Response:
@@ -186,7 +181,7 @@ def previews(inputs: Sequence[Sequence[Previewed]], *, with_text: bool) -> Respo
 
 
 def _previewed(chunk: Previewed, *, with_text: bool) -> dict[str, Any]:
-    return {name: value for name, value in vars(chunk).items() if with_text or name != "text"}
+    return {name: value for name, value in asdict(chunk).items() if with_text or name != "text"}
 
 
 def _chunk(chunk: Chunk) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from inferpoint.api.face import Request, Response, json_response, streamed
 from inferpoint.api.openai import errors
@@ -15,7 +16,7 @@ from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.fields import Fields
 from inferpoint.model.http import Event
-from inferpoint.model.results import Completion, Delta
+from inferpoint.model.results import Completion
 from inferpoint.protocols import sse
 from inferpoint.protocols.openai import completions, messages
 from inferpoint.protocols.openai.hints import parted
@@ -34,36 +35,39 @@ async def chat(engine: Engine, request: Request) -> Response:
     resolved = chatting(engine.find(request.caller, name))
     params, hints = parted(body.rest())
     inference = for_user(resolved, request.inference(conversation, params=params, hints=hints), user)
-    chunks = _Chunks(f"chatcmpl-{request.request_id}", request.time, name, tell_usage=tell_usage)
+    answer = _Answer(f"chatcmpl-{request.request_id}", request.time, name, tell_usage=tell_usage)
     if stream:
+        writer = completions.Writer(answer.chunk)
         pieces = engine.stream(resolved, inference, TaskType.CHAT_COMPLETION)
-        return await streamed(pieces, chunks.feed, chunks.end, errors.failed)
+        return await streamed(pieces, writer.feed, lambda: answer.end(writer), errors.failed)
     result = await engine.infer(resolved, inference, TaskType.CHAT_COMPLETION)
     assert isinstance(result, Completion)
-    return json_response(chunks.completed(completions.written(result)))
+    return json_response(answer.completed(completions.written(result)))
 
 
 def asks_for_usage(body: Fields) -> bool:
     """Whether a stream is to end with its cost, by `stream_options`."""
-    return (body.object("stream_options") or {}).get("include_usage") is True
+    options = body.object("stream_options")
+    return options is not None and options.get("include_usage") is True
 
 
 def sampled(conversation: Conversation, body: Fields) -> Conversation:
     """*conversation* with the members by which a model is told how to write, and how much."""
+    if body.is_read():
+        return conversation
     if body.take("n", int) not in (None, 1):
         raise invalid("[n] must be 1: a request has one answer")
     older, newer = body.take("max_tokens", int), body.take("max_completion_tokens", int)
     if None not in (older, newer) and older != newer:
         raise invalid("[max_tokens] and [max_completion_tokens] are two names of one limit, and differ")
-    members: dict[str, Any] = {
-        **vars(conversation),
-        "max_tokens": older if newer is None else newer,
-        "stop": body.text_or_texts("stop") or (),
-        "temperature": body.take("temperature", float),
-        "top_p": body.take("top_p", float),
-        "reasoning_effort": body.take("reasoning_effort", str),
-    }
-    return Conversation(**members)  # what `replace` does, in a tenth of its steps
+    return replace(
+        conversation,
+        max_tokens=older if newer is None else newer,
+        stop=body.text_or_texts("stop") or (),
+        temperature=body.take("temperature", float),
+        top_p=body.take("top_p", float),
+        reasoning_effort=body.take("reasoning_effort", str),
+    )
 
 
 def _conversation(body: Fields) -> Conversation:
@@ -72,23 +76,20 @@ def _conversation(body: Fields) -> Conversation:
     return sampled(conversation, body)
 
 
-class _Chunks:
-    """One answer's chunks as bytes, with what the provider did not say about it."""
+class _Answer:
+    """One answer, whole or in chunks, with what the provider did not say about it."""
 
     def __init__(self, name: str, time: int, model: str, *, tell_usage: bool) -> None:
-        self._writer = completions.Writer()
-        self._defaults = {"id": name, "model": model}
-        self._more: dict[str, Any] = {"created": time}
-        self._usage: dict[str, Any] = {"usage": None} if tell_usage else {}
+        self._name = name
+        self._time = time
+        self._model = model
+        self._silent: dict[str, Any] = {"usage": None} if tell_usage else {}
 
     def completed(self, chunk: dict[str, Any]) -> dict[str, Any]:
-        defaults = {member: chunk[member] or value for member, value in self._defaults.items()}
-        return {**chunk, **defaults, **self._more}
+        return {**chunk, "id": chunk["id"] or self._name, "model": chunk["model"] or self._model, "created": self._time}
 
-    def feed(self, deltas: Sequence[Delta]) -> bytes:
-        chunks = [{**self._usage, **self.completed(chunk)} for chunk in self._writer.chunks(deltas)]
-        return b"".join(map(sse.json_event, chunks))
+    def chunk(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        return {**self._silent, **self.completed(chunk)}
 
-    def end(self) -> bytes:
-        last = self._writer.end()
-        return DONE if last is None or not self._usage else sse.json_event(self.completed(last)) + DONE
+    def end(self, writer: completions.Writer) -> bytes:
+        return (writer.end() if self._silent else b"") + DONE

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec.structs import replace
 
 from inferpoint.api.face import Request, Response, json_response, streamed
 from inferpoint.api.openai import errors
@@ -114,7 +116,7 @@ class _Chunks:
         self._used: Usage | None = None
 
     def feed(self, deltas: Sequence[Delta]) -> bytes:
-        return b"".join(self._chunk(delta) for delta in deltas)
+        return b"".join([self._chunk(delta) for delta in deltas])
 
     def end(self) -> bytes:
         if self._used is None or not self._silent:

@@ -12,7 +12,6 @@ from typing_extensions import override
 
 from inferpoint.outbound.egress import is_neighbour
 from inferpoint.outbound.http.request import Owner
-from inferpoint.outbound.transport import LARGEST_REPLY
 
 LARGEST_HEAD = 64 * 1024
 MOST_HEADERS = 100
@@ -28,8 +27,9 @@ class _StopError(Exception):
 class Connection(asyncio.Protocol):
     """A connection of one *owner*, which serves one call after the other; *lost* is told when it has ended.
 
-    A reply is told by `status` and `headers` once its head is there, by `more()` and `take()` in pieces or `whole()`,
-    and has ended when it is `done` or there is a `fault`, the reason in words why nothing more comes. What comes when
+    A reply is told by `status` and `headers` once its head is there, by `more()` and `take()` in pieces, and has ended
+    when it is `done` or there is a `fault`, the reason in words why nothing more comes. `buffered` are the bytes that
+    were not taken yet. What comes when
     nothing was asked, and whatever follows a reply, ends the connection: it must not be taken for the next one's.
     """
 
@@ -43,16 +43,15 @@ class Connection(asyncio.Protocol):
         self.ended = True
         self.neighbour = False
         self._lost = lost
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._pieces: list[bytes] = []
-        self._buffered = 0
+        self.buffered = 0
         self._unread = 0  # bytes since anything of a body came: heads, trailers, what stands between chunks
         self._interim = 0
         self._count = 0
         self._reusable = False
         self._ends_with_connection = False
-        self._is_read_whole = False
         self._paused = False
 
     @override
@@ -66,10 +65,10 @@ class Connection(asyncio.Protocol):
         self._readable.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def ask(self, head: bytes, body: bytes) -> None:
-        """Send a request, whose reply is waited for by `more()`."""
-        self.status = self._buffered = self._unread = self._interim = self._count = 0
+        """Send a request, whose reply is waited for by `answered()`."""
+        self.status = self.buffered = self._unread = self._interim = self._count = 0
         self.headers = {}
-        self.done = self._reusable = self._ends_with_connection = self._is_read_whole = False
+        self.done = self._reusable = self._ends_with_connection = False
         self.fault = None
         self._pieces = []
         if self.ended:
@@ -80,27 +79,26 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.writelines((head, body))
 
+    async def answered(self) -> None:
+        """Wait for the head of the reply, or for the reason why there is none; ended when nobody waits any more."""
+        try:
+            while not (self.status or self.fault):
+                await self.more()
+        except BaseException:
+            self.close()
+            raise
+
     def more(self) -> asyncio.Future[None]:
         """Wait until there is more of the reply, it is done, or there is a fault."""
-        waiter = self._waiter = self._loop.create_future()
-        return waiter
+        self._waiter = self.loop.create_future()
+        return self._waiter
 
     def take(self) -> bytes:
         """What there is of the body and was not taken yet."""
-        pieces, self._pieces, self._buffered = self._pieces, [], 0
+        pieces, self._pieces, self.buffered = self._pieces, [], 0
         if self._paused:
             self._go_on()
-        return b"".join(pieces)
-
-    async def whole(self) -> bytes:
-        """The body, once it is done, there is a fault, or more than a reply may hold: nothing is kept back for it."""
-        self._is_read_whole = True
-        if self._paused:
-            self._go_on()
-        while not (self.done or self.fault is not None or self._buffered > LARGEST_REPLY):
-            await self.more()
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     @property
     def silent(self) -> bool:
@@ -139,11 +137,10 @@ class Connection(asyncio.Protocol):
             self._fail(f"more than {LARGEST_HEAD} bytes stand before its body or between two pieces of it")
         if self.fault is not None:
             self.close()
-        elif self._buffered > _BUFFERED and not (self.done or self._is_read_whole or self._paused):
+        elif self.buffered > _BUFFERED and not (self.done or self._paused):
             self._paused = True
             self._transport.pause_reading()
-        if self.done or self.fault is not None or not self._is_read_whole or self._buffered > LARGEST_REPLY:
-            self._wake()
+        self._wake()
 
     def on_message_begin(self) -> None:
         """Begin a reply; one that follows another is nobody's."""
@@ -164,9 +161,10 @@ class Connection(asyncio.Protocol):
         """Look at a head as a whole: an interim one is forgotten."""
         status = self._parser.get_status_code()
         encoding = self.headers.get("transfer-encoding")
-        self.fault = self._wrong(status, encoding)
-        if self.fault is not None:
-            raise _StopError
+        if status < 200 or encoding is not None or self._unread > LARGEST_HEAD:
+            self.fault = self._wrong(status, encoding)
+            if self.fault is not None:
+                raise _StopError
         if status < 200:
             self._interim += 1
             self._count = 0
@@ -179,7 +177,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         """Keep a piece of the body."""
         self._unread = 0
-        self._buffered += len(body)
+        self.buffered += len(body)
         self._pieces.append(body)
 
     def on_message_complete(self) -> None:

@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.outbound.transport import LARGEST_REPLY
 
 LARGEST_RATIO = 100
 _FREE = 1024 * 1024  # bytes that may come of anything: a short body may well be all zeros
@@ -65,11 +64,6 @@ class Decoder:
         if self._window == _ZLIB and first & 0x0F != 8:
             self._window = _RAW
             self._inflate = zlib.decompressobj(_RAW)
-
-
-def too_large() -> InferenceError:
-    """The error for a reply that is larger than any may be."""
-    return _unreadable(f"is larger than {LARGEST_REPLY} bytes")
 
 
 def _unreadable(reason: str) -> InferenceError:

@@ -38,7 +38,7 @@ class Pool:
         if not connection.reusable or connection not in self._open:
             connection.close()
             return
-        loop = asyncio.get_running_loop()
+        loop = connection.loop
         connection.idle_since = loop.time()
         idle = self._idle.get(connection.owner)
         if idle is None:

@@ -14,7 +14,7 @@ _PORTS = {"http": 80, "https": 443}
 _UNWRITABLE = re.compile(r"[^!-~]")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Target:
     """One URL. `host` is a name or an address without brackets, `shown` the URL without what may be secret.
 

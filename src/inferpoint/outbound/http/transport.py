@@ -7,11 +7,11 @@ Whoever stops waiting closes the connection.
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import ssl
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from functools import lru_cache, partial
 
 from typing_extensions import override
@@ -20,15 +20,17 @@ from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.http import Call, Reply
 from inferpoint.outbound.hops import PRODUCT
 from inferpoint.outbound.http import tls
+from inferpoint.outbound.http.body import whole
 from inferpoint.outbound.http.connection import Connection
-from inferpoint.outbound.http.decoding import Decoder, too_large
+from inferpoint.outbound.http.decoding import Decoder
 from inferpoint.outbound.http.names import ForbiddenError
 from inferpoint.outbound.http.opening import Opener
 from inferpoint.outbound.http.pool import Pool
 from inferpoint.outbound.http.proxy import Proxies
 from inferpoint.outbound.http.request import Owner, request
 from inferpoint.outbound.http.target import Target, target
-from inferpoint.outbound.transport import LARGEST_REPLY, Arriving, Transport, UnreachableError
+from inferpoint.outbound.memory import Memory
+from inferpoint.outbound.transport import Arriving, Transport, UnreachableError
 
 _ILLEGAL = "a header holds a character that is not allowed"
 _CLOSED = "a reply that was closed is not read"
@@ -39,8 +41,9 @@ _REPEATABLE = ("GET", "PUT", "DELETE")
 class HttpTransport(Transport):
     """Sends calls over HTTP, encrypted or not, by the proxies of the environment."""
 
-    def __init__(self, version: str) -> None:
-        self._standard = {"accept-encoding": "identity", "user-agent": f"{PRODUCT}{version}"}
+    def __init__(self, version: str, memory: Memory | None = None) -> None:
+        self._agent = f"{PRODUCT}{version}"
+        self._memory = memory or Memory(math.inf)
         self._target = lru_cache(1024)(partial(target, proxies=Proxies()))
         self._opener = Opener()
         self._pool = Pool()
@@ -50,20 +53,22 @@ class HttpTransport(Transport):
     async def send(self, call: Call) -> Arriving:
         where = self._target(call.url)
         try:
-            owner, head = request(where, call, self._standard)
+            owner, head = request(where, call, self._agent)
         except ValueError:  # whose text shows the header: often a key
             raise invalid(f"The call to [{where.shown}] could not be written: {_ILLEGAL}") from None
         connection = self._pool.take(owner)
         if connection is not None:
-            await _answered(connection, head, call.body)
+            connection.ask(head, call.body)
+            await connection.answered()
             if not connection.status and connection.silent and call.method in _REPEATABLE:
                 connection = None
         if connection is None:
             connection = await self._open(where, owner)
-            await _answered(connection, head, call.body)
+            connection.ask(head, call.body)
+            await connection.answered()
         if not connection.status:
             raise InferenceError(Kind.CUT_OFF, f"Could not reach [{where.shown}]: {connection.fault}")
-        return _Arriving(connection, self._pool)
+        return _Arriving(connection, self._pool, self._memory)
 
     def avoid(self, host: str, port: int) -> None:
         """Never call what listens at *host* and *port*: this server itself."""
@@ -87,12 +92,13 @@ class HttpTransport(Transport):
 
 
 class _Arriving(Arriving):
-    def __init__(self, connection: Connection, pool: Pool) -> None:
+    def __init__(self, connection: Connection, pool: Pool, memory: Memory) -> None:
         self.status = connection.status
         self.headers = connection.headers
         self.neighbour = connection.neighbour
         self._connection: Connection | None = connection
         self._pool = pool
+        self._memory = memory
         encoding = self.headers.get("content-encoding")
         self._encoding = None if encoding is None or encoding.strip().lower() in _IDENTITY else encoding
         if encoding is not None:
@@ -100,15 +106,12 @@ class _Arriving(Arriving):
 
     @override
     async def read(self) -> Reply:
-        if self._encoding is not None:
-            return Reply(self.status, await self._decoded(), self.headers, self.neighbour)
-        connection = self._connection
+        connection, memory = self._connection, self._memory
         assert connection is not None, _CLOSED
-        body = await connection.whole()
-        if len(body) > LARGEST_REPLY:
-            raise too_large()
-        if connection.fault is not None:
-            raise _cut_off(connection.fault)
+        if connection.done and self._encoding is None and connection.buffered <= memory.containers:
+            body = connection.take()  # as nearly always: all of it came with its head
+        else:
+            body = await whole(self.pieces(), memory)
         return Reply(self.status, body, self.headers, self.neighbour)
 
     @override
@@ -138,28 +141,6 @@ class _Arriving(Arriving):
         if self._connection is not None:
             self._pool.give(self._connection)
             self._connection = None
-
-    async def _decoded(self) -> bytes:
-        decoded: list[bytes] = []
-        size = 0
-        async with aclosing(self.pieces()) as pieces:
-            async for piece in pieces:
-                size += len(piece)
-                if size > LARGEST_REPLY:
-                    raise too_large()
-                decoded.append(piece)
-        return b"".join(decoded)
-
-
-async def _answered(connection: Connection, head: bytes, body: bytes) -> None:
-    """Ask on *connection*, and wait for the head of the reply, or for the reason why there is none."""
-    connection.ask(head, body)
-    try:
-        while not (connection.status or connection.fault):
-            await connection.more()
-    except BaseException:
-        connection.close()
-        raise
 
 
 def _cut_off(reason: str) -> InferenceError:

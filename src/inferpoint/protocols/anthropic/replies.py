@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.chat import TextPart, Thought

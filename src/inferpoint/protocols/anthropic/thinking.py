@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-import msgspec
+from msgspec.structs import replace
 
 from inferpoint.model.chat import Conversation, Message, Role, Thinking, Thought, ToolMode
 from inferpoint.model.hints import Hint
@@ -59,7 +58,7 @@ def asking(request: InferenceRequest, model: str) -> InferenceRequest:
     effortless = conversation.reasoning_effort in _BUDGETS and _EFFORTLESS.search(model)
     if effortless or (thinking is not None and thinking.budget is not None):
         conversation = replace(conversation, reasoning_effort=None)
-    return msgspec.structs.replace(request, input=replace(conversation, thinking=thinking or conversation.thinking))
+    return replace(request, input=replace(conversation, thinking=thinking or conversation.thinking))
 
 
 def _thinking(conversation: Conversation, model: str) -> Thinking | None:

@@ -61,8 +61,8 @@ def chat(
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
-        asked = request_body(request.conversation, most=max_tokens, thoughts=thoughts(model, origin) or "")
-        body = {"model": model.model_id, "n": n, **asked, "stream": request.stream, **request.params, **request.hints}
+        asked = request_body(request.conversation, model.model_id, most=max_tokens, thoughts=thoughts(model, origin))
+        body = {**asked, "n": n, "stream": request.stream, **request.params, **request.hints}
         if request.stream and tells_usage and _STREAM_OPTIONS not in request.left_out:
             body[_STREAM_OPTIONS] = {"include_usage": True}
         return post(model.url or f"{origin}{path}", body, options)

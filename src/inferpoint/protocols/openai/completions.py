@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from inferpoint.model.chat import Thought
+from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.http import present
 from inferpoint.model.results import (
     Choice,
@@ -19,6 +19,7 @@ from inferpoint.model.results import (
     Usage,
     Used,
 )
+from inferpoint.protocols import sse
 from inferpoint.protocols.openai import usage
 from inferpoint.protocols.openai.replies import WORDS
 
@@ -34,6 +35,14 @@ def written(result: Completion) -> dict[str, Any]:
 
 
 def _written_message(choice: Choice) -> dict[str, Any]:
+    match choice.parts:
+        case (TextPart(text),):
+            return {"role": "assistant", "content": text}
+        case _:
+            return _whole_message(choice)
+
+
+def _whole_message(choice: Choice) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": choice.text or (None if choice.tool_calls else "")}
     for thought in choice.thoughts:
         member = _member(thought)
@@ -56,28 +65,52 @@ def _written_call(call: ToolCall) -> dict[str, Any]:
 
 
 class Writer:
-    """The writer of one stream of deltas as chunks: one with the role first, one for each delta, the cost last."""
+    """The writer of one stream of deltas as events: one with the role first, one for each delta, the cost last.
 
-    def __init__(self) -> None:
+    *complete* gives a chunk the members that its face adds, *name* is that of the events. Texts that follow each other
+    are written together, as their chunks differ in nothing else.
+    """
+
+    def __init__(self, complete: Callable[[dict[str, Any]], Mapping[str, Any]], name: str = "") -> None:
+        self._complete = complete
+        self._name = name
         self._id = ""
         self._model = ""
         self._used: Usage | None = None
+        self._around_text: sse.Around | None = None
 
-    def chunks(self, deltas: Sequence[Delta]) -> list[dict[str, Any]]:
-        """The chunks of *deltas*."""
-        return [chunk for delta in deltas if (chunk := self._chunk(delta)) is not None]
+    def feed(self, deltas: Sequence[Delta]) -> bytes:
+        """The events of *deltas*."""
+        events: list[bytes] = []
+        texts: list[str] = []
+        for delta in deltas:
+            if type(delta) is Text:
+                texts += (delta.text,)
+                continue
+            events.append(self._texts(texts))
+            texts = []
+            if (chunk := self._chunk(delta)) is not None:
+                events.append(self._event(chunk))
+        events.append(self._texts(texts))
+        return b"".join(events)
 
-    def end(self) -> dict[str, Any] | None:
-        """The chunk that tells the cost, when the provider told it."""
-        return None if self._used is None else self._made([], usage=usage.written(self._used))
+    def end(self) -> bytes:
+        """The event that tells the cost, when the provider told it."""
+        return b"" if self._used is None else self._event(self._made([], usage=usage.written(self._used)))
+
+    def _texts(self, texts: Sequence[str]) -> bytes:
+        if texts and self._around_text is None:
+            self._around_text = sse.around(self._complete(self._of({"content": sse.SLOT})), self._name)
+        return sse.repeated(self._around_text, texts) if self._around_text is not None else b""
+
+    def _event(self, chunk: dict[str, Any]) -> bytes:
+        return sse.json_event(self._complete(chunk), self._name)
 
     def _chunk(self, delta: Delta) -> dict[str, Any] | None:
         match delta:
             case Started(started, model):
-                self._id, self._model = started, model
+                self._id, self._model, self._around_text = started, model, None
                 return self._of({"role": "assistant", "content": ""})
-            case Text(text):
-                return self._of({"content": text})
             case Reasoning():  # a seal has no place in OpenAI's chunks
                 told = {_member(delta): delta.text} if delta.text else {}
                 return self._of({**told, **(delta.extra or {})}) if told or delta.extra else None
@@ -88,6 +121,8 @@ class Writer:
             case Used(used):
                 self._used = used
                 return None
+            case Text():
+                return None  # which is written with its neighbours
 
     def _of(self, delta: dict[str, Any]) -> dict[str, Any]:
         return self._made([{"delta": delta, "index": 0}])

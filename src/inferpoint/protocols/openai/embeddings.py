@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import Element
@@ -58,11 +58,10 @@ def embedding(
     members: Members[M] = as_numbers,
     element: Callable[[M], Element] = floats,
 ) -> Task[M, Any]:
-    """The task of dense embeddings, of numbers that are an *element* each.
+    """The task of dense embeddings, of numbers that are an *element* each; what else differs is said by `replace`.
 
-    *path* follows the service's address, *members* are those of the body beside the inputs and the model. What else
-    differs is said by `replace`. Vectors compare by their dot product unless the user says otherwise: such vectors are
-    normalised, so it is the cosine and cheaper.
+    *path* follows the service's address, *members* are those of the body beside the inputs and the model. Vectors
+    compare by their dot product unless the user says otherwise: such vectors are normalised, so it is the cosine.
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
@@ -73,8 +72,9 @@ def embedding(
 
     def decode(reply: Reply, request: InferenceRequest, model: M, _options: object) -> Embeddings:
         _, cut = _cut(request, model)
-        answered = replace(embeddings(reply, request.count, label), cut=cut)
-        return answered if element(model) is Element.FLOAT else vectors.of_integers(answered, of=f"{label} response")
+        result = embeddings(reply, request.count, label)
+        answered = replace(result, cut=cut) if cut else result
+        return answered if element is floats else vectors.of_integers(answered, element(model), of=f"{label} response")
 
     return Task(
         label=label,
@@ -92,9 +92,12 @@ def embedding(
 
 
 def _cut(request: InferenceRequest, model: Model) -> tuple[Texts | Tokens, frozenset[int]]:
-    if isinstance(request.input, Tokens):
-        return truncation.cut_tokens(request.input, model.max_input_tokens)
-    return truncation.cut(request.texts, model.max_input_tokens)
+    inputs = cast(Texts | Tokens, request.input)
+    if model.max_input_tokens is None:
+        return inputs, frozenset()
+    if isinstance(inputs, Tokens):
+        return truncation.cut_tokens(inputs, model.max_input_tokens)
+    return truncation.cut(inputs, model.max_input_tokens)
 
 
 class _Row(msgspec.Struct):

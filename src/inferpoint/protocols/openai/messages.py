@@ -7,10 +7,10 @@ same messages. What is refused is refused in Elasticsearch's words.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
 from inferpoint.errors import InferenceError, invalid
@@ -78,21 +78,32 @@ def read(messages: Any, tools: Any = None, tool_choice: Any = None) -> Conversat
     """
     if tools == []:
         tools = tool_choice = None
-    turns = tuple(_message(message) for message in _filled(messages, "messages"))
+    turns = tuple([_message(message) for message in _filled(messages, "messages")])
     refuse_unasked(turns)
-    declared = () if tools is None else tuple(_tool(tool) for tool in _filled(tools, "tools"))
+    declared = () if tools is None else tuple([_tool(tool) for tool in _filled(tools, "tools")])
     return Conversation(turns, declared, None if tool_choice is None else _choice(tool_choice))
 
 
 def refuse_unasked(messages: Sequence[Message]) -> None:
     """`INVALID` when a tool's turn answers a call that no turn made."""
+    answered = [message.tool_call_id for message in messages if message.tool_call_id is not None]
+    if not answered:
+        return
     asked = {use.id for message in messages for use in message.tool_uses}
-    for message in messages:
-        if message.tool_call_id is not None and message.tool_call_id not in asked:
-            raise invalid(f"Field [tool_call_id] is [{message.tool_call_id}], which no message before it asked for")
+    for call_id in answered:
+        if call_id not in asked:
+            raise invalid(f"Field [tool_call_id] is [{call_id}], which no message before it asked for")
 
 
 def _message(value: Any) -> Message:
+    match value:
+        case {"role": "system" | "user" | "assistant" as name, "content": str(text), **more} if text and not more:
+            return Message(_ROLES[name], (TextPart(text),))  # as nearly all are
+        case _:
+            return _other_message(value)
+
+
+def _other_message(value: Any) -> Message:
     message = _object(
         value, "message", "role", "content", "tool_calls", "tool_call_id", Hint.CACHE, *WORDS, *OPAQUE, *_SILENT
     )
@@ -253,9 +264,10 @@ def _filled(value: Any, name: str) -> Sequence[Any]:
 def _list(value: Any, name: str) -> Sequence[Any]:
     if value is None:
         return ()
-    if not isinstance(value, list):
+    entries: list[Any] = value
+    if type(entries) is not list:
         raise invalid(f"Field [{name}] is not of the expected type. Expected [List] but was [{_java_name(value)}]")
-    return cast("list[Any]", value)
+    return entries
 
 
 def _object(value: Any, of: str, *names: str) -> Fields:

@@ -6,16 +6,17 @@ Servers leave members out, write null, or put something else where OpenAI has a 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.model.chat import TextPart, Thought
 from inferpoint.model.http import Reply, parse, unreadable
 from inferpoint.model.results import Choice, Completion, ToolCall
 from inferpoint.protocols.openai import usage
 from inferpoint.protocols.readers import Calls, compact, members
+from inferpoint.protocols.reasons import reason_of
 
 # The members of a message that hold what a model thought in words, and those that nobody here reads.
 WORDS = ("reasoning", "reasoning_content")
@@ -169,7 +170,10 @@ def _joined(content: Any) -> str:
 
 
 def _choice(choice: _Choice, of: str) -> Choice:
-    message, word, calls = choice.message or Message(), text(choice.finish_reason), Calls()
+    message, word = choice.message or Message(), text(choice.finish_reason)
+    if words := message.words:  # as nearly always
+        return Choice((TextPart(words),), reason_of(word))
+    calls = Calls()
     parts = [*message.parts, *[_whole(calls, place, call, of) for place, call in enumerate(message.calls)]]
     if not (message.content is not None or parts or word):
         raise unreadable(of, "a message has no content")

@@ -29,32 +29,33 @@ _SHOWN = "The result is in the user's message below."
 
 
 def request_body(
-    conversation: Conversation, *, most: str = "max_completion_tokens", thoughts: str = ""
+    conversation: Conversation,
+    model: str | None = None,
+    *,
+    most: str = "max_completion_tokens",
+    thoughts: str | None = "",
 ) -> dict[str, Any]:
-    """All that a conversation says to a model.
+    """All that a conversation says to *model*, or to one that it names itself; what it does not say is None.
 
     *most* is the server's name for the limit of tokens, *thoughts* that of the member in which a message has what the
-    model thought, empty for the one that it came in.
+    model thought, empty for the one that it came in, None where no server of that kind takes any.
     """
-    return present(
-        {
-            "model": conversation.model or None,
-            "messages": list(_messages(conversation.messages, thoughts)),
-            "tools": [_tool(tool) for tool in conversation.tools] or None,
-            "tool_choice": _choice(conversation.tool_choice),
-            most: conversation.max_tokens,
-            "stop": [stop for stop in conversation.stop if stop] or None,
-            "temperature": conversation.temperature,
-            "top_p": conversation.top_p,
-            "reasoning_effort": conversation.reasoning_effort or _effort(conversation.thinking),
-        }
-    )
+    thinking, choice = conversation.thinking, conversation.tool_choice
+    return {
+        "model": conversation.model or model,
+        "messages": list(_messages(conversation.messages, thoughts or "")),
+        "tools": [_tool(tool) for tool in conversation.tools] if conversation.tools else None,
+        "tool_choice": None if choice is None else _choice(choice),
+        most: conversation.max_tokens,
+        "stop": [stop for stop in conversation.stop if stop] or None if conversation.stop else None,
+        "temperature": conversation.temperature,
+        "top_p": conversation.top_p,
+        "reasoning_effort": conversation.reasoning_effort or (None if thinking is None else _effort(thinking)),
+    }
 
 
-def _effort(thinking: Thinking | None) -> str | None:
+def _effort(thinking: Thinking) -> str:
     """The effort for *thinking* in Anthropic's terms, in words that every model knows that reasons."""
-    if thinking is None:
-        return None
     if not thinking.enabled:
         return "low"
     budget = _MEDIUM if thinking.budget is None else thinking.budget
@@ -80,7 +81,9 @@ def _pictures(message: Message) -> Sequence[Content]:
 
 
 def _message(message: Message, thoughts: str) -> dict[str, Any]:
-    body: dict[str, Any] = {"role": message.role.value}
+    if len(message.parts) == 1 and type(part := message.parts[0]) is TextPart and message.role is not Role.TOOL:
+        return {"role": message.role, "content": part.text}  # as nearly always
+    body: dict[str, Any] = {"role": message.role}
     if message.role is Role.TOOL:
         body |= {"content": _result(message), "tool_call_id": message.tool_call_id}
     elif (content := _content(message, thoughts)) is not None:
@@ -92,8 +95,6 @@ def _message(message: Message, thoughts: str) -> dict[str, Any]:
 
 
 def _content(message: Message, thoughts: str) -> str | list[dict[str, Any]] | None:
-    if len(message.parts) == 1 and type(part := message.parts[0]) is TextPart:  # as nearly always
-        return part.text
     spoken = [part for part in message.parts if not isinstance(part, ToolUse)]
     if any(isinstance(part, Thought) and _member(part, thoughts) == CONTENT for part in spoken):
         return [_part(part) for part in spoken if not isinstance(part, Thought) or _member(part, thoughts) == CONTENT]
@@ -155,7 +156,7 @@ def _tool(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": present({**function, "strict": tool.strict})}
 
 
-def _choice(choice: ToolChoice | None) -> Any:
-    if choice is not None and choice.mode is ToolMode.NAMED:
+def _choice(choice: ToolChoice) -> Any:
+    if choice.mode is ToolMode.NAMED:
         return {"type": "function", "function": {"name": choice.name}}
-    return None if choice is None else choice.mode.value
+    return choice.mode.value

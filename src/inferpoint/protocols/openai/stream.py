@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from inferpoint.errors import InferenceError, Upstream
 from inferpoint.model.chat import Thought
-from inferpoint.model.http import Event, Reply, parse, unreadable
+from inferpoint.model.http import NOT_JSON, Event, Reply, parse, unreadable
 from inferpoint.model.results import Delta, Finished, Reasoning, Started, Text, Used
 from inferpoint.protocols.openai import usage
 from inferpoint.protocols.openai.failures import complaint, stands_for
@@ -38,6 +38,9 @@ class _Chunk(msgspec.Struct):
     error_msg: Any = None
 
 
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
 class Chunks(StreamReader):
     """The reader of one stream of chat completion chunks.
 
@@ -59,23 +62,29 @@ class Chunks(StreamReader):
 
     @override
     def feed(self, event: Event) -> Sequence[Delta]:
-        if not event.data[_LONGEST_END:] and event.data.strip().upper() == b"[DONE]":
+        data = event.data
+        if not data[_LONGEST_END:] and data.strip().upper() == b"[DONE]":
             self._done = True
             return list(self._ended()) if self._answered else ()
-        if event.name == "error":
+        try:
+            chunk = _decode(data)
+        except NOT_JSON:
+            chunk = _Chunk(error=True) if event.name == "error" else parse(data, _Chunk, of=self._of)
+        if chunk.error or chunk.error_msg or chunk.object == "error" or event.name == "error":
             raise broken(_refusal(event))
-        chunk = parse(event.data, _Chunk, of=self._of)
-        if chunk.error or chunk.error_msg or chunk.object == "error":
-            raise broken(_refusal(event))
-        if self._extension is not None and b'"error"' in event.data:
+        if self._extension is not None and b'"error"' in data:
             self._look_into(self._extension, event)
         deltas: list[Delta] = []
         if not self._started and (chunk.choices or chunk.id):  # Azure begins with what it filtered, which says neither
             self._started = True
             deltas.append(Started(text(chunk.id), text(chunk.model)))
-        for choice in chunk.choices or ():
-            if choice:
-                self._read(choice, deltas)
+        for choice in filter(None, chunk.choices or ()):
+            message = choice.delta or _NOTHING
+            if choice.finish_reason is None and (words := message.words):
+                deltas += (Text(words),)
+                self._answered = True
+            else:
+                self._read(choice, message, deltas)
         if chunk.usage and (used := usage.read(chunk.usage)):
             if self._reasons:
                 deltas += self._ended()
@@ -106,13 +115,8 @@ class Chunks(StreamReader):
             case _:
                 pass
 
-    def _read(self, choice: _Choice, deltas: list[Delta]) -> None:
-        """Add what *choice* tells to *deltas*."""
-        message = choice.delta or _NOTHING
-        if choice.finish_reason is None and (words := message.words):
-            deltas.append(Text(words))
-            self._answered = True
-            return
+    def _read(self, choice: _Choice, message: Message, deltas: list[Delta]) -> None:
+        """Add what *choice* tells by *message* to *deltas*."""
         parts, calls = message.parts, message.calls
         for part in parts:
             if type(part) is Thought:

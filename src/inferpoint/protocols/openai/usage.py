@@ -37,9 +37,9 @@ def written(used: Usage) -> dict[str, Any]:
         "prompt_tokens": used.input,
         "total_tokens": used.input + used.output,
     }
-    cache = {"cached_tokens": used.cached, "cache_write_tokens": used.cache_written}
-    if told := {name: tokens for name, tokens in cache.items() if tokens}:
-        body["prompt_tokens_details"] = told
+    if used.cached or used.cache_written:
+        cache = {"cached_tokens": used.cached, "cache_write_tokens": used.cache_written}
+        body["prompt_tokens_details"] = {name: tokens for name, tokens in cache.items() if tokens}
     if used.reasoning:
         body["completion_tokens_details"] = {"reasoning_tokens": used.reasoning}
     return body

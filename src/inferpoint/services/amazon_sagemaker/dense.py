@@ -79,7 +79,7 @@ def embedded(reply: Reply, request: InferenceRequest, model: EmbeddingSettings, 
     of = f"{EMBEDDINGS} response"
     rows: list[_Row | None] = elastic.member(reply, _MEMBERS[model.element], list[_Row | None], of)
     dense = vectors.embeddings([row and row.embedding for row in rows], of=of)
-    return dense if model.element is Element.FLOAT else vectors.of_integers(dense, of=of)
+    return vectors.of_integers(dense, model.element, of=of)
 
 
 EMBED = Task(

@@ -6,10 +6,10 @@ https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.htm
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.chat import TextPart, Thought

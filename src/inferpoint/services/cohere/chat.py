@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
 from inferpoint.model.chat import ToolMode
 from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call, json_call
@@ -24,10 +26,10 @@ def encode(request: InferenceRequest, account: Account, _options: NoOptions, ori
     choice, tools = conversation.tool_choice, conversation.tools
     if choice is not None and choice.mode is ToolMode.NAMED:
         tools = tuple(tool for tool in tools if tool.name == choice.name)
-    asked = request_body(replace(conversation, tools=tools, tool_choice=None), most="max_tokens")
+    conversation = msgspec.structs.replace(conversation, tools=tools, tool_choice=None)
+    asked = request_body(conversation, account.model_id, most="max_tokens", thoughts=None)
     effort = asked.pop("reasoning_effort", None)
     body = {
-        "model": account.model_id,
         **{NAMES.get(name, name): value for name, value in asked.items()},
         "tool_choice": choice and CHOICES.get(choice.mode),
         "thinking": effort and {"type": "disabled" if effort == "none" else "enabled"},

@@ -93,7 +93,7 @@ def decode(reply: Reply, _request: InferenceRequest, model: EmbeddingSettings, _
             raise unreadable(OF, f"it has no embeddings of the type [{kind}]")
         rows = parse(bytes(rows[kind]), list[msgspec.Raw], of=OF)
     told = vectors.embeddings(rows, of=OF, usage=usage(members(answer.meta).get("billed_units")))
-    return told if element(model) is Element.FLOAT else vectors.of_integers(told, of=OF)
+    return vectors.of_integers(told, element(model), of=OF)
 
 
 EMBED = Task(

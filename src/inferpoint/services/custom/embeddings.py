@@ -60,7 +60,7 @@ def dense(reply: Reply, request: InferenceRequest, model: DenseSettings, _option
     _, cut = truncation.cut(request.texts, model.max_input_tokens)
     read = [_raw(row) for row in rows(parse(reply.body, object, of=of), path, of)]
     embedded = vectors.embeddings(read, of=of, cut=cut)
-    return embedded if element(model) is Element.FLOAT else vectors.of_integers(embedded, of=of)
+    return vectors.of_integers(embedded, element(model), of=of)
 
 
 def _raw(row: Any) -> msgspec.Raw | InferenceError:

@@ -19,8 +19,9 @@ from inferpoint.services.watsonxai.inputs import EMBED, RERANK
 
 def encode(request: InferenceRequest, account: Account, _options: NoOptions, _origin: str) -> Call:
     """OpenAI's body, in which the model has another name, and so has a choice of tools that is a word."""
-    asked: dict[str, Any] = {**request_body(request.conversation, most="max_tokens"), **request.params, **request.hints}
-    model, choice = asked.pop("model", account.model_id), asked.pop("tool_choice", None)
+    spoken = request_body(request.conversation, account.model_id, most="max_tokens", thoughts=None)
+    asked: dict[str, Any] = {**spoken, **request.params, **request.hints}
+    model, choice = asked.pop("model"), asked.pop("tool_choice")
     chosen = {"tool_choice_option" if isinstance(choice, str) else "tool_choice": choice}
     body = {"project_id": account.project_id, "model_id": model, **asked, **chosen}
     return post(account, "chat_stream" if request.stream else "chat", body)

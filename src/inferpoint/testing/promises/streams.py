@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from typing import Any, cast, get_args
 
 import msgspec
@@ -23,7 +22,7 @@ def the_stream_means_exactly_what_is_recorded(exchange: Exchange) -> None:
         deltas = exchange.streamed([exchange.body])
         for delta in deltas:
             must(isinstance(delta, Delta), f"a stream ends in {delta!r}")
-        same(what, [[type(delta).__name__, *asdict(delta).values()] for delta in deltas], wanted)
+        same(what, [[type(delta).__name__, *msgspec.to_builtins(delta).values()] for delta in deltas], wanted)
 
 
 def a_stream_cut_at_every_byte_is_the_same(exchange: Exchange) -> None:
@@ -87,6 +86,6 @@ def a_stream_with_new_members_is_a_stream(exchange: Exchange) -> None:
 def _whole_delta(recorded: Sequence[Any]) -> list[Any]:
     name, *values = recorded
     kind = next(kind for kind in get_args(Delta) if kind.__name__ == name)
-    usual = [field.default for field in fields(kind)[len(values) :]]
+    usual = [field.default for field in msgspec.structs.fields(kind)[len(values) :]]
     told = (whole_usage(cast("dict[str, int]", value)) if isinstance(value, dict) else value for value in values)
     return [name, *told, *usual]

@@ -6,8 +6,9 @@ https://platform.openai.com/docs/api-reference/responses-streaming.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from inferpoint.api.openai import errors
 from inferpoint.api.openai.responses import output, reasoning

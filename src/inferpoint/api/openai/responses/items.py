@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from inferpoint.api import sealed_calls
 from inferpoint.api.openai.responses import custom, reasoning, tools

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
+
 from inferpoint.api.openai.responses import custom
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.chat import Tool, ToolChoice, ToolMode
@@ -79,7 +81,7 @@ def _functions_of(namespace: str, fields: Fields) -> Iterator[Tool]:
     for place, entry in enumerate(fields.array("tools") or ()):
         inner = Fields(entry, f"{fields.path('tools')}[{place}]")
         function = _function(inner.need("type", str), inner)
-        yield replace(function, name=flat(namespace, function.name))
+        yield msgspec.structs.replace(function, name=flat(namespace, function.name))
     fields.end()
 
 

@@ -1,0 +1,125 @@
+"""One request on its walk: where it belongs, and what becomes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+from inferpoint.api import admission
+from inferpoint.api.bodies import Bodies
+from inferpoint.api.crowd import Crowd
+from inferpoint.api.face import Face, Request, Response, Route
+from inferpoint.api.headers import REQUEST_ID, stats_headers
+from inferpoint.api.pings import Pings
+from inferpoint.clock import Clock
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.inbound.exchange import Exchange
+from inferpoint.model.json_body import JsonBody
+from inferpoint.outbound import hops
+from inferpoint.outbound.memory import Share
+from inferpoint.telemetry.events import Level
+
+ELSEWHERE = "-"  # in place of a route's pattern
+
+
+class Place(msgspec.Struct):
+    """Where requests with one head belong: worked out with the first of them, and kept beside the head.
+
+    Without a `route` nothing is at their path, or nothing for their method, where others are `allowed`. Once a request
+    was `checked`, those after it with its head are not; `hops` are the servers of this kind that they came through,
+    `opaque_id` is what they are called by who asks.
+    """
+
+    face: Face
+    query: Mapping[str, str]
+    route: Route | None = None
+    pattern: str = ELSEWHERE
+    path_params: Mapping[str, str] = {}
+    allowed: str = ""
+    checked: bool = False
+    hops: int = 0
+    opaque_id: str = ""
+
+    def check(self, request: Request) -> None:
+        """Refuse a *request* for what its head says."""
+        self.hops = hops.told(request.headers)
+        if self.route is None:
+            kind = Kind.WRONG_METHOD if self.allowed else Kind.NO_ROUTE
+            phrase = self.face.words[kind].phrase
+            raise InferenceError(kind, phrase.format(method=request.method, path=request.path, allowed=self.allowed))
+        self.face.check(request, self.route)
+        self.checked = True
+
+
+class Asked:
+    """One request on its walk, and what becomes of it."""
+
+    def __init__(self, exchange: Exchange, place: Place, time: int) -> None:
+        self.exchange = exchange
+        self.place = place
+        self.request = Request(
+            exchange.method,
+            exchange.path,
+            place.path_params,
+            place.query,
+            exchange.headers,
+            b"",
+            admission.caller(exchange.headers),
+            os.urandom(8).hex(),
+            time,
+        )
+        self.failure: InferenceError | None = None
+        self.status = 0
+        self._share: Share | None = None
+        self._crowd: Crowd | None = None
+
+    @property
+    def level(self) -> Level:
+        """How much the end of the request matters to who runs the server."""
+        route, failure = self.place.route, self.failure
+        if failure is None and route is not None and route.watches:
+            return Level.DEBUG
+        failed = self.status >= 500 or (failure is not None and failure.is_not_the_callers)
+        return Level.ERROR if failed else Level.INFO
+
+    async def read(self, bodies: Bodies) -> tuple[bytes, JsonBody]:
+        """The body, which may come in pieces and be large, and what it is as JSON."""
+        self._share = bodies.memory.share()
+        return await bodies.read(self.exchange, self._share)
+
+    def enter(self, crowd: Crowd) -> None:
+        """Be one of the requests in work."""
+        crowd.enter(self.request.caller)
+        self._crowd = crowd
+
+    def close(self) -> None:
+        """Hold nothing of the body any more, and be in work no more."""
+        if self._crowd is not None:
+            self._crowd.leave(self.request.caller)
+        if self._share is not None:
+            self._share.close()
+
+    async def answer(self, response: Response, shared: Mapping[str, str], clock: Clock) -> None:
+        """Send *response*, with headers by which it is *shared* with pages from elsewhere."""
+        exchange, request, place = self.exchange, self.request, self.place
+        self.status = response.status
+        headers = {"content-type": response.content_type, REQUEST_ID: request.request_id, **response.headers, **shared}
+        if place.route is not None and place.route.infers:
+            headers |= stats_headers(request.stats)
+        if place.allowed:
+            headers["allow"] = place.allowed
+        if response.pieces is None:
+            await exchange.answer(response.status, headers, response.body)
+            return
+        exchange.begin(response.status, headers)
+        async with contextlib.aclosing(response.pieces):
+            try:
+                with Pings(exchange, clock, response.ping):
+                    async for piece in response.pieces:
+                        await exchange.send(piece)
+            except InferenceError as error:  # the caller was told it by the last piece
+                self.failure = error
+        await exchange.end()
