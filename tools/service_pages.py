@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.setting import Setting
@@ -110,9 +110,15 @@ def _examples(recorded: Mapping[TaskType, RecordedTask]) -> Iterator[str]:
 def configuration(task: Task[Any, Any], exchange: Exchange) -> dict[str, Any]:
     """The body that makes the endpoint of an exchange, with placeholders for what is secret."""
     hidden = {setting.name for setting in declared(task.settings) if setting.secret}
-    settings = {name: KEY if name in hidden else value for name, value in exchange.recording.settings.items()}
+    recorded = exchange.recording.settings
+    settings = {name: _placeholders(value) if name in hidden else value for name, value in recorded.items()}
     body = {"service": exchange.of.service.name, "service_settings": settings}
     return {**body, "task_settings": exchange.recording.options} if exchange.recording.options else body
+
+
+def _placeholders(secret: Any) -> Any:
+    """What stands in the place of a *secret*, or of each in a map of them."""
+    return dict.fromkeys(cast("dict[str, Any]", secret), KEY) if isinstance(secret, dict) else KEY
 
 
 def asked(exchange: Exchange) -> dict[str, Any]:

@@ -65,6 +65,8 @@ def value(one: Setting) -> Any:
         return "https://first.test/v1"
     if one.pattern:
         return "us-east-1"
+    if one.pairs:
+        return [["a", "b"]]
     kinds: Mapping[Any, Any] = {str: f"a {one.name}", int: 3, float: 0.5, bool: True, list: ["a"], dict: {"x-a": "b"}}
     return kinds[one.kind]
 
@@ -81,10 +83,17 @@ def whole(name: str, kind: TaskType) -> tuple[dict[str, Any], dict[str, Any]]:
         given |= {"provider": "cohere", "endpoint_type": "token"}
     if name == "googlevertexai":
         given["service_account_json"] = key_file()
+    if name == "custom":  # whose paths begin with a sign
+        given["secret_parameters"] = {"a_secret": "a secret"}
+        given["response"] = {"json_parser": {path: f"$.{path}" for path in given["response"]["json_parser"]}}
+        given["response"]["json_parser"] |= {"embedding_type": "byte"} if kind is EMBEDDING else {}
+    if name == "amazon_sagemaker":
+        given |= {"api": "elastic"}
     if name == "amazonbedrock":
         provider = {TaskType.RERANK: "cohere"}.get(kind, "cohere" if kind is EMBEDDING else "anthropic")
         given |= {"provider": provider, "model": f"{provider}.m"}
-    return given, {one.name: value(one) for one in declared(task.options) if name != "amazonbedrock"}
+    options = [one for one in declared(task.options) if not one.rest]
+    return given, {one.name: value(one) for one in options if name != "amazonbedrock"}
 
 
 @pytest.mark.parametrize(("name", "kind"), EVERY)
@@ -298,7 +307,8 @@ def test_what_is_shown_can_be_put(make_world: MakeWorld, name: str, kind: TaskTy
         made = replace(made, endpoint=replace(endpoint, dimensions=3))
     shown = msgspec.json.decode(msgspec.json.encode(made.shown()))
     world.run(world.engine.lifecycle.delete(ANONYMOUS, "e"))
-    secrets = {one.name: given[one.name] for one in declared(made.task.settings) if one.secret and one.name in given}
+    hidden = [one.name for one in declared(made.task.settings) if one.secret or one.headers or one.pairs]
+    secrets = {name: given[name] for name in hidden if name in given}
     shown["service_settings"] |= secrets
     if "headers" in shown.get("task_settings", {}):
         shown["task_settings"]["headers"] = options["headers"]

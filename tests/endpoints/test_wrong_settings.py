@@ -87,7 +87,7 @@ def of_every_service() -> list[Case]:
         ("elasticsearch", elasticsearch, "model_id", False),
     ):
         right = make()
-        undone = TaskType.EMBEDDING if service == "hugging_face" else TaskType.RERANK
+        undone = TaskType.EMBEDDING if service in ("hugging_face", "elasticsearch") else TaskType.RERANK
         no_key = missing("api_key", "[secret_settings]")
         if service == "openai":
             no_key = failed(f"{SERVICE} must have exactly one field of [api_key, client_secret] set")

@@ -31,3 +31,29 @@ def test_a_file_answers_to_one_name(name: str) -> None:
         services.find(name)
     assert caught.value.kind is Kind.INVALID
     assert str(caught.value).partition(", did you mean ")[0] == f"Unknown service [{name}]"
+
+
+def test_elser_is_found_and_says_what_is_missing(make_world: Callable[..., World]) -> None:
+    """The models on our own machine have its name, but not its weights."""
+    world = make_world(validate=False)
+    config = {"service": "elser", "service_settings": {"num_allocations": 1, "num_threads": 1}, "task_settings": {}}
+    with pytest.raises(InferenceError) as caught:
+        world.create("e", TaskType.SPARSE_EMBEDDING, config)
+    assert str(caught.value).startswith(
+        "The [elasticsearch] service does not support task type [sparse_embedding]: the weights of ELSER come with"
+        " Elasticsearch alone"
+    )
+
+
+def test_elser_of_hugging_face_is_its_sparse_vectors(make_world: Callable[..., World]) -> None:
+    """The older name makes the same endpoint, and is not listed."""
+    world = make_world(validate=False)
+    settings = {"api_key": "k", "url": "https://elser.test"}
+    older, newer = (
+        world.create(name, TaskType.SPARSE_EMBEDDING, {"service": name, "service_settings": settings}).shown()
+        for name in ("hugging_face_elser", "hugging_face")
+    )
+    assert {**older, "inference_id": ""} == {**newer, "inference_id": ""}
+    assert older["service_settings"]["max_input_tokens"] == 512
+    assert services.ALIASES.keys().isdisjoint(services.names())
+    assert set(services.ALIASES.values()) <= set(services.names())

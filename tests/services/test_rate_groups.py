@@ -15,6 +15,13 @@ CLIENT = {
     "client_id": "c", "client_secret": "s", "scopes": ["a"], "token_url": "https://login.test/token", "model_id": "m",
 }  # fmt: skip
 DEPLOYED = {"api_key": "k", "url": "https://one.test", "model_id": "m"}
+SAGEMAKER = {"access_key": "a", "secret_key": "s", "region": "us-east-1", "endpoint_name": "e", "api": "openai"}
+CUSTOM = {
+    "secret_parameters": {"key": "k"},
+    "url": "https://one.test",
+    "request": "${input}",
+    "response": {"json_parser": {"completion_result": "$.text"}},
+}
 AWS = {"access_key": "a", "secret_key": "s", "region": "us-east-1", "provider": "amazontitan", "model": "m"}
 
 GOOGLE = {"service_account_json": key_file(), "project_id": "p", "model_id": "m"}
@@ -40,6 +47,14 @@ GARDEN = {"service_account_json": key_file(), "provider": "meta", "url": "https:
         ("hugging_face", DEPLOYED, {"model_id": "n"}, True),
         ("hugging_face", DEPLOYED, {"api_key": "l"}, False),
         ("hugging_face", DEPLOYED, {"url": "https://other.test"}, False),
+        ("amazon_sagemaker", SAGEMAKER, {"target_model": "n"}, True),
+        ("amazon_sagemaker", SAGEMAKER, {"secret_key": "t"}, True),
+        ("amazon_sagemaker", SAGEMAKER, {"endpoint_name": "f"}, False),
+        ("amazon_sagemaker", SAGEMAKER, {"access_key": "b"}, False),
+        ("amazon_sagemaker", SAGEMAKER, {"inference_component_name": "c"}, False),
+        ("custom", CUSTOM, {"request": "{}"}, True),
+        ("custom", CUSTOM, {"url": "https://two.test"}, False),
+        ("custom", CUSTOM, {"secret_parameters": {"key": "l"}}, False),
         ("amazonbedrock", AWS, {"model": "n"}, True),
         ("amazonbedrock", AWS, {"access_key": "b"}, False),
         ("amazonbedrock", AWS, {"secret_key": "t"}, False),

@@ -18,14 +18,15 @@ from inferpoint.calls.stream import reader_of
 from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, invalid
-from inferpoint.model.http import Reply, address
+from inferpoint.model.http import Call, Reply, address
 from inferpoint.model.quota import Cost
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Completion, Delta, Embeddings, InferenceResult, SparseEmbeddings, Usage, Used
+from inferpoint.model.wording import HIDDEN
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Job, Permit, Refusal
 from inferpoint.outbound.transport import Arriving
-from inferpoint.protocols.service import Question
+from inferpoint.protocols.service import Moment, Question
 from inferpoint.telemetry.counters import CallCounters
 from inferpoint.telemetry.log import warn
 
@@ -161,6 +162,16 @@ class Calls:
     def address(self, resolved: Resolved, request: InferenceRequest) -> str:
         """Where the call for *request* would go, in a breaker's words; nothing is sent."""
         return address(encoded(resolved, request, self.origin(resolved)).url)
+
+    def draft(self, resolved: Resolved, request: InferenceRequest) -> Call:
+        """The call for *request* with `***` in place of every secret and token; nothing is sent."""
+        token = HIDDEN if resolved.service.grant else ""
+        moment = Moment(self._clock.now(), token)
+        call = encoded(resolved, request, self.origin(resolved))
+        call = resolved.service.sign(call, resolved.endpoint.settings, moment)
+        hide = resolved.secrets.hide
+        headers = {name: hide(text) for name, text in call.headers.items()}
+        return Call(hide(call.url), hide(call.body.decode("utf-8", "replace")).encode(), headers, call.method)
 
     async def _sent(self, job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
         """A reply that is no refusal.

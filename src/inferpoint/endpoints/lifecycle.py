@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from inferpoint import services
 from inferpoint.access import actions
 from inferpoint.access.decision import allow, refuse_names
 from inferpoint.endpoints import document, spaces
@@ -83,6 +84,15 @@ class Lifecycle:
         known = self._endpoints.credentials
         return document.parse(inference_id, task_type, config, largest_chunk=self._largest_chunk, known=known)
 
+    def draft(
+        self, caller: Caller, inference_id: str, config: Mapping[str, Any], kind: TaskType | None = None
+    ) -> Resolved:
+        """The endpoint that *config* describes, where *caller* may make it; neither tried nor kept."""
+        allow(caller, actions.PUT)
+        draft = self.parsed(inference_id, config, kind)
+        refuse_names(caller, actions.PUT, draft.endpoint.names, draft.endpoint.task_type)
+        return draft
+
     async def create(
         self,
         caller: Caller,
@@ -95,9 +105,7 @@ class Lifecycle:
     ) -> Resolved:
         """Check *config*, try it once, keep it. Nothing is kept unless all of that went well."""
         async with self.audit.failures(caller, actions.PUT.change, inference_id):
-            allow(caller, actions.PUT)
-            draft = self.parsed(inference_id, config, kind)
-            refuse_names(caller, actions.PUT, draft.endpoint.names, draft.endpoint.task_type)
+            draft = self.draft(caller, inference_id, config, kind)
             ask = self._ask(caller, seconds) if validate else None
             async with self.lock(inference_id):  # of two at once the second finds the first
                 self._endpoints.refuse_duplicate(inference_id)
@@ -284,6 +292,6 @@ def _to_update(
     resolved = endpoints.own(inference_id)
     if kind not in (None, resolved.endpoint.task_type):
         raise invalid("Task type must match the task type of the existing endpoint")
-    if config.get("service", resolved.service.name) != resolved.service.name:
+    if services.own_name(config.get("service", resolved.service.name)) != resolved.service.name:
         raise document.not_updatable({"service": config["service"]})
     return resolved

@@ -51,7 +51,7 @@ class EndpointSchemas:
             "type": "object",
             "required": ["service", "task_type"],
             "properties": {
-                "service": {"enum": sorted({service for service, _ in self._tasks})},
+                "service": {"enum": sorted({name for service, _ in self._tasks for name in _names(service)})},
                 "task_type": {"enum": sorted({kind.value for _, kind in self._tasks})},
             },
             "allOf": [
@@ -65,20 +65,21 @@ class EndpointSchemas:
         return {
             "type": "object",
             "required": ["service"],
-            "properties": {"service": {"enum": names}},
+            "properties": {"service": {"enum": [one for name in names for one in _names(name)]}},
             "allOf": [self._if({"service": service}, (service, kind)) for service in names],
         }
 
     def _if(self, members: Mapping[str, str], key: tuple[str, TaskType]) -> Schema:
-        """The definition of *key* for who has *members*."""
-        properties = {member: {"const": str(value)} for member, value in members.items()}
+        """The definition of *key* for who has *members*, of which a service's name may be any of its own."""
+        named = {member: _names(str(value)) for member, value in members.items()}
+        properties = {name: {"enum": values} if values[1:] else {"const": values[0]} for name, values in named.items()}
         return {"if": {"properties": properties, "required": [*members]}, "then": self.ref(_name(*key))}
 
     def _endpoint(self, service: str, kind: TaskType, task: Task[Any, Any]) -> Schema:
         properties: Schema = {
             "inference_id": _ID,
             "task_type": {"const": kind.value},
-            "service": {"const": service},
+            "service": {"enum": _names(service)},
             SERVICE_SETTINGS: self._written.object(declared(task.settings)),
             TASK_SETTINGS: or_null(self._written.object(declared(task.options))),
             chunking.SCOPE: self.ref(chunking.SCOPE),
@@ -113,6 +114,11 @@ class EndpointSchemas:
     def _price(self) -> Schema:
         price = or_null(self._written.object(declared(Price)))
         return {**price, "description": "What its provider charges, for budgets in dollars."}
+
+
+def _names(service: str) -> list[str]:
+    """All names by which a service is found, its own first."""
+    return [service, *(alias for alias, name in services.ALIASES.items() if name == service)]
 
 
 def _name(service: str, kind: TaskType) -> str:

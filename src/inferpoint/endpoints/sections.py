@@ -136,7 +136,7 @@ class _OfTask(Section):
 
     @override
     def known(self, context: Context, /) -> Sequence[str]:
-        return [one.name for one in settings.declared(self.record(context.task))]
+        return [one.name for one in settings.declared(self.record(context.task)) if not one.rest]
 
     @override
     def unknown(self, config: Any, context: Context, /) -> Mapping[str, Any]:

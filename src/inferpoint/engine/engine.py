@@ -39,6 +39,7 @@ from inferpoint.model.chat import Conversation
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
+from inferpoint.model.http import Call
 from inferpoint.model.limits import DEFAULTS, Limits
 from inferpoint.model.requests import Caller, Chunking, InferenceRequest, RequestStats, Texts, Tokens
 from inferpoint.model.results import Delta, InferenceResult, Previewed
@@ -109,6 +110,13 @@ class Engine:
         await self._batcher.close()
         await self._calls.close()
         self._chunking_threads.close()
+
+    def dry_run(
+        self, caller: Caller, inference_id: str, config: Mapping[str, Any], kind: TaskType | None
+    ) -> tuple[Resolved, Call]:
+        """The endpoint that *config* describes and the call that would try it, without secrets; nothing is sent."""
+        draft = self.lifecycle.draft(caller, inference_id, config, kind)
+        return draft, self._calls.draft(draft, draft.probe)
 
     def find(self, caller: Caller, inference_id: str) -> Resolved:
         """The endpoint that *caller* asks for by its id or an alias, to infer on; `FORBIDDEN` to who may not ask."""

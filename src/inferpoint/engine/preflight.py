@@ -46,7 +46,8 @@ def prepared(resolved: Resolved, request: InferenceRequest, kind: TaskType | Non
 
 def _with_options(resolved: Resolved, requested: Mapping[str, Any]) -> Resolved:
     problems: list[str] = []
-    refuse_unknown(settings.unknown(resolved.task.options, requested), resolved.service)
+    requested, left = settings.gathered(resolved.task.options, requested)
+    refuse_unknown(left, resolved.service)
     options = settings.overlay(resolved.endpoint.options, requested, scope=TASK_SETTINGS, problems=problems)
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)

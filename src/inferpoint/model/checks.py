@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from inferpoint.model import masks
+from inferpoint.model import masks, templates
 from inferpoint.model.fields import is_kind
 from inferpoint.model.setting import Setting
 from inferpoint.model.wording import HIDDEN, JAVA_NAMES, as_java, not_of_type
@@ -20,6 +21,7 @@ _FRAMING_HEADER = re.compile(
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 _USER_INFORMATION = re.compile(r"//[^/?#]*@")
+_ALSO: Mapping[type[Any], tuple[str, ...]] = {float: ("Float",)}
 _INTEGER_LIMIT = 2**31
 _LONG_LIMIT = 2**63
 _DOUBLE_LIMIT = 2**1023
@@ -45,47 +47,67 @@ def _limit(setting: Setting) -> int:
 
 def _wrong_entry(setting: Setting, value: Any) -> str | None:
     """The fault of the first wrong entry of a list or a map."""
+    if setting.pairs:
+        return next((not_a(setting, entry, "pair of Strings") for entry in value if not _is_pair(entry)), None)
     if setting.kind is list:
-        strange = [entry for entry in value if not isinstance(entry, str)]
-        return not_a(setting, strange[0], "String") if strange else None
+        return next((not_a(setting, entry, "String") for entry in value if not isinstance(entry, str)), None)
     if setting.kind is dict:
-        wrong = _wrong_plain if setting.plain else _wrong_header
-        return next(filter(None, (wrong(setting, name, entry) for name, entry in value.items())), None)
+        wrong = _wrong_header if setting.headers else _wrong_member
+        return next(filter(None, (wrong(setting, *entry) for entry in value.items())), None)
     return None
 
 
-def _wrong_plain(setting: Setting, name: str, entry: Any) -> str | None:
-    """The fault of one entry of a map of plain values."""
-    if isinstance(entry, str | bool | int | float):
+def _is_pair(entry: Any) -> bool:
+    match entry:
+        case (str(), str()) | [str(), str()]:
+            return True
+        case _:
+            return False
+
+
+def _wrong_member(setting: Setting, name: str, entry: Any) -> str | None:
+    """The fault of one entry of a map that is not of headers; a secret's is not told."""
+    if not setting.entries or any(_is_entry(entry, kind) for kind in setting.entries):
         return None
-    types = "Boolean, Double, Float, Integer, String"
-    return f"{_entry(setting, name, entry)} Value type of [{as_java(entry)}] is not one of [{types}]."
+    names = sorted(name for kind in setting.entries for name in (JAVA_NAMES[kind], *_ALSO.get(kind, ())))
+    allowed = f"is not one of [{', '.join(names)}]."
+    if setting.secret:
+        return f"Map field [{setting.name}] has an entry that is not valid. Value type {allowed}"
+    shown = as_java({name: entry})[1:-1].replace("=", " => ", 1)
+    value = shown.partition(" => ")[2]
+    return f"Map field [{setting.name}] has an entry that is not valid, [{shown}]. Value type of [{value}] {allowed}"
 
 
-def _entry(setting: Setting, name: str, entry: Any) -> str:
-    return f"Map field [{setting.name}] has an entry that is not valid, [{name} => {as_java(entry)}]."
+def _is_entry(entry: Any, kind: type[Any]) -> bool:
+    """Whether *entry* is a *kind* of those that Java has in a map: whole numbers of 32 bits, strings, booleans."""
+    return is_kind(entry, kind) and not (type(entry) is int and abs(entry) >= _INTEGER_LIMIT)
 
 
 def _wrong_header(setting: Setting, name: str, entry: Any) -> str | None:
-    """The fault of one entry of a map of headers."""
-    if _CREDENTIAL_HEADER.search(name):
+    """The fault of one header of a map."""
+    if _CREDENTIAL_HEADER.search(name) and not (setting.template and templates.is_filled(entry)):
         return f"Map field [{setting.name}] must not hold [{name}]; keys belong in secret settings"
     if _FRAMING_HEADER.search(name):
         return f"Map field [{setting.name}] must not hold [{name}], which belongs to the connection"
-    wrong = _entry(setting, name, entry)
+    wrong = f"Map field [{setting.name}] has an entry that is not valid, [{name} => {as_java(entry)}]."
     if not isinstance(entry, str):
         return f"{wrong} Value type of [{as_java(entry)}] is not one of [String]."
-    if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(entry)):
+    if not _HEADER_NAME.fullmatch(name) or wrong_header_value(entry):
         return f"{wrong} It cannot be written as a header."
     return None
 
 
+def wrong_header_value(text: str) -> bool:
+    """Whether *text* cannot be written as a header."""
+    return _HEADER_VALUE.fullmatch(text) is None
+
+
 def _wrong_value(setting: Setting, value: Any, scope: str) -> str | None:
     where = f"[{'secret_settings' if setting.secret else scope}]"
-    if value in ("", {}, []):
+    if value in ("", {}, []) and value != setting.default:
         noun = {str: "string", dict: "map", list: "list"}[setting.kind]
         return f"{where} Invalid value empty {noun}. [{setting.name}] must be a non-empty {noun}"
-    if setting.url and (reason := _wrong_url(value)):
+    if setting.url and (reason := _wrong_template(value) if setting.template else wrong_url(value)):
         shown = _USER_INFORMATION.sub(f"//{HIDDEN}@", value)
         return (
             f"{where} Invalid url [{shown}] received for field [{setting.name}]."
@@ -122,7 +144,16 @@ def _bound(word: str, bound: float) -> str:
     return f"{word} than or equal to [{float(bound)}]"
 
 
-def _wrong_url(value: str) -> str | None:
+def _wrong_template(value: str) -> str | None:
+    """Why an address cannot be called, whatever is filled in; that decides nothing of where it is."""
+    scheme, _, rest = value.partition("://")
+    if templates.is_filled(scheme + re.split("[/?#]", rest, maxsplit=1)[0]):
+        return "scheme and host must be written out, for secrets go there"
+    return wrong_url(templates.PLACEHOLDER.sub("x", value))
+
+
+def wrong_url(value: str) -> str | None:
+    """Why *value* is no address that can be called; None of one that is."""
     if re.search(r"[\s\x00-\x1f<>\"{}|\\^`]", value):
         return "Illegal character"
     try:

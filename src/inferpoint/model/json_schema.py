@@ -30,7 +30,7 @@ class SettingSchemas:
         settings = tuple(settings)
         form: Schema = {
             "type": "object",
-            "properties": {one.name: self._value(one) for one in settings},
+            "properties": {one.name: self._value(one) for one in settings if not one.rest},
             "additionalProperties": False,
         }
         required = [one.name for one in settings if one.required]
@@ -51,10 +51,12 @@ class SettingSchemas:
         if setting.nested:
             return self.object(declared(setting.kind))
         if setting.kind is dict:
-            entry = ["string", "number", "boolean"] if setting.plain else "string"
-            return {"type": "object", "minProperties": 1, "additionalProperties": {"type": entry}}
+            types = sorted({_TYPES[entry] for entry in setting.entries})
+            of: Schema = {"type": types[0] if len(types) == 1 else types} if types else {}
+            return {"type": "object", "minProperties": 1, "additionalProperties": of}
         if setting.kind is list:
-            return {"type": "array", "minItems": 1, "items": {"type": "string"}}
+            pair: Schema = {"type": "array", "minItems": 2, "maxItems": 2, "items": {"type": "string"}}
+            return {"type": "array", "minItems": 1, "items": pair if setting.pairs else {"type": "string"}}
         form: Schema = {"type": _TYPES[setting.kind]}
         if setting.kind is str:
             form["minLength"] = 1

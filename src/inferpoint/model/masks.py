@@ -7,11 +7,12 @@ their values as `***`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 from urllib.parse import unquote_plus
 
 from inferpoint.model.setting import Setting
+from inferpoint.model.templates import is_filled
 from inferpoint.model.wording import HIDDEN
 
 SHORTEST_KEY = 8  # a shorter value is a part of ordinary words
@@ -25,16 +26,23 @@ def shown(setting: Setting, value: Any) -> Any:
     """*value* of *setting* as everybody may see it; None where that is not at all."""
     if setting.secret:
         return getattr(value, "reference", None)  # of a named credential
-    if setting.of_headers:
-        return dict.fromkeys(value, HIDDEN)
-    return _masked_url(value) if setting.url else value
+    if setting.headers:
+        return {name: _masked(setting, text) for name, text in value.items()}
+    if setting.pairs:
+        return tuple((name, _masked(setting, text)) for name, text in value)
+    return _masked_url(value, setting) if setting.url else value
+
+
+def _masked(setting: Setting, text: str) -> str:
+    """*text*, which may be a key but for a template in which one is filled in."""
+    return text if setting.template and is_filled(text) else HIDDEN
 
 
 def restored(setting: Setting, value: Any, stored: Any) -> Any:
     """The *value* of an update, with what is *stored* in the places that show that something is."""
     if stored is None or value is None:
         return value
-    if setting.of_headers and isinstance(value, dict):
+    if setting.kind is dict and (setting.headers or setting.secret) and isinstance(value, dict):
         entries = cast("Mapping[str, Any]", value).items()
         return {name: stored.get(name, entry) if entry == HIDDEN else entry for name, entry in entries}
     return stored if value in (HIDDEN if setting.secret else None, shown(setting, stored)) else value
@@ -43,24 +51,34 @@ def restored(setting: Setting, value: Any, stored: Any) -> Any:
 def texts(setting: Setting, value: Any) -> Iterator[str]:
     """The keys that *value* may hold, as they could be met in what a provider says."""
     if setting.secret:
-        yield value
-    elif setting.of_headers:
-        yield from (text for text in value.values() if len(text) >= SHORTEST_KEY)
+        yield from value.values() if setting.kind is dict else (value,)
+    elif setting.headers:
+        yield from _keys(setting, value.items())
+    elif setting.pairs:
+        yield from _keys(setting, value)
     elif setting.url:
-        yield from (unquote_plus(text) for _, text in _hidden_parameters(value) if len(text) >= SHORTEST_KEY)
+        yield from map(unquote_plus, _keys(setting, _hidden_parameters(value)))
+
+
+def _keys(setting: Setting, named: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The texts of those that are *named* which are not shown, and long enough to be keys."""
+    return (text for _, text in named if len(text) >= SHORTEST_KEY and _masked(setting, text) == HIDDEN)
 
 
 def problem(setting: Setting, value: Any) -> str | None:
     """Why *value* can be no key, in words that do not repeat it; None of one that may be."""
-    if setting.secret:
+    if setting.secret and setting.kind is not dict:
         return no_key(f"[{setting.name}]", value)
-    if setting.of_headers:
+    if setting.secret or setting.headers:
         named = ((f"[{name}] of [{setting.name}]", text) for name, text in value.items())
+    elif setting.pairs:
+        named = ((f"[{name}] of [{setting.name}]", text) for name, text in value)
     elif setting.url:
         named = ((f"The parameter [{name}] of [{setting.name}]", text) for name, text in _hidden_parameters(value))
     else:
         return None
-    return next(filter(None, (no_key(name, text) for name, text in named)), None)
+    entries = ((name, text) for name, text in named if not (setting.template and is_filled(text)))
+    return next(filter(None, (no_key(name, text) for name, text in entries)), None)
 
 
 def no_key(name: str, text: str) -> str | None:
@@ -80,16 +98,16 @@ def _hidden_parameters(url: str) -> Iterator[tuple[str, str]]:
             yield (name, text) if "=" in part else ("", name)
 
 
-def _masked_url(url: str) -> str:
+def _masked_url(url: str, setting: Setting) -> str:
     """*url* with `***` in place of what may be a key."""
     address, question, rest = url.partition("?")
     query, hash_sign, fragment = rest.partition("#")
-    parts = [_masked_parameter(part) for part in query.split("&")] if query else []
+    parts = [_masked_parameter(part, setting) for part in query.split("&")] if query else []
     return address + question + "&".join(parts) + hash_sign + (fragment and HIDDEN)
 
 
-def _masked_parameter(part: str) -> str:
+def _masked_parameter(part: str, setting: Setting) -> str:
     name, equals, text = part.partition("=")
-    if name.lower() in _PUBLIC or not part:
+    if name.lower() in _PUBLIC or not part or (setting.template and is_filled(part)):
         return part
     return f"{name}={HIDDEN if text else ''}" if equals else HIDDEN

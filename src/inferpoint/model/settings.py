@@ -39,14 +39,15 @@ def setting(
     any_case: bool = False,
     url: bool = False,
     wide: bool = False,
-    plain: bool = False,
     updatable: bool = False,
+    template: bool = False,
+    merged: bool = False,
 ) -> Any:
     """One setting: what it is for, and what values it takes."""
     declared = {
         "label": label, "help": help, "choices": choices, "at_least": at_least, "at_most": at_most, "above": above,
-        "pattern": pattern, "any_case": any_case, "url": url, "wide": wide, "plain": plain, "updatable": updatable,
-        "secret": False,
+        "pattern": pattern, "any_case": any_case, "url": url, "wide": wide, "updatable": updatable, "secret": False,
+        "template": template, "merged": merged,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata=declared)
 
@@ -57,7 +58,12 @@ def secret(help: str, *, default: Any = MISSING, label: str = "") -> Any:  # noq
     return dataclasses.field(default=default, metadata=declared)
 
 
-@dataclass_transform(field_specifiers=(setting, secret), frozen_default=True, kw_only_default=True)
+def rest(help: str) -> Any:  # noqa: A002
+    """A map of what a request says beyond the other settings of its class, which no endpoint has."""
+    return dataclasses.field(default=None, metadata={"label": "", "help": help, "updatable": True, "rest": True})
+
+
+@dataclass_transform(field_specifiers=(setting, secret, rest), frozen_default=True, kw_only_default=True)
 def settings(cls: type[S]) -> type[S]:
     """Turn a class of `setting(...)`s into a frozen record, whose repr is what may be shown of it."""
     record = dataclass(frozen=True, kw_only=True, repr=False)(cls)
@@ -74,7 +80,7 @@ def _shown(self: object) -> str:
 def declared(cls: type[Any]) -> tuple[Setting, ...]:
     """The settings of a class, in the order of their declaration."""
     hints = typing.get_type_hints(cls)
-    return tuple(_declared(field, _kind(hints[field.name])) for field in dataclasses.fields(cls))
+    return tuple(_declared(field, hints[field.name]) for field in dataclasses.fields(cls))
 
 
 def read(cls: type[S], values: Mapping[str, Any], *, scope: str, problems: list[str]) -> S | None:
@@ -88,14 +94,27 @@ def overlay(record: S, values: Mapping[str, Any], *, scope: str, problems: list[
     """*record* with *values* in place of its own; an explicit null brings a default back, `***` what it stands for."""
     before = len(problems)
     changed = [setting for setting in declared(record.__class__) if setting.name in values]
-    whole = {one.name: masks.restored(one, values[one.name], getattr(record, one.name)) for one in changed}
+    whole = {one.name: _changed(one, values[one.name], getattr(record, one.name)) for one in changed}
     members = _members(changed, whole, scope, problems)
     return dataclasses.replace(record, **members) if len(problems) == before else record  # type: ignore[type-var]
 
 
+def gathered(cls: type[Any], values: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The *values* of a request as *cls* takes them, and those that it does not take.
+
+    Whatever it does not declare is in the setting that takes the rest, if there is one.
+    """
+    taking = next((setting.name for setting in declared(cls) if setting.rest), None)
+    left = unknown(cls, values)
+    if taking is None or not left:
+        return values, left
+    return {**{name: value for name, value in values.items() if name not in left}, taking: left}, {}
+
+
 def unknown(cls: type[Any], values: Mapping[str, Any], *, updatable: bool = False) -> dict[str, Any]:
     """The *values* that *cls* does not declare, or with *updatable* does not allow to change."""
-    names = {setting.name for setting in declared(cls) if setting.updatable or not updatable}
+    every = [setting for setting in declared(cls) if not setting.rest]
+    names = {setting.name for setting in every if setting.updatable or not updatable}
     return {name: value for name, value in values.items() if name not in names}
 
 
@@ -160,6 +179,8 @@ def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
     """Each setting as data, in the form of Elasticsearch's `_inference/_services`; nested ones under a dotted name."""
     descriptions: dict[str, dict[str, Any]] = {}
     for setting in declared(cls):
+        if setting.rest:
+            continue
         if setting.nested:
             for name, inner in described(setting.kind).items():
                 required = setting.required and inner["required"]
@@ -178,28 +199,43 @@ def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
     return descriptions
 
 
-def _declared(field: dataclasses.Field[Any], kind: type[Any]) -> Setting:
+def _declared(field: dataclasses.Field[Any], hint: Any) -> Setting:
     declaration: dict[str, Any] = dict(field.metadata)
     label = declaration.pop("label") or _label(field.name)
-    return Setting(name=field.name, kind=kind, label=label, default=field.default, **declaration)
+    kind, entries = _kind(hint)
+    return Setting(name=field.name, kind=kind, entries=entries, label=label, default=field.default, **declaration)
 
 
-def _kind(hint: Any) -> type[Any]:
-    """The JSON type that a type hint stands for, without its `| None`."""
-    parts: tuple[Any, ...] = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    wanted = next(part for part in parts if part is not types.NoneType)
+def _kind(hint: Any) -> tuple[type[Any], tuple[type[Any], ...]]:
+    """The JSON type that a type hint stands for, without its `| None`, and those of its entries."""
+    wanted = next(part for part in _parts(hint) if part is not types.NoneType)
     origin: Any = typing.get_origin(wanted) or wanted
-    return _JSON_TYPES.get(origin, origin)
+    kind = _JSON_TYPES.get(origin, origin)
+    if kind is not dict and kind is not list:
+        return kind, ()
+    of = typing.get_args(wanted)[1 if kind is dict else 0]
+    return kind, tuple(typing.get_origin(entry) or entry for entry in _parts(of) if entry is not Any)
+
+
+def _parts(hint: Any) -> tuple[Any, ...]:
+    return typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
 
 
 def _label(name: str) -> str:
     return " ".join({"api": "API", "id": "ID", "url": "URL"}.get(word, word.title()) for word in name.split("_"))
 
 
+def _changed(setting: Setting, value: Any, stored: Any) -> Any:
+    """The *value* of an update, with what of a map is *stored* and stays."""
+    if setting.merged and isinstance(value, dict) and stored:
+        return {**stored, **typing.cast("dict[str, Any]", value)}
+    return masks.restored(setting, value, stored)
+
+
 def _stays(setting: Setting, values: Mapping[str, Any]) -> bool:
     """Whether any part of what is stored for a setting outlives an update with *values*."""
     value = values.get(setting.name, HIDDEN)
-    return value == HIDDEN or (setting.of_headers and isinstance(value, dict) and HIDDEN in value.values())
+    return value == HIDDEN or (setting.kind is dict and isinstance(value, dict) and HIDDEN in value.values())
 
 
 def _addresses(setting: Setting, record: Any) -> list[str]:
@@ -240,10 +276,13 @@ def _value(setting: Setting, value: Any, scope: str, problems: list[str]) -> Any
     """*value* as the setting takes it; its faults are added to *problems*."""
     if setting.nested:
         return _object(setting, value, problems)
+    if setting.kind is dict and isinstance(value, dict):
+        value = {name: entry for name, entry in typing.cast("dict[str, Any]", value).items() if entry is not None}
     if problem := checks.problem(setting, value, scope):
         problems.append(problem)
     if setting.kind is list and isinstance(value, list):
-        return tuple(typing.cast("list[Any]", value))
+        entries = typing.cast("list[Any]", value)
+        return tuple(tuple(entry) for entry in entries) if setting.pairs and not problem else tuple(entries)
     return value.lower() if setting.any_case and isinstance(value, str) else value
 
 

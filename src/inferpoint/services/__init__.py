@@ -10,6 +10,7 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.wording import did_you_mean
@@ -17,15 +18,31 @@ from inferpoint.protocols.service import CONTRACT, Service
 
 GROUP = "inferpoint.services"
 _OWN = "inferpoint"
+# Other names by which a service is found, as in Elasticsearch; what is made under one has the service's own name.
+ALIASES: Mapping[str, str] = {
+    "amazonsagemaker": "amazon_sagemaker",
+    "elser": "elasticsearch",
+    "hugging_face_elser": "hugging_face",
+    "sagemaker": "amazon_sagemaker",
+}
 
 
 def find(name: str) -> Service:
-    """The service called *name*; its file is read when it is first named. An unknown name is `INVALID`."""
+    """The service called *name*, or of which that is an alias; `INVALID` where there is none.
+
+    Its file is read when it is first named.
+    """
+    name = own_name(name)
     if _file(name) in _files() and (service := _own(_file(name))).name == name:
         return service
     if name in _brought():
         return _loaded(name)
     raise invalid(f"Unknown service [{name}]{did_you_mean(name, names())}")
+
+
+def own_name(name: Any) -> Any:
+    """The name of the service of which *name* is an alias; anything else as it is."""
+    return ALIASES.get(name, name) if isinstance(name, str) else name
 
 
 def names() -> list[str]:
@@ -59,7 +76,7 @@ def _own(file: str) -> Service:
 @cache
 def _brought() -> Mapping[str, EntryPoint]:
     """The entry points of other distributions by the names of their services, none of them read."""
-    claimed = dict.fromkeys(_files(), _OWN)
+    claimed = dict.fromkeys([*_files(), *ALIASES], _OWN)
     entries: dict[str, EntryPoint] = {}
     for entry in entry_points(group=GROUP):
         if _file(entry.name) in claimed:

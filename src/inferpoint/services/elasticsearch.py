@@ -108,4 +108,14 @@ SERVICE = Service(
         )
     },
     sign=unsigned,
+    missing={
+        TaskType.SPARSE_EMBEDDING: (
+            "the weights of ELSER come with Elasticsearch alone, and no other model of sparse vectors runs in this"
+            " process; the services [hugging_face] and [amazon_sagemaker] call one that is deployed elsewhere"
+        ),
+        TaskType.RERANK: (
+            "no model that ranks runs in this process; the services [hugging_face], [cohere] and [jinaai] call one that"
+            " is deployed elsewhere"
+        ),
+    },
 )

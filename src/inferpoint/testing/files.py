@@ -75,7 +75,8 @@ class Recording(msgspec.Struct, frozen=True):
     `ranked` documents (index, score, text), or `choices` (`text`, `reason`, and where there are any `tool_calls`,
     `reasoning` or `thoughts` that are sealed, `stop_sequence`) with `id` and `model`. A conversation with `stream` has
     `deltas` instead, each a list of its type's name and its values, of which the last may be left out where they are
-    the usual ones. `origin_address` is for a service that was moved.
+    the usual ones. A stream that is `unmarked` has no last event: it ends with its body. `origin_address` is for a
+    service that was moved.
     """
 
     origin: str
@@ -90,6 +91,7 @@ class Recording(msgspec.Struct, frozen=True):
     result: dict[str, Any] | None = None
     stream: bool = False
     deltas: list[list[Any]] | None = None
+    unmarked: bool = False
     origin_address: str | None = None
 
 
@@ -105,9 +107,9 @@ class RecordedRefusal(msgspec.Struct, frozen=True):
 class Many(msgspec.Struct, frozen=True):
     """How the provider answers any number of texts, so that their order can be seen.
 
-    The texts are at the path `inputs` of the call's body, or at the path `text` of each thing that is listed there;
-    the rows go to the path `rows` of `reply`. Each is like `row`, with `"<vector>"`, `"<number>"` and `"<index>"`
-    filled in. Rows that carry an index come in any order: `by_index`.
+    The texts are at the path `inputs` of the call's body, where one may stand alone, or at the path `text` of each of
+    the things there; the rows go to the path `rows` of `reply`. Each is like `row`, with `"<vector>"`, `"<number>"` and
+    `"<index>"` filled in. Rows that carry an index come in any order: `by_index`.
     """
 
     inputs: list[str | int]

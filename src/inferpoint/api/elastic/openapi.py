@@ -185,10 +185,17 @@ _ANSWERS: dict[str, Schema] = {
         description="An endpoint as everybody may see it, without secrets.",
     ),
     "Endpoints": told({"endpoints": listed(ref("Endpoint"))}),
+    "Made": either(ref("Endpoint"), ref("Draft")),
+    "Draft": told(
+        {
+            "endpoint": ref("Endpoint"),
+            "call": told({"method": TEXT, "url": TEXT, "headers": {"type": "object"}, "body": {}}),
+        }
+    ),
     "Exported": told({"endpoints": listed(OBJECT)}),
     "Deleted": told({"acknowledged": FLAG, "pipelines": TEXTS, "indexes": TEXTS}, {"error_message": TEXT}),
     "InferenceResult": either(
-        told({"text_embedding": _DENSE}),
+        *(told({f"text_embedding{element}": _DENSE}) for element in ("", "_bytes", "_bits")),
         told({"sparse_embedding": _SPARSE}),
         told({"embeddings": _DENSE}),
         told({"rerank": listed(_RANKED)}),

@@ -46,8 +46,11 @@ async def root(_engine: Engine, _request: Request) -> Response:
 
 
 async def put(engine: Engine, request: Request) -> Response:
-    """Create an endpoint."""
+    """Create an endpoint, or show how it would be tried."""
     kind = _type(request)  # a wrong path is told before a missing body
+    if flag(request.query, "dry_run"):
+        config = read.json_object(request)
+        return write.draft(*engine.dry_run(request.caller, request.path_params["inference_id"], config, kind))
     resolved = await engine.lifecycle.create(
         request.manager,
         request.path_params["inference_id"],
@@ -193,13 +196,13 @@ def _inference(
 
 _TIMEOUT = frozenset({"timeout"})
 _INFER = frozenset({"timeout", read.CHUNKED, read.PARTIAL})
-_PUT = frozenset({"timeout", "skip_validation"})
+_PUT = frozenset({"timeout", "skip_validation", "dry_run"})
 _UPDATE = frozenset({"timeout", "master_timeout"})
 _DELETE = frozenset({"dry_run", "force"})
 
 _LISTED, _GONE = Form(gives="Endpoints"), Form(gives="Deleted")
 _SERVICES, _QUOTAS = Form(gives="Services"), Form(gives="Quotas")
-_TYPED, _CONFIG = Form("TypedEndpointConfig", "Endpoint"), Form("EndpointConfig", "Endpoint")
+_TYPED, _CONFIG = Form("TypedEndpointConfig", "Made"), Form("EndpointConfig", "Made")
 _CHANGE, _CHUNKS = Form("EndpointUpdate", "Endpoint"), Form("PreviewRequest", "Previews")
 _WHOLE, _EVENTS = Form("InferenceRequest", "InferenceResult"), Form("InferenceRequest", streams="InferenceEvents")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
+import msgspec
 from msgspec.structs import asdict
 
 from inferpoint.api.elastic import errors
@@ -16,7 +17,7 @@ from inferpoint.errors import InferenceError
 from inferpoint.model import settings
 from inferpoint.model.budgets import CallerReport
 from inferpoint.model.endpoint import Element, TaskType
-from inferpoint.model.http import Event, present
+from inferpoint.model.http import NOT_JSON, Call, Event, present
 from inferpoint.model.quota import UNITS, Bucket
 from inferpoint.model.results import (
     Chunk,
@@ -104,6 +105,16 @@ def endpoint(resolved: Resolved, version: str) -> Response:
     """One endpoint, as PUT answers it; what is taken but not wise comes as a `Warning`, which clients show."""
     warnings = ", ".join(f'299 Elasticsearch-{version} "{warning}"' for warning in resolved.warnings)
     return json_response(resolved.shown(), headers={"warning": warnings} if warnings else {})
+
+
+def draft(resolved: Resolved, call: Call) -> Response:
+    """An endpoint that is not kept, and the *call* that would try it, whose body is told as JSON where it is some."""
+    try:
+        body = msgspec.json.decode(call.body)
+    except NOT_JSON:
+        body = call.body.decode("utf-8", "replace")
+    told = {"method": call.method, "url": call.url, "headers": call.headers, "body": body}
+    return json_response({"endpoint": resolved.shown(), "call": told})
 
 
 def endpoints(several: Iterable[Resolved]) -> Response:

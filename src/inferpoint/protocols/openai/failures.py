@@ -71,12 +71,13 @@ def _name(*values: Any) -> str | None:
 def text_of(words: Any) -> str:
     """The text of an error in whatever form it is written: a string, an object that has it, a list of either, any JSON.
 
-    FastAPI, which many servers are made with, lists what is wrong with a body as objects with a `msg`.
+    FastAPI, which many servers are made with, lists what is wrong with a body as objects with a `msg`;
+    Elasticsearch has a `reason`.
     """
     match words:
         case str():
             return words
-        case {"message": str(text)} | {"msg": str(text)}:
+        case {"message": str(text)} | {"msg": str(text)} | {"reason": str(text)}:
             return text
         case {"detail": [_, *_] | str() as inner}:
             return text_of(inner)

@@ -25,9 +25,7 @@ _ROLES = ("user", "assistant")
 class Options:
     """The settings that may change from request to request."""
 
-    parameters: Mapping[str, Any] | None = setting(
-        "How the model is to answer.", default=None, plain=True, updatable=True
-    )
+    parameters: Mapping[str, Any] | None = setting("How the model is to answer.", default=None, updatable=True)
 
 
 def ranked(request: InferenceRequest, model: Account, _options: rerank.Options, _origin: str) -> Call:

@@ -5,35 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from urllib.parse import quote
 
-import msgspec
-
 from inferpoint.errors import InferenceError, Upstream, invalid
-from inferpoint.model.http import Event, Reply, parse
-from inferpoint.model.settings import secret, setting, settings
-from inferpoint.protocols.eventstream import EXCEPTION
+from inferpoint.model.http import Event
+from inferpoint.model.settings import setting, settings
+from inferpoint.protocols import aws
 from inferpoint.protocols.oversize import told_by
 from inferpoint.protocols.readers import broken
 from inferpoint.protocols.service import Failures, Limits, RateLimit, Rates, rate_limit
 
 PROVIDERS = ("amazontitan", "anthropic", "ai21labs", "cohere", "meta", "mistral")
-# The partitions of AWS whose names end otherwise, by how their regions begin.
-SUFFIXES = {
-    "cn-": "amazonaws.com.cn",
-    "eusc-": "amazonaws.eu",
-    "us-iso-": "c2s.ic.gov",
-    "us-isob-": "sc2s.sgov.gov",
-    "us-isof-": "csp.hci.ic.gov",
-    "eu-isoe-": "cloud.adc-e.uk",
-}
 
 
 @settings
 class Account:
     """The account that calls, and the model of a provider."""
 
-    access_key: str = secret("The AWS access key, of a user who may invoke the model.")
-    secret_key: str = secret("The AWS secret key that belongs to the access key.")
-    region: str = setting("The region where the model is deployed.", pattern=r"[a-z0-9]+(-[a-z0-9]+)+")
+    access_key: str = aws.access_key()
+    secret_key: str = aws.secret_key()
+    region: str = aws.region()
     provider: str = setting("Who made the model.", choices=PROVIDERS, any_case=True)
     model: str = setting("The id of a base model or inference profile, or an ARN.")
     rate_limit: RateLimit | None = rate_limit()
@@ -47,8 +36,7 @@ def refuse_unavailable(account: Account, task: str, providers: tuple[str, ...]) 
 
 def address(account: Account) -> str:
     """Bedrock's runtime in the account's region."""
-    suffix = next((suffix for start, suffix in SUFFIXES.items() if account.region.startswith(start)), "amazonaws.com")
-    return f"https://bedrock-runtime.{account.region}.{suffix}"
+    return aws.address("bedrock-runtime", account.region)
 
 
 def operation(account: Account, origin: str, name: str) -> str:
@@ -75,37 +63,12 @@ STATUSES = {
 }
 
 
-class _Refusal(msgspec.Struct, rename={"upper": "Message", "type": "__type"}):
-    message: str | None = None
-    upper: str | None = None
-    type: str | None = None
-
-    @property
-    def text(self) -> str:
-        return self.message or self.upper or ""
-
-
-def complaint(reply: Reply) -> Upstream:
-    """The message, from either spelling; and the type, from a header or `__type`, without namespace and address."""
-    refusal = parse(reply.body, _Refusal, of="error")
-    kind = reply.headers.get("x-amzn-errortype") or refusal.type or ""
-    return Upstream(reply.status, refusal.text, kind.partition(":")[0].rpartition("#")[2] or None)
-
-
 def raised(event: Event) -> InferenceError | None:
     """The error that an event of a stream is; None for an event that is none."""
-    if not event.name.startswith(EXCEPTION):
+    if (exception := aws.exception(event)) is None:
         return None
-    kind = event.name.removeprefix(EXCEPTION)
-    return broken(Upstream(STATUSES.get(kind.lower(), 500), _message(event), kind))
-
-
-def _message(event: Event) -> str:
-    """The words of an exception; one of another form is no less an exception."""
-    try:
-        return parse(event.data or b"{}", _Refusal, of="Amazon Bedrock stream").text
-    except InferenceError:
-        return ""
+    kind, words = exception
+    return broken(Upstream(STATUSES.get(kind.lower(), 500), words, kind))
 
 
 def rates(limits: Callable[[Account], Limits]) -> Rates[Account]:
@@ -114,7 +77,7 @@ def rates(limits: Callable[[Account], Limits]) -> Rates[Account]:
 
 
 FAILURES = Failures(
-    complaint=complaint,
+    complaint=aws.complaint,
     phrases={403: "Received a permission denied error status code"},
     # The words of the schemas of models, and of Cohere's and Titan's own servers.
     oversize=told_by(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict
 
 import msgspec
@@ -11,7 +12,7 @@ from inferpoint.model.endpoint import Endpoint
 from inferpoint.model.settings import declared, hidden, public, secrets
 from inferpoint.protocols.embedding_settings import SIMILARITIES
 from inferpoint.testing.conversations import Exchange
-from inferpoint.testing.promises.checks import must, same
+from inferpoint.testing.promises.checks import must, same, texts
 
 
 def the_call_is_exactly_the_recorded_one(exchange: Exchange) -> None:
@@ -58,8 +59,8 @@ def no_secret_is_in_any_repr(exchange: Exchange) -> None:
     """Settings, endpoints, calls and what is shown of them hold no secret."""
     every = declared(exchange.task.settings)
     planted = {
-        name: text
-        for name, text in secrets(exchange.settings).items()
+        name: texts(value)
+        for name, value in secrets(exchange.settings).items()
         if any(setting.secret for setting in every if setting.name == name)
     }
     for setting in every:
@@ -68,10 +69,10 @@ def no_secret_is_in_any_repr(exchange: Exchange) -> None:
     call = exchange.encoded()
     signed, settings, options = exchange.signed(call), exchange.settings, exchange.options
     endpoint = Endpoint("e", exchange.of.kind, exchange.of.service.name, settings, options, None, "v")
-    texts = [repr(value) for value in (settings, options, endpoint, call, signed, [signed])]
-    texts += [str(public(settings)), str(public(options)), signed.url, signed.body.decode(errors="replace")]
-    for text in texts:
-        for name, value in planted.items():
+    shown = [repr(value) for value in (settings, options, endpoint, call, signed, [signed])]
+    shown += [str(public(settings)), str(public(options)), signed.url, signed.body.decode(errors="replace")]
+    for text, (name, values) in itertools.product(shown, planted.items()):
+        for value in values:
             must(value not in text, f"the secret [{name}] is in {text.replace(value, '***')}")
     for text in (*hidden(settings), *hidden(options)):
         must(text not in repr((settings, options)), "a header or a parameter of an address is shown")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,3 +48,8 @@ def numbers(embeddings: Embeddings) -> list[list[float]]:
 def whole_usage(recorded: Mapping[str, int] | None) -> dict[str, int] | None:
     """A recorded usage with the counts that it leaves out."""
     return None if recorded is None else {**asdict(Usage()), **recorded}
+
+
+def texts(secret: str | Mapping[str, str]) -> Sequence[str]:
+    """The texts of a *secret*, which may be a map of them."""
+    return [secret] if isinstance(secret, str) else [*secret.values()]

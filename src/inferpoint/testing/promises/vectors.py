@@ -87,7 +87,7 @@ def _has_vector(row: Any) -> bool:
 def answered(many: Many, call: Call, spoiled: Mapping[int, Any] = _NOTHING) -> Reply:
     """The reply to *call*, with a vector for every text whose first number is the text; *spoiled* rows by place."""
     listed = _at(msgspec.json.decode(call.body), many.inputs)
-    texts = [_at(entry, many.text) for entry in listed]
+    texts = [_at(entry, many.text) for entry in ([listed] if isinstance(listed, str) else listed)]
     rows = [
         spoiled[index]
         if index in spoiled
