@@ -131,7 +131,7 @@ WRONG = [
 class Plain:
     """A map of plain values."""
 
-    parameters: Mapping[str, Any] = setting("Whatever the model takes.", plain=True)
+    parameters: Mapping[str, str | int | float | bool] = setting("Whatever the model takes.")
 
 
 def test_a_map_of_plain_values_takes_texts_numbers_and_booleans_and_shows_them() -> None:

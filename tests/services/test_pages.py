@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from in_process import Application
+from service_accounts import key_file
 from world import World
 
 from inferpoint import services
@@ -26,6 +27,7 @@ EXAMPLES = [(name, kind) for name in services.names() for kind in services.find(
 def typed(name: str, kind: TaskType) -> Mapping[str, tuple[str, Any]]:
     """Path and body of each of a task's two examples, by their method."""
     text = (PAGES / f"{name}.md").read_text("utf-8").partition(f"### {kind}\n")[2]
+    text = text.replace('"service_account_json": "<key>"', f'"service_account_json": {json.dumps(key_file())}')
     return {method: (f"/{path}", json.loads(body)) for method, path, body in EXAMPLE.findall(text)[:2]}
 
 
