@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from inferpoint.calls import provider_errors, unasked
+from inferpoint.calls.deadlines import InTime
 from inferpoint.calls.grants import Grants
 from inferpoint.calls.job import EndpointJob, QuestionJob, SingleJob, cost_of, encoded, lane, ticket
 from inferpoint.calls.plan import Plans
@@ -21,7 +22,7 @@ from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.http import Reply, address
 from inferpoint.model.quota import Cost
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import Completion, Delta, Embeddings, InferenceResult, SparseEmbeddings, Usage, Used
+from inferpoint.model.results import Completion, Delta, Embeddings, InferenceResult, SparseEmbeddings, Usage
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Job, Permit, Refusal
 from inferpoint.outbound.transport import Arriving
@@ -99,27 +100,31 @@ class Calls:
         except InferenceError as error:
             raise provider_errors.public(resolved, error, job.secrets) from error.__cause__
 
-    async def pieces(self, job: EndpointJob) -> AsyncGenerator[Sequence[Delta], None]:
-        """The result of one call, read as it comes; nothing is tried again once it has begun."""
+    async def pieces(self, job: EndpointJob, in_time: InTime) -> AsyncGenerator[Sequence[Delta], None]:
+        """The result of one call, read as it comes, the first of it *in time*; after that nothing is tried again."""
         try:
-            arriving, permit = await self._sent(job, self._outbound.open)
+            with in_time:
+                arriving, permit = await self._sent(job, self._outbound.open)
             with permit:
+                reader = reader_of(job, arriving)
                 try:
-                    reader, usage = reader_of(job, arriving), None
                     async with aclosing(arriving.pieces()) as body:
+                        with in_time:
+                            first = await reader.first(body)
+                        if first:
+                            yield first
+                            reader.check()
                         async for piece in body:
                             if deltas := reader.feed(piece):
-                                used = _used(deltas)
-                                usage = used or usage
-                                _settle(permit, used)
                                 yield deltas
                             reader.check()
                     last = reader.end()
-                    _settle(permit, _used(last))
-                    if usage := _used(last) or usage:
-                        self._count(job, usage, cost_of(usage))
+                    if reader.usage is not None:
+                        self._count(job, reader.usage, cost_of(reader.usage))
                     yield last
                 finally:
+                    if reader.usage is not None:
+                        permit.settle(cost_of(reader.usage))
                     arriving.close()
         except InferenceError as error:
             raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
@@ -210,16 +215,3 @@ def _public(job: EndpointJob, result: InferenceResult) -> InferenceResult:
         return result
     errors = {place: provider_errors.public(job.resolved, error, job.secrets) for place, error in result.errors.items()}
     return replace(result, errors=errors)
-
-
-def _settle(permit: Permit, usage: Usage | None) -> None:
-    if usage is not None:
-        permit.settle(cost_of(usage))
-
-
-def _used(deltas: Sequence[Delta]) -> Usage | None:
-    """The last count among *deltas* of what a stream cost, if one is there."""
-    for delta in reversed(deltas):
-        if type(delta) is Used:
-            return delta.usage
-    return None
