@@ -45,6 +45,20 @@ class Done(Numbered, frozen=True):
     """The worker is done with a permit, whose call was sent."""
 
 
+class Ahead(Message, frozen=True):
+    """The worker would have a group's turns for so many calls like that of *ticket*, before they are there."""
+
+    ticket: Ticket
+    calls: int
+
+
+class Leased(Message, frozen=True):
+    """So many *turns* of a group are charged, for calls that go soon."""
+
+    group: str
+    turns: int
+
+
 class Checked(Numbered, frozen=True):
     """The worker asks whether so many more calls would be in time."""
 
@@ -101,5 +115,5 @@ class Stop(Message, frozen=True):
     forced: bool
 
 
-ToLimiter = Wanted | Left | Settled | Done | Checked | Paused | Released | Learnt | Watched
-FromLimiter = Granted | Refused | Reported
+ToLimiter = Wanted | Ahead | Left | Settled | Done | Checked | Paused | Released | Learnt | Watched
+FromLimiter = Granted | Leased | Refused | Reported

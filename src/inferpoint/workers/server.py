@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from inferpoint.model.quota import Cost
-from inferpoint.outbound.ticket import Permit, RateLimiter, Refusal
+from inferpoint.outbound.limiter import Limiter
+from inferpoint.outbound.ticket import Permit, Refusal
 from inferpoint.workers import messages
 from inferpoint.workers.messages import FromLimiter, ToLimiter
 
@@ -15,7 +16,7 @@ from inferpoint.workers.messages import FromLimiter, ToLimiter
 class LimiterServer:
     """Does at the limiter what one worker asks, and tells it what came of it by *send*."""
 
-    def __init__(self, limiter: RateLimiter, send: Callable[[FromLimiter], None]) -> None:
+    def __init__(self, limiter: Limiter, send: Callable[[FromLimiter], None]) -> None:
         self._limiter = limiter
         self._send = send
         self._waiting: dict[int, asyncio.Task[None]] = {}
@@ -26,6 +27,8 @@ class LimiterServer:
         match message:
             case messages.Wanted(number):
                 self._begin(number, partial(self._permit, message))
+            case messages.Ahead(ticket, calls):
+                self._send(messages.Leased(ticket.group, self._limiter.lease(ticket, calls)))
             case messages.Checked(number):
                 self._begin(number, partial(self._check, message))
             case messages.Watched(number):
@@ -36,12 +39,8 @@ class LimiterServer:
                 self._settle(number, cost)
             case messages.Done(number):
                 self._permits.pop(number, None)
-            case messages.Paused(group, seconds, because):
-                self._limiter.pause(group, seconds, because)
-            case messages.Released(group):
-                self._limiter.release(group)
-            case messages.Learnt(group, allowance):
-                self._limiter.learn(group, allowance)
+            case messages.Paused() | messages.Released() | messages.Learnt():
+                self._note(message)
 
     def close(self) -> None:
         """The worker is gone: its places are given up, and what it was given stays charged, for it may have called."""
@@ -70,6 +69,15 @@ class LimiterServer:
 
     async def _watch(self, number: int) -> FromLimiter:
         return messages.Reported(number, await self._limiter.groups())
+
+    def _note(self, message: messages.Paused | messages.Released | messages.Learnt) -> None:
+        match message:
+            case messages.Paused(group, seconds, because):
+                self._limiter.pause(group, seconds, because)
+            case messages.Released(group):
+                self._limiter.release(group)
+            case messages.Learnt(group, allowance):
+                self._limiter.learn(group, allowance)
 
     def _settle(self, number: int, cost: Cost) -> None:
         if permit := self._permits.get(number):
