@@ -106,6 +106,7 @@ class Limiter(RateLimiter):
         group = self._groups.get(ticket.group)
         if group is None or group.queue.count or group.free_at() > now:
             return 0
+        group.used_at = now
         return group.pacer.take_ahead(group.rate, calls, now)
 
     @override

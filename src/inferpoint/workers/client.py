@@ -76,8 +76,8 @@ class LeasedPermit(Permit):
 class LimiterClient(RateLimiter):
     """The rate limiter of one of several processes. *send* is how it asks, `receive` how it is answered.
 
-    Of a group that is so fast that asking costs more than a turn is worth, some turns are
-    charged ahead. Every permit is refused, and no group is known, once the supervisor is gone.
+    Turns of a group that is so fast that asking costs more than they are worth are asked for ahead. Every permit is
+    refused, and no group is known, once the supervisor is gone.
     """
 
     def __init__(self, send: Callable[[ToLimiter], None], clock: Clock, longest_pause: float = LONGEST_PAUSE) -> None:
