@@ -20,8 +20,11 @@ class Watched:
         self.files_at_start = self.files()
 
     def files(self) -> int:
-        """How many files and connections are open."""
-        return sum(1 for _ in (self._process / "fd").iterdir())
+        """How many files and connections are open; 0 where only root may look, as into what forbids core dumps."""
+        try:
+            return sum(1 for _ in (self._process / "fd").iterdir())
+        except PermissionError:
+            return 0
 
     def megabytes(self, kind: str = "RSS") -> int:
         """Resident memory now, or at its highest (`HWM`)."""

@@ -7,7 +7,7 @@ import functools
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
@@ -37,6 +37,7 @@ class FakeClock:
         self._start = self._now = start
         self._number = itertools.count()
         self._alarms: list[tuple[float, int, Alarm]] = []
+        self._working = 0
 
     def now(self) -> datetime:
         return NOON + timedelta(seconds=self._now - self._start)
@@ -81,6 +82,14 @@ class FakeClock:
         """Let *seconds* pass in which nothing happens, as when a process stands still: what was due is late."""
         self._now += seconds
 
+    async def standing(self, work: Awaitable[T]) -> T:
+        """The result of *work*, which a thread does: meanwhile `drive` lets no time pass."""
+        self._working += 1
+        try:
+            return await work
+        finally:
+            self._working -= 1
+
     async def drive(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """The result of *coroutine*; time jumps to the next alarm whenever nothing can go on without it."""
         task = asyncio.ensure_future(coroutine)
@@ -89,7 +98,7 @@ class FakeClock:
                 await settle()
                 if task.done():
                     break
-                if self._due(math.inf):
+                if self._due(math.inf) and not self._working:
                     self._ring()
                 else:
                     await asyncio.wait({task}, timeout=PATIENCE)

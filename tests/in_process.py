@@ -9,7 +9,10 @@ from typing import Any
 
 from world import World
 
+from inferpoint.access.callers import Callers
+from inferpoint.access.management import Management
 from inferpoint.api.bodies import Bodies
+from inferpoint.api.elastic.security import Security
 from inferpoint.api.face import Route
 from inferpoint.api.server import Entrance, Server
 from inferpoint.app import faces
@@ -136,8 +139,10 @@ class Application:
         self.world = world
         taken = limits or Limits(body_bytes=most)
         self.memory = Memory(taken.held_bytes)
-        entrance = Entrance(origins, Bodies(taken, self.memory), prefix, requests_per_key)
-        self.server = Server(world.engine, faces(), extra, entrance, world.telemetry, world.clock)
+        callers = Callers(world.keys, is_open=True)
+        entrance = Entrance(origins, callers, Bodies(taken, self.memory), prefix, requests_per_key)
+        security = Security(Management(world.keys, world.clock, world.engine.audit)).routes()
+        self.server = Server(world.engine, faces(), (*extra, *security), entrance, world.telemetry, world.clock)
 
     def __call__(
         self, method: str, path: str, given: Any = None, query: str = "", headers: Mapping[str, str] | None = None

@@ -22,6 +22,9 @@ from inferpoint.model.http import Call
 MADE_FOR = "The result of the tool call {}:"
 STOPPED = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 BESIDE = st.none() | SEALS.map(lambda seal: {"reasoning_details": [{"type": "reasoning.encrypted", "data": seal}]})
+REASONS = {
+    "stop": "COMPLETE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL", "content_filter": "ERROR_TOXIC",
+}  # fmt: skip
 BEDROCKS = {**STOPPED, "content_filter": "content_filtered"}
 LEGAL = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
@@ -67,17 +70,23 @@ def wire_of(call: Call) -> Wire:
         return Converse(claude="anthropic.claude" in path)
     if "anthropic-version" in call.headers:
         return Messages()
-    if "groq.com" in call.url:
-        return Groq()
-    if "mistral.ai" in call.url:
-        return Mistral()
+    for place, wire in OWN.items():
+        if place in call.url:
+            return wire()
     if "messages" in json.loads(call.body):
         return Completions()
     raise AssertionError(f"nobody here reads what {call.url} is asked: its wire needs a class of its own")
 
 
+def asks_for_token(call: Call) -> bool:
+    """Whether a *call* is no chat, but for what one is signed with."""
+    return b"grant_type=" in call.body
+
+
 def answer(spoken: Spoken, cuts: Sequence[float], call: Call) -> Arrived:
     """How a provider answers a *call*: *spoken*, whole, or streamed and cut at these parts of its length."""
+    if asks_for_token(call):
+        return Arrived(200, [b'{"access_token": "t", "expires_in": 3600}'], {"content-type": "application/json"})
     wire = wire_of(call)
     if not wire.streams(call):
         return Arrived(200, [json.dumps(wire.whole(spoken)).encode()], {"content-type": "application/json"})
@@ -230,6 +239,57 @@ class Groq(Completions):
             for part in message.parts
         )
         return super().taken(msgspec.structs.replace(message, parts=tuple(named)))
+
+
+class Watsonx(Completions):
+    """IBM watsonx's chats, which stream at a path of their own. https://cloud.ibm.com/apidocs/watsonx-ai."""
+
+    def streams(self, call: Call) -> bool:
+        return call.url.partition("?")[0].endswith("/chat_stream")
+
+
+class Cohere(Completions):
+    """Cohere's chats of the second version, with thoughts among the content. https://docs.cohere.com/reference/chat."""
+
+    manner = Manner(st.builds(Thought, TEXTS), free=False, addresses=True, reasoning=False, caches=False)
+
+    def whole(self, spoken: Spoken) -> Any:
+        content = [self._content(part) for part in spoken.parts if not isinstance(part, ToolUse)]
+        message = {"role": "assistant", "content": content, "tool_calls": self._calls(spoken)}
+        reason = REASONS[spoken.reason]
+        return {"id": "c-1", "finish_reason": reason, "message": message, "usage": self._usage(spoken)}
+
+    def streamed(self, spoken: Spoken) -> bytes:
+        events: list[Any] = [("message-start", {"id": "c-1", "delta": {"message": {"role": "assistant"}}})]
+        for place, part in enumerate(part for part in spoken.parts if not isinstance(part, ToolUse)):
+            content = self._content(part)
+            kind = content["type"]
+            begun = {"type": kind, kind: ""}
+            events.append(("content-start", {"index": place, "delta": {"message": {"content": begun}}}))
+            events += [
+                ("content-delta", {"index": place, "delta": {"message": {"content": {kind: piece}}}})
+                for piece in pieces(content[kind])
+            ]
+            events.append(("content-end", {"index": place}))
+        for place, call in enumerate(self._calls(spoken)):
+            begun = {**call, "function": {**call["function"], "arguments": ""}}
+            events.append(("tool-call-start", {"index": place, "delta": {"message": {"tool_calls": begun}}}))
+            for piece in pieces(call["function"]["arguments"]):
+                more = {"message": {"tool_calls": {"function": {"arguments": piece}}}}
+                events.append(("tool-call-delta", {"index": place, "delta": more}))
+            events.append(("tool-call-end", {"index": place}))
+        last = {"finish_reason": REASONS[spoken.reason], "usage": self._usage(spoken)}
+        events.append(("message-end", {"delta": last}))
+        told = [(name, json.dumps({"type": name, **body}, ensure_ascii=False)) for name, body in events]
+        return "".join(f"event: {name}\ndata: {body}\n\n" for name, body in told).encode()
+
+    def _content(self, part: Any) -> dict[str, Any]:
+        if isinstance(part, Thought):
+            return {"type": "thinking", "thinking": part.text}
+        return {"type": "text", "text": part.text}
+
+    def _usage(self, spoken: Spoken) -> dict[str, Any]:
+        return {"tokens": {"input_tokens": spoken.usage.input, "output_tokens": spoken.usage.output}}
 
 
 class Mistral(Completions):
@@ -387,6 +447,15 @@ class Messages(Wire):
             "output_tokens": spoken.usage.output,
             "output_tokens_details": {"thinking_tokens": spoken.usage.reasoning},
         }
+
+
+# Wires that are told by a part of their address.
+OWN: Mapping[str, type[Wire]] = {
+    "groq.com": Groq,
+    "mistral.ai": Mistral,
+    "/v2/chat": Cohere,
+    "/ml/v1/text/chat": Watsonx,
+}
 
 
 class Converse(Wire):

@@ -46,6 +46,7 @@ class Manner:
     addresses: bool
     reasoning: bool  # whether tokens of thoughts are counted
     beside: st.SearchStrategy[Any] = NOTHING  # what stands beside a call
+    caches: bool = True  # whether tokens of a cache are counted
 
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(12)).decode()
@@ -124,6 +125,7 @@ def _answer(draw: st.DrawFn, calls: _Calls, manner: Manner) -> Spoken:
     reason = "tool_calls" if called else draw(st.sampled_from(["stop", "length", "content_filter"]))
     counts = st.integers(0, 10**6)
     fresh, output, cached, written = (draw(counts) for _ in range(4))
+    cached, written = (cached, written) if manner.caches else (0, 0)
     reasoning = min(output, draw(counts)) if manner.reasoning else 0
     return Spoken(parts, reason, Usage(fresh + cached + written, output, cached, reasoning, written))
 

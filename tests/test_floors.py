@@ -174,6 +174,7 @@ def loaded(program: str, *arguments: str) -> set[str]:
 ASSEMBLED = """
 import asyncio, pathlib
 from inferpoint import app
+from inferpoint.access.callers import Callers
 from inferpoint.api.bodies import Bodies
 from inferpoint.model.limits import Limits
 from inferpoint.api.server import Entrance, Server
@@ -182,7 +183,7 @@ from inferpoint.engine.engine import Policy
 folder = pathlib.Path(sys.argv[1])
 async def main():
     async with app.assembled(app.Home(folder, folder / "models"), Policy({}), {}, lambda _: None) as parts:
-        entrance = Entrance(CLOSED, Bodies(Limits(), parts.memory))
+        entrance = Entrance(CLOSED, Callers(parts.keys, is_open=True), Bodies(Limits(), parts.memory))
         Server(parts.engine, app.faces(), (), entrance, parts.telemetry, parts.clock)
 asyncio.run(main())
 """

@@ -98,7 +98,13 @@ class Way:
         self.provider = Provider(answer or in_turn(*answers))
         self.limiter = Limiter(self.clock)
         self.breakers, self.budgets = Breakers(self.clock), Budgets(self.clock)
-        self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budgets.least, lambda _: None)
+        self.telemetry = Telemetry(
+            self.limiter.groups,
+            lambda: self.limiter.callers(ANONYMOUS),
+            self.breakers.states,
+            self.budgets.least,
+            lambda _: None,
+        )
         transports = dict.fromkeys(("https", "local"), self.provider)
         self.outbound = Told(
             Outbound(transports, self.limiter, self.breakers, self.budgets, self.clock, self.telemetry.calls)

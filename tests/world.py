@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from clock import FakeClock
 
+from inferpoint.access.keys import Keys
 from inferpoint.api.elastic.errors import envelope
 from inferpoint.endpoints.caches import Caches
 from inferpoint.endpoints.directory import Endpoints
@@ -23,10 +24,13 @@ from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import ANONYMOUS, InferenceRequest
 from inferpoint.model.results import Delta, InferenceResult
 from inferpoint.outbound.breakers import Breakers
-from inferpoint.outbound.limiter import LONGEST_PAUSE, Limiter
+from inferpoint.outbound.caller_limits import limiting_callers
+from inferpoint.outbound.limiter import LONGEST_PAUSE
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.retries import Budgets
+from inferpoint.outbound.spending import Spending
 from inferpoint.storage import store
+from inferpoint.storage.keys import KeyStore
 from inferpoint.storage.vault import Vault
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.telemetry import Telemetry
@@ -134,11 +138,21 @@ class World:
         self.clock = FakeClock()
         self.provider = Provider(answer)
         self.log: list[Answered] = []
-        self.limiter = Limiter(self.clock, policy.get("longest_pause", LONGEST_PAUSE))
+        self.spending = Spending(self.clock)
+        self.limiter = limiting_callers(self.clock, self.spending, policy.get("longest_pause", LONGEST_PAUSE))
         self.breakers, self.budgets = Breakers(self.clock), Budgets(self.clock)
-        self.telemetry = Telemetry(self.limiter.groups, self.breakers.states, self.budgets.least, self.log.append)
+        self.telemetry = Telemetry(
+            self.limiter.groups,
+            lambda: self.limiter.callers(ANONYMOUS),
+            self.breakers.states,
+            self.budgets.least,
+            self.log.append,
+        )
         self.store = store.opened(folder)
+        act = self.store.run
+        self.store.run = lambda *given, **named: self.clock.standing(act(*given, **named))  # type: ignore[method-assign]
         self.endpoints = Endpoints(self.store, Vault(KEY))
+        self.keys = Keys(KeyStore(self.store), self.clock)
         self.caches = Caches(self.endpoints, folder, cache, self.telemetry.caches)
         transports = dict.fromkeys(("http", "https", "local"), self.provider)
         outbound = Outbound(transports, self.limiter, self.breakers, self.budgets, self.clock, self.telemetry.calls)

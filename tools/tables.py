@@ -9,7 +9,10 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from service_pages import page
 
 from inferpoint import services
 from inferpoint.config import Config
@@ -20,6 +23,7 @@ from inferpoint.outbound.breaker import TRANSITIONS
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs/architecture.md"
+PAGES, RECORDED = ROOT / "docs/services", ROOT / "tests/services"
 SCHEMA = ROOT / "docs/inferpoint.schema.json"
 
 
@@ -31,7 +35,7 @@ def service_table() -> str:
     for service in found:
         tasks = (service.tasks.get(kind) for kind in kinds)
         marks = ("" if task is None else "~" if task.reader else "·" for task in tasks)
-        lines.append(f"| `{service.name}` | " + " | ".join(marks) + " |")
+        lines.append(f"| [`{service.name}`](docs/services/{service.name}.md) | " + " | ".join(marks) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -62,14 +66,20 @@ def written(text: str, name: str, table: str) -> str:
 def main() -> None:
     """Write, or check."""
     pages = [(path, lambda text, name=name, table=table: written(text, name, table())) for path, name, table in TABLES]
-    for path, made in [*pages, (SCHEMA, lambda _: schema_text())]:
-        text = path.read_text("utf-8")
+    for path, made in [*pages, (SCHEMA, lambda _: schema_text()), *_service_pages()]:
+        text = path.read_text("utf-8") if path.exists() else ""
         now = made(text)
         if "--check" in sys.argv and now != text:
             sys.exit(f"{path.name} is behind: run `make docs`")
         path.write_text(now, "utf-8")
     if "--check" not in sys.argv:
         _write_observed()
+
+
+def _service_pages() -> list[tuple[Path, Callable[[str], str]]]:
+    """Where the page of each service is, and what makes it."""
+    every = [services.find(name) for name in services.names()]
+    return [(PAGES / f"{service.name}.md", lambda _, service=service: page(service, RECORDED)) for service in every]
 
 
 def _write_observed() -> None:

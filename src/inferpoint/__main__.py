@@ -38,8 +38,10 @@ def _serve(arguments: list[str]) -> None:
     from inferpoint import config, flags  # noqa: PLC0415
     from inferpoint.errors import InferenceError  # noqa: PLC0415
     from inferpoint.telemetry import log  # noqa: PLC0415
+    from inferpoint.workers.dumps import forbid_core_dumps  # noqa: PLC0415
     from inferpoint.workers.inheritance import inherited  # noqa: PLC0415
 
+    forbid_core_dumps()
     wanted, endpoints = flags.from_command_line(arguments, os.environ, "inferpoint serve")
     is_worker = inherited(os.environ) is not None
     with log.opened(wanted.log_format, wanted.log_level) as lines:

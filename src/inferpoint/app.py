@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,21 @@ from typing import Any
 import uvloop
 
 from inferpoint import services
+from inferpoint.access.callers import Callers
+from inferpoint.access.first_start import begin
+from inferpoint.access.keys import Keys
+from inferpoint.access.management import Management
 from inferpoint.api import operations
 from inferpoint.api.anthropic import routes as anthropic
 from inferpoint.api.bodies import Bodies
 from inferpoint.api.cohere import routes as cohere
 from inferpoint.api.elastic.form import PRODUCT
 from inferpoint.api.elastic.routes import FACE
+from inferpoint.api.elastic.security import Security
 from inferpoint.api.face import Face
 from inferpoint.api.openai import routes as openai
 from inferpoint.api.openai.responses.store import ResponseStore
+from inferpoint.api.openapi import routes as openapi
 from inferpoint.api.server import Entrance, Server
 from inferpoint.clock import Clock, SystemClock
 from inferpoint.config import Config
@@ -39,16 +45,21 @@ from inferpoint.engine.report import groups
 from inferpoint.inbound.server import HttpServer
 from inferpoint.local.transport import LocalModels
 from inferpoint.model.cache import CacheSettings
+from inferpoint.model.requests import ANONYMOUS
 from inferpoint.outbound.breakers import Breakers
+from inferpoint.outbound.caller_limits import lasting
 from inferpoint.outbound.http.body import MOST_CONTAINERS
 from inferpoint.outbound.http.transport import HttpTransport
-from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.memory import Memory
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.retries import Budgets
-from inferpoint.storage import store, vault
-from inferpoint.storage.changes import Changes
+from inferpoint.storage import audit, credentials, store
+from inferpoint.storage.changes import KEY_CHANGES, Changes
 from inferpoint.storage.folder import locked
+from inferpoint.storage.key_ring import KEY_BYTES, key_ring
+from inferpoint.storage.keys import KeyStore
+from inferpoint.storage.vault import Vault
+from inferpoint.tasks import Tasks
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.metrics import SharedCounters
 from inferpoint.telemetry.telemetry import Telemetry
@@ -79,6 +90,7 @@ class Parts:
     """The parts of a running engine that faces and the library use."""
 
     engine: Engine
+    keys: Keys
     telemetry: Telemetry
     clock: Clock
     http: HttpTransport
@@ -95,11 +107,15 @@ class Home:
 
 @dataclass(frozen=True)
 class Shared:
-    """The limiter, the counters and the file of responses that a worker has in common with others."""
+    """The limiter, the counters and the file of responses that a worker has in common with others.
+
+    What happens once, the one does that `is_first`.
+    """
 
     limiter: LimiterClient
     counters: SharedCounters
     responses: Path
+    is_first: bool
 
 
 @contextlib.asynccontextmanager
@@ -124,10 +140,11 @@ async def assembled(
         endpoints = Endpoints(kept, await _vault(home.folder, environ, kept), changes)
         await endpoints.load()
         clock = SystemClock()
-        limiter = Limiter(clock, policy.longest_pause) if shared is None else shared.limiter
+        keys = await _keys(home, kept, clock, shared, stack)
+        limiter = shared.limiter if shared else stack.enter_context(lasting(clock, home.folder, policy.longest_pause))
         breakers, budgets = Breakers(clock), Budgets(clock)
-        counters = None if shared is None else shared.counters
-        telemetry = Telemetry(lambda: groups(limiter, endpoints.all()), breakers.states, budgets.least, log, counters)
+        standings = lambda: groups(limiter, endpoints.all()), lambda: limiter.callers(ANONYMOUS)
+        telemetry = Telemetry(*standings, breakers.states, budgets.least, log, shared and shared.counters)
         caches = Caches(endpoints, home.folder, cache, telemetry.caches)
         stack.push_async_callback(caches.close)
         caches.remove_leftovers()
@@ -139,15 +156,30 @@ async def assembled(
         outbound = Outbound(transports, limiter, breakers, budgets, clock, telemetry.calls)
         engine = Engine(endpoints, caches, outbound, telemetry, clock, policy)
         stack.push_async_callback(engine.close)
-        yield Parts(engine, telemetry, clock, http, memory)
+        yield Parts(engine, keys, telemetry, clock, http, memory)
 
 
-async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> vault.Vault:
+async def _keys(
+    home: Home, kept: store.Store, clock: Clock, shared: Shared | None, stack: contextlib.AsyncExitStack
+) -> Keys:
+    """The keys of callers, which are looked at again and again where other processes write them."""
+    changes = Changes(home.folder, KEY_CHANGES) if home.folder is not None and shared is not None else None
+    keys = Keys(KeyStore(kept), clock, changes)
+    await keys.load()
+    tasks = Tasks()
+    tasks.start(keys.watch())
+    stack.push_async_callback(tasks.close)
+    stack.callback(keys.close)
+    return keys
+
+
+async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> Vault:
     """The vault that seals the secrets, with a key that lasts as long as they do."""
     if folder is None:
-        return vault.Vault(os.urandom(vault.KEY_BYTES))
-    sealed = any(row.secrets for row in await kept.all())
-    return vault.Vault(vault.secret_key(folder, environ, sealed=sealed))
+        return Vault(os.urandom(KEY_BYTES))
+    named = await kept.run(credentials.names, "read the credentials", reads=True)
+    sealed = bool(named) or any(row.secrets for row in await kept.all())
+    return Vault(ring=key_ring(folder, environ, sealed=sealed))
 
 
 def serve(config: Config, environ: Mapping[str, str], log: Write, endpoints: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -186,7 +218,7 @@ async def _among_others(
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
     limiter = LimiterClient(channel.send, SystemClock(), config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
-    shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES)
+    shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES, inheritance.number == 0)
     listener, secured = socket.socket(fileno=inheritance.listener), certificates(config)
     async with _server(config, environ, log, listener, shared) as (server, lifecycle):
 
@@ -226,6 +258,7 @@ async def _server(
         config.longest_pause_seconds,
         config.limits,
         config.longest_timeout_seconds,
+        audit.file(config.audit_file),
     )
     async with contextlib.AsyncExitStack() as stack:
         parts = await stack.enter_async_context(assembled(home, policy, environ, log, config.cache, shared))
@@ -233,12 +266,18 @@ async def _server(
             parts.http.avoid(*listener.getsockname()[:2])
         bodies = Bodies(config.limits, parts.memory)
         stack.callback(bodies.close)
-        entrance = Entrance(
-            config.origins(insecure=config.insecure), bodies, config.prefix, config.max_requests_per_key
-        )
-        routes = operations.routes(parts.telemetry.exposition, stopping=lambda: server.draining)
-        all_faces = faces(shared and shared.responses)
-        application = Server(parts.engine, all_faces, routes, entrance, parts.telemetry, parts.clock)
+        is_open = config.is_for_this_machine or config.insecure
+        callers = Callers(parts.keys, is_open=is_open)
+        if shared is None or shared.is_first:
+            await begin(callers, parts.clock, parts.engine.audit, environ, is_open=is_open)
+        origins = config.origins(insecure=config.insecure)
+        entrance = Entrance(origins, callers, bodies, config.prefix, config.max_requests_per_key)
+        security = Security(Management(parts.keys, parts.clock, parts.engine.audit))
+        first, *others = faces(shared and shared.responses)
+        all_faces = (replace(first, routes=(*first.routes, *security.routes())), *others)
+        watching = operations.routes(parts.telemetry.exposition, stopping=lambda: server.draining)
+        extra = (*watching, *openapi.routes(all_faces, watching))
+        application = Server(parts.engine, all_faces, extra, entrance, parts.telemetry, parts.clock)
         exempt = operations.under(config.prefix)
         server = HttpServer(application, config.connection_limits, [PRODUCT], exempt, config.proxies)
         gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request

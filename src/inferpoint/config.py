@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import platformdirs
 
+from inferpoint.access.variables import VARIABLES
 from inferpoint.configuration import source
 from inferpoint.configuration.listening import Listening, contradictions
 from inferpoint.configuration.references import START, References
@@ -17,7 +18,7 @@ from inferpoint.model.cache import CacheSettings
 from inferpoint.model.limits import Limits
 from inferpoint.model.settings import Setting, declared, read, setting, settings, unknown
 from inferpoint.model.wording import did_you_mean
-from inferpoint.storage.vault import FILE_VARIABLE, VARIABLE
+from inferpoint.storage.key_ring import FILE_VARIABLE, VARIABLE
 from inferpoint.telemetry.events import Level
 from inferpoint.telemetry.log_lines import FORMS
 
@@ -40,6 +41,7 @@ class Config(Listening):
     data_dir: str = setting(
         "The folder for endpoints, the secret key and models.", default=platformdirs.user_data_dir("inferpoint")
     )
+    audit_file: str | None = setting("A file to which every change is appended as a line of JSON.", default=None)
     log_format: str = setting("How to write the log: for people or for programs.", default="text", choices=tuple(FORMS))
     log_level: str = setting(
         "The least that is logged; requests are info, those of probes debug, those that failed here error.",
@@ -93,7 +95,7 @@ class Config(Listening):
         "The cache of embeddings for all endpoints without one of their own; off when nothing is said of it.",
         default=None,
     )
-    insecure: bool = setting("Let others reach the server, without keys: by any address and name.", default=False)
+    insecure: bool = setting("Let in whoever comes, by any name, as long as there is no key.", default=False)
 
     @property
     def limits(self) -> Limits:
@@ -151,7 +153,7 @@ def read_file(name: str, environ: Mapping[str, str], flags: Mapping[str, Any] | 
 
 
 def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any]) -> Config:
-    """One configuration of three sources; `INVALID` with every problem, and for an address that is not safe."""
+    """One configuration of three sources; `INVALID` with every problem."""
     if extra := unknown(Config, file):
         raise invalid(f"The configuration file has settings that do not exist: {', '.join(sorted(extra))}")
     values = _filled(file)
@@ -166,17 +168,12 @@ def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping
     problems += contradictions(config)
     if problems:
         raise invalid(*problems)
-    if not config.is_for_this_machine and not config.insecure:
-        raise invalid(
-            f"Refusing to listen on {config.host}: whoever reaches it could use the keys of your providers;"
-            " say --insecure to do it all the same"
-        )
     return config
 
 
 def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
     """A sentence for each variable of *environ* that begins as ours do and is none of them."""
-    others = (FILE, ADDRESS, INHERITED, VARIABLE, FILE_VARIABLE)
+    others = (FILE, ADDRESS, INHERITED, VARIABLE, FILE_VARIABLE, *VARIABLES)
     known = {name.removeprefix(PREFIX) for name in (*others, *(variable(option) for _, option in flat()))}
     for name_there in sorted(environ):
         name = name_there.removeprefix(PREFIX)

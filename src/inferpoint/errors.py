@@ -15,7 +15,7 @@ What can go wrong, as each face is told it::
     │   ├── TOO_LARGE        more bytes than are taken
     │   └── UNSUPPORTED      the service cannot do this
     ├── of capacity
-    │   ├── RATE_LIMITED     a limit was reached; `whose_limit` says ours or the provider's
+    │   ├── RATE_LIMITED     a limit was reached; `whose_limit` says whose
     │   ├── OVERLOADED       no room now
     │   └── TIMED_OUT        the deadline passed
     └── of the provider or of ours
@@ -79,9 +79,9 @@ class InferenceError(Exception):
     """Something that went wrong, as data; never with a secret in it.
 
     `problems` holds one sentence for each thing that is wrong, and is never empty. `upstream` is set when a provider
-    answered with an error. `retry_after` is in seconds. `whose_limit` is `ours` or `provider` for `RATE_LIMITED`.
-    `index` is the place of the one input that it is about, where it is about one of several. Its `__cause__`, when that
-    is an `InferenceError` too, is what it was made of.
+    answered with an error. `retry_after` is in seconds. `whose_limit` is `ours`, `provider` or `key` for
+    `RATE_LIMITED`. `index` is the place of the one input that it is about, where it is about one of several. Its
+    `__cause__`, when that is an `InferenceError` too, is what it was made of.
     """
 
     def __init__(
@@ -155,3 +155,10 @@ _KIND_OF_STATUS = {
 def kind_of_status(status: int) -> Kind:
     """The kind that a provider's HTTP status stands for."""
     return _KIND_OF_STATUS.get(status, Kind.INTERNAL if status >= 500 else Kind.INVALID)
+
+
+def let_go(error: BaseException | None) -> None:
+    """Have *error* and what led to it keep nothing alive of the walk that it ended, which may hold a whole body."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__context__

@@ -16,7 +16,7 @@ from world import (
     openai,
 )
 
-from inferpoint.api import admission
+from inferpoint.access.callers import Callers
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import Caller
@@ -88,7 +88,7 @@ def test_who_may_not_ask_is_told_nothing_of_the_endpoint(
     ask: Application, monkeypatch: pytest.MonkeyPatch, path: str, asked: dict[str, Any]
 ) -> None:
     """A caller without privileges has the same 403 whether there is such an endpoint or not, and nobody is called."""
-    monkeypatch.setattr(admission, "caller", lambda _: Caller("eve", frozenset()))
+    monkeypatch.setattr(Callers, "of", lambda *_: Caller("eve", frozenset()))
     answers = [ask("POST", *named(path, asked, name)) for name in (str, lambda _: "none")]
     assert [answer.status for answer in answers] == [403, 403]
     assert "eve" in answers[0].body.decode()

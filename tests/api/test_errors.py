@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from in_process import post
+from msgspec.structs import replace
 from world import EMBEDDING, World, openai
 
 import inferpoint
@@ -15,7 +16,8 @@ from inferpoint.api.elastic import errors
 from inferpoint.api.face import Request
 from inferpoint.errors import InferenceError, Kind, Subject, Upstream, invalid, kind_of_status
 from inferpoint.model.http import Reply
-from inferpoint.model.requests import ANONYMOUS
+from inferpoint.model.privileges import MONITOR
+from inferpoint.model.requests import ANONYMOUS, Caller
 
 MakeWorld = Callable[..., World]
 
@@ -73,6 +75,16 @@ def test_a_trace_is_shown_where_it_is_asked_for() -> None:
         assert ("stack_trace" in said) is shown
         assert ("stack_trace" in said["caused_by"]) is shown
         assert "test_errors" in str(said.get("stack_trace", "test_errors"))
+
+
+def test_a_trace_is_for_administrators(world: World) -> None:
+    """Whoever may only ask is shown none; who manages is shown where the walk of a request ended."""
+    asked = asking(error_trace="true")
+    looking = replace(asked, caller=Caller("looking", frozenset({MONITOR})))
+    assert b"stack_trace" in errors.fail(raised(invalid("no")), asked).body
+    assert b"stack_trace" not in errors.fail(raised(invalid("no")), looking).body
+    told = post(world, "/_inference/none?error_trace", {"input": "x"}).json["error"]
+    assert "directory.py" in told["stack_trace"]
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -299,6 +299,8 @@ def failed(error: InferenceError) -> tuple[int, str | None, str | None]:
     [
         (invalid("x"), (400, None, None)),
         (InferenceError(Kind.RATE_LIMITED, "x", retry_after=1.2, whose_limit="ours"), (429, "true", "2")),
+        (InferenceError(Kind.RATE_LIMITED, "x", retry_after=1.2, whose_limit="key"), (429, "true", "2")),
+        (InferenceError(Kind.RATE_LIMITED, "x", retry_after=7000.0, whose_limit="key"), (429, "false", "7000")),
         (InferenceError(Kind.OVERLOADED, "x"), (503, "true", None)),
         (InferenceError(Kind.RATE_LIMITED, "x", upstream=Upstream(429), retry_after=9), (429, None, "9")),
         (InferenceError(Kind.TIMED_OUT, "x"), (408, "false", None)),

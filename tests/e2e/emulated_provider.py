@@ -95,6 +95,7 @@ class Provider:
 
 
 class _Server(ThreadingHTTPServer):
+    request_queue_size = 256  # so many may connect at once without one having to come again
     daemon_threads = True  # one that a failed test left waiting must not keep the tests from ending
     act: Callable[[Asked], None]
     asked: queue.Queue[Asked]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 import secrets
+import signal
+import sqlite3
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +19,7 @@ import pytest
 from emulated_provider import Asked, Provider, chunk
 from quoted_secrets import FORMS
 from raw_http import Answered, ask
-from real_processes import Inferpoint, moved_to
+from real_processes import Inferpoint, environ, moved_to, run
 
 # What settings without a default need to be taken; whatever is not here takes any word.
 _VALUES = {"provider": "amazontitan", "region": "us-east-1", "max_tokens": 5}
@@ -52,6 +56,21 @@ class Watch:
     def put(self, task_type: str, inference_id: str, config: Any, query: str = "error_trace") -> Answered:
         """Create an endpoint, or try to."""
         return self.ask("PUT", f"/_inference/{task_type}/{inference_id}?{query}", config)
+
+    def command(self, *words: str, typed: str = "") -> int:
+        """Run `inferpoint` on the server, with *typed* on its standard input, and keep what it prints."""
+        env = environ(self.server.data_dir.parent, {"INFERPOINT_URL": self.server.url})
+        done = run([sys.executable, "-m", "inferpoint", *words], env, typed)
+        self.answers.append(f"{done.stdout}{done.stderr}".encode())
+        return done.returncode
+
+    def back_up(self) -> None:
+        """Make a copy and a dump of the store beside it, as who runs the server does."""
+        home = self.server.data_dir
+        with contextlib.closing(sqlite3.connect(home / "inferpoint.db")) as store:
+            with contextlib.closing(sqlite3.connect(home / "backup.db")) as copy:
+                store.backup(copy)
+            (home / "dump.sql").write_text("\n".join(store.iterdump()))
 
     def seen(self) -> list[str]:
         """Where a canary is, if anywhere."""
@@ -150,7 +169,8 @@ def watch(request: pytest.FixtureRequest, tmp_path: Path, echoing: Provider) -> 
     """A server to plant secrets on, its own key among them; at the end none of them is anywhere."""
     key = secrets.token_bytes(32)
     env = moved_to(echoing.url) | {"INFERPOINT_SECRET_KEY": base64.b64encode(key).decode()}
-    with Inferpoint(tmp_path / "data", f"--log-format={request.param}", env=env) as server:
+    flags = (f"--log-format={request.param}", "--log-level=debug", f"--audit-file={tmp_path / 'audit.jsonl'}")
+    with Inferpoint(tmp_path / "data", *flags, env=env) as server:
         watch = Watch(server)
         yield watch
         assert watch.planted
@@ -290,3 +310,132 @@ def test_a_secret_in_a_broken_request_stays_hidden(watch: Watch) -> None:
     for misplaced in ("api_key", "task_settings"):
         wrong = {"input": "x", misplaced: {"api_key": watch.canary()}}
         assert watch.ask("POST", "/_inference/none", wrong).status >= 400
+
+
+def test_a_callers_key_is_nowhere(tmp_path: Path) -> None:
+    """Whichever way a key is sent, right or wrong, at every face, nothing but the database's hash knows of it."""
+    canary = f"canary{secrets.token_hex(12)}"
+    wrong = f"canary{secrets.token_hex(12)}"
+    with Inferpoint(tmp_path / "data", "--log-level=debug", env={"INFERPOINT_ADMIN_KEY": canary}) as server:
+        watch = Watch(server)
+        statuses: set[int] = set()
+        for key in (canary, wrong):
+            encoded = base64.b64encode(f"admin:{key}".encode()).decode()
+            both = base64.b64encode(f"anybody:{encoded}".encode()).decode()
+            sent = (f"ApiKey {encoded}", f"Bearer {key}", f"Bearer {encoded}", f"Basic {encoded}", f"Basic {both}")
+            headers = [{"Authorization": one} for one in (*sent, key, f"Nonsense {key}")]
+            for header in (*headers, {"x-api-key": key}, {"x-api-key": encoded}):
+                for path, body in (
+                    ("/_inference/none?error_trace", {"input": "x"}),
+                    ("/v1/embeddings", {"model": "none", "input": "x"}),
+                    (
+                        "/v1/messages",
+                        {"model": "none", "max_tokens": 1, "messages": [{"role": "user", "content": "x"}]},
+                    ),
+                    ("/v2/rerank", {"model": "none", "query": "x", "documents": ["x"]}),
+                    ("/_security/api_key", {"name": "x", "role_descriptors": {}}),
+                    ("/none", {}),
+                ):
+                    statuses.add(watch.ask("POST", path, body, header).status)
+                watch.ask("GET", "/metrics", headers=header)
+                watch.ask("GET", "/_security/api_key", headers=header)
+        assert statuses == {200, 401, 404}
+        assert watch.seen() == []
+
+
+# A request of each face that a model answers, by the task type of the endpoint that is the model.
+FACES: list[tuple[str, str, dict[str, Any]]] = [
+    ("completion", "/v1/completions", {"prompt": "x"}),
+    ("chat_completion", "/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]}),
+    ("chat_completion", "/v1/responses", {"input": "x"}),
+    ("chat_completion", "/v1/messages", {"max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}),
+    ("text_embedding", "/v1/embeddings", {"input": "x"}),
+    ("text_embedding", "/v2/embed", {"texts": ["x"], "input_type": "search_query", "embedding_types": ["float"]}),
+    ("rerank", "/v2/rerank", {"query": "x", "documents": ["x"]}),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_named_credential_stays_hidden_at_every_face(watch: Watch, echoing: Provider, way: str) -> None:
+    """Set, used by each face, quoted by its provider, rotated, listed, exported, audited: it is never seen."""
+    name = f"/_inference/_credentials/{way}"
+    kept = {"value": watch.canary(), "addresses": [echoing.url]}
+    assert watch.ask("PUT", name, kept).status == 200
+    for task_type in {task_type for task_type, _, _ in FACES}:
+        service = "hugging_face" if task_type == "rerank" else "openai"
+        needed = {"model_id": way} if service == "openai" else {}
+        whole = config(service, {"api_key": f"@{way}"}, f"{echoing.url}/{way}", needed)
+        assert watch.put(task_type, task_type, whole, "skip_validation").status == 200
+    for task_type, path, body in FACES:
+        for streams in (False, True):
+            answered = watch.ask("POST", path, {"model": task_type, "stream": streams, **body})
+            assert answered.status >= 400 or b"error" in answered.body or way.startswith("stream"), path
+    assert watch.ask("PUT", f"{name}?error_trace", {"value": watch.canary()}).status >= 400  # its provider refuses it
+    assert watch.ask("PUT", f"{name}?skip_validation", {"value": watch.canary()}).status == 200
+    for wrong in ({"value": [watch.canary()]}, {"value": {"x": watch.canary()}}, {"api_key": watch.canary()}):
+        assert watch.ask("PUT", f"{name}?error_trace", wrong).status == 400
+    for path in (
+        "",
+        "/_credentials",
+        f"/_credentials/{way}",
+        "/_audit?size=1000",
+        "/_export",
+        "/_quotas",
+        "/_services",
+    ):
+        assert watch.ask("GET", f"/_inference{path}").status == 200
+    for path in ("/metrics", "/v1/models"):
+        assert watch.ask("GET", path).status == 200
+    assert watch.ask("DELETE", name).status == 409
+    watch.back_up()
+
+
+def test_no_command_shows_a_secret(watch: Watch, echoing: Provider, tmp_path: Path) -> None:
+    """Whatever is done and shown on the command line, also what fails."""
+    typed = watch.canary()
+    assert watch.command("secrets", "set", "main", "--address", echoing.url, typed=typed) == 0
+    whole = config("openai", {"api_key": "@main"}, f"{echoing.url}/plain", {"model_id": PLAIN})
+    own = config("openai", {"api_key": watch.canary()}, f"{echoing.url}/plain", {"model_id": PLAIN})
+    assert watch.put("completion", "named", whole, "skip_validation").status == 200
+    assert watch.put("completion", "own", own, "skip_validation").status == 200
+    file = tmp_path.with_name(f"{tmp_path.name}-elsewhere.json")  # the canary in it is where it belongs
+    endpoints = {"completion/own": {**own, "service_settings": {**own["service_settings"], "api_key": watch.canary()}}}
+    file.write_text(json.dumps({"endpoints": endpoints}))
+    for words in (
+        ("endpoints", "list"), ("endpoints", "get", "own"), ("endpoints", "test", "own"), ("quotas", "list"),
+        ("endpoints", "put", "new", json.dumps(own), "--task-type", "completion"), ("export",), ("diff", str(file)),
+        ("apply", str(file)), ("secrets", "list"), ("secrets", "list", "--output", "json"),
+        ("secrets", "remove", "main"), ("secrets", "rotate"), ("infer", "own", "x"), ("infer", "named", "x"),
+    ):  # fmt: skip
+        watch.command(*words)
+    assert watch.command("secrets", "set", "main", typed=watch.canary()) == 1
+    assert watch.command("secrets", "set", "main", "--skip-validation", typed=watch.canary("\n")) == 0
+    assert watch.command("secrets", "set", "none", typed="***") == 1
+    file.unlink()
+
+
+def test_a_new_key_opens_all_and_is_seen_nowhere(tmp_path: Path, echoing: Provider) -> None:
+    """A server that has its own key seals by another while it runs, and finds everything after a start."""
+    with Inferpoint(tmp_path / "data", "--workers=2", env=moved_to(echoing.url)) as server:
+        watch = Watch(server)
+        assert watch.command("secrets", "set", "main", typed=watch.canary()) == 0
+        whole = config("openai", {"api_key": "@main"}, "", {"model_id": PLAIN})
+        del whole["service_settings"]["url"]
+        assert watch.put("completion", "e", whole, "skip_validation").status == 200
+        key = server.data_dir / "secret.key"
+        keys = [key.read_text("ascii").strip()]
+        for _ in range(3):
+            assert watch.command("secrets", "rotate") == 0
+            keys.append(key.read_text("ascii").strip())
+            assert watch.put("completion", f"e{len(keys)}", whole, "skip_validation").status == 200
+        assert len(set(keys)) == 4
+        assert not watch.seen()
+        assert not [one for one in keys if one.encode() in server.written + b"".join(watch.answers)]
+        server.tell(signal.SIGTERM)
+        assert server.ended() == 0
+    with Inferpoint(tmp_path / "data", env=moved_to(echoing.url)) as server:
+        watch = Watch(server)
+        assert len(watch.ask("GET", "/_inference").json["endpoints"]) == 4
+        (credential,) = watch.ask("GET", "/_inference/_credentials").json["credentials"]
+        assert credential["used_by"] == ["e", "e2", "e3", "e4"]
+        assert not watch.seen()

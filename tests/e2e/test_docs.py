@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
+from raw_http import ask
 from real_processes import ROOT, Inferpoint, environ, run
 
 from inferpoint import services
@@ -81,22 +84,42 @@ def commands(text: str) -> list[str]:
     return [command for command in found if command.strip()]
 
 
+@contextlib.contextmanager
+def alone(path: Path, text: str, env: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The environment of a user with a server of their own, where a document makes keys: the first closes a server."""
+    if path.name != "access.md" and "create_api_key" not in text:
+        yield env
+        return
+    data = Path(env["XDG_DATA_HOME"]) / f"own-{len(list(Path(env['XDG_DATA_HOME']).iterdir()))}" / "data"
+    data.mkdir(parents=True)
+    (data / "models").symlink_to(Path(env["XDG_DATA_HOME"]) / "inferpoint" / "models")
+    with Inferpoint(data) as own:
+        body = {"service": "elasticsearch", "service_settings": {"model_id": "all-minilm-l6-v2"}}
+        assert ask(own.url, "PUT", "/_inference/text_embedding/minilm", body).status == 200
+        key = {}
+        if path.name == "access.md":
+            key = {"INFERPOINT_API_KEY": ask(own.url, "POST", "/_security/api_key", {"name": "a"}).json["encoded"]}
+        yield {**env, "INFERPOINT_URL": own.url, **key}
+
+
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_every_command_and_answer_is_true(path: Path, env: dict[str, str]) -> None:
     """Each command of a document runs, and a JSON block after one is its answer."""
     answer = ""
     for language, text in blocks(path):
         if language == "sh":
-            for command in commands(text):
-                answer = typed(command, env)
+            with alone(path, text, env) as own:
+                for command in commands(text):
+                    answer = typed(command, own)
         elif language == "yaml":  # what the commands after it name
             (Path(env["HOME"]) / "inferpoint.yaml").write_text(text, "utf-8")
         elif language == "json":
             assert json.loads(text) == json.loads(answer)
         elif language == "python" and path.name == "README.md":
-            program = text.replace(ADDRESS, env["INFERPOINT_URL"])
-            done = run((sys.executable, "-W", "error", "-c", program), env)
-            assert done.returncode == 0, done.stderr
+            with alone(path, text, env) as own:
+                program = text.replace(ADDRESS, own["INFERPOINT_URL"])
+                done = run((sys.executable, "-W", "error", "-c", program), own)
+                assert done.returncode == 0, done.stderr
 
 
 def test_the_worked_example_is_a_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -62,7 +64,7 @@ def test_an_endpoint_survives_a_kill_right_after_its_answer(data_dir: Path, embe
 
 
 def test_a_put_that_fails_leaves_nothing(data_dir: Path, provider: Callable[..., Provider]) -> None:
-    """An endpoint that its provider refused is not there, not after a restart, and not in any file."""
+    """An endpoint that its provider refused is not there, not after a restart, and in the audit trail alone."""
     refusing = provider(lambda asked: asked.answer({"error": "no such token"}, 401))
     with Inferpoint(data_dir) as server:
         assert put(server, "never-made", refusing.url) == 400
@@ -70,7 +72,9 @@ def test_a_put_that_fails_leaves_nothing(data_dir: Path, provider: Callable[...,
         server.kill()
     with Inferpoint(data_dir) as server:
         assert ask(server.url, "GET", "/_inference").json == {"endpoints": []}
-    assert not any(b"never-made" in content for content in files(data_dir))
+    with contextlib.closing(sqlite3.connect(data_dir / "inferpoint.db")) as store:
+        (line,) = [line for line in store.iterdump() if "never-made" in line]
+    assert line.startswith('INSERT INTO "audit"')
 
 
 def test_a_delete_survives_too(data_dir: Path, embedder: Provider) -> None:
@@ -197,10 +201,22 @@ def test_another_key_is_refused_in_one_sentence(data_dir: Path, embedder: Provid
         ({"INFERPOINT_SECRET_KEY_FILE": "/nowhere/key"}, "The secret key file /nowhere/key cannot be read"),
         ({"INFERPOINT_SHUTDOWN_SECONDS": "soon"}, "field [shutdown_seconds] is not of the expected type"),
         ({"INFERPOINT_CONFIG": "/nowhere/file"}, "The configuration file /nowhere/file cannot be read"),
-        ({"INFERPOINT_HOST": "0.0.0.0"}, "Refusing to listen on 0.0.0.0"),
+        (
+            {"INFERPOINT_ADMIN_KEY": "canary-key"},
+            "INFERPOINT_ADMIN_KEY must have a secret of [22] characters",
+        ),
+        ({"INFERPOINT_ADMIN_KEY_FILE": "/nowhere/key"}, "The file /nowhere/key of INFERPOINT_ADMIN_KEY_FILE cannot be"),
         ({"INFERPOINT_HOST": "203.0.113.7", "INFERPOINT_INSECURE": "true"}, "Cannot listen on 203.0.113.7"),
     ],
-    ids=["malformed key", "no key file", "wrong type", "configuration file", "open to others", "address of others"],
+    ids=[
+        "malformed key",
+        "no key file",
+        "wrong type",
+        "configuration file",
+        "guessed key",
+        "no admin file",
+        "address of others",
+    ],
 )
 def test_what_keeps_the_server_from_starting_is_one_sentence(data_dir: Path, env: dict[str, str], said: str) -> None:
     """A setting that cannot be is told in one sentence, without a traceback and without the key."""

@@ -322,7 +322,7 @@ def test_help_is_printed(typed: Type, words: list[str]) -> None:
         (["chunk", "/nowhere/file"], "The file /nowhere/file cannot be read"),
         (["chunk", "-", "--max-chunk-size", "5"], "[max_chunk_size] must be greater than or equal to [20.0]"),
         (["chunk", "-", "--strategy", "none", "--overlap", "5"], "settings can not have the following: [overlap]"),
-        (["serve", "--host", "0.0.0.0"], "Refusing to listen on 0.0.0.0"),
+        (["serve", "--host", "203.0.113.7"], "Cannot listen on 203.0.113.7"),
         (["serve", "--port", "0", "--data-dir", "/proc/none"], "cannot be used"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "one sentence",

@@ -42,6 +42,7 @@ OAUTH2 = {
     "scopes": ["s"],
     "token_url": "https://tokens.test/",
 }
+ENTRA = ("entra_id", "client_id", "client_secret", "scopes", "tenant_id")
 EVERY = [(name, kind) for name in services.names() for kind in services.find(name).tasks]
 
 
@@ -68,9 +69,11 @@ def value(one: Setting) -> Any:
 
 
 def whole(name: str, kind: TaskType) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Service settings of a task, all of them, and its task settings; OpenAI's with one of its two kinds of key."""
+    """Service settings of a task, all of them, and its task settings; those with several kinds of key with one."""
     task = services.find(name).tasks[kind]
     given = {one.name: value(one) for one in declared(task.settings)}
+    if name == "azureopenai":
+        given = {one: text for one, text in given.items() if one not in ENTRA}
     if name == "openai":
         given = {one: text for one, text in given.items() if one not in OAUTH2 or one == "api_key"}
     if name == "amazonbedrock":

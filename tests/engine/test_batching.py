@@ -35,7 +35,7 @@ from inferpoint.batching.items import Item, Waiter
 from inferpoint.batching.pool import Pool
 from inferpoint.errors import Kind
 from inferpoint.model.http import Call, Reply
-from inferpoint.model.requests import Caller, InferenceRequest, InputType, Tokens
+from inferpoint.model.requests import INTERNAL, Caller, InferenceRequest, InputType, Tokens
 from inferpoint.model.results import Embeddings
 
 MakeWorld = Callable[..., World]
@@ -138,7 +138,7 @@ def test_an_update_is_not_shared_with_those_who_came_before(world: World) -> Non
         waiting = asyncio.ensure_future(ask(world, "old"))
         await settle()
         assert await calls_waiting(world.limiter) == 1
-        await world.engine.lifecycle.update(Caller("me"), "e", {"service_settings": {"api_key": "new"}}, kind=None)
+        await world.engine.lifecycle.update(INTERNAL, "e", {"service_settings": {"api_key": "new"}}, kind=None)
         return await asyncio.gather(before, waiting, ask(world, "new"))
 
     for each, text in zip(world.run(both()), ("a", "old", "new"), strict=True):

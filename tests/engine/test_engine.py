@@ -191,7 +191,7 @@ def test_nobody_without_privileges_gets_anywhere(ready: World) -> None:
     """A caller without the privilege is refused before the endpoint is looked up."""
     status, name, reason = refused(lambda: ready.infer("none", "x", caller=Caller("eve", frozenset())))
     assert (status, name) == (403, "security_exception")
-    assert "user [eve]" in reason
+    assert "API key id [eve]" in reason
     monitor = Caller("bob", frozenset({"monitor_inference"}))
     ready.infer("e", "x", caller=monitor)
     status, _, reason = refused(lambda: ready.run(ready.engine.lifecycle.delete(monitor, "e")))

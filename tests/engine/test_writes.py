@@ -12,6 +12,7 @@ from clock import settle
 from world import EMBEDDING, World, body, openai, told
 
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.privileges import EVERY_PRIVILEGE
 from inferpoint.model.requests import ANONYMOUS, Caller
 
 MakeWorld = Callable[..., World]
@@ -124,7 +125,7 @@ def test_an_endpoint_is_tried_in_its_callers_own_turn(make_world: MakeWorld) -> 
     """The one inference waits behind what its caller waits for already, and overtakes nobody by being a try."""
     world = make_world()
     world.create("e", EMBEDDING, ONE_A_SECOND)
-    busy, other = Caller("busy"), Caller("other")
+    busy, other = Caller("busy", EVERY_PRIVILEGE), Caller("other", EVERY_PRIVILEGE)
 
     async def tried_among_others() -> None:
         asked = [ask(world, f"{number}", caller=busy, params={"user": f"{number}"}) for number in range(3)]

@@ -19,10 +19,11 @@ from world import World
 
 from inferpoint import services
 from inferpoint.errors import InferenceError
-from inferpoint.model.http import Reply
+from inferpoint.model.http import Call, Reply
 from inferpoint.model.results import Embeddings
 from inferpoint.testing import Question, questions
 from inferpoint.testing.conversations import Exchange, RecordedTask
+from inferpoint.testing.files import Many
 from inferpoint.testing.promises.checks import numbers
 from inferpoint.testing.promises.vectors import answered, firsts
 from inferpoint.testing.strange import put
@@ -134,19 +135,27 @@ def test_a_stream_with_anything_strange_in_it_is_read_or_is_an_error(exchange: E
     exchange.streamed([exchange.body[:place] + b"\n\ndata: " + strange + b"\n\n" + exchange.body[place:]])
 
 
+def answered_or_granted(many: Many, call: Call) -> Reply:
+    """The reply to *call*, which is a token for one that asks for that."""
+    if b"grant_type=" in call.body:
+        return Reply(200, b'{"access_token": "t", "expires_in": 3600}')
+    return answered(many, call)
+
+
 @pytest.mark.parametrize("name", [name for name, recorded in READABLE.items() if recorded.kind.embeds])
 def test_n_inputs_are_n_vectors_in_order_through_the_engine(make_world: Callable[..., World], name: str) -> None:
     """One input, a full call and one more than a full call give each input its own vector, in order."""
     recorded = READABLE[name]
     file = recorded.file()
     assert file.many is not None
-    world = make_world(partial(answered, file.many), validate=False)
+    world = make_world(partial(answered_or_granted, file.many), validate=False)
     config = {"service": recorded.service.name, "service_settings": file.conversations[0].settings}
     made = world.create("e", recorded.kind, config)
     batch = made.task.rates.limits(made.endpoint.settings).inputs or 50
     for count in (1, batch, batch + 1, 2 * batch + 1):
         world.provider.calls.clear()
-        found = world.infer("e", *(str(number) for number in range(count)))
-        assert firsts(found) == list(range(count))
+        found = world.infer("e", *(str(number) for number in range(1, count + 1)))
+        assert firsts(found) == list(range(1, count + 1))
         if made.task.rates.limits(made.endpoint.settings).inputs:
-            assert len(world.provider.calls) == -(-count // batch)
+            asked = [call for call in world.provider.calls if b"grant_type=" not in call.body]
+            assert len(asked) == -(-count // batch)

@@ -19,7 +19,7 @@ from inferpoint.storage.store import Store
 from inferpoint.storage.vault import Vault
 
 ROW = StoredEndpoint("a", "v1", "text_embedding", "s", {"n": {"o": "ü"}}, {"k": "x.y"}, 3, frozenset({"a", "b"}))
-DATABASES = Path(__file__).parent / "databases"  # as versions 1 to 4 of the schema made them, each as a dump
+DATABASES = Path(__file__).parent / "databases"  # as versions 1 to 5 of the schema made them, each as a dump
 
 
 @pytest.fixture
@@ -100,7 +100,13 @@ FULL = {
 
 @pytest.mark.parametrize(
     ("version", "missing"),
-    [("0001", {"aliases", "cache"}), ("0002", {"cache"}), ("0003", set[str]()), ("0004", set[str]())],
+    [
+        ("0001", {"aliases", "cache"}),
+        ("0002", {"cache"}),
+        ("0003", set[str]()),
+        ("0004", set[str]()),
+        ("0005", set[str]()),
+    ],
 )
 def test_a_store_of_an_older_version_is_brought_up_to_date(tmp_path: Path, version: str, missing: set[str]) -> None:
     """Every endpoint is kept with all that its version could hold: settings, secrets, aliases, cache and lengths."""
@@ -164,7 +170,7 @@ def test_a_store_of_a_newer_version_is_refused(data: Path) -> None:
     assert caught.value.kind is Kind.INTERNAL
     assert str(caught.value) == (
         "The store was written by a newer version of Inferpoint: its schema is version [9999],"
-        " and this version of Inferpoint knows no newer one than [5]"
+        " and this version of Inferpoint knows no newer one than [6]"
     )
 
 
@@ -311,5 +317,5 @@ def test_what_fails_leaves_nothing(kept: Store) -> None:
         raise SQLAlchemyError
 
     with pytest.raises(SQLAlchemyError):
-        run(kept._run(half, "do half of something"))
+        run(kept.run(half, "do half of something"))
     assert run(kept.all()) == []

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.storage.vault import FILE_VARIABLE, KEY_FILE, VARIABLE, Vault, secret_key
+from inferpoint.storage.key_ring import FILE_VARIABLE, KEY_FILE, VARIABLE, key_ring
+from inferpoint.storage.vault import Vault
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
 VAULT = Vault(KEY)
@@ -68,11 +69,11 @@ def test_a_text_that_was_changed_stays_shut() -> None:
 
 def test_a_folder_gets_one_key_of_its_own_that_nobody_else_reads(tmp_path: Path) -> None:
     """Without a key in the environment one is made, once, in a file of mode 0600."""
-    first = secret_key(tmp_path, {}, sealed=False)
+    (first,) = key_ring(tmp_path, {}, sealed=False).keys
     assert len(first) == 32
     assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == [KEY_FILE]
-    assert secret_key(tmp_path, {}, sealed=True) == first
+    assert key_ring(tmp_path, {}, sealed=True).keys == (first,)
 
 
 def test_a_key_that_cannot_be_kept_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,10 +82,10 @@ def test_a_key_that_cannot_be_kept_is_one_sentence(tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
         with pytest.raises(InferenceError, match=r"cannot be kept in .*secret.key: No space left on device"):
-            secret_key(tmp_path, {}, sealed=False)
+            key_ring(tmp_path, {}, sealed=False)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / f"secret.{os.getpid()}").touch(0o644)
-    secret_key(tmp_path, {}, sealed=False)
+    key_ring(tmp_path, {}, sealed=False)
     assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600
 
 
@@ -94,8 +95,8 @@ def test_the_environment_goes_before_a_file_and_a_file_before_the_folder(tmp_pat
     named.write_text(base64.b64encode(OTHER).decode() + "\n")
     named.chmod(0o600)
     both = {VARIABLE: f" {TEXT}\n", FILE_VARIABLE: str(named)}
-    assert secret_key(tmp_path, both, sealed=True) == KEY
-    assert secret_key(tmp_path, {VARIABLE: "", FILE_VARIABLE: str(named)}, sealed=True) == OTHER
+    assert key_ring(tmp_path, both, sealed=True).keys == (KEY,)
+    assert key_ring(tmp_path, {VARIABLE: "", FILE_VARIABLE: str(named)}, sealed=True).keys == (OTHER,)
     assert not (tmp_path / KEY_FILE).exists()
 
 
@@ -103,7 +104,7 @@ def test_the_environment_goes_before_a_file_and_a_file_before_the_folder(tmp_pat
 def test_a_key_that_is_none_is_said_without_being_shown(tmp_path: Path, text: str) -> None:
     """Broken base64 or the wrong length is one sentence that names where it came from."""
     with pytest.raises(InferenceError, match=VARIABLE) as caught:
-        secret_key(tmp_path, {VARIABLE: text}, sealed=False)
+        key_ring(tmp_path, {VARIABLE: text}, sealed=False)
     assert caught.value.kind is Kind.INVALID
     assert str(caught.value) == f"The secret key in {VARIABLE} is not 32 bytes in base64"
 
@@ -115,13 +116,13 @@ def test_a_key_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     binary.chmod(0o600)
     for path in (tmp_path / "none", tmp_path, binary):
         with pytest.raises(InferenceError, match=f"{path} cannot be read"):
-            secret_key(tmp_path, {FILE_VARIABLE: str(path)}, sealed=False)
+            key_ring(tmp_path, {FILE_VARIABLE: str(path)}, sealed=False)
 
 
 def test_no_new_key_is_made_for_secrets_that_are_sealed_already(tmp_path: Path) -> None:
     """A lost key is an error: a new one would shut the stored secrets for ever."""
     with pytest.raises(InferenceError, match="The secret key is missing"):
-        secret_key(tmp_path, {}, sealed=True)
+        key_ring(tmp_path, {}, sealed=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -134,12 +135,12 @@ def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path, mode: int, *
     path.chmod(mode)
     environ = {} if own else {FILE_VARIABLE: str(path)}
     with pytest.raises(InferenceError) as caught:
-        secret_key(tmp_path, environ, sealed=True)
+        key_ring(tmp_path, environ, sealed=True)
     assert str(caught.value) == (
         f"The secret key file {path} can be read by others, for its mode is {mode:04o}: `chmod 600` it"
     )
     path.chmod(0o400)
-    assert secret_key(tmp_path, environ, sealed=True) == KEY
+    assert key_ring(tmp_path, environ, sealed=True).keys == (KEY,)
 
 
 @pytest.mark.parametrize("umask", [0, 0o777], ids=oct)
@@ -147,7 +148,7 @@ def test_a_key_is_its_owners_alone_whatever_the_umask(tmp_path: Path, umask: int
     """The mode does not depend on who starts the server."""
     before = os.umask(umask)
     try:
-        secret_key(tmp_path, {}, sealed=False)
+        key_ring(tmp_path, {}, sealed=False)
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o600

@@ -14,14 +14,20 @@ from turns import calls_waiting
 
 from inferpoint.calls.refusals import refused as worded
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.caller_limits import CallerLimits
 from inferpoint.model.deadline import NEVER, Deadline
+from inferpoint.model.price import Price
 from inferpoint.model.quota import Allowance, Bucket, Cost, Lane, Rate
 from inferpoint.model.requests import Caller
+from inferpoint.outbound.caller_limits import limiting_callers
 from inferpoint.outbound.limiter import Limiter
-from inferpoint.outbound.ticket import Permit, Refusal, Ticket
+from inferpoint.outbound.spending import Spending
+from inferpoint.outbound.ticket import Permit, Reason, Refusal, Ticket
 from inferpoint.workers.client import LimiterClient
 from inferpoint.workers.messages import FromLimiter, ToLimiter, Wanted
 from inferpoint.workers.server import LimiterServer
+
+PRICE = Price(usd_per_million_input_tokens=1000.0)
 
 
 def passed_on(message: Any, types: Any) -> Any:
@@ -30,7 +36,7 @@ def passed_on(message: Any, types: Any) -> Any:
 
 
 async def permitted(limiter: Limiter | LimiterClient, wanted: Ticket, tokens: Callable[[], int]) -> Permit:
-    permit = await limiter.permit(wanted, lambda: Cost(tokens=tokens()))
+    permit = await limiter.permit(wanted, lambda: Cost(tokens=tokens(), calls=1))
     if isinstance(permit, Refusal):
         raise worded(permit, wanted, "e")
     return permit
@@ -76,7 +82,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.limiter = Limiter(self.clock)
+        self.limiter = limiting_callers(self.clock, Spending(self.clock))
 
     def worker(self, *, quick: bool = True) -> Worker:
         return Worker(self.limiter, self.clock, quick=quick)
@@ -322,6 +328,81 @@ def test_turns_that_nobody_has_any_more_are_forgotten() -> None:
     run(main())
 
 
+def limited(**limits: Any) -> Ticket:
+    """A place in a group without limits, for a caller with some of its own."""
+    return structs.replace(place(Rate()), caller=Caller("søk-1", limits=CallerLimits(**limits)), price=PRICE)
+
+
+def test_two_workers_share_what_a_caller_may_use() -> None:
+    """A budget is counted once for all workers, its calls are settled by whichever made them, and dollars go along."""
+
+    async def main() -> None:
+        machine = Machine()
+        one, two = machine.worker(), machine.worker()
+        wanted = limited(tokens_per_day=100, usd_per_day=1.0)
+        assert await one.limiter.check_affordable(wanted, Cost(2, 100, calls=2)) is None
+        refusal = await one.limiter.check_affordable(wanted, Cost(2, 101, calls=2))
+        assert refusal is not None
+        assert (refusal.reason, refusal.limit) == (Reason.BUDGET, "tokens_per_day")
+        first = await one.join(wanted, lambda: 60)
+        second = await two.join(wanted, lambda: 30)
+        for worker in (one, two):
+            with pytest.raises(InferenceError, match=r"The key \[søk-1\] has a budget of \[100\] tokens_per_day"):
+                await worker.join(wanted, lambda: 11)
+        with first:
+            first.sent()
+            first.settle(Cost(tokens=40, calls=1))
+        with second:
+            second.sent()
+            second.failed()
+        await settle()
+        (report,) = await two.limiter.callers(wanted.caller)
+        assert {name: limit.used for name, limit in report.limits.items()} == {
+            "tokens_per_day": 40,
+            "usd_per_day": 0.04,
+        }
+
+    run(main())
+
+
+def test_a_callers_requests_are_counted_over_all_workers() -> None:
+    """Whichever worker it asks: a minute's requests at once, and the next where it is its turn, or a refusal."""
+
+    async def main() -> None:
+        machine = Machine()
+        one, two = machine.worker(), machine.worker()
+        wanted = limited(requests_per_minute=2)
+        assert [await worker.limiter.admit(wanted) for worker in (one, two)] == [None, None]
+        hasty = structs.replace(wanted, deadline=Deadline(machine.clock.monotonic() + 10))
+        refusal = await two.limiter.admit(hasty)
+        assert refusal is not None
+        assert (refusal.limit, refusal.retry_after) == ("requests_per_minute", 30)
+        waiting = asyncio.ensure_future(one.limiter.admit(wanted))
+        await machine.clock.advance(29)
+        assert not waiting.done()
+        await machine.clock.advance(2)
+        assert await waiting is None
+
+    run(main())
+
+
+def test_what_a_worker_that_is_gone_had_in_flight_stays_used() -> None:
+    """It may have called: its budget is not given back, and nothing is held for it any more."""
+
+    async def main() -> None:
+        machine = Machine()
+        one, two = machine.worker(), machine.worker()
+        wanted = limited(tokens_per_day=100)
+        await one.join(wanted, lambda: 60)
+        one.desk.close()
+        with pytest.raises(InferenceError) as caught:
+            await two.join(wanted, lambda: 50)
+        assert caught.value.retry_after == 12 * 3600
+        await two.join(wanted, lambda: 40)
+
+    run(main())
+
+
 async def called(machine: Machine, worker: Worker, wanted: Ticket, times: int, every: float) -> list[float]:
     """How long each of so many calls waited, one after the other, *every* so many seconds."""
     waited: list[float] = []
@@ -419,5 +500,20 @@ def test_a_turn_ahead_that_is_not_used_is_another_calls() -> None:
         worker.limiter.lose()
         with pytest.raises(InferenceError):
             await worker.join(wanted)
+
+    run(main())
+
+
+def test_turns_ahead_are_not_for_callers_with_limits() -> None:
+    """Each call of a caller with limits of its own is asked for, whatever others are given ahead."""
+
+    async def main() -> None:
+        machine = Machine()
+        worker, wanted = machine.worker(), place(Rate())
+        await called(machine, worker, wanted, 100, 0.001)
+        before = asked_for(worker)
+        theirs = limited(tokens_per_minute=10**9)
+        await called(machine, worker, theirs, 10, 0.001)
+        assert asked_for(worker) == before + 10
 
     run(main())

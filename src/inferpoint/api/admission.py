@@ -1,17 +1,10 @@
-"""The conditions of entry: the caller, the size of its body."""
+"""The conditions of entry of a body: its size, and its encoding."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
 
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
-from inferpoint.model.requests import ANONYMOUS, Caller
-
-
-def caller(_headers: Mapping[str, str]) -> Caller:
-    """The caller of a request: anonymous, until keys are configured; an `Authorization` header is not looked at."""
-    return ANONYMOUS
 
 
 def too_large(most: int) -> InferenceError:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Mapping
 
 import msgspec
 
-from inferpoint.api import admission
 from inferpoint.api.bodies import Bodies
 from inferpoint.api.crowd import Crowd
 from inferpoint.api.face import Face, Request, Response, Route, Stream
@@ -18,11 +18,14 @@ from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.inbound.exchange import Exchange
 from inferpoint.model.json_body import JsonBody
+from inferpoint.model.requests import Caller
 from inferpoint.outbound import hops
 from inferpoint.outbound.memory import Share
+from inferpoint.storage.audit import Audit
 from inferpoint.telemetry.events import Level
 
 ELSEWHERE = "-"  # in place of a route's pattern
+STRANGER = Caller("-", frozenset())  # who is not known yet, and need not be for a probe
 
 
 class Place(msgspec.Struct):
@@ -43,23 +46,26 @@ class Place(msgspec.Struct):
     hops: int = 0
     opaque_id: str = ""
 
-    def check(self, request: Request) -> None:
+    def unrouted(self, request: Request) -> InferenceError:
+        """Why no route is for *request*."""
+        kind = Kind.WRONG_METHOD if self.allowed else Kind.NO_ROUTE
+        phrase = self.face.words[kind].phrase
+        return InferenceError(kind, phrase.format(method=request.method, path=request.path, allowed=self.allowed))
+
+    def check(self, request: Request, route: Route) -> None:
         """Refuse a *request* for what its head says."""
         self.hops = hops.told(request.headers)
-        if self.route is None:
-            kind = Kind.WRONG_METHOD if self.allowed else Kind.NO_ROUTE
-            phrase = self.face.words[kind].phrase
-            raise InferenceError(kind, phrase.format(method=request.method, path=request.path, allowed=self.allowed))
-        self.face.check(request, self.route)
+        self.face.check(request, route)
         self.checked = True
 
 
 class Asked:
     """One request on its walk, and what becomes of it."""
 
-    def __init__(self, exchange: Exchange, place: Place, time: int) -> None:
+    def __init__(self, exchange: Exchange, place: Place, now: float) -> None:
         self.exchange = exchange
         self.place = place
+        self.now = now
         self.request = Request(
             exchange.method,
             exchange.path,
@@ -67,14 +73,18 @@ class Asked:
             place.query,
             exchange.headers,
             b"",
-            admission.caller(exchange.headers),
+            STRANGER,
             os.urandom(8).hex(),
-            time,
+            int(now),
+            client=exchange.client,
         )
+        self.is_admitted = False
+        self.expulsion: InferenceError | None = None
         self.failure: InferenceError | None = None
         self.status = 0
         self._share: Share | None = None
         self._crowd: Crowd | None = None
+        self._task = asyncio.current_task()
 
     @property
     def level(self) -> Level:
@@ -94,6 +104,19 @@ class Asked:
         """Be one of the requests in work."""
         crowd.enter(self.request.caller)
         self._crowd = crowd
+
+    async def record(self, error: InferenceError, audit: Audit) -> None:
+        """Write down what a caller who is known may not do, as *error* says, where it would change something."""
+        request, route = self.request, self.place.route
+        if route is not None and route.action.change and request.caller is not STRANGER:
+            target = next((value for name, value in request.path_params.items() if name != "task_type"), "")
+            await audit.record(request.manager, route.action.change, target, error=error)
+
+    def expel(self, reason: InferenceError) -> None:
+        """End, for a *reason* that the caller is told unless an answer has begun."""
+        self.expulsion = reason
+        if self._task is not None:
+            self._task.cancel()
 
     def close(self) -> None:
         """Hold nothing of the body any more, and be in work no more."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from inferpoint.access import actions
+from inferpoint.access.actions import Action
 from inferpoint.api.headers import retry_headers
+from inferpoint.api.openapi.description import Description, Form
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.fields import PLAIN, Vocabulary, read_object
@@ -29,7 +32,7 @@ class Request(msgspec.Struct):
 
     `path_params` are the variable parts of its path; header names are in lower case. `time` is when it came, in
     seconds of the Unix epoch. In `stats` is counted what its inference comes to. `json` is what the `body` is as JSON;
-    both are there once they were read.
+    both are there once they were read. `client` is the address it came from.
     """
 
     method: str
@@ -43,6 +46,12 @@ class Request(msgspec.Struct):
     time: int = 0
     stats: RequestStats = msgspec.field(default_factory=RequestStats)
     json: JsonBody | None = None
+    client: str = ""
+
+    @property
+    def manager(self) -> Caller:
+        """The caller with its address, as what it changes is written down."""
+        return msgspec.structs.replace(self.caller, address=self.client)
 
     def object(self, words: Vocabulary = PLAIN) -> dict[str, Any]:
         """The object that the body holds as JSON; an error in *words* where it holds none."""
@@ -88,17 +97,21 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
 class Route:
     """One row of a face's table. `{name}` in the path stands for any one segment; `parameters` are its own queries.
 
-    Responses of a route that `infers` tell in headers what the inference came to. One that `watches` the server is for
-    machines that ask again and again, and logged only where everything is.
+    `action` is what a caller must be allowed to do; one that is `keyless` is for whoever comes. Responses of a route
+    that `infers` tell in headers what the inference came to. One that `watches` the server is for machines that ask
+    again and again, and logged only where everything is. The schemas that its `form` names are among those of
+    its face's description.
     """
 
     method: str
     path: str
     act: Callable[[Engine, Request], Awaitable[Response]]
     parameters: frozenset[str] = frozenset()
-    takes_body: bool = False
+    form: Form = Form()  # noqa: RUF009 - a value without members that change
     infers: bool = False
     watches: bool = False
+    action: Action = actions.INFER
+    keyless: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +134,7 @@ class Face:
 
     `words` has a row for every kind of error, and `fail` puts an error into the face's form. `prefix` is where paths
     begin that are this face's even when they do not exist. `check` refuses a request before its body is read. `finish`
-    gives a response the form that the request asks for.
+    gives a response the form that the request asks for. `description` is what its OpenAPI says beyond the routes.
     """
 
     routes: Sequence[Route]
@@ -130,6 +143,7 @@ class Face:
     prefix: str = "/"
     check: Callable[[Request, Route], None] = lambda _request, _route: None
     finish: Callable[[Response, Request], Response] = lambda response, _request: response
+    description: Description = field(kw_only=True)
 
 
 def error_response(error: InferenceError, ours: int, body: Any) -> Response:

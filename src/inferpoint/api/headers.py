@@ -16,7 +16,10 @@ TOKENS = "x-inferpoint-{}-tokens"
 ERROR = "x-inferpoint-error"  # the kind of an error, which no face's status tells exactly
 KIND = "kind"  # the same as a member of an error that stands in an answer, where no header can tell it
 _RETRY_AFTER = "retry-after"
+_LONGEST_RETRY = 60.0  # seconds for which the makers' clients wait at most
 _SHOULD_RETRY = "x-should-retry"
+_AUTHENTICATE = "www-authenticate"
+_FORMS = 'ApiKey, Bearer realm="inferpoint", Basic realm="inferpoint", charset="UTF-8"'
 
 
 def stats_headers(stats: RequestStats) -> dict[str, str]:
@@ -38,8 +41,13 @@ def stats_headers(stats: RequestStats) -> dict[str, str]:
 
 
 def error_headers(error: InferenceError) -> dict[str, str]:
-    """The kind of an error; and when to ask again, in whole seconds and at least one, where the error says it."""
+    """The kind of an error; how to say who asks, where nobody knows; and when to ask again, where the error says it.
+
+    That is in whole seconds, and at least one.
+    """
     headers = {ERROR: error.kind.value}
+    if error.kind is Kind.UNAUTHENTICATED and error.upstream is None:
+        headers[_AUTHENTICATE] = _FORMS
     if error.retry_after is not None:
         headers[_RETRY_AFTER] = str(max(1, math.ceil(error.retry_after)))
     return headers
@@ -49,11 +57,13 @@ def retry_headers(error: InferenceError, status: int) -> dict[str, str]:
     """When and whether to ask again, as the makers' own clients are told.
 
     Those clients repeat 408, 409, 429 and all from 500 on, unless a header says otherwise. A full queue of ours costs
-    nothing to ask twice, nor does a provider that is overloaded; a provider's work may be paid for twice.
+    nothing to ask twice, nor does a provider that is overloaded; a provider's work may be paid for twice. Of a budget
+    that is used up nothing is there within the time that they would wait.
     """
     headers = error_headers(error)
     if error.upstream is None and error.kind in (Kind.RATE_LIMITED, Kind.OVERLOADED):
-        headers[_SHOULD_RETRY] = "true"
+        spent = error.whose_limit == "key" and (error.retry_after or 0.0) > _LONGEST_RETRY
+        headers[_SHOULD_RETRY] = "false" if spent else "true"
     elif error.kind is not Kind.OVERLOADED and (status in (408, 409) or status >= 500):
         headers[_SHOULD_RETRY] = "false"
     return headers

@@ -14,7 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
-from inferpoint.api.asked import ELSEWHERE, Asked, Place
+from inferpoint.access.callers import Callers
+from inferpoint.access.decision import allow
+from inferpoint.api.asked import ELSEWHERE, STRANGER, Asked, Place
 from inferpoint.api.bodies import Bodies
 from inferpoint.api.crowd import Crowd
 from inferpoint.api.elastic.errors import refusal_body
@@ -24,10 +26,11 @@ from inferpoint.api.operations import PROBES
 from inferpoint.api.router import Router
 from inferpoint.clock import Clock
 from inferpoint.engine.engine import Engine
-from inferpoint.errors import InferenceError, Kind
+from inferpoint.errors import InferenceError, Kind, let_go
 from inferpoint.inbound.exchange import Exchange
 from inferpoint.inbound.heads import Head, Refusal
 from inferpoint.inbound.origins import NO_HEADERS, Origins
+from inferpoint.model.privileges import MANAGE_KEYS
 from inferpoint.model.requests import ANONYMOUS
 from inferpoint.outbound import hops
 from inferpoint.telemetry.events import Answered, Level
@@ -39,12 +42,13 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Entrance:
-    """The conditions of entry: `origins` are whom browsers may bring, `bodies` are taken within their limits.
+    """The conditions of entry: `origins` are whom browsers may bring, `bodies` are taken from `callers` within limits.
 
     `prefix` is the segments that every path begins with, but for those of probes. `requests_per_key` are in work.
     """
 
     origins: Origins
+    callers: Callers
     bodies: Bodies
     prefix: tuple[str, ...] = ()
     requests_per_key: int = sys.maxsize
@@ -68,18 +72,21 @@ class Server:
         self._homes = sorted(faces, key=lambda face: len(face.prefix), reverse=True)
         self._entrance = entrance
         self._bodies = entrance.bodies
+        self._callers = entrance.callers
         self._origins = entrance.origins
         self._shares = entrance.origins.shares
         self._crowd = Crowd(entrance.requests_per_key)
-        self._preflight = Route("OPTIONS", "", self._answer_preflight)
+        self._preflight = Route("OPTIONS", "", self._answer_preflight, keyless=True)
         self._telemetry = telemetry
         self._clock = clock
+        self._running: set[Asked] = set()  # that end when their callers' keys do
+        entrance.callers.keys.watchers.append(self._expel)
 
     async def __call__(self, exchange: Exchange) -> None:
         """Answer one request."""
         began, now = self._clock.monotonic(), self._clock.now()
         place: Place = exchange.head.known or self._find(exchange.head)
-        asked = Asked(exchange, place, int(now.timestamp()))
+        asked = Asked(exchange, place, now.timestamp())
         try:
             response = await self._answer(asked)
             shared = self._origins.shared(exchange.headers) if self._shares else NO_HEADERS
@@ -87,6 +94,7 @@ class Server:
         except asyncio.CancelledError:  # the caller left, or a stream outlived the deadline of the shutdown
             asked.status = CLIENT_LEFT if exchange.left else asked.status
         finally:
+            self._running.discard(asked)
             asked.close()
             self._tell(asked, began)
 
@@ -98,7 +106,7 @@ class Server:
                 time=self._clock.now(),
                 level=Level.INFO,
                 request_id=os.urandom(8).hex(),
-                caller=ANONYMOUS.name,
+                caller=STRANGER.name,
                 method=ELSEWHERE,
                 route=ELSEWHERE,
                 path=ELSEWHERE,
@@ -138,6 +146,8 @@ class Server:
     async def _answer(self, asked: Asked) -> Response:
         request, face = asked.request, asked.place.face
         try:
+            if self._callers.keys.is_stale:
+                await self._callers.keys.refresh()
             route = self._enter(asked)
             if (read := self._bodies.at_once(asked.exchange)) is None:
                 read = await asked.read(self._bodies)
@@ -146,17 +156,20 @@ class Server:
             return face.finish(await route.act(self._engine, request), request)
         except InferenceError as error:
             failure = error
-            _let_go(failure)
+            if error.kind is Kind.FORBIDDEN and not asked.is_admitted:
+                await asked.record(error, self._engine.audit)
         except asyncio.CancelledError:
             if asked.exchange.left:
                 raise
-            failure = InferenceError(Kind.INTERNAL, "The server was stopped before its answer")
+            failure = asked.expulsion or InferenceError(Kind.INTERNAL, "The server was stopped before its answer")
         except Exception:  # noqa: BLE001 - whatever happens, the caller gets an answer and the log the reason
             _LOG.exception("The request [%s] failed", request.request_id)
             problem = f"An internal error happened; the log has it under request id [{request.request_id}]"
             failure = InferenceError(Kind.INTERNAL, problem)
         asked.failure = failure
-        return face.finish(face.fail(failure, request), request)
+        answer = face.finish(face.fail(failure, request), request)
+        let_go(failure)
+        return answer
 
     def _enter(self, asked: Asked) -> Route:
         """The route of a request, once it is let in, before a byte of its body is read."""
@@ -165,13 +178,30 @@ class Server:
             origins.refuse(request.method, request.headers, exchange.scheme, exchange.host)
         if request.method == "OPTIONS" and origins.preflight(request.headers) is not None:
             return self._preflight
+        route = place.route
+        if route is None or not route.keyless:
+            request.caller = self._callers.of(request.headers, asked.now)
+        if route is None:
+            raise place.unrouted(request)
+        if not route.keyless:
+            allow(request.caller, route.action)
+            if request.caller is not ANONYMOUS:  # of those without a key all together are bounded, by their connections
+                asked.enter(self._crowd)
+        asked.is_admitted = True
         if not place.checked:
-            place.check(request)
+            place.check(request, route)
         hops.arrived(place.hops)
-        if request.caller is not ANONYMOUS:  # of those without a key all together are bounded, by their connections
-            asked.enter(self._crowd)
-        assert place.route is not None
-        return place.route
+        if route.action.privilege != MANAGE_KEYS:  # whoever ends their own key is told so
+            self._running.add(asked)
+        return route
+
+    def _expel(self) -> None:
+        """End the requests of callers whose keys have ended."""
+        now = self._clock.now().timestamp()
+        for asked in [*self._running]:
+            caller = asked.request.caller
+            if caller is not STRANGER and (ended := self._callers.ended(caller, now)):
+                asked.expel(ended)
 
     async def _answer_preflight(self, _engine: Engine, request: Request) -> Response:
         return Response(204, headers=self._origins.preflight(request.headers) or {})
@@ -200,10 +230,3 @@ class Server:
                 reason="" if failure is None else failure.whole(),
             )
         )
-
-
-def _let_go(error: BaseException | None) -> None:
-    """Have *error* and what led to it keep nothing alive of the walk that it ended, which may hold a whole body."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__context__

@@ -25,6 +25,7 @@ from inferpoint.endpoints.caches import Caches, Input
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.quota import Cost
 from inferpoint.model.requests import InferenceRequest, RequestStats, Tokens
 from inferpoint.model.results import Embeddings, SparseEmbeddings
 from inferpoint.tasks import Tasks
@@ -129,6 +130,9 @@ class Batcher:
             total = together([pool.load, *[loads[content] for content in new]])
             waiting = len(pool.batches)
         calls = max(0, sizing.calls(total) - waiting)
+        if waiter.request.caller.limits is not None and not waiter.request.partial:
+            tokens = sizing.tokens(together([loads[content] for content in new]))
+            await self._calls.check_affordable(resolved, waiter.request, Cost(calls, tokens, calls=calls))
         possible, error = await self._calls.check_deadline(resolved, waiter.request, calls)
         if error is None:
             return

@@ -116,10 +116,10 @@ class Rows(NamedTuple):
     errors: Mapping[int, InferenceError]
 
 
-def rows(result: InferenceResult, count: int, dimensions: int | None = None) -> Rows:
+def rows(result: InferenceResult, count: int, numbers: int | None = None) -> Rows:
     """Each embedding of *result*, or why there is none; `UNREADABLE` unless *count*.
 
-    A vector of another length than *dimensions*, where those are known, is another model's.
+    A vector of another length than *numbers*, where that is known, is another model's.
     """
     if isinstance(result, SparseEmbeddings):
         values = [weights for weights, _ in result.weights]
@@ -130,17 +130,17 @@ def rows(result: InferenceResult, count: int, dimensions: int | None = None) -> 
     if len(values) != count:
         problem = f"The provider answered [{len(values)}] embeddings for [{count}] inputs"
         raise InferenceError(Kind.UNREADABLE, problem)
-    if dimensions is None or not isinstance(result, Embeddings):
+    if numbers is None or not isinstance(result, Embeddings):
         return Rows(values, cut, result.errors)
-    lengths = vectors.other_lengths(values, dimensions)
-    others = {place: _other_length(lengths[place], dimensions) for place in lengths}
+    lengths = vectors.other_lengths(values, numbers)
+    others = {place: _other_length(lengths[place], numbers) for place in lengths}
     return Rows(values, cut, {**others, **result.errors})
 
 
-def _other_length(length: int, dimensions: int) -> InferenceError:
+def _other_length(length: int, numbers: int) -> InferenceError:
     return InferenceError(
         Kind.UNREADABLE,
-        f"The provider answered an embedding of [{length}] numbers, and those of the endpoint have [{dimensions}]:"
+        f"The provider answered an embedding of [{length}] numbers, and those of the endpoint have [{numbers}]:"
         " another model may be behind its address now",
     )
 

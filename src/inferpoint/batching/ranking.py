@@ -17,6 +17,7 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError
 from inferpoint.model.requests import InferenceRequest, Texts
 from inferpoint.model.results import Ranked, Ranking, Usage
+from inferpoint.protocols.rerank import most
 
 
 async def ranking(calls: Calls, resolved: Resolved, request: InferenceRequest) -> Ranking:
@@ -28,8 +29,7 @@ async def ranking(calls: Calls, resolved: Resolved, request: InferenceRequest) -
     parts = await _parts(calls, resolved, request, 0, documents.texts)
     ranked = [document for part in parts for document in part.ranked]
     ranked.sort(key=lambda document: -document.score)
-    most = documents.top_n or getattr(resolved.endpoint.options, "top_n", None)
-    return Ranking(ranked[:most], _sum([part.usage for part in parts]))
+    return Ranking(ranked[: most(documents, resolved.endpoint.options)], _sum([part.usage for part in parts]))
 
 
 async def _parts(

@@ -59,7 +59,7 @@ class BatchSender:
             for waiter in waiters:
                 waiter.count(stats, self._clock.monotonic())
         items = batch.items or ()
-        answered = rows(result, len(items), pool.resolved.endpoint.dimensions)
+        answered = rows(result, len(items), pool.resolved.numbers)
         self._counters.packed(pool.resolved.service.name, len(items), len(waiters), pool.sizing.fill(batch.load))
         pool.in_vain = pool.too_large = pool.failed_parts = 0
         self._hand_out(pool, items, answered, _learnt_and_divided(batch, result))

@@ -24,7 +24,7 @@ from inferpoint.model.quota import Cost
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Completion, Delta, Embeddings, InferenceResult, SparseEmbeddings, Usage
 from inferpoint.outbound.outbound import Outbound
-from inferpoint.outbound.ticket import Job, Permit, Refusal
+from inferpoint.outbound.ticket import Job, Permit, Refusal, Ticket
 from inferpoint.outbound.transport import Arriving
 from inferpoint.protocols.service import Question
 from inferpoint.telemetry.counters import CallCounters
@@ -103,6 +103,8 @@ class Calls:
     async def pieces(self, job: EndpointJob, in_time: InTime) -> AsyncGenerator[Sequence[Delta], None]:
         """The result of one call, read as it comes, the first of it *in time*; after that nothing is tried again."""
         try:
+            if job.caller.limits is not None:
+                await self._admit(job.ticket(ahead=False))
             with in_time:
                 arriving, permit = await self._sent(job, self._outbound.open)
             with permit:
@@ -129,6 +131,18 @@ class Calls:
         except InferenceError as error:
             raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
 
+    async def admit(self, resolved: Resolved, request: InferenceRequest) -> None:
+        """Wait until the caller of *request*, which has limits of its own, may ask once more; `RATE_LIMITED` else."""
+        begin_by = self.sizing(resolved).begin_by(request.deadline)
+        await self._admit(ticket(resolved, request.caller, lane(request), begin_by))
+
+    async def check_affordable(self, resolved: Resolved, request: InferenceRequest, cost: Cost) -> None:
+        """`RATE_LIMITED` unless the caller of *request*, which has limits, may make calls of such *cost* in time."""
+        begin_by = self.sizing(resolved).begin_by(request.deadline)
+        place = ticket(resolved, request.caller, lane(request), begin_by)
+        if refusal := await self._outbound.limiter.check_affordable(place, cost):
+            raise refused(refusal, place, resolved.endpoint.inference_id)
+
     async def check_deadline(
         self, resolved: Resolved, request: InferenceRequest, calls: int
     ) -> tuple[int, InferenceError | None]:
@@ -152,6 +166,10 @@ class Calls:
     def address(self, resolved: Resolved, request: InferenceRequest) -> str:
         """Where the call for *request* would go, in a breaker's words; nothing is sent."""
         return address(encoded(resolved, request, self.origin(resolved)).url)
+
+    async def _admit(self, place: Ticket) -> None:
+        if refusal := await self._outbound.limiter.admit(place):
+            raise refused(refusal, place, place.endpoint)
 
     async def _sent(self, job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
         """A reply that is no refusal.

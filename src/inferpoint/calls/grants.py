@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from msgspec.structs import replace
 from typing_extensions import override
 
 from inferpoint.calls import provider_errors
@@ -54,7 +55,8 @@ class Grants:
             return kept.token
         coming = self._coming.get(version)
         if coming is None:
-            job = TokenJob(resolved, call, caller, self._clock.monotonic())
+            anybody = replace(caller, limits=None)  # the token is for all who wait for it
+            job = TokenJob(resolved, call, anybody, self._clock.monotonic())
             coming = self._coming[version] = self._tasks.start(self._fetched(grant, job))
             coming.add_done_callback(lambda done: self._arrived(version, done))
         # Whoever leaves does not take the token away from the others who wait for it.

@@ -63,7 +63,7 @@ class EndpointJob(Job):
 
     @override
     def cost(self) -> Cost:
-        return Cost(tokens=self.tokens())
+        return Cost(tokens=self.tokens(), calls=1)
 
     @property
     def secrets(self) -> Secrets:
@@ -117,7 +117,7 @@ class SingleJob(EndpointJob):
         self._request = request
         self.input_tokens = sizing.tokens(_load(request))
         written = int(sizing.output) if resolved.endpoint.task_type.generates else 0
-        self._cost = Cost(tokens=self.input_tokens + written)
+        self._cost = Cost(tokens=self.input_tokens + written, output=written, calls=1)
         self._begin_by = sizing.begin_by(request.deadline)
 
     @override
@@ -160,7 +160,7 @@ class QuestionJob(SingleJob):
 
 def cost_of(usage: Usage) -> Cost:
     """What a call took of each limit in the end, as its provider counted."""
-    return Cost(tokens=usage.input + usage.output)
+    return Cost(1, usage.input + usage.output, usage.output, usage.cached, usage.cache_written, calls=1)
 
 
 def lane(request: InferenceRequest) -> Lane:
@@ -174,7 +174,15 @@ def ticket(
     """The place where calls of *resolved* wait."""
     endpoint = resolved.endpoint.inference_id
     return Ticket(
-        resolved.group, resolved.rate, caller, lane, resolved.service.name, deadline, ahead, endpoint=endpoint
+        resolved.group,
+        resolved.rate,
+        caller,
+        lane,
+        resolved.service.name,
+        deadline,
+        ahead,
+        endpoint=endpoint,
+        price=resolved.endpoint.price,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.times import human
 from inferpoint.outbound.ticket import Reason, Refusal, Ticket
 
 
@@ -22,6 +23,8 @@ def refused(refusal: Refusal, ticket: Ticket, inference_id: str) -> InferenceErr
         case Reason.PAUSED:
             problem = f"{why} is paused for [{refusal.wait:.1f}s], as its provider asked"
             return InferenceError(Kind.RATE_LIMITED, problem, retry_after=refusal.retry_after, whose_limit="provider")
+        case Reason.OWN_RATE | Reason.BUDGET | Reason.NO_PRICE:
+            return _of_key(refusal, ticket)
         case Reason.FULL:
             problem = f"{why} queue is full"
         case Reason.BROKEN | Reason.UNREACHABLE:
@@ -35,6 +38,22 @@ def refused(refusal: Refusal, ticket: Ticket, inference_id: str) -> InferenceErr
         case Reason.UNWANTED:
             problem = "Nobody waits for the answer any more"
     return InferenceError(Kind.OVERLOADED, problem, retry_after=refusal.retry_after)
+
+
+def _of_key(refusal: Refusal, ticket: Ticket) -> InferenceError:
+    """The error of a caller that has limits of its own, named with the public id of its key."""
+    limit, key = refusal.limit, f"The key [{ticket.caller.name}]"
+    most, soon = getattr(ticket.caller.limits, limit), human(round(refusal.retry_after or 0.0, 1))
+    match refusal.reason:
+        case Reason.NO_PRICE:
+            problem = f"{key} has a budget of [{most:g}] {limit}, and the endpoint [{ticket.endpoint}] has no [price]"
+            return InferenceError(Kind.FORBIDDEN, problem)
+        case Reason.BUDGET:
+            why = "and this call would take more than is left of it: there may be room"
+            problem = f"{key} has a budget of [{most}] {limit}, {why} in [{soon}]"
+        case _:
+            problem = f"{key} has [{most}] {limit}, and its turn is in [{soon}], after the timeout of the request"
+    return InferenceError(Kind.RATE_LIMITED, problem, retry_after=refusal.retry_after, whose_limit="key")
 
 
 def too_late(ticket: Ticket, inference_id: str, waited: float) -> InferenceError:

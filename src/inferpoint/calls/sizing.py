@@ -143,7 +143,10 @@ class Sizing:
 
     def a_call(self, load: Load) -> int:
         """The tokens of the first call for *load*."""
-        return int(min(self.tokens(load), self._a_turn, self._tokens.most))
+        tokens: float = self.tokens(load)
+        if load.inputs > self._inputs.most or load.bytes > self._bytes.most:
+            tokens *= min(self._inputs.most / load.inputs, self._bytes.most / max(1, load.bytes), 1.0)
+        return int(min(tokens, self._a_turn, self._tokens.most))
 
     def fill(self, load: Load) -> float:
         """How full a call of *load* is, from 0 to 1."""

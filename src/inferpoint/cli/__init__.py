@@ -11,9 +11,11 @@ from inferpoint.cli import configuration
 from inferpoint.cli.chunk import chunk
 from inferpoint.cli.endpoints import endpoints
 from inferpoint.cli.infer import infer
+from inferpoint.cli.keys import keys
 from inferpoint.cli.models import models
 from inferpoint.cli.quotas import quotas
 from inferpoint.cli.screen import Output, show
+from inferpoint.cli.secrets import secrets
 from inferpoint.version import __version__
 
 app = typer.Typer(
@@ -25,8 +27,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(endpoints, name="endpoints")
+app.add_typer(keys, name="keys")
 app.add_typer(models, name="models")
 app.add_typer(quotas, name="quotas")
+app.add_typer(secrets, name="secrets")
 app.command()(infer)
 app.command()(chunk)
 app.command()(configuration.export)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 import typer
+from msgspec.structs import asdict
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text

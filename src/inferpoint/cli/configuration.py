@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inferpoint.cli.remote import URL, Url, ask_object
+from inferpoint.cli.remote import URL, Url, ask_object, asking
 from inferpoint.config import ENDPOINTS, Config, read_file
 from inferpoint.errors import invalid
 
@@ -25,6 +25,7 @@ Untried = Annotated[bool, typer.Option("--skip-validation", help="Call no provid
 config = typer.Typer(help="The configuration file.", no_args_is_help=True)
 
 
+@asking
 def export(url: Url = URL) -> None:
     """Print the endpoints of a server as a configuration file, with references in place of secrets."""
     from inferpoint.configuration import endpoints, yaml_file  # noqa: PLC0415 - no other command reads YAML
@@ -33,6 +34,7 @@ def export(url: Url = URL) -> None:
     print(yaml_file.write({ENDPOINTS: endpoints.by_name(exported)}), end="")
 
 
+@asking
 def diff(file: Name, prune: Prune = False, url: Url = URL) -> None:  # noqa: FBT002 - a flag
     """Show what `apply` would change. Exit status: 0 when that is nothing, 1 for an error, 2 when it is something."""
     changes = _asked(url, file, {"dry_run": True, "prune": prune})
@@ -40,6 +42,7 @@ def diff(file: Name, prune: Prune = False, url: Url = URL) -> None:  # noqa: FBT
         raise typer.Exit(_DIFFERS)
 
 
+@asking
 def apply(
     file: Name,
     dry_run: Dry = False,  # noqa: FBT002

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from inferpoint.cli.assignments import assigned
-from inferpoint.cli.remote import URL, InferenceId, Url, ask, ask_object, path
+from inferpoint.cli.remote import URL, InferenceId, Url, ask, ask_object, asking, path
 from inferpoint.cli.screen import Output, read_config, show
 from inferpoint.model.endpoint import TaskType
 
@@ -20,12 +20,14 @@ endpoints = typer.Typer(help="Inference endpoints of a running server.", no_args
 
 
 @endpoints.command("list")
+@asking
 def list_endpoints(url: Url = URL, output: Output = "table") -> None:
     """List all endpoints."""
     show(ask_object(url, "GET", "/_inference")["endpoints"], output, _COLUMNS)
 
 
 @endpoints.command("get")
+@asking
 def get_endpoint(inference_id: InferenceId, url: Url = URL, output: Output = "json") -> None:
     """Show one endpoint."""
     rows = ask_object(url, "GET", path(inference_id))["endpoints"]
@@ -33,6 +35,7 @@ def get_endpoint(inference_id: InferenceId, url: Url = URL, output: Output = "js
 
 
 @endpoints.command("put")
+@asking
 def put_endpoint(
     inference_id: InferenceId,
     config: Annotated[
@@ -61,6 +64,7 @@ def put_endpoint(
 
 
 @endpoints.command("delete")
+@asking
 def delete_endpoint(inference_id: InferenceId, url: Url = URL) -> None:
     """Delete an endpoint."""
     ask(url, "DELETE", path(inference_id))
@@ -68,6 +72,7 @@ def delete_endpoint(inference_id: InferenceId, url: Url = URL) -> None:
 
 
 @endpoints.command("test")
+@asking
 def try_endpoint(inference_id: InferenceId, url: Url = URL) -> None:
     """Call an endpoint once and say what came back."""
     answer = ask_object(url, "POST", path(inference_id), {"input": "how big"})

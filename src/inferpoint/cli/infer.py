@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from inferpoint.cli.remote import URL, InferenceId, Url, ask, ask_object, events, path, refused, without_user
+from inferpoint.cli.remote import URL, InferenceId, Url, ask, ask_object, asking, events, path, refused, without_user
 from inferpoint.cli.screen import Form, Output, read_json, show
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.endpoint import TaskType
@@ -19,6 +19,7 @@ _SHOWN = 5  # numbers of a vector, and tokens of a sparse one
 _INTERRUPTED = 130  # as a shell tells of SIGINT
 
 
+@asking
 def infer(
     inference_id: InferenceId,
     texts: Annotated[list[str] | None, typer.Argument(help="The inputs; none reads them from standard input.")] = None,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import typer
 
-from inferpoint.cli.remote import URL, InferenceId, Url, ask_object, path
+from inferpoint.cli.remote import URL, InferenceId, Url, ask_object, asking, path
 from inferpoint.cli.screen import Output, show
+from inferpoint.model.times import human
 
+_OWN_COLUMNS = ("key", "limit", "used", "of", "whole_in")
 _COLUMNS = ("service", "inference_ids", "configured", "provider", "paused", "waiting", "breakers")
 
 
@@ -17,19 +19,33 @@ quotas = typer.Typer(help="Rate limits of a running server: without a command, a
 
 
 @quotas.callback(invoke_without_command=True)
+@asking
 def list_quotas(context: typer.Context, url: Url = URL, output: Output = "table") -> None:
-    """Show every rate limit of a running server, what the provider told of it, and who waits."""
+    """Show every rate limit of a running server, what the provider told of it, who waits; and what keys may use."""
     if context.invoked_subcommand is not None:
         return
-    groups = ask_object(url, "GET", "/_inference/_quotas")["quotas"]
-    show([_row(group) for group in groups] if output == "table" else groups, output, _COLUMNS)
+    answer = ask_object(url, "GET", "/_inference/_quotas")
+    if output != "table":
+        show(answer["quotas"], output, _COLUMNS)
+        return
+    show([_row(group) for group in answer["quotas"]], output, _COLUMNS)
+    if callers := answer.get("callers"):
+        show([row for caller in callers for row in _own_limits(caller)], output, _OWN_COLUMNS)
 
 
 @quotas.command("release")
+@asking
 def release_quota(inference_id: InferenceId, url: Url = URL) -> None:
     """End the pause of an endpoint's rate limit: its next call goes at once."""
     (group,) = ask_object(url, "POST", f"{path(inference_id)}/_quotas/_release")["quotas"]
     print(f"Released {', '.join(group['inference_ids'])}")
+
+
+def _own_limits(caller: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each limit of a caller's own in the words of a table."""
+    for name, limit in caller["limits"].items():
+        used = {"used": f"{limit['used']:g}", "of": f"{limit['limit']:g}", "whole_in": human(limit["whole_in_seconds"])}
+        yield {"key": caller["caller"], "limit": name, **used}
 
 
 def _row(quota: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,11 @@ from typing import Any
 
 from inferpoint.endpoints.applying import Action, Order, applied
 from inferpoint.endpoints.lifecycle import Lifecycle
-from inferpoint.model.requests import ANONYMOUS
+from inferpoint.model.privileges import EVERY_PRIVILEGE
+from inferpoint.model.requests import Caller
 from inferpoint.telemetry.log import inform, warn
+
+_FILE = Caller("configuration file", EVERY_PRIVILEGE)
 
 
 async def apply_at_start(lifecycle: Lifecycle, configs: Sequence[Mapping[str, Any]]) -> None:
@@ -16,7 +19,7 @@ async def apply_at_start(lifecycle: Lifecycle, configs: Sequence[Mapping[str, An
 
     A provider that does not answer keeps its endpoint from being made, and not the server from starting.
     """
-    changes = await applied(lifecycle, ANONYMOUS, Order(configs)) if configs else []
+    changes = await applied(lifecycle, _FILE, Order(configs)) if configs else []
     for change in changes:
         name = f"The endpoint [{change.inference_id}] of the configuration file"
         if change.error is not None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from inferpoint.endpoints.access import MANAGE, allow
+from inferpoint.access import actions
+from inferpoint.access.decision import allow
 from inferpoint.endpoints.differences import Difference, differences, frozen, other_head, update
 from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.endpoints.resolved import Resolved
@@ -62,8 +63,9 @@ async def applied(lifecycle: Lifecycle, caller: Caller, order: Order) -> list[Ch
 
     Doing it again changes nothing. Aliases move in one step from who has them; deletions come last.
     """
-    allow(caller, MANAGE, "cluster:admin/xpack/inference/put")
-    configs = order.by_id()
+    async with lifecycle.audit.failures(caller, actions.APPLY.change, ""):
+        allow(caller, actions.APPLY)
+        configs = order.by_id()
     changes = [_planned(lifecycle, caller, config) for config in order.endpoints]
     if order.prune:
         others = [resolved for resolved in lifecycle.all(caller) if resolved.endpoint.inference_id not in configs]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -28,18 +28,25 @@ class Difference:
     after: Any
 
 
-def differences(before: Endpoint | None, after: Endpoint | None) -> list[Difference]:
-    """The settings in which two states of an endpoint differ; None is an endpoint that is not there."""
+def differences(
+    before: Endpoint | None, after: Endpoint | None, veil: Callable[[Any], Any] = lambda _secret: HIDDEN
+) -> list[Difference]:
+    """The settings in which two states of an endpoint differ; None is an endpoint that is not there.
+
+    *veil* makes of a secret, or of an object of them, what may be told of it.
+    """
     heads = [
         Difference(name, old, new) for name in _HEAD if (old := _head(before, name)) != (new := _head(after, name))
     ]
     values = _flat(before), _flat(after)
     names = dict.fromkeys([*values[0], *values[1]])
     hidden = _hidden(before), _hidden(after)
-    changed = [Difference(name, values[0].get(name), values[1].get(name)) for name in names if _differs(name, *values)]
+    veiled = [{name: veil(value) for name, value in side.items()} for side in hidden]
+    seen = [{**veiled[side], **values[side]} for side in range(2)]
+    changed = [Difference(name, *(side.get(name) for side in seen)) for name in names if _differs(name, *values)]
     told = {difference.setting for difference in changed}
     secrets = [
-        Difference(name, *(HIDDEN if name in values else None for values in hidden))
+        Difference(name, *(side.get(name) for side in veiled))
         for name in dict.fromkeys([*hidden[0], *hidden[1]])
         if name not in told and _differs(name, *hidden)
     ]

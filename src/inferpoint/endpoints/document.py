@@ -14,23 +14,35 @@ from inferpoint.endpoints import sections
 from inferpoint.endpoints.resolved import Resolved, task_of
 from inferpoint.endpoints.sections import Context
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
-from inferpoint.model import settings
+from inferpoint.model import credentials, settings
+from inferpoint.model.credentials import Credential, missing, named
 from inferpoint.model.endpoint import Endpoint, TaskType, task_type
 from inferpoint.model.wording import not_of_type
-from inferpoint.protocols.service import SIMILARITIES, Service, Task
-from inferpoint.storage.rows import StoredEndpoint
+from inferpoint.protocols.embedding_settings import SIMILARITIES
+from inferpoint.protocols.service import Service, Task
+from inferpoint.storage.rows import StoredEndpoint, place
 from inferpoint.storage.vault import Vault
+
+Credentials = Mapping[str, Credential]
 
 _FORCE = "force"
 _ID = "inference_id"
 _HEAD = ("service", "task_type", _FORCE)  # what a configuration says beside its sections
 
 
-def parse(inference_id: str, kind: TaskType, config: Mapping[str, Any], *, largest_chunk: int) -> Resolved:
+def parse(
+    inference_id: str,
+    kind: TaskType,
+    config: Mapping[str, Any],
+    *,
+    largest_chunk: int,
+    known: Credentials | None = None,
+) -> Resolved:
     """The endpoint that *config* describes, not yet tried; every problem of its settings is in one `INVALID`.
 
     What is wrong with settings is told first, then what is left over and unknown. What was shown of an endpoint is a
-    configuration, too, with the facts in it that nobody sets.
+    configuration, too, with the facts in it that nobody sets. Without the credentials that are *known* a reference to
+    one stands for itself.
     """
     if config.get(_ID, inference_id) != inference_id:
         raise invalid(f"The request is for [{inference_id}], and its body for [{settings.as_java(config[_ID])}]")
@@ -40,27 +52,33 @@ def parse(inference_id: str, kind: TaskType, config: Mapping[str, Any], *, large
         if section.required and section.name not in config:
             raise invalid(f"Missing required field [{section.name}]")
     config = sections.placed(config, task)
-    context = Context(inference_id, kind, task, largest_chunk)
-    problems: list[str] = []
-    values = {section.field: section.read(config.get(section.name), context, problems) for section in sections.SECTIONS}
-    if problems:
-        raise invalid(*problems, subject=Subject.SETTINGS)
+    context = Context(inference_id, kind, task, largest_chunk, credentials=known)
+    values = _values(config, context)
     refuse_unknown(_strange(config), service)
     for section in sections.SECTIONS:
         refuse_unknown(section.unknown(config.get(section.name), context), service)
-    version = uuid.uuid4().hex
     endpoint = Endpoint(
         inference_id=inference_id,
         task_type=kind,
         service=service.name,
-        version=version,
+        version=uuid.uuid4().hex,
         dimensions=facts.get("dimensions"),
         **values,
     )
+    refuse_strange_addresses(endpoint)
     task.check(endpoint.settings, endpoint.options)
     if "similarity" in facts and task.similarity and task.similarity(endpoint.settings) != facts["similarity"]:
         refuse_unknown({"similarity": facts["similarity"]}, service)
     return Resolved(endpoint, service, task)
+
+
+def _values(config: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """The values of all sections by their fields; every problem is in one `INVALID`."""
+    problems: list[str] = []
+    values = {section.field: section.read(config.get(section.name), context, problems) for section in sections.SECTIONS}
+    if problems:
+        raise invalid(*problems, subject=Subject.SETTINGS)
+    return values
 
 
 def forced(config: Mapping[str, Any]) -> bool:
@@ -83,10 +101,12 @@ def check_update(config: Mapping[str, Any]) -> None:
         raise invalid(f"Failed to parse [task_type] in update request [{settings.as_java(config)}]")
 
 
-def merge(resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int) -> Resolved:
+def merge(
+    resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int, known: Credentials | None = None
+) -> Resolved:
     """*resolved* with the sections that *config* changes, not yet tried; itself where nothing changes."""
     before, task = resolved.endpoint, resolved.task
-    context = Context(before.inference_id, before.task_type, task, largest_chunk, update=True)
+    context = Context(before.inference_id, before.task_type, task, largest_chunk, update=True, credentials=known)
     named = [section for section in sections.SECTIONS if section.name in config]
     for section in named:
         refuse_unknown(section.unknown(config[section.name], context), resolved.service)
@@ -99,6 +119,7 @@ def merge(resolved: Resolved, config: Mapping[str, Any], *, largest_chunk: int) 
         raise invalid(*problems, subject=Subject.SETTINGS)
     after = replace(before, **values)
     _refuse_moved(before, after, config)
+    refuse_strange_addresses(after)
     task.check(after.settings, after.options)
     return resolved if after == before else replace(resolved, endpoint=replace(after, version=uuid.uuid4().hex))
 
@@ -124,7 +145,12 @@ def row(endpoint: Endpoint, vault: Vault) -> StoredEndpoint:
         task_type=endpoint.task_type.value,
         service=endpoint.service,
         document=sections.written(endpoint),
-        secrets={name: vault.seal(text, _place(endpoint.inference_id, name)) for name, text in secrets.items()},
+        secrets={
+            name: text.reference
+            if isinstance(text, Credential)
+            else vault.seal(text, place(endpoint.inference_id, name))
+            for name, text in secrets.items()
+        },
         dimensions=endpoint.dimensions,
         names=frozenset(endpoint.names),
     )
@@ -143,20 +169,21 @@ def sealed(stored: StoredEndpoint, endpoint: Endpoint, vault: Vault) -> StoredEn
 
 def refuse_other_key(rows: Sequence[StoredEndpoint], vault: Vault) -> None:
     """`INTERNAL` when *vault* has another key than the one by which the secrets of all *rows* were sealed."""
-    sealed = [(row.inference_id, name, text) for row in rows for name, text in row.secrets.items()]
+    texts = [(row.inference_id, name, text) for row in rows for name, text in row.secrets.items()]
+    sealed = [one for one in texts if named(one[2]) is None]
     if sealed and not any(vault.sealed(text) for _, _, text in sealed):
         inference_id, name, text = sealed[0]
-        vault.open(text, _place(inference_id, name))
+        vault.open(text, place(inference_id, name))
 
 
-def from_row(stored: StoredEndpoint, vault: Vault) -> Resolved:
+def from_row(stored: StoredEndpoint, vault: Vault, known: Credentials) -> Resolved:
     """An endpoint as it was stored; `INVALID` when it cannot be used any more, `INTERNAL` when a secret does not open.
 
     Settings that are no longer known are passed over, so that no old row is lost.
     """
     if stored.damage:
         raise InferenceError(Kind.INTERNAL, stored.damage)
-    secrets = {name: vault.open(text, _place(stored.inference_id, name)) for name, text in stored.secrets.items()}
+    secrets = {name: _opened(stored, name, vault, known) for name in stored.secrets}
     kind = task_type(stored.task_type)
     service, task = task_of(stored.service, kind)
     context = Context(stored.inference_id, kind, task)
@@ -178,6 +205,17 @@ def from_row(stored: StoredEndpoint, vault: Vault) -> Resolved:
         **values,
     )
     return Resolved(endpoint, service, task)
+
+
+def _opened(stored: StoredEndpoint, name: str, vault: Vault, known: Credentials) -> str:
+    """The secret of the setting called *name*: sealed in the row itself, or one of the *known* credentials."""
+    text = stored.secrets[name]
+    credential = named(text)
+    if credential is None:
+        return vault.open(text, place(stored.inference_id, name))
+    if credential not in known:
+        raise invalid(missing(credential))
+    return known[credential]
 
 
 def refuse_unknown(left: Mapping[str, Any], service: Service) -> None:
@@ -247,5 +285,10 @@ def _refuse_moved(before: Endpoint, after: Endpoint, config: Mapping[str, Any]) 
         )
 
 
-def _place(inference_id: str, name: str) -> str:
-    return f"{inference_id}/{name}"
+def refuse_strange_addresses(endpoint: Endpoint) -> None:
+    """`INVALID` when a credential would go to an address of a user's own that it may not be sent to."""
+    records = _sealed(endpoint)
+    addresses = [address for record in records for address in settings.addresses(record)]
+    for credential in (one for record in records for one in credentials.of(record).values()):
+        if wrong := credentials.problem(credential, addresses):
+            raise invalid(wrong, subject=Subject.SETTINGS)

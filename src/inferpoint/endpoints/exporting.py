@@ -9,6 +9,7 @@ from typing import Any, cast
 from inferpoint.endpoints import sections
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model import settings
+from inferpoint.model.credentials import Credential
 
 _REFERENCE = "${"
 _NO_NAME = re.compile(r"\W+")
@@ -37,6 +38,8 @@ def _config(resolved: Resolved, taken: set[str]) -> dict[str, Any]:
 
 def _referred(name: str, value: Any, taken: set[str]) -> Any:
     """A reference to a variable of that *name*, or of the next name that is free; one for each member of an object."""
+    if isinstance(value, Credential):
+        return value.reference
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value).items()
         return {member: _referred(f"{name}_{member}", inner, taken) for member, inner in members}

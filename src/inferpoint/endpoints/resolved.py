@@ -13,9 +13,10 @@ import msgspec
 from inferpoint import services
 from inferpoint.endpoints import sections
 from inferpoint.errors import invalid
-from inferpoint.model import settings
+from inferpoint.model import credentials, settings
 from inferpoint.model.chat import Conversation, said
-from inferpoint.model.endpoint import Endpoint, TaskType
+from inferpoint.model.credentials import Credential
+from inferpoint.model.endpoint import Element, Endpoint, TaskType
 from inferpoint.model.quota import UNITS, Rate
 from inferpoint.model.requests import Documents, InferenceRequest, Texts
 from inferpoint.model.secrets import Secrets
@@ -56,6 +57,22 @@ class Resolved:
     def secrets(self) -> Secrets:
         """The endpoint's secrets, to be kept out of what a provider says."""
         return Secrets(settings.hidden(self.endpoint.settings) + settings.hidden(self.endpoint.options))
+
+    @property
+    def credentials(self) -> Sequence[Credential]:
+        """The named credentials that the endpoint refers to."""
+        return [*credentials.of(self.endpoint.settings).values(), *credentials.of(self.endpoint.options).values()]
+
+    @property
+    def element(self) -> Element:
+        """What the numbers of the endpoint's vectors are."""
+        return self.task.element(self.endpoint.settings)
+
+    @property
+    def numbers(self) -> int | None:
+        """How many numbers each of the endpoint's vectors has, once that is known."""
+        dimensions = self.endpoint.dimensions
+        return None if dimensions is None else dimensions // self.element.dimensions
 
     @property
     def max_input_tokens(self) -> int | None:

@@ -12,7 +12,9 @@ from typing_extensions import override
 from inferpoint.chunking import settings as chunking
 from inferpoint.model import settings
 from inferpoint.model.cache import CacheSettings
+from inferpoint.model.credentials import Credential, resolved
 from inferpoint.model.endpoint import Endpoint, TaskType, check_alias
+from inferpoint.model.price import Price
 from inferpoint.model.wording import not_of_type
 from inferpoint.protocols.service import Task
 
@@ -25,6 +27,7 @@ class _OptionalSections(TypedDict, total=False):
     chunking_settings: Mapping[str, Any] | None
     aliases: Sequence[str] | None
     cache: Mapping[str, Any] | None
+    price: Mapping[str, Any] | None
     force: bool
 
 
@@ -44,13 +47,14 @@ class EndpointChanges(_OptionalSections, total=False):
 
 @dataclass(frozen=True)
 class Context:
-    """The facts that the value of a section may depend on beside its own JSON."""
+    """The facts that the value of a section may depend on beside its own JSON; None for *credentials* nobody knows."""
 
     inference_id: str
     task_type: TaskType
     task: Task[Any, Any]
     largest_chunk: int = chunking.LARGEST
     update: bool = False
+    credentials: Mapping[str, Credential] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +112,13 @@ class _OfTask(Section):
 
     @override
     def read(self, config: Any, context: Context, problems: list[str], /) -> Any:
-        values = _object(self.name, config, problems)
+        record = self.record(context.task)
+        values = resolved(record, _object(self.name, config, problems), context.credentials, problems)
+        return settings.read(record, values, scope=self.name, problems=problems)
+
+    @override
+    def restore(self, stored: Any, context: Context, problems: list[str], /) -> Any:
+        values = _object(self.name, stored, problems)
         return settings.read(self.record(context.task), values, scope=self.name, problems=problems)
 
     @override
@@ -120,8 +130,9 @@ class _OfTask(Section):
         return settings.unsealed(self.record(context.task), stored or {}, secrets)
 
     @override
-    def merge(self, before: Any, config: Any, _context: Context, problems: list[str], /) -> Any:
-        return settings.overlay(before, config, scope=self.name, problems=problems)
+    def merge(self, before: Any, config: Any, context: Context, problems: list[str], /) -> Any:
+        values = resolved(self.record(context.task), config, context.credentials, problems)
+        return settings.overlay(before, values, scope=self.name, problems=problems)
 
     @override
     def known(self, context: Context, /) -> Sequence[str]:
@@ -180,28 +191,50 @@ class _Aliases(Section):
         return list(value) or None
 
 
-class _Cache(Section):
-    """The cache of an endpoint's own: with the defaults where it is `{}`, none where nothing is said of it."""
+@dataclass(frozen=True, kw_only=True)
+class _Optional(Section):
+    """A `record` of settings that are with us: with the defaults where it is `{}`, none where nothing is said of it."""
+
+    record: type[Any]
 
     @override
-    def read(self, config: Any, context: Context, problems: list[str], /) -> CacheSettings | None:
+    def read(self, config: Any, context: Context, problems: list[str], /) -> Any:
         if config is None:
             return None
-        if not context.task_type.embeds:
-            problems.append(f"[{self.name}] is for embeddings, and task type [{context.task_type}] makes none")
-            return None
         values = _object(self.name, config, problems)
-        if extra := settings.unknown(CacheSettings, values):
-            problems.append(f"Cache settings contain unknown entries [{settings.as_java(extra)}]")
-        return settings.read(CacheSettings, values, scope=self.name, problems=problems)
+        if extra := settings.unknown(self.record, values):
+            problems.append(f"{self.name.capitalize()} settings contain unknown entries [{settings.as_java(extra)}]")
+        return settings.read(self.record, values, scope=self.name, problems=problems)
 
     @override
-    def restore(self, stored: Any, _context: Context, problems: list[str], /) -> CacheSettings | None:
-        return None if stored is None else settings.read(CacheSettings, stored, scope=self.name, problems=problems)
+    def restore(self, stored: Any, _context: Context, problems: list[str], /) -> Any:
+        return None if stored is None else settings.read(self.record, stored, scope=self.name, problems=problems)
 
     @override
     def write(self, value: Any) -> Any:
         return settings.public(value)
+
+
+class _Cache(_Optional):
+    """The cache of an endpoint's own."""
+
+    @override
+    def read(self, config: Any, context: Context, problems: list[str], /) -> CacheSettings | None:
+        if config is not None and not context.task_type.embeds:
+            problems.append(f"[{self.name}] is for embeddings, and task type [{context.task_type}] makes none")
+            return None
+        return super().read(config, context, problems)
+
+
+class _Price(_Optional):
+    """What the provider charges; of a model that writes, both what is sent and what is written has its price."""
+
+    @override
+    def read(self, config: Any, context: Context, problems: list[str], /) -> Price | None:
+        price: Price | None = super().read(config, context, problems)
+        if price is not None and (missing := price.missing(generates=context.task_type.generates)):
+            problems.append(f"[{self.name}] does not contain the required setting [{missing}]")
+        return price
 
 
 # In the order in which they are read, told of and shown.
@@ -226,7 +259,8 @@ SECTIONS: tuple[Section, ...] = (
     ),
     _Chunking(name=chunking.SCOPE, field="chunking", always_object=True),
     _Aliases(name="aliases", field="aliases"),
-    _Cache(name="cache", field="cache"),
+    _Cache(name="cache", field="cache", record=CacheSettings),
+    _Price(name="price", field="price", record=Price),
 )
 
 

@@ -7,21 +7,25 @@ import math
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
+from inferpoint.access import actions
+from inferpoint.access.decision import allow, may
 from inferpoint.batching.batcher import Batcher
 from inferpoint.batching.ranking import ranking
 from inferpoint.calls.calls import Calls
 from inferpoint.calls.deadlines import OTHER_SECONDS, InTime, timed
 from inferpoint.chunking.settings import LARGEST, Whole
 from inferpoint.clock import Clock
-from inferpoint.endpoints.access import MANAGE, MONITOR, allow
 from inferpoint.endpoints.caches import Caches
+from inferpoint.endpoints.credentials import Credentials
 from inferpoint.endpoints.directory import Endpoints
 from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.endpoints.resolved import Resolved
+from inferpoint.endpoints.seen import seen
 from inferpoint.engine import chunked
 from inferpoint.engine.bounded import bounded
 from inferpoint.engine.preflight import cannot_stream, prepared, refuse_many
@@ -29,6 +33,7 @@ from inferpoint.engine.report import Quota, quotas
 from inferpoint.errors import InferenceError, invalid
 from inferpoint.local import tokens
 from inferpoint.model import hints
+from inferpoint.model.budgets import CallerReport
 from inferpoint.model.chat import Conversation
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.endpoint import TaskType
@@ -38,6 +43,7 @@ from inferpoint.model.requests import Caller, Chunking, InferenceRequest, Reques
 from inferpoint.model.results import Delta, InferenceResult, Previewed
 from inferpoint.outbound.limiter import LONGEST_PAUSE
 from inferpoint.outbound.outbound import Outbound
+from inferpoint.storage.audit import Audit
 from inferpoint.telemetry.telemetry import Telemetry
 
 
@@ -48,7 +54,8 @@ class Policy:
     `environ` holds the variables that move services, `validate` is whether new endpoints are tried, `largest_chunk` in
     words, `refuse_hints` whether a request with a hint that its provider cannot take is refused, `longest_pause` for
     how many seconds one answer of a provider may keep calls back, `limits` what requests may take,
-    `longest_timeout` for how many seconds anybody may wait for an answer, but for that of what is ingested.
+    `longest_timeout` for how many seconds anybody may wait for an answer, but for that of what is ingested,
+    `audit_file` where changes are written down beside the store.
     """
 
     environ: Mapping[str, str] = field(repr=False)  # it may hold keys
@@ -58,6 +65,7 @@ class Policy:
     longest_pause: float = LONGEST_PAUSE
     limits: Limits = DEFAULTS
     longest_timeout: float = math.inf
+    audit_file: Path | None = None
 
 
 class Engine:
@@ -83,14 +91,16 @@ class Engine:
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints
         self._longest = policy.longest_timeout
+        self.audit = Audit(endpoints.store, clock.now, policy.audit_file)
         self.lifecycle = Lifecycle(
             endpoints,
             caches,
-            self._whole,
+            self._whole if policy.validate else None,
             outbound.limiter.release,
-            validate=policy.validate,
+            self.audit,
             largest_chunk=policy.largest_chunk,
         )
+        self.credentials = Credentials(endpoints, self.lifecycle, self.audit)
 
     async def close(self) -> None:
         """Finish what is being written, and end what is still on its way."""
@@ -101,8 +111,8 @@ class Engine:
 
     def find(self, caller: Caller, inference_id: str) -> Resolved:
         """The endpoint that *caller* asks for by its id or an alias, to infer on; `FORBIDDEN` to who may not ask."""
-        allow(caller, MONITOR, "cluster:monitor/xpack/inference")
-        return self._endpoints.find(inference_id)
+        allow(caller, actions.INFER)
+        return seen(self._endpoints, caller).find(inference_id)
 
     def infer(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
@@ -130,6 +140,8 @@ class Engine:
         if resolved.task.count is None:
             return self._calls.estimate(resolved, request)
         request = timed(resolved, request, self.clock, self._longest)
+        if request.caller.limits is not None:
+            await self._calls.admit(resolved, request)
         with InTime(resolved, request, request.stats.begun, self.clock):
             return await self._calls.ask(resolved, request, resolved.task.count)
 
@@ -155,12 +167,22 @@ class Engine:
         """Every rate group, with its limits and the calls that wait."""
         return await quotas(self.lifecycle.all(caller), self._calls, self._outbound)
 
+    async def callers(self, caller: Caller) -> Sequence[CallerReport]:
+        """How much *caller* has used of its own limits; whoever may see all keys is told of all that have some."""
+        allow(caller, actions.QUOTAS)
+        reports = await self._outbound.limiter.callers(caller)
+        every = may(caller, actions.QUERY_KEYS.privilege)
+        return [one for one in reports if every or one.caller == caller.name]
+
     async def release(self, caller: Caller, inference_id: str) -> Quota:
         """End the pause of the rate group of an endpoint, found by its id or an alias; told is how the group stands."""
-        allow(caller, MANAGE, "cluster:admin/xpack/inference/quotas/release")
-        resolved = self._endpoints.find(inference_id)
+        endpoints = seen(self._endpoints, caller)
+        async with self.audit.failures(caller, actions.RELEASE.change, inference_id):
+            allow(caller, actions.RELEASE)
+            resolved = endpoints.find(inference_id)
         self._outbound.limiter.release(resolved.group)
-        every = await quotas(self._endpoints.all(), self._calls, self._outbound)
+        await self.audit.record(caller, actions.RELEASE.change, resolved.endpoint.inference_id)
+        every = await quotas(endpoints.all(), self._calls, self._outbound)
         return next(quota for quota in every if quota.standing.group == resolved.group)
 
     async def refresh(self) -> None:
@@ -189,6 +211,8 @@ class Engine:
 
     async def _whole(self, resolved: Resolved, request: InferenceRequest) -> InferenceResult:
         request = timed(resolved, request, self.clock, self._longest)
+        if request.caller.limits is not None:
+            await self._calls.admit(resolved, request)
         if not resolved.endpoint.task_type.embeds:
             with InTime(resolved, request, request.stats.begun, self.clock):
                 if resolved.task.independent:

@@ -29,7 +29,7 @@ def prepared(resolved: Resolved, request: InferenceRequest, kind: TaskType | Non
         raise _other_type(kind, stored)
     if type(request.input) is not _input_class(stored):
         _refuse_other_input(resolved, request)
-    if stored is TaskType.COMPLETION and len(request.texts) != 1:
+    if stored is TaskType.COMPLETION and len(request.texts) != 1 and not resolved.task.several:
         raise invalid(f"{resolved.task.label} only accepts 1 input")
     if request.chunking is not None and not (stored.embeds and isinstance(request.input, tuple)):
         raise invalid(f"Inputs cannot be chunked for task type [{stored}]")

@@ -21,7 +21,8 @@ CLOSE = b"connection: close\r\n"
 KEEP = b"connection: keep-alive\r\n"  # which HTTP/1.0 has to be told
 _REMEMBERED = 4096  # bytes of a head that is kept when it was read
 _MOST_REMEMBERED = 1000
-_ONCE = frozenset({"host", "content-length", "transfer-encoding"})  # of two, servers on the way may take either
+# Of two, servers on the way may take either.
+_ONCE = frozenset({"host", "content-length", "transfer-encoding", "authorization", "x-api-key"})
 _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: *([0-9]{1,18})\r\n")
 _UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 _WITHOUT_BODY = (204, 304)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
+from inferpoint.access.variables import API_KEY
 from inferpoint.endpoints.sections import EndpointChanges, EndpointConfig
 from inferpoint.errors import invalid
 from inferpoint.library.answers import Answer, ChatPiece, Collected
@@ -49,8 +51,8 @@ class Inferpoint:
 
     With a folder as `data_dir` endpoints are kept there, and the folder is this program's alone; without one they are
     kept in memory. With an address (`http://…`, `https://…`) they are those of the server there, which is sent
-    `api_key` as a bearer token. Used inside `async with`, or between `open` and `close`. What goes wrong is an
-    `InferenceError`.
+    `api_key`, or that of `INFERPOINTAPI_KEY`. Used inside `async with`, or between `open` and `close`. What goes wrong
+    is an `InferenceError`.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Inferpoint:
     ) -> None:
         self._backend: Backend
         if isinstance(data_dir, str) and data_dir.startswith(("http://", "https://")):
-            self._backend = Remote(data_dir, api_key, validate=validate)
+            self._backend = Remote(data_dir, api_key or os.environ.get(API_KEY), validate=validate)
         elif api_key is None:
             self._backend = InProcess(None if data_dir is None else Path(data_dir), validate=validate)
         else:

@@ -21,7 +21,7 @@ from inferpoint.library.chats import Chat
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.endpoint import task_type as type_of
 from inferpoint.model.limits import Limits
-from inferpoint.model.requests import ANONYMOUS, InferenceRequest
+from inferpoint.model.requests import INTERNAL, InferenceRequest
 from inferpoint.model.results import Completion, Delta, InferenceResult
 from inferpoint.telemetry.events import Answered
 
@@ -52,43 +52,43 @@ class InProcess(Backend):
 
     @override
     async def put(self, inference_id: str, config: Mapping[str, Any], timeout: float | None) -> dict[str, Any]:
-        return (await self._lifecycle.create(ANONYMOUS, inference_id, config, seconds=timeout)).shown()
+        return (await self._lifecycle.create(INTERNAL, inference_id, config, seconds=timeout)).shown()
 
     @override
     async def update(self, inference_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
-        return (await self._lifecycle.update(ANONYMOUS, inference_id, changes)).shown()
+        return (await self._lifecycle.update(INTERNAL, inference_id, changes)).shown()
 
     @override
     async def get(self, inference_id: str) -> dict[str, Any]:
-        return self._lifecycle.get(ANONYMOUS, inference_id).shown()
+        return self._lifecycle.get(INTERNAL, inference_id).shown()
 
     @override
     async def all(self, task_type: str | None) -> list[dict[str, Any]]:
         kind = None if task_type is None else type_of(task_type)
-        return [resolved.shown() for resolved in self._lifecycle.all(ANONYMOUS, kind)]
+        return [resolved.shown() for resolved in self._lifecycle.all(INTERNAL, kind)]
 
     @override
     async def delete(self, inference_id: str) -> None:
-        await self._lifecycle.delete(ANONYMOUS, inference_id)
+        await self._lifecycle.delete(INTERNAL, inference_id)
 
     @override
     async def infer(self, inference_id: str, request: InferenceRequest, kind: TaskType | None) -> InferenceResult:
-        return await self._engine.infer(self._engine.find(ANONYMOUS, inference_id), request, kind)
+        return await self._engine.infer(self._engine.find(INTERNAL, inference_id), request, kind)
 
     @override
     def stream(self, inference_id: str, request: InferenceRequest) -> AsyncGenerator[Sequence[Delta]]:
-        return self._engine.stream(self._engine.find(ANONYMOUS, inference_id), request)
+        return self._engine.stream(self._engine.find(INTERNAL, inference_id), request)
 
     @override
     async def chat(self, inference_id: str, chat: Chat) -> Completion:
-        resolved = self._engine.find(ANONYMOUS, inference_id)
+        resolved = self._engine.find(INTERNAL, inference_id)
         result = await self._engine.infer(resolved, chat.request(), TaskType.CHAT_COMPLETION)
         assert isinstance(result, Completion)
         return result
 
     @override
     def stream_chat(self, inference_id: str, chat: Chat) -> AsyncGenerator[Sequence[Delta]]:
-        resolved = self._engine.find(ANONYMOUS, inference_id)
+        resolved = self._engine.find(INTERNAL, inference_id)
         return self._engine.stream(resolved, chat.request(), TaskType.CHAT_COMPLETION)
 
     @property

@@ -31,7 +31,7 @@ _LABEL = "server's chat"
 
 
 class Remote(Backend):
-    """The server at *url*, asked with *key* as a bearer token where there is one."""
+    """The server at *url*, asked with the API *key* where there is one."""
 
     def __init__(self, url: str, key: str | None, *, validate: bool) -> None:
         if "@" in urlsplit(url).netloc:

@@ -73,7 +73,7 @@ def result(reply: Reply, request: InferenceRequest) -> InferenceResult:
         for index, row in enumerate(rows)
         if row.error is not None
     }
-    match name:
+    match name.removesuffix("_bytes").removesuffix("_bits"):
         case _ if others:
             raise unreadable(RESULT, "it has several members")
         case "rerank":

@@ -183,6 +183,6 @@ class Conversation(msgspec.Struct, frozen=True):
     effort_only: bool = False
 
 
-def said(text: str) -> Conversation:
-    """The conversation of a completion: *text* as one user's turn."""
-    return Conversation((Message(Role.USER, (TextPart(text),)),))
+def said(*texts: str) -> Conversation:
+    """The conversation of a completion: each of *texts* as a user's turn."""
+    return Conversation(tuple(Message(Role.USER, (TextPart(text),)) for text in texts))

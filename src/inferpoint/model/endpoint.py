@@ -9,6 +9,7 @@ from typing import Any
 
 from inferpoint.errors import Subject, invalid
 from inferpoint.model.cache import CacheSettings
+from inferpoint.model.price import Price
 from inferpoint.model.wording import not_of_type
 
 
@@ -31,6 +32,19 @@ class TaskType(StrEnum):
     def generates(self) -> bool:
         """Whether a model writes text, which takes longer than anything else."""
         return self in _GENERATING
+
+
+class Element(StrEnum):
+    """What the numbers of a vector are: floats, signed bytes, or eight bits each as a signed byte."""
+
+    FLOAT = "float"
+    BYTE = "byte"
+    BIT = "bit"
+
+    @property
+    def dimensions(self) -> int:
+        """How many dimensions one number holds."""
+        return 8 if self is Element.BIT else 1
 
 
 _EMBEDDING_LIKE = (TaskType.TEXT_EMBEDDING, TaskType.SPARSE_EMBEDDING, TaskType.EMBEDDING)
@@ -94,7 +108,7 @@ class Endpoint:
     `settings` and `options` are records of the task's own classes. `chunking` is None where none apply.
     `dimensions` is the length of its vectors as the validation call measured it. `version` is unique for ever: no
     update, delete or second creation of the same id brings one back, so it can key caches. `aliases` are ids
-    by which it is found as well. `cache` is None where it has none of its own.
+    by which it is found as well. `cache` is None where it has none of its own, `price` where nobody said what it costs.
     """
 
     inference_id: str
@@ -107,6 +121,7 @@ class Endpoint:
     dimensions: int | None = None
     aliases: tuple[str, ...] = ()
     cache: CacheSettings | None = None
+    price: Price | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

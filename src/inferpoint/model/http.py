@@ -46,7 +46,14 @@ def present(members: Mapping[str, Any]) -> dict[str, Any]:
 
 def json_call(url: str, body: Mapping[str, Any]) -> Call:
     """A POST of *body* as JSON, without members that are None."""
-    return Call(url, msgspec.json.encode(present(body)), {"content-type": "application/json"})
+    return Call(url, msgspec.json.encode(present(body), enc_hook=_plain), {"content-type": "application/json"})
+
+
+def _plain(value: Any) -> str:
+    """A text of a class of its own, as a named credential is; TypeError for anything else."""
+    if not isinstance(value, str):
+        raise TypeError(f"A call cannot hold a {type(value).__name__}")
+    return str(value)
 
 
 class Reply(msgspec.Struct, frozen=True):

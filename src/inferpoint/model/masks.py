@@ -24,7 +24,7 @@ _VARIABLE = re.compile(r"\$\{\w+\}")
 def shown(setting: Setting, value: Any) -> Any:
     """*value* of *setting* as everybody may see it; None where that is not at all."""
     if setting.secret:
-        return None
+        return getattr(value, "reference", None)  # of a named credential
     if setting.kind is dict:
         return dict.fromkeys(value, HIDDEN)
     return _masked_url(value) if setting.url else value
@@ -53,17 +53,18 @@ def texts(setting: Setting, value: Any) -> Iterator[str]:
 def problem(setting: Setting, value: Any) -> str | None:
     """Why *value* can be no key, in words that do not repeat it; None of one that may be."""
     if setting.secret:
-        return _no_key(f"[{setting.name}]", value)
+        return no_key(f"[{setting.name}]", value)
     if setting.kind is dict:
         named = ((f"[{name}] of [{setting.name}]", text) for name, text in value.items())
     elif setting.url:
         named = ((f"The parameter [{name}] of [{setting.name}]", text) for name, text in _hidden_parameters(value))
     else:
         return None
-    return next(filter(None, (_no_key(name, text) for name, text in named)), None)
+    return next(filter(None, (no_key(name, text) for name, text in named)), None)
 
 
-def _no_key(name: str, text: str) -> str | None:
+def no_key(name: str, text: str) -> str | None:
+    """Why *text*, which is called *name*, can be no key, in words that do not repeat it; None of one that may be."""
     if _MASKED.fullmatch(text):
         return f"{name} is masked, as a value is that was shown: send the value itself"
     if _VARIABLE.search(text):

@@ -13,13 +13,22 @@ T = TypeVar("T")
 
 
 class Cost(NamedTuple):
-    """What a call takes of each unit that providers limit: one request, and so many tokens."""
+    """What a call takes of each unit that providers limit: one request, and so many tokens; and what is paid for it.
+
+    Of the tokens `output` are written by the model, `cached` and `cache_written` sent and known to the provider's cache
+    before or from then on. `calls` is 1 where the call is paid for, and 0 for one that is refused or free.
+    """
 
     requests: int = 1
     tokens: int = 0
+    output: int = 0
+    cached: int = 0
+    cache_written: int = 0
+    calls: int = 0
 
 
-UNITS = Cost._fields  # a unit is named here and in `PerUnit`, its setting is `{unit}_per_minute`: all else loops
+# A unit is named here, as a first field of `Cost` and in `PerUnit`, its setting is `{unit}_per_minute`: all else loops.
+UNITS = ("requests", "tokens")
 _values: Callable[[Any], tuple[Any, ...]] = attrgetter(*UNITS)
 
 

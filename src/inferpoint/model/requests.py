@@ -10,8 +10,11 @@ from typing import Any
 import msgspec
 
 from inferpoint.errors import Subject, invalid
+from inferpoint.model.caller_limits import CallerLimits
 from inferpoint.model.chat import Conversation, said
 from inferpoint.model.deadline import NEVER, Deadline
+from inferpoint.model.privileges import EVERY_PRIVILEGE, MONITOR
+from inferpoint.model.scope import Scope
 
 
 class InputType(StrEnum):
@@ -35,14 +38,23 @@ def purpose(name: str) -> InputType | None:
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """The sender of a request: a name, its privileges, and its share when a queue is long."""
+    """The sender of a request: a name, its privileges, its share when a queue is long, and what it may use.
+
+    Of a key the name is its public id, by which its use is counted; without `limits` nothing is. `scope` is of the
+    endpoints that it is held to, None where it is held to none. `address` is where it came from, where that is
+    written down.
+    """
 
     name: str
-    privileges: frozenset[str] = frozenset({"manage_inference", "monitor_inference"})
+    privileges: frozenset[str] = frozenset({MONITOR})
     share: float = 1.0
+    limits: CallerLimits | None = None
+    scope: Scope | None = None
+    address: str = ""
 
 
-ANONYMOUS = Caller("anonymous")
+ANONYMOUS = Caller("anonymous", EVERY_PRIVILEGE)  # whoever asks a server that has no keys
+INTERNAL = Caller("inferpoint", EVERY_PRIVILEGE)  # the server itself, and the program that the library is part of
 
 Texts = tuple[str, ...]
 
@@ -153,8 +165,8 @@ class InferenceRequest(msgspec.Struct, frozen=True):
 
     @property
     def conversation(self) -> Conversation:
-        """The conversation of a chat; a completion's text is one user's turn."""
-        return self.input if type(self.input) is Conversation else said(self.texts[0])
+        """The conversation of a chat; each text of a completion is a user's turn."""
+        return self.input if type(self.input) is Conversation else said(*self.texts)
 
     @property
     def count(self) -> int:

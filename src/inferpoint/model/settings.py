@@ -120,8 +120,12 @@ def unsealed(cls: type[Any], shown: Mapping[str, Any], opened: Mapping[str, str]
 
 def sealable(record: Any) -> dict[str, str]:
     """The `secrets` of a record as texts to be sealed."""
-    values = secrets(record).items()
-    return {name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in values}
+    return {name: as_text(value) for name, value in secrets(record).items()}
+
+
+def as_text(value: Any) -> str:
+    """A value that is not shown as one text."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def hidden(record: Any) -> tuple[str, ...]:
@@ -137,6 +141,11 @@ def hidden(record: Any) -> tuple[str, ...]:
 def moved(before: Any, after: Any) -> list[str]:
     """The names of the addresses that differ between two records of a class, to which what is secret goes."""
     return [one.name for one in declared(before.__class__) if _addresses(one, before) != _addresses(one, after)]
+
+
+def addresses(record: Any) -> list[str]:
+    """The addresses that are set in a record, to which what is secret goes."""
+    return [address for setting in declared(record.__class__) for address in _addresses(setting, record)]
 
 
 def staying(record: Any, values: Mapping[str, Any]) -> list[str]:

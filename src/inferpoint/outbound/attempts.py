@@ -43,6 +43,12 @@ class Attempts:
         queued = now - self._began - self.upstream
         stats.queued = max(stats.queued, queued)
 
+    def fail(self) -> None:
+        """Count a failure of the provider, for which the caller does not pay."""
+        assert self.permit is not None
+        self.permit.failed()
+        self.failures += 1
+
     def ended(self, now: float) -> float:
         """The seconds that the last attempt was at the provider until *now*."""
         seconds = now - self.sent_at

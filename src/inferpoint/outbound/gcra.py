@@ -112,6 +112,10 @@ class Pacer:
             free_at = max(free_at, limit.paid_at - saved)
         return free_at
 
+    def owed(self, now: float) -> float:
+        """In how many seconds all that was taken is paid for."""
+        return max(0.0, *(limit.paid_at - now for limit in self._limits))
+
     def seconds(self, rate: Rate, cost: Cost, now: float) -> float:
         """How long a call of such *cost* keeps others waiting."""
         return max(map(Gcra.seconds, self._limits, cost, rate.values(), repeat(now)))
@@ -121,7 +125,7 @@ class Pacer:
         self._number += 1
         since = max(now - LATE, due)
         longest = 0.0
-        for limit, units, per_minute in zip(self._limits, cost, rate.values(), strict=True):
+        for limit, units, per_minute in zip(self._limits, cost, rate.values(), strict=False):  # of a cost its first
             if per_minute is None and limit.slowed is None:
                 continue
             seconds = limit.seconds(units, per_minute, now)
@@ -135,7 +139,7 @@ class Pacer:
 
         None where a limit holds of which it is not known what a call takes before it is there.
         """
-        unknown = any(per_minute and not units for units, per_minute in zip(Cost(), rate.values(), strict=True))
+        unknown = any(per_minute and not units for units, per_minute in zip(Cost(), rate.values(), strict=False))
         if unknown or any(limit.slowed is not None for limit in self._limits):
             return 0
         seconds = self.seconds(rate, Cost(), now)
@@ -146,7 +150,7 @@ class Pacer:
 
     def settle(self, taken: Taken, cost: Cost, now: float) -> Taken:
         """Charge *cost* for a call instead of what it was charged before."""
-        for limit, units, before, per_minute in zip(self._limits, cost, taken.cost, taken.rate.values(), strict=True):
+        for limit, units, before, per_minute in zip(self._limits, cost, taken.cost, taken.rate.values(), strict=False):
             if units != before and (per_minute is not None or limit.slowed is not None):
                 limit.correct(limit.seconds(units - before, per_minute, now), taken.number)
         return Taken(taken.number, taken.rate, cost)

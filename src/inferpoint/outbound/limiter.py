@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from inferpoint.clock import Clock, Timer
+from inferpoint.model.budgets import CallerReport
 from inferpoint.model.quota import Allowance, Cost, GroupReport
+from inferpoint.model.requests import Caller
 from inferpoint.outbound.fair_queue import FairQueue
 from inferpoint.outbound.gcra import Pacer, Taken
 from inferpoint.outbound.ticket import Permit, RateLimiter, Reason, Refusal, Ticket
+
+if TYPE_CHECKING:
+    from inferpoint.outbound.caller_limits import CallerLimiter
 
 CAPACITY = 2000
 LONGEST_PAUSE = 60.0  # seconds: most limits are a minute's, and who asks for a day is mistaken more often than not
@@ -73,17 +79,27 @@ class Limiter(RateLimiter):
     """Lets calls go, each group by itself.
 
     Nothing holds a slot before its turn: whoever gives up leaves no gap and pays nothing, and whoever is more urgent
-    goes first however long the others have waited.
+    goes first however long the others have waited. The limits of *callers* come before those of any group.
     """
 
-    def __init__(self, clock: Clock, longest_pause: float = LONGEST_PAUSE, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        longest_pause: float = LONGEST_PAUSE,
+        capacity: int = CAPACITY,
+        callers: CallerLimiter | None = None,
+    ) -> None:
         self.longest_pause = longest_pause
+        self._callers = callers
         self._clock = clock
         self._capacity = capacity
         self._groups: dict[str, _Group] = {}
 
     @override
     async def permit(self, ticket: Ticket, cost: Callable[[], Cost]) -> Permit | Refusal:
+        if ticket.caller.limits is not None:
+            assert self._callers is not None
+            return await self._callers.permit(ticket, cost, self)
         now = self._clock.monotonic()
         group = self._groups.get(ticket.group) or self._begun(ticket, now)
         group.rate = ticket.rate
@@ -110,9 +126,19 @@ class Limiter(RateLimiter):
         return group.pacer.take_ahead(group.rate, calls, now)
 
     @override
+    async def admit(self, ticket: Ticket) -> Refusal | None:
+        assert self._callers is not None
+        return await self._callers.admit(ticket)
+
+    @override
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
         now = self._clock.monotonic()
         return self._refusal(ticket, self._group(ticket, now), calls, now)
+
+    @override
+    async def check_affordable(self, ticket: Ticket, cost: Cost) -> Refusal | None:
+        assert self._callers is not None
+        return self._callers.check_affordable(ticket, cost)
 
     @override
     def pause(self, group: str, seconds: float, because: str) -> None:
@@ -154,6 +180,15 @@ class Limiter(RateLimiter):
     @override
     async def groups(self) -> Sequence[GroupReport]:
         return [_report(group, self._clock.monotonic()) for group in self._groups.values()]
+
+    @override
+    async def callers(self, asking: Caller) -> Sequence[CallerReport]:
+        return () if self._callers is None else self._callers.reports(asking)
+
+    def owed(self, group: str) -> float:
+        """In how many seconds all that *group* has taken is paid for."""
+        known = self._groups.get(group)
+        return known.pacer.owed(self._clock.monotonic()) if known else 0.0
 
     def _group(self, ticket: Ticket, now: float) -> _Group:
         return self._groups.get(ticket.group) or _Group(ticket, now, self.longest_pause)

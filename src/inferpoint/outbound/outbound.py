@@ -227,7 +227,7 @@ class Outbound:
             assert attempts.permit is not None
             attempts.permit.settle(Cost())  # the provider does not count what it refuses
         else:
-            attempts.failures += 1
+            attempts.fail()
         if reply is not None and is_final(job, reply):
             return False
         while True:

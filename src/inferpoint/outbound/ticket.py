@@ -11,8 +11,10 @@ from typing import Protocol, Self, final
 
 import msgspec
 
+from inferpoint.model.budgets import CallerReport
 from inferpoint.model.deadline import NEVER, Deadline
 from inferpoint.model.http import Call, Reply
+from inferpoint.model.price import Price
 from inferpoint.model.quota import Allowance, Cost, GroupReport, Lane, Rate
 from inferpoint.model.requests import Caller, RequestStats
 
@@ -22,7 +24,8 @@ class Ticket(msgspec.Struct, frozen=True):
 
     Calls of equal `group` share the queue and the limits of `rate`. `lane` is what the call is for, `deadline` by when
     it must begin, and `bears_until` by when a pause of its provider must be over. A ticket that goes `ahead` is served
-    before the other tickets of its caller. `endpoint` is the id of the one that calls.
+    before the other tickets of its caller. `endpoint` is the id of the one that calls, and `price` what its provider
+    charges, where that is known.
     """
 
     group: str
@@ -34,6 +37,7 @@ class Ticket(msgspec.Struct, frozen=True):
     ahead: bool = False
     bears_until: float = math.inf
     endpoint: str = ""
+    price: Price | None = None
 
 
 class Reason(StrEnum):
@@ -45,6 +49,9 @@ class Reason(StrEnum):
     BROKEN = "broken"  # the group's calls to the address fail: it is left alone until after the deadline
     UNREACHABLE = "unreachable"  # the address cannot be reached, and is left alone until after the deadline
     UNWANTED = "unwanted"  # whoever wanted the call has left
+    OWN_RATE = "own_rate"  # the caller's own turn, by a limit of its key a minute, would come after the deadline
+    BUDGET = "budget"  # the call would take more than what is left of a budget of its caller
+    NO_PRICE = "no_price"  # the caller has a budget in dollars, and nobody said what the endpoint costs
     STOPPING = "stopping"  # the process that has the queues is gone
 
 
@@ -53,13 +60,14 @@ class Refusal(msgspec.Struct, frozen=True):
     """That a call is not made, as data: `calls/refusals.py` has the words.
 
     `wait` is how many seconds the call would have to wait, or has waited; `retry_after` in how many seconds another try
-    may succeed. `address` is whose breaker refused, where one did.
+    may succeed. `address` is whose breaker refused, where one did, and `limit` the name of the caller's limit that did.
     """
 
     reason: Reason
     wait: float = 0.0
     retry_after: float | None = None
     address: str = ""
+    limit: str = ""
 
 
 class Permit(ABC):
@@ -82,6 +90,9 @@ class Permit(ABC):
     @abstractmethod
     def settle(self, cost: Cost) -> None:
         """Say what the call costs, as far as is known now; the last word holds."""
+
+    def failed(self) -> None:  # noqa: B027 - most permits are of limits that count what failed as well
+        """Say that the provider answered nothing that is paid for, so that it costs the caller nothing."""
 
     @abstractmethod
     def _end(self, *, sent: bool) -> None:
@@ -117,8 +128,16 @@ class RateLimiter(Protocol):
         """
 
     @abstractmethod
+    async def admit(self, ticket: Ticket) -> Refusal | None:
+        """Wait until the caller of *ticket*, which has limits of its own, may ask once more; or why it may not."""
+
+    @abstractmethod
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
         """Why `permit` would refuse the last of so many calls, if it would, so that none of them is made in vain."""
+
+    @abstractmethod
+    async def check_affordable(self, ticket: Ticket, cost: Cost) -> Refusal | None:
+        """Why calls that cost so much in all would not all be permitted to the caller of *ticket*, which has limits."""
 
     @abstractmethod
     def pause(self, group: str, seconds: float, because: str) -> None:
@@ -135,6 +154,10 @@ class RateLimiter(Protocol):
     @abstractmethod
     async def groups(self) -> Sequence[GroupReport]:
         """The state of every group, over all workers."""
+
+    @abstractmethod
+    async def callers(self, asking: Caller) -> Sequence[CallerReport]:
+        """The state of the callers with limits that have called of late, and of the one that is *asking*."""
 
 
 class Job(Protocol):

@@ -24,8 +24,9 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def bearer(call: Call, settings: Any, moment: Moment) -> Call:
-    """`Authorization: Bearer` with the grant's token, or else the setting `api_key` (RFC 6750)."""
-    return call.with_headers({"authorization": f"Bearer {moment.token or settings.api_key}"})
+    """`Authorization: Bearer` with the grant's token, or else the setting `api_key`, if any (RFC 6750)."""
+    key = moment.token or settings.api_key
+    return call.with_headers({"authorization": f"Bearer {key}"}) if key else call
 
 
 def header(name: str) -> Sign:

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
-from inferpoint.errors import Upstream
+from inferpoint.errors import InferenceError, Subject, Upstream, invalid
 from inferpoint.model.http import Call, Reply, parse, unreadable
 
 OF = "OAuth2 token response"
 # The lifetime is only recommended to be told. When it is not, a token is kept for a short while.
 UNTOLD_SECONDS = 300.0
+
+
+def check(account: Any, fields: Sequence[str], *, of: str) -> None:
+    """`INVALID` unless *account* has all of the *fields* with its `client_secret`, or none; *of* names the service.
+
+    Texts and their order are Elasticsearch's.
+    """
+    missing = [name for name in fields if getattr(account, name) is None]
+    none_set = len(missing) == len(fields)
+    if account.client_secret is None:
+        missing = [] if none_set else sorted([*missing, "client_secret"])
+    elif none_set:
+        raise refused(f"OAuth2 requires the fields [{', '.join(missing)}], to be set.")
+    if missing:
+        problem = f"[service_settings] all {of} OAuth2 fields must be provided together;"
+        raise refused(f"{problem} missing: [{', '.join(missing)}]")
+
+
+def refused(problem: str) -> InferenceError:
+    """The error of settings that do not go together."""
+    return invalid(problem, subject=Subject.SETTINGS)
 
 
 def ask(address: str, client_id: str, client_secret: str, scopes: Sequence[str]) -> Call:

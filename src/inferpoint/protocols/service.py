@@ -10,7 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind, Upstream
-from inferpoint.model.endpoint import TaskType
+from inferpoint.model.endpoint import Element, TaskType
 from inferpoint.model.http import Call, Event, Reply
 from inferpoint.model.quota import Allowance
 from inferpoint.model.requests import InferenceRequest, InputType
@@ -26,7 +26,6 @@ A = TypeVar("A")
 S_contra = TypeVar("S_contra", contravariant=True)
 
 CONTRACT = 2
-SIMILARITIES = ("cosine", "dot_product", "l2_norm")
 
 
 @settings
@@ -124,6 +123,11 @@ def unlimited(_settings: Any) -> Limits:
     return Limits()
 
 
+def floats(_settings: Any) -> Element:
+    """Vectors of floats: the default of `Task.element`."""
+    return Element.FLOAT
+
+
 def no_hints(_settings: Any, _origin: str) -> frozenset[str]:
     """No hint has a place on the wire: the default of `Task.hints`."""
     return frozenset()
@@ -191,13 +195,14 @@ class Task(Generic[S, O]):
     call, `decode` reads the whole reply, `reader` a streamed one; a task without a reader does not stream. `with_model`
     gives the settings with the model that a chat asks for in place of theirs: for the queue, and for the reader.
     `takes_tokens` says that `encode` takes inputs that are tokens already; otherwise they are made texts again.
-    `input_types` are those on the wire beyond `search` and `ingest`, which every embedding takes. `hints` are the names
-    of those that `encode` sends on for an endpoint with these settings at this origin; the others never reach it.
+    A completion that takes `several` inputs takes them as turns of one conversation. `input_types` are those on the
+    wire beyond `search` and `ingest`, which every embedding takes. `hints` are the names of those that `encode` sends
+    on for an endpoint with these settings at this origin; the others never reach it.
     `unasked` are members that `encode` adds of its own accord, and leaves out where the request's `left_out` names
     them: a server that refuses one by its name is asked without it from then on. `independent` says that the score of a
     document does not depend on those beside it, so that a ranking may be cut into several calls.
-    `similarity` is how vectors compare; only dense embeddings have one. `fixed` are settings that nobody sets, shown
-    with those that are.
+    `similarity` is how vectors compare; only dense embeddings have one, and of those `element` is what their numbers
+    are. `fixed` are settings that nobody sets, shown with those that are.
     `count` asks for the tokens of a prompt, where a provider counts them; `lengths` how long each text is, as a part of
     what the model takes, where it can tell: chunks of more than 1 are cut again.
     """
@@ -214,11 +219,13 @@ class Task(Generic[S, O]):
     framing: Callable[[], Framing] = ServerSentEvents
     with_model: Callable[[S, str], S] | None = None
     takes_tokens: bool = False
+    several: bool = False
     input_types: frozenset[InputType] = frozenset()
     hints: Callable[[S, str], frozenset[str]] = no_hints
     unasked: frozenset[str] = frozenset()
     independent: bool = False
     similarity: Callable[[S], str] | None = None
+    element: Callable[[S], Element] = floats
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     rates: Rates[S]
     failures: Failures

@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.endpoint import Element
 from inferpoint.model.http import NOT_JSON, parse, unreadable
 from inferpoint.model.results import Embeddings, Usage
 
@@ -34,6 +36,21 @@ def dense(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
     if text[:1] != b"[" or text[-1:] != b"]" or not inside.strip() or inside.translate(None, _NUMBERS):
         raise unreadable(of, "an embedding is not a list of numbers")
     return raw
+
+
+def of_integers(embedded: Embeddings, element: Element, *, of: str) -> Embeddings:
+    """*embedded* as vectors of *element*: where those are signed bytes what holds another number is none."""
+    if element is Element.FLOAT:
+        return embedded
+
+    def read(vector: Any) -> Any:
+        for number in parse(bytes(vector), list[int], of=of) if vector is not None else ():
+            if not -128 <= number <= 127:
+                raise unreadable(of, f"Value [{number}] is out of range for a byte")
+        return vector
+
+    values, errors = by_row(embedded.vectors, read)
+    return replace(embedded, vectors=values, errors={**embedded.errors, **errors})
 
 
 def sliced(body: bytes, key: bytes) -> tuple[bytes, list[msgspec.Raw]] | None:

@@ -9,19 +9,18 @@ from datetime import datetime
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.hints import Hint
 from inferpoint.model.http import Call
 from inferpoint.model.settings import secret, setting, settings
-from inferpoint.protocols import oauth2, rate_headers, truncation
+from inferpoint.protocols import embedding_settings, oauth2, rate_headers, truncation
 from inferpoint.protocols.openai import account
 from inferpoint.protocols.openai.account import Options
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.embeddings import embedding
 from inferpoint.protocols.openai.failures import FAILURES
 from inferpoint.protocols.openai.replies import CONTENT
-from inferpoint.protocols.service import SIMILARITIES, Grant, Limits, Origin, RateLimit, Rates, Service, rate_limit
+from inferpoint.protocols.service import Grant, Limits, Origin, RateLimit, Rates, Service, rate_limit
 
 HOST = "api.openai.com"  # that of a region has its name before
 MISTRAL = "api.mistral.ai"  # https://docs.mistral.ai/capabilities/reasoning
@@ -53,28 +52,16 @@ class EmbeddingSettings(Account):
     dimensions: int | None = setting(
         "The length of vectors to ask for; text-embedding-3 models and later.", default=None, at_least=1
     )
-    similarity: str | None = setting("How the vectors compare.", default=None, choices=SIMILARITIES)
+    similarity: str | None = embedding_settings.similarity()
     max_input_tokens: int | None = truncation.max_input_tokens()
 
 
 def check(account: Account, _options: Options) -> tuple[str, ...]:
     """One kind of key, and all that it needs; texts and their order are Elasticsearch's."""
     if (account.api_key is None) == (account.client_secret is None):
-        raise _refused("[service_settings] must have exactly one field of [api_key, client_secret] set")
-    missing = [name for name in OAUTH2 if getattr(account, name) is None]
-    none_set = len(missing) == len(OAUTH2)
-    if account.client_secret is None:
-        missing = [] if none_set else sorted([*missing, "client_secret"])
-    elif none_set:
-        raise _refused(f"OAuth2 requires the fields [{', '.join(missing)}], to be set.")
-    if missing:
-        problem = "[service_settings] all OpenAI OAuth2 fields must be provided together;"
-        raise _refused(f"{problem} missing: [{', '.join(missing)}]")
+        raise oauth2.refused("[service_settings] must have exactly one field of [api_key, client_secret] set")
+    oauth2.check(account, OAUTH2, of="OpenAI")
     return ()
-
-
-def _refused(problem: str) -> InferenceError:
-    return invalid(problem, subject=Subject.SETTINGS)
 
 
 def ask(account: Account, _now: datetime) -> Call | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inferpoint.storage.folder import make_private_file
 
-FILE = "changes"
+FILE, KEY_CHANGES = "changes", "changes-of-keys"
 _BYTES = 8
 
 
@@ -19,9 +19,9 @@ class Changes:
     It is no counter: two processes that count at once would write the same number, and one change would go unseen.
     """
 
-    def __init__(self, folder: Path) -> None:
-        make_private_file(folder / FILE)
-        descriptor = os.open(folder / FILE, os.O_RDWR)
+    def __init__(self, folder: Path, file: str = FILE) -> None:
+        make_private_file(folder / file)
+        descriptor = os.open(folder / file, os.O_RDWR)
         try:
             os.ftruncate(descriptor, _BYTES)
             self._mark = memoryview(mmap.mmap(descriptor, _BYTES)).cast("Q")

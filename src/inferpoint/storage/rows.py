@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
 import sqlalchemy as sql
 
 from inferpoint.storage.schema import ENDPOINTS, NAMES
+from inferpoint.storage.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,19 @@ def _object(text: Any, column: str) -> dict[str, Any]:
         return msgspec.json.decode(text if isinstance(text, bytes) else str(text).encode(), type=dict[str, Any])
     except (ValueError, msgspec.ValidationError) as error:
         raise ValueError(f"its {column} is no JSON object: {error}") from None
+
+
+def place(inference_id: str, name: str) -> str:
+    """The place of a setting's secret, for which alone it is sealed."""
+    return f"{inference_id}/{name}"
+
+
+def resealed(endpoint: StoredEndpoint, vault: Vault) -> StoredEndpoint:
+    """*endpoint* with all its secrets sealed by the newest key of *vault*."""
+    secrets = {
+        name: vault.resealed(text, place(endpoint.inference_id, name)) for name, text in endpoint.secrets.items()
+    }
+    return endpoint if secrets == endpoint.secrets else replace(endpoint, secrets=secrets)
 
 
 def columns(endpoint: StoredEndpoint) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sql
+from sqlalchemy import event
 
 from inferpoint.errors import InferenceError, Kind
 
@@ -44,6 +45,40 @@ FORMER = sql.Table(
     sql.Column("space", sql.Text, nullable=False),
     sql.Column("dimensions", sql.Integer),
 )
+# Keys of callers, of whose secrets there is a hash alone.
+KEYS = sql.Table(
+    "api_keys",
+    METADATA,
+    sql.Column("id", sql.Text, primary_key=True),
+    sql.Column("version", sql.Text, nullable=False, unique=True),
+    sql.Column("document", sql.JSON, nullable=False),
+)
+# Secrets that several endpoints use by a name, and the addresses that they may be sent to.
+CREDENTIALS = sql.Table(
+    "credentials",
+    METADATA,
+    sql.Column("name", sql.Text, primary_key=True),
+    sql.Column("secret", sql.Text, nullable=False),
+    sql.Column("addresses", sql.JSON, nullable=False),
+)
+# What was done by whom: of what is looked for by, a column, and all of it as JSON.
+AUDIT = sql.Table(
+    "audit",
+    METADATA,
+    sql.Column("number", sql.Integer, primary_key=True),
+    sql.Column("time", sql.Text, nullable=False),
+    sql.Column("action", sql.Text, nullable=False),
+    sql.Column("target", sql.Text, nullable=False),
+    sql.Column("caller", sql.Text, nullable=False),
+    sql.Column("entry", sql.Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+for change in ("UPDATE", "DELETE"):
+    refusal = (
+        f"CREATE TRIGGER audit_refuses_{change.lower()} BEFORE {change} ON audit"
+        " BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"
+    )
+    event.listen(AUDIT, "after_create", sql.DDL(refusal).execute_if(dialect="sqlite"))
 # Alembic made versions 1 to 3 and named this table; kept, so that a server of that time says that it is too old.
 VERSIONS = sql.Table("alembic_version", METADATA, sql.Column("version_num", sql.String(32), primary_key=True))
 
@@ -92,8 +127,8 @@ def _to_documents(connection: sql.Connection) -> None:
             connection.execute(sql.insert(NAMES).values(name=name, inference_id=inference_id))
 
 
-def _with_former_aliases(connection: sql.Connection) -> None:
-    """Version 5: what an alias stood for is known after it was given up. Knows none of those before."""
+def _with_new_tables(connection: sql.Connection) -> None:
+    """Version 5: what an alias stood for is known after it was given up. Version 6: keys, credentials, audit trail."""
     METADATA.create_all(connection)
 
 
@@ -112,5 +147,5 @@ def _document(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 # What brings a schema of any older version to that of each key. The newest makes the tables that are declared above;
 # whoever declares them anew writes down in it what they were.
-_STEPS: Mapping[int, Callable[[sql.Connection], None]] = {4: _to_documents, 5: _with_former_aliases}
+_STEPS: Mapping[int, Callable[[sql.Connection], None]] = {4: _to_documents, 5: _with_new_tables, 6: _with_new_tables}
 VERSION = max(_STEPS)

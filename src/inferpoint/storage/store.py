@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sql
 from sqlalchemy import event
@@ -17,11 +17,12 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.storage import names
+from inferpoint.storage import credentials, names
 from inferpoint.storage.names import Former
-from inferpoint.storage.rows import StoredEndpoint, columns, named, select
+from inferpoint.storage.rows import StoredEndpoint, columns, named, resealed, select
 from inferpoint.storage.schema import ENDPOINTS, migrate
 from inferpoint.storage.store_file import StoreFile
+from inferpoint.storage.vault import Vault
 
 T = TypeVar("T")
 
@@ -49,10 +50,15 @@ class Store:
         self._reading = engine.execution_options(**_READING)
         self._file = file
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="storage")
+        self._vault: Vault | None = None
+
+    def seal_with(self, vault: Vault) -> None:
+        """Have what is written sealed by the newest key of *vault*, whichever process made it meanwhile."""
+        self._vault = vault
 
     async def all(self) -> list[StoredEndpoint]:
         """Every endpoint, by id."""
-        return await self._run(select, "read the inference endpoints", self._reading)
+        return await self.run(select, "read the inference endpoints", reads=True)
 
     async def changed(self, known: Mapping[str, str]) -> Changed:
         """The endpoints in which the store differs from *known*, versions by ids."""
@@ -65,16 +71,16 @@ class Store:
                 rows += select(connection, ENDPOINTS.c.inference_id == inference_id)
             return Changed(rows, known.keys() - versions.keys())
 
-        return await self._run(compare, "read the inference endpoints", self._reading)
+        return await self.run(compare, "read the inference endpoints", reads=True)
 
     async def add(self, endpoint: StoredEndpoint) -> None:
         """Store a new endpoint; `CONFLICT` when one of its names is taken."""
 
         def insert(connection: sql.Connection) -> None:
             names.take(connection, endpoint)
-            connection.execute(sql.insert(ENDPOINTS).values(columns(endpoint)))
+            connection.execute(sql.insert(ENDPOINTS).values(self._row(connection, endpoint)))
 
-        await self._run(insert, f"store {named(endpoint.inference_id)}")
+        await self.run(insert, f"store {named(endpoint.inference_id)}")
 
     async def replace(
         self, endpoint: StoredEndpoint, version: str, losing: Sequence[tuple[StoredEndpoint, str]] = ()
@@ -88,22 +94,23 @@ class Store:
         def update(connection: sql.Connection) -> None:
             for changed, before in changes:
                 names.give_up(connection, changed.inference_id)
-                statement = sql.update(ENDPOINTS).where(*_is(changed.inference_id, before)).values(columns(changed))
+                row = self._row(connection, changed)
+                statement = sql.update(ENDPOINTS).where(*_is(changed.inference_id, before)).values(row)
                 if connection.execute(statement).rowcount == 0:
                     raise _ChangedError
             for changed, _ in reversed(changes):
                 names.take(connection, changed)
 
         try:
-            await self._run(update, f"update {named(endpoint.inference_id)}")
+            await self.run(update, f"update {named(endpoint.inference_id)}")
         except _ChangedError:
             return False
         return True
 
     async def former(self, aliases: Collection[str]) -> Mapping[str, Former]:
         """The vectors that those of the *aliases* stood for which no endpoint has and one of embeddings had."""
-        return await self._run(
-            lambda connection: names.former(connection, aliases), "read the former aliases", self._reading
+        return await self.run(
+            lambda connection: names.former(connection, aliases), "read the former aliases", reads=True
         )
 
     async def remove(self, inference_id: str, version: str) -> bool:
@@ -117,24 +124,39 @@ class Store:
             return True
 
         try:
-            return await self._run(removed, f"delete {named(inference_id)}", spare=True)
+            return await self.run(removed, f"delete {named(inference_id)}", spare=True)
         except _ChangedError:
             return False
+
+    def _row(self, connection: sql.Connection, endpoint: StoredEndpoint) -> dict[str, Any]:
+        """The row of *endpoint*, made in the transaction that writes it: no rotation comes between.
+
+        `INVALID` when it refers to a credential that is gone.
+        """
+        credentials.refuse_missing(connection, endpoint)
+        if self._vault is None:
+            return columns(endpoint)
+        self._vault.refresh()
+        return columns(resealed(endpoint, self._vault))
 
     def close(self) -> None:
         """Finish what is being written, then let the file go."""
         self._thread.shutdown()
         self._engine.dispose()
 
-    async def _run(
+    async def run(
         self,
         act: Callable[[sql.Connection], T],
         purpose: str,
-        engine: sql.Engine | None = None,
         *,
+        reads: bool = False,
         spare: bool = False,
     ) -> T:
-        """The result of *act* in one transaction; one that may use what is *spare* has room also on a full disk."""
+        """The result of *act* in one transaction, `INTERNAL` where there is none: "Failed to " and the *purpose*.
+
+        One that only *reads* waits for nobody who writes; one that may use what is *spare* has room on a full disk.
+        """
+        engine = self._reading if reads else None
 
         def transaction() -> T:
             try:

@@ -5,46 +5,104 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import os
-import secrets
-import stat
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.storage.folder import FILE_MODE
+from inferpoint.storage.key_ring import FILE_VARIABLE, VARIABLE, KeyRing
 
-KEY_BYTES = 32
-KEY_FILE = "secret.key"
-VARIABLE = "INFERPOINT_SECRET_KEY"
-FILE_VARIABLE = "INFERPOINT_SECRET_KEY_FILE"
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 _NONCE_BYTES = 12
+_FINGERPRINT_DIGITS = 16
 
 
 class Vault:
-    """Seals and opens with one key. A sealed text is `<key id>.<base64 of nonce and cipher text>`."""
+    """Seals with the first of its keys and opens with any. A sealed text is `<key id>.<base64 of nonce and cipher>`.
 
-    def __init__(self, key: bytes) -> None:
+    `ring` is where the keys come from; another process may change it, which `refresh` sees.
+    """
+
+    def __init__(self, *keys: bytes, ring: KeyRing | None = None) -> None:
+        self._ring = ring or KeyRing(keys)
+        self._ciphers: dict[str, AESGCM] = {}  # that of the key that seals first, and at last those that were retired
+        self._fingerprinting = b""
+        self._take()
+
+    @property
+    def key_id(self) -> str:
+        """The id of the key that seals."""
+        return next(iter(self._ciphers))
+
+    @property
+    def rotating(self) -> bool:
+        """Whether there are older keys, by which something may still be sealed."""
+        return len(self._ring.keys) > 1
+
+    def refresh(self) -> None:
+        """See the keys as another process left them."""
+        if self._ring.refresh():
+            self._take()
+
+    def begin_rotation(self) -> None:
+        """Seal with a new key from now on; none is made while an older one is still there to be retired.
+
+        `INVALID` where the keys are not ours to make.
+        """
+        self.refresh()
+        if not self.rotating:
+            self._ring.add()
+            self._take()
+
+    def end_rotation(self) -> Sequence[str]:
+        """Forget all keys but the one that seals, where they are ours; gives the ids of those that open nothing more.
+
+        To be called when nothing is sealed by them, durably. What this process has sealed and not written yet, it opens
+        all the same.
+        """
+        retired = [_key_id(key) for key in self._ring.keys[1:]]
+        self._ring.retire()
+        return retired
+
+    def _take(self) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - the library does without it
 
-        self._cipher = AESGCM(key)
-        self.key_id = hashlib.sha256(b"inferpoint key id:" + key).hexdigest()[:8]
+        keys = self._ring.keys
+        self._ciphers = {_key_id(key): AESGCM(key) for key in keys} | {
+            key_id: cipher for key_id, cipher in self._ciphers.items() if key_id not in map(_key_id, keys)
+        }
+        self._fingerprinting = hmac.digest(keys[0], b"inferpoint fingerprints", "sha256")
 
     def seal(self, text: str, place: str) -> str:
         """*text*, sealed so that it can be opened at *place* alone."""
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = nonce + self._cipher.encrypt(nonce, text.encode("utf-8", "surrogatepass"), place.encode())
-        return f"{self.key_id}.{base64.b64encode(sealed).decode()}"
+        key_id, cipher = next(iter(self._ciphers.items()))
+        sealed = nonce + cipher.encrypt(nonce, text.encode("utf-8", "surrogatepass"), place.encode())
+        return f"{key_id}.{base64.b64encode(sealed).decode()}"
 
     def sealed(self, text: str) -> bool:
-        """Whether *text* says that it was sealed with this vault's key."""
-        return text.partition(".")[0] == self.key_id
+        """Whether *text* says that it was sealed with a key of this vault's."""
+        return text.partition(".")[0] in self._ciphers
+
+    def resealed(self, sealed: str, place: str) -> str:
+        """*sealed* as the first key seals it; itself where that did, and where it does not open."""
+        if sealed.partition(".")[0] == self.key_id or not self.sealed(sealed):
+            return sealed
+        try:
+            return self.seal(self.open(sealed, place), place)
+        except InferenceError:  # changed or moved, which is told where it is read
+            return sealed
 
     def open(self, sealed: str, place: str) -> str:
         """The text that was sealed for *place*; `INTERNAL` when the key is another or the text was changed or moved."""
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415
 
         key_id, _, text = sealed.partition(".")
+        if not self.sealed(sealed):
+            self.refresh()  # another process may be at a rotation
         if not self.sealed(sealed):
             raise InferenceError(
                 Kind.INTERNAL,
@@ -53,87 +111,19 @@ class Vault:
             )
         try:
             packed = base64.b64decode(text, validate=True)
-            opened = self._cipher.decrypt(packed[:_NONCE_BYTES], packed[_NONCE_BYTES:], place.encode())
+            opened = self._ciphers[key_id].decrypt(packed[:_NONCE_BYTES], packed[_NONCE_BYTES:], place.encode())
         except (InvalidTag, binascii.Error, ValueError):
             raise InferenceError(Kind.INTERNAL, f"The stored secret of [{place}] was changed or moved") from None
         return opened.decode("utf-8", "surrogatepass")
 
+    def fingerprint(self, text: str) -> str:
+        """A name for *text* by which equal secrets are known, and none is guessed without the key: an HMAC.
 
-def secret_key(folder: Path, environ: Mapping[str, str], *, sealed: bool) -> bytes:
-    """The key: from the environment, from a file it names, or the folder's own, which is made once.
-
-    With *sealed* secrets in store a new key would shut them for ever, so none is made. `INVALID` says what is wrong.
-    """
-    if text := environ.get(VARIABLE):
-        return _key(text, VARIABLE)
-    if named := environ.get(FILE_VARIABLE):
-        return _key(_read(Path(named)), named)
-    own = folder / KEY_FILE
-    if own.exists():
-        return _key(_read(own), str(own))
-    if sealed:
-        raise InferenceError(
-            Kind.INVALID,
-            f"The secret key is missing: {own} does not exist and neither {VARIABLE} nor {FILE_VARIABLE} is set,"
-            " but the store holds sealed secrets",
-        )
-    return _made(own)
+        After a rotation the same secret has another one, as the key id before the colon tells.
+        """
+        digest = hmac.digest(self._fingerprinting, text.encode("utf-8", "surrogatepass"), "sha256")
+        return f"{self.key_id}:{digest.hex()[:_FINGERPRINT_DIGITS]}"
 
 
-def _made(path: Path) -> bytes:
-    key = secrets.token_bytes(KEY_BYTES)
-    draft = path.with_suffix(f".{os.getpid()}")
-    try:
-        draft.unlink(missing_ok=True)  # of a process that was killed
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, FILE_MODE)  # whatever the umask
-            file.write(base64.b64encode(key) + b"\n")
-            file.flush()
-            os.fsync(descriptor)
-        draft.rename(path)
-        _keep_names(path.parent)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise InferenceError(Kind.INVALID, f"The secret key cannot be kept in {path}: {error.strerror}") from None
-    return key
-
-
-def _keep_names(folder: Path) -> None:
-    """Make what was renamed in *folder* durable, as the rows are that this key seals."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open(encoding="ascii") as file:
-            _refuse_readable(path, os.fstat(file.fileno()))
-            return file.read()
-    except (OSError, UnicodeDecodeError):
-        raise InferenceError(Kind.INVALID, f"The secret key file {path} cannot be read") from None
-
-
-def _refuse_readable(path: Path, known: os.stat_result) -> None:
-    """`INVALID` when others than the owner can read the key; of root's file a group may, as it could not else be ours.
-
-    PostgreSQL asks the same of the keys that it is given.
-    """
-    roots = known.st_uid == 0 != os.geteuid()
-    if known.st_mode & (stat.S_IRWXO | (stat.S_IWGRP if roots else stat.S_IRWXG)):
-        mode = f"{stat.S_IMODE(known.st_mode):04o}"
-        problem = f"The secret key file {path} can be read by others, for its mode is {mode}: `chmod 600` it"
-        raise InferenceError(Kind.INVALID, problem)
-
-
-def _key(text: str, source: str) -> bytes:
-    try:
-        key = base64.b64decode(text.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise InferenceError(Kind.INVALID, f"The secret key in {source} is not {KEY_BYTES} bytes in base64")
-    return key
+def _key_id(key: bytes) -> str:
+    return hashlib.sha256(b"inferpoint key id:" + key).hexdigest()[:8]

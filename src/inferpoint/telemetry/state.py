@@ -11,15 +11,21 @@ from prometheus_client import ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from inferpoint.model.budgets import CallerReport
 from inferpoint.model.quota import BreakerReport, GroupReport
 
 _GROUP = ("group", "service")
+_MOST_CALLERS = 500  # of which each has up to twelve series
 
 
 class StateCollector(Collector):
-    """The waiting calls, limits, breakers and retry budget as gauges; `groups` is set before each collection."""
+    """The waiting calls, limits, breakers and retry budget as gauges.
+
+    `groups` and `callers` are set before each collection.
+    """
 
     groups: Sequence[GroupReport] = ()
+    callers: Sequence[CallerReport] = ()
 
     def __init__(self, breakers: Callable[[], Sequence[BreakerReport]], budget: Callable[[], float]) -> None:
         self._breakers = breakers
@@ -39,6 +45,7 @@ class StateCollector(Collector):
         yield states
         yield from _lanes(self.groups)
         yield from _limits(self.groups)
+        yield from _callers(self.callers)
 
 
 class ProcessesCollector(Collector):
@@ -84,6 +91,17 @@ def _limits(groups: Sequence[GroupReport]) -> Iterator[Metric]:
             told.add_metric((*labels, of), bucket.limit)
             remaining.add_metric((*labels, of), bucket.remaining)
     yield from (configured, told, remaining, paused)
+
+
+def _callers(callers: Sequence[CallerReport]) -> Iterator[Metric]:
+    """The limits of each caller of its own, and what is used of them; of the callers that called last."""
+    limits = GaugeMetricFamily("inferpoint_caller_limit", "A limit of a caller's own.", None, ("caller", "limit"))
+    used = GaugeMetricFamily("inferpoint_caller_used", "What is used of it now.", None, ("caller", "limit"))
+    for caller in callers[-_MOST_CALLERS:]:
+        for name, limit in caller.limits.items():
+            limits.add_metric((caller.caller, name), limit.limit)
+            used.add_metric((caller.caller, name), limit.used)
+    yield from (limits, used)
 
 
 def _family(name: str, words: str, *more: str) -> GaugeMetricFamily:

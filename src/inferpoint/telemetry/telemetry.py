@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from inferpoint.model.budgets import CallerReport
 from inferpoint.model.quota import BreakerReport, GroupReport
 from inferpoint.telemetry.counters import BatchCounters, CacheCounters, CallCounters, RequestCounters
 from inferpoint.telemetry.events import Answered
@@ -17,20 +18,22 @@ from inferpoint.telemetry.state import ProcessesCollector, StateCollector
 class Telemetry:
     """Counts requests, `calls`, `batches` and what `caches` know, and hands each answered request to *write*.
 
-    What is not counted is asked for when Prometheus asks: how the *groups* of calls stand, the states of the
-    *breakers*, how many retries the least *budget* has left. With counters *shared* by several workers each of them
-    shows what all have counted.
+    What is not counted is asked for when Prometheus asks: how the *groups* of calls and the *callers* with limits
+    stand, the states of the *breakers*, how many retries the least *budget* has left. With counters *shared* by
+    several workers each of them shows what all have counted.
     """
 
     def __init__(
         self,
         groups: Callable[[], Awaitable[Sequence[GroupReport]]],
+        callers: Callable[[], Awaitable[Sequence[CallerReport]]],
         breakers: Callable[[], Sequence[BreakerReport]],
         budget: Callable[[], float],
         write: Callable[[Answered], None],
         shared: SharedCounters | None = None,
     ) -> None:
         self._groups = groups
+        self._callers = callers
         self._write = write
         self._state = StateCollector(breakers, budget)
         self._shown = CollectorRegistry()
@@ -54,5 +57,5 @@ class Telemetry:
 
     async def exposition(self) -> bytes:
         """All counters in Prometheus' text format."""
-        self._state.groups = await self._groups()
+        self._state.groups, self._state.callers = await self._groups(), await self._callers()
         return generate_latest(self._shown)

@@ -10,7 +10,9 @@ from typing import TypeVar
 from typing_extensions import override
 
 from inferpoint.clock import Clock
+from inferpoint.model.budgets import CallerReport
 from inferpoint.model.quota import Allowance, Cost, GroupReport
+from inferpoint.model.requests import Caller
 from inferpoint.outbound.limiter import LONGEST_PAUSE
 from inferpoint.outbound.ticket import Permit, RateLimiter, Reason, Refusal, Ticket
 from inferpoint.workers import messages
@@ -18,7 +20,7 @@ from inferpoint.workers.messages import FromLimiter, ToLimiter
 
 LEASE_SECONDS = 0.02  # for which a group may be given turns ahead: one that must pause may go on for so long
 
-A = TypeVar("A", messages.Granted, messages.Reported)
+A = TypeVar("A", messages.Granted, messages.Reported, messages.ReportedCallers)
 _STOPPING = Refusal(Reason.STOPPING)
 
 
@@ -38,6 +40,10 @@ class RemotePermit(Permit):
         if cost != self._cost:
             self._cost = cost
             self._send(messages.Settled(self._number, cost))
+
+    @override
+    def failed(self) -> None:
+        self._send(messages.Failed(self._number))
 
     @override
     def _end(self, *, sent: bool) -> None:
@@ -76,8 +82,8 @@ class LeasedPermit(Permit):
 class LimiterClient(RateLimiter):
     """The rate limiter of one of several processes. *send* is how it asks, `receive` how it is answered.
 
-    Turns of a group that is so fast that asking costs more than they are worth are asked for ahead. Every permit is
-    refused, and no group is known, once the supervisor is gone.
+    Turns of a group that is so fast that asking costs more than they are worth are asked for ahead, but for callers
+    with limits. Every permit is refused, and no group is known, once the supervisor is gone.
     """
 
     def __init__(self, send: Callable[[ToLimiter], None], clock: Clock, longest_pause: float = LONGEST_PAUSE) -> None:
@@ -91,8 +97,7 @@ class LimiterClient(RateLimiter):
 
     @override
     async def permit(self, ticket: Ticket, cost: Callable[[], Cost]) -> Permit | Refusal:
-        lease = self._lease(ticket)
-        if lease.turns:
+        if ticket.caller.limits is None and (lease := self._lease(ticket)).turns:
             lease.turns -= 1
             return LeasedPermit(lease)
         estimate, number = cost(), next(self._numbers)  # what is told when the turn comes is charged instead
@@ -102,6 +107,18 @@ class LimiterClient(RateLimiter):
         permit = RemotePermit(answer, estimate, self._send)
         permit.settle(cost())
         return permit
+
+    @override
+    async def admit(self, ticket: Ticket) -> Refusal | None:
+        number = next(self._numbers)
+        answer = await self._answer(number, messages.Admitted(number, ticket), messages.Granted)
+        return answer if isinstance(answer, Refusal) else None
+
+    @override
+    async def check_affordable(self, ticket: Ticket, cost: Cost) -> Refusal | None:
+        number = next(self._numbers)
+        answer = await self._answer(number, messages.Weighed(number, ticket, cost), messages.Granted)
+        return answer if isinstance(answer, Refusal) else None
 
     @override
     async def check_deadline(self, ticket: Ticket, calls: int) -> Refusal | None:
@@ -127,6 +144,12 @@ class LimiterClient(RateLimiter):
         number = next(self._numbers)
         answer = await self._answer(number, messages.Watched(number), messages.Reported)
         return () if isinstance(answer, Refusal) else answer.groups
+
+    @override
+    async def callers(self, asking: Caller) -> Sequence[CallerReport]:
+        number = next(self._numbers)
+        answer = await self._answer(number, messages.Counted(number, asking), messages.ReportedCallers)
+        return () if isinstance(answer, Refusal) else answer.callers
 
     def receive(self, answer: FromLimiter) -> None:
         """Hand *answer* to the call that waits for it; one whose caller has left meanwhile is not waited for."""

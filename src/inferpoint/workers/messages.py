@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from inferpoint.model.budgets import CallerReport
 from inferpoint.model.quota import Allowance, Cost, GroupReport
+from inferpoint.model.requests import Caller
 from inferpoint.outbound.ticket import Refusal, Ticket
 
 
@@ -59,11 +61,28 @@ class Leased(Message, frozen=True):
     turns: int
 
 
+class Failed(Numbered, frozen=True):
+    """The provider answered the call of a permit with nothing that is paid for."""
+
+
+class Admitted(Numbered, frozen=True):
+    """The worker asks whether a caller with limits may ask once more, and waits until it may."""
+
+    ticket: Ticket
+
+
 class Checked(Numbered, frozen=True):
     """The worker asks whether so many more calls would be in time."""
 
     ticket: Ticket
     calls: int
+
+
+class Weighed(Numbered, frozen=True):
+    """The worker asks whether a caller with limits may make calls that cost so much in all."""
+
+    ticket: Ticket
+    cost: Cost
 
 
 class Paused(Message, frozen=True):
@@ -91,6 +110,12 @@ class Watched(Numbered, frozen=True):
     """The worker asks for the state of all groups."""
 
 
+class Counted(Numbered, frozen=True):
+    """The worker asks how the callers with limits stand, among them the one that is *asking*."""
+
+    asking: Caller
+
+
 class Granted(Numbered, frozen=True):
     """The turn has come after *waited* seconds, or the calls would be in time."""
 
@@ -109,11 +134,18 @@ class Reported(Numbered, frozen=True):
     groups: Sequence[GroupReport]
 
 
+class ReportedCallers(Numbered, frozen=True):
+    """The state of the callers with limits."""
+
+    callers: Sequence[CallerReport]
+
+
 class Stop(Message, frozen=True):
     """The worker is to stop, finishing what it has begun unless it is *forced*."""
 
     forced: bool
 
 
-ToLimiter = Wanted | Ahead | Left | Settled | Done | Checked | Paused | Released | Learnt | Watched
-FromLimiter = Granted | Leased | Refused | Reported
+Question = Wanted | Admitted | Checked | Weighed | Watched | Counted
+ToLimiter = Question | Ahead | Left | Settled | Failed | Done | Paused | Released | Learnt
+FromLimiter = Granted | Leased | Refused | Reported | ReportedCallers

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from functools import partial
+from collections.abc import Callable
 
-from inferpoint.model.quota import Cost
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.ticket import Permit, Refusal
 from inferpoint.workers import messages
-from inferpoint.workers.messages import FromLimiter, ToLimiter
+from inferpoint.workers.messages import FromLimiter, Question, ToLimiter
 
 
 class LimiterServer:
@@ -25,35 +23,45 @@ class LimiterServer:
     def receive(self, message: ToLimiter) -> None:
         """Do what *message* asks of the limiter."""
         match message:
-            case messages.Wanted(number):
-                self._begin(number, partial(self._permit, message))
-            case messages.Ahead(ticket, calls):
-                self._send(messages.Leased(ticket.group, self._limiter.lease(ticket, calls)))
-            case messages.Checked(number):
-                self._begin(number, partial(self._check, message))
-            case messages.Watched(number):
-                self._begin(number, partial(self._watch, number))
             case messages.Left(number):
                 self._leave(number)
-            case messages.Settled(number, cost):
-                self._settle(number, cost)
-            case messages.Done(number):
-                self._permits.pop(number, None)
-            case messages.Paused() | messages.Released() | messages.Learnt():
+            case messages.Settled() | messages.Failed() | messages.Done():
                 self._note(message)
+            case messages.Ahead(ticket, calls):
+                self._send(messages.Leased(ticket.group, self._limiter.lease(ticket, calls)))
+            case messages.Paused(group, seconds, because):
+                self._limiter.pause(group, seconds, because)
+            case messages.Released(group):
+                self._limiter.release(group)
+            case messages.Learnt(group, allowance):
+                self._limiter.learn(group, allowance)
+            case question:
+                task = self._waiting[question.number] = asyncio.get_running_loop().create_task(self._answer(question))
+                task.add_done_callback(lambda _: self._waiting.pop(question.number))
 
     def close(self) -> None:
         """The worker is gone: its places are given up, and what it was given stays charged, for it may have called."""
         for task in self._waiting.values():
             task.cancel()
-        self._permits.clear()
+        for number in list(self._permits):
+            self._note(messages.Done(number))
 
-    def _begin(self, number: int, answer: Callable[[], Awaitable[FromLimiter]]) -> None:
-        task = self._waiting[number] = asyncio.get_running_loop().create_task(self._answer(answer))
-        task.add_done_callback(lambda _: self._waiting.pop(number))
-
-    async def _answer(self, answer: Callable[[], Awaitable[FromLimiter]]) -> None:
-        self._send(await answer())
+    async def _answer(self, question: Question) -> None:
+        number = question.number
+        match question:
+            case messages.Wanted():
+                answer = await self._permit(question)
+            case messages.Admitted():
+                answer = _granted(number, await self._limiter.admit(question.ticket))
+            case messages.Checked():
+                answer = _granted(number, await self._limiter.check_deadline(question.ticket, question.calls))
+            case messages.Weighed():
+                answer = _granted(number, await self._limiter.check_affordable(question.ticket, question.cost))
+            case messages.Watched():
+                answer = messages.Reported(number, await self._limiter.groups())
+            case messages.Counted():
+                answer = messages.ReportedCallers(number, await self._limiter.callers(question.asking))
+        self._send(answer)
 
     async def _permit(self, wanted: messages.Wanted) -> FromLimiter:
         # What the call really takes along is settled by the worker once it has its turn.
@@ -63,28 +71,27 @@ class LimiterServer:
         self._permits[wanted.number] = permit
         return messages.Granted(wanted.number, permit.waited)
 
-    async def _check(self, checked: messages.Checked) -> FromLimiter:
-        refusal = await self._limiter.check_deadline(checked.ticket, checked.calls)
-        return messages.Granted(checked.number) if refusal is None else messages.Refused(checked.number, refusal)
-
-    async def _watch(self, number: int) -> FromLimiter:
-        return messages.Reported(number, await self._limiter.groups())
-
-    def _note(self, message: messages.Paused | messages.Released | messages.Learnt) -> None:
+    def _note(self, message: messages.Settled | messages.Failed | messages.Done) -> None:
+        """Do to a permit what became of its call."""
+        permit = self._permits.get(message.number)
         match message:
-            case messages.Paused(group, seconds, because):
-                self._limiter.pause(group, seconds, because)
-            case messages.Released(group):
-                self._limiter.release(group)
-            case messages.Learnt(group, allowance):
-                self._limiter.learn(group, allowance)
-
-    def _settle(self, number: int, cost: Cost) -> None:
-        if permit := self._permits.get(number):
-            permit.settle(cost)
+            case _ if permit is None:
+                pass
+            case messages.Settled():
+                permit.settle(message.cost)
+            case messages.Failed():
+                permit.failed()
+            case messages.Done(number):
+                del self._permits[number]
+                permit.sent()
+                permit.release()
 
     def _leave(self, number: int) -> None:
         if permit := self._permits.pop(number, None):
             permit.release()
         elif waiting := self._waiting.get(number):
             waiting.cancel()
+
+
+def _granted(number: int, refusal: Refusal | None) -> FromLimiter:
+    return messages.Granted(number) if refusal is None else messages.Refused(number, refusal)

@@ -20,6 +20,7 @@ import uvloop
 from inferpoint.clock import Clock, SystemClock
 from inferpoint.config import Config
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.outbound.caller_limits import lasting
 from inferpoint.outbound.limiter import Limiter
 from inferpoint.storage.folder import locked
 from inferpoint.telemetry.log import warn
@@ -36,10 +37,12 @@ PATIENCE = 10.0  # seconds beyond those that requests have to finish, after whic
 
 def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     """Run as many workers as *config* says until told to stop; each is started with the *arguments* of `serve`."""
+    clock = SystemClock()
     with (
         listening(config) as listener,
         locked(Path(config.data_dir)) as locks,
         tempfile.TemporaryDirectory(prefix="inferpoint-") as counters,
+        lasting(clock, Path(config.data_dir), config.longest_pause_seconds) as limiter,
     ):
 
         async def start(number: int) -> Worker:
@@ -47,16 +50,14 @@ def supervise(config: Config, arguments: Sequence[str], environ: Mapping[str, st
             with there:
                 inheritance = Inheritance(number, listener.fileno(), there.fileno(), counters)
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    *("-m", "inferpoint", "serve", *arguments),
+                    sys.executable,  # -P: no module is looked for in the folder that it is started in
+                    *("-P", "-m", "inferpoint", "serve", *arguments),
                     env={**environ, **inheritance.variables()},
                     pass_fds=(listener.fileno(), there.fileno(), *locks),  # the folder is held until the last has ended
                     start_new_session=True,  # an interrupt from the keyboard is for the supervisor alone
                 )
             return await Worker(process, limiter, clock.monotonic()).connected(here)
 
-        clock = SystemClock()
-        limiter = Limiter(clock, config.longest_pause_seconds)
         uvloop.run(_Crew(config, listener, start, clock).run())
 
 

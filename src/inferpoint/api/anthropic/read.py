@@ -47,7 +47,7 @@ def asked(body: Fields, *, counted: bool = False) -> Asked:
     messages = _messages(body)
     tools = tuple(_tool(Fields(tool, f"tools.{place}")) for place, tool in enumerate(body.array("tools") or []))
     choice, params = _choice(body.any("tool_choice"))
-    effort, shape = _output(body.any("output_config"))
+    effort, shape = _output(body.object("output_config") or {})
     conversation = Conversation(
         messages,
         tools,
@@ -60,7 +60,7 @@ def asked(body: Fields, *, counted: bool = False) -> Asked:
         thinking=_thinking(body.object("thinking")),
         effort_only=True,
     )
-    metadata, top_k = Fields(body.any("metadata") or {}, "metadata"), body.take("top_k", int)
+    metadata, top_k = Fields(body.object("metadata") or {}, "metadata"), body.take("top_k", int)
     user = metadata.take("user_id", str)
     metadata.end()
     hints = {name: body.object(name) or None for name in (CONTEXT_MANAGEMENT, Hint.CACHE)}
@@ -146,9 +146,9 @@ def _thinking(value: dict[str, Any] | None) -> Thinking | None:
     return Thinking(kind != "disabled", budget, None if display is None else _SHOWN[display])
 
 
-def _output(value: Any) -> tuple[str | None, dict[str, Any]]:
+def _output(value: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
     """How hard to think, and the shape of the answer, in OpenAI's words as members with no place elsewhere are."""
-    config = Fields(value or {}, "output_config")
+    config = Fields(value, "output_config")
     effort, form = config.take("effort", str), config.object("format")
     config.end()
     if form is None:

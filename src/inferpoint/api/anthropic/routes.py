@@ -9,9 +9,11 @@ from msgspec.structs import replace
 
 from inferpoint.api.anthropic import errors, read, write
 from inferpoint.api.anthropic.events import PING, Events
+from inferpoint.api.anthropic.openapi import DESCRIPTION
 from inferpoint.api.anthropic.read import Asked
 from inferpoint.api.anthropic.write import Teller
 from inferpoint.api.face import Face, Request, Response, Route, json_response, streamed
+from inferpoint.api.openapi.description import Form
 from inferpoint.api.requests import fields, for_user
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine
@@ -25,7 +27,7 @@ _BETA_HEADER = "anthropic-beta"
 
 
 async def messages(engine: Engine, request: Request) -> Response:
-    """`POST /v1/messages`: the next message of a conversation, whole or streamed."""
+    """The next message of a conversation, whole or streamed."""
     body = fields(request)
     model, stream = body.need("model", str), body.take("stream", bool)
     asked = read.asked(body)
@@ -41,7 +43,7 @@ async def messages(engine: Engine, request: Request) -> Response:
 
 
 async def count_tokens(engine: Engine, request: Request) -> Response:
-    """`POST /v1/messages/count_tokens`: the tokens of a conversation, estimated where no provider counts them."""
+    """The tokens of a conversation, estimated where no provider counts them."""
     body = fields(request)
     model = body.need("model", str)
     asked = read.asked(body, counted=True)
@@ -70,11 +72,12 @@ def finish(response: Response, request: Request) -> Response:
 
 FACE = Face(
     routes=(
-        Route("POST", "/v1/messages", messages, takes_body=True, infers=True),
-        Route("POST", "/v1/messages/count_tokens", count_tokens, takes_body=True, infers=True),
+        Route("POST", "/v1/messages", messages, infers=True, form=Form("MessagesRequest", "Message", "MessageEvents")),
+        Route("POST", "/v1/messages/count_tokens", count_tokens, infers=True, form=Form("CountRequest", "TokenCount")),
     ),
     words=errors.WORDS,
     fail=errors.fail,
     finish=finish,
     prefix="/v1/messages/",
+    description=DESCRIPTION,
 )

@@ -31,7 +31,7 @@ async def embed(engine: Engine, request: Request) -> Response:
     model, purpose, texts = body.need("model", str), body.need("input_type", str), _texts(body)
     forms, dimensions = body.texts("embedding_types") or ("float",), body.take("output_dimension", int)
     for name, value in _SILENT.items():
-        if body.any(name) not in (None, value):
+        if body.take(name, type(value)) not in (None, value):
             raise invalid(f"[{name}] must be [{value}]")
     body.end()
     if purpose not in _PURPOSES:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from inferpoint.api.cohere.embed import embed
+from inferpoint.api.cohere.openapi import DESCRIPTION
 from inferpoint.api.cohere.rerank import rerank, rerank_v1
 from inferpoint.api.face import Face, Request, Response, Route, Words, error_response
+from inferpoint.api.openapi.description import Form
 from inferpoint.errors import InferenceError, Kind
 
 _WORDS = {
@@ -36,11 +38,12 @@ def fail(error: InferenceError, request: Request) -> Response:
 
 FACE = Face(
     routes=(
-        Route("POST", "/v2/rerank", rerank, takes_body=True, infers=True),
-        Route("POST", "/v1/rerank", rerank_v1, takes_body=True, infers=True),
-        Route("POST", "/v2/embed", embed, takes_body=True, infers=True),
+        Route("POST", "/v2/rerank", rerank, infers=True, form=Form("RerankV2Request", "RerankV2Response")),
+        Route("POST", "/v1/rerank", rerank_v1, infers=True, form=Form("RerankV1Request", "RerankV1Response")),
+        Route("POST", "/v2/embed", embed, infers=True, form=Form("EmbedRequest", "EmbedResponse")),
     ),
     words=_WORDS,
     fail=fail,
     prefix="/v2/",
+    description=DESCRIPTION,
 )

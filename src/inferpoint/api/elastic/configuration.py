@@ -24,7 +24,7 @@ async def apply(engine: Engine, request: Request) -> Response:
         validate=not flag(request.query, "skip_validation"),
         dry_run=flag(request.query, "dry_run"),
     )
-    changes = await applied(engine.lifecycle, request.caller, order)
+    changes = await applied(engine.lifecycle, request.manager, order)
     failed = any(change.error for change in changes)
     return json_response({"errors": failed, "changes": [_written(change) for change in changes]})
 

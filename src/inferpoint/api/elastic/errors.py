@@ -11,6 +11,7 @@ import msgspec
 from inferpoint.api.face import EVENT_STREAM, Request, Response, Words, json_response
 from inferpoint.api.headers import KIND, error_headers
 from inferpoint.errors import InferenceError, Kind, Subject
+from inferpoint.model.privileges import MANAGE
 from inferpoint.model.wording import numbered
 from inferpoint.protocols import sse
 
@@ -76,7 +77,7 @@ def fail(error: InferenceError, request: Request) -> Response:
     """An error as a response: an exception, or a sentence alone where no route is for the request or its content."""
     if WORDS[error.kind].phrase or error.subject is Subject.MEDIA_TYPE:
         return json_response({"error": str(error), "status": status(error)}, status(error))
-    trace = request.query.get("error_trace", "false") != "false"
+    trace = request.query.get("error_trace", "false") != "false" and MANAGE in request.caller.privileges
     return json_response(envelope(error, trace=trace), status(error), error_headers(error))
 
 

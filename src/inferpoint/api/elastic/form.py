@@ -12,9 +12,13 @@ from msgspec.structs import replace
 from inferpoint.api.face import JSON, Request, Response, Route
 from inferpoint.api.headers import OPAQUE_ID
 from inferpoint.errors import Subject, invalid
+from inferpoint.model.wildcards import fits
 
 PRODUCT = ("x-elastic-product", "Elasticsearch")  # clients refuse answers without it, whoever wrote them
 _COMMON = frozenset({"pretty", "human", "error_trace", "filter_path", "format"})
+_FLAGS = frozenset({
+    "pretty", "human", "error_trace", "chunked", "dry_run", "force", "partial", "prune", "skip_validation",
+})  # fmt: skip
 _VENDOR = re.compile(r"application/vnd\.elasticsearch\+json\s*;\s*compatible-with\s*=\s*([89])\b", re.IGNORECASE)
 _PLAIN = ("", "*/*", JSON)
 _READ = re.compile(r"\s*(application/json|application/vnd\.elasticsearch\+json)\s*(;|$)", re.IGNORECASE)
@@ -25,7 +29,7 @@ def check(request: Request, route: Route) -> None:
     if request.query:
         _check_query(request, route)
     content_type = request.headers.get("content-type")
-    if route.takes_body and content_type is not None and not _READ.match(content_type):
+    if route.form.takes and content_type is not None and not _READ.match(content_type):
         raise invalid(f"Content-Type header [{content_type}] is not supported", subject=Subject.MEDIA_TYPE)
 
 
@@ -53,8 +57,9 @@ def _check_query(request: Request, route: Route) -> None:
         raise invalid(
             f"request [{request.path}] contains unrecognized parameter{plural}: {shown}", subject=Subject.ARGUMENT
         )
-    for name in ("pretty", "human", "error_trace"):
-        flag(request.query, name)
+    for name in request.query:  # also those that nobody asks for later
+        if name in _FLAGS:
+            flag(request.query, name)
 
 
 def _shaped(body: bytes, query: Mapping[str, str]) -> bytes:
@@ -100,30 +105,13 @@ def _pattern(path: str) -> _Pattern:
     return tuple(part for before, part in zip(["", *parts], parts, strict=False) if not before == part == "**")
 
 
-def _fits(pattern: str, name: str) -> bool:
-    """Whether `*`s can stand for what *pattern* leaves open. As a regular expression it could take hours."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return pattern == name
-    *middle, last = rest
-    at, end = len(first), len(name) - len(last)
-    if at > end or not (name.startswith(first) and name.endswith(last)):
-        return False
-    for part in middle:
-        start = name.find(part, at, end)
-        if start < 0:
-            return False
-        at = start + len(part)
-    return True
-
-
 def _after(patterns: Sequence[_Pattern], name: str) -> list[_Pattern]:
     """The rest of each pattern that goes on with *name*; an empty one has matched."""
     left: list[_Pattern] = []
     for head, *rest in patterns:
         if head == "**":
             left += [(head, *rest), *([()] if not rest else _after([tuple(rest)], name))]
-        elif _fits(head, name):
+        elif fits(head, name):
             left.append(tuple(rest))
     return list(dict.fromkeys(left))
 

@@ -151,9 +151,9 @@ def preview(request: Request) -> tuple[InferenceRequest, Chunking]:
     return request.inference(_only_texts(body)), _chunking(body)
 
 
-def timeout(query: Mapping[str, str]) -> float | None:
-    """The parameter `timeout` in seconds."""
-    return _time(query.get("timeout"))
+def timeout(query: Mapping[str, str], name: str = "timeout") -> float | None:
+    """The parameter called *name* in seconds."""
+    return _time(query.get(name), name)
 
 
 def position(body: bytes, name: str) -> str:
@@ -193,12 +193,12 @@ def _input_type(name: str | None) -> InputType | None:
 
 
 def _seconds(request: Request, body: Fields) -> float | None:
-    seconds = timeout(request.query)
-    return _time(body.take("timeout", str)) if seconds is None else seconds
+    asked, seconds = timeout(request.query), _time(body.take("timeout", str))
+    return seconds if asked is None else asked
 
 
-def _time(text: str | None) -> float | None:
-    return None if text is None else times.seconds(text, name="timeout")
+def _time(text: str | None, name: str = "timeout") -> float | None:
+    return None if text is None else times.seconds(text, name=name)
 
 
 def _partial(request: Request, body: Fields) -> bool:

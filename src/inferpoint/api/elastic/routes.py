@@ -7,9 +7,12 @@ from functools import lru_cache
 from typing import Any, assert_never
 
 from inferpoint import services
-from inferpoint.api.elastic import chat, configuration, errors, read, write
+from inferpoint.access import actions
+from inferpoint.api.elastic import chat, configuration, errors, read, secrets, write
 from inferpoint.api.elastic.form import check, finish, flag
+from inferpoint.api.elastic.openapi import DESCRIPTION
 from inferpoint.api.face import Face, Request, Response, Route, json_response, streamed
+from inferpoint.api.openapi.description import Form
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.engine import Engine
 from inferpoint.errors import InferenceError
@@ -46,7 +49,7 @@ async def put(engine: Engine, request: Request) -> Response:
     """Create an endpoint."""
     kind = _type(request)  # a wrong path is told before a missing body
     resolved = await engine.lifecycle.create(
-        request.caller,
+        request.manager,
         request.path_params["inference_id"],
         read.json_object(request),
         kind=kind,
@@ -59,10 +62,11 @@ async def put(engine: Engine, request: Request) -> Response:
 async def update(engine: Engine, request: Request) -> Response:
     """Change an endpoint."""
     kind = _type(request)
+    read.timeout(request.query, "master_timeout")
     config = read.json_object(request)
     config.pop("timeout", None)  # the JavaScript client writes parameters it does not know into the body
     resolved = await engine.lifecycle.update(
-        request.caller, request.path_params["inference_id"], config, kind=kind, seconds=read.timeout(request.query)
+        request.manager, request.path_params["inference_id"], config, kind=kind, seconds=read.timeout(request.query)
     )
     return write.endpoint(resolved, VERSION)
 
@@ -80,7 +84,7 @@ async def delete(engine: Engine, request: Request) -> Response:
     dry_run = flag(request.query, "dry_run")
     flag(request.query, "force")
     deleted = await engine.lifecycle.delete(
-        request.caller, request.path_params["inference_id"], _type(request), dry_run=dry_run
+        request.manager, request.path_params["inference_id"], _type(request), dry_run=dry_run
     )
     body: dict[str, Any] = {"acknowledged": deleted, "pipelines": [], "indexes": []}
     return json_response({**body, "error_message": ""} if dry_run else body)
@@ -93,7 +97,8 @@ async def infer(engine: Engine, request: Request) -> Response:
     if body is TaskType.CHAT_COMPLETION:
         return await chat.infer(engine, request, kind, find)
     inference = _inference(request, kind, body, find)
-    return write.result(await engine.infer(find(), inference, kind), body)
+    resolved = find()
+    return write.result(await engine.infer(resolved, inference, kind), body, resolved.element)
 
 
 async def stream(engine: Engine, request: Request) -> Response:
@@ -133,12 +138,12 @@ async def list_services(_engine: Engine, request: Request) -> Response:
 
 async def list_quotas(engine: Engine, request: Request) -> Response:
     """How much of each provider may be used, and who waits for it."""
-    return write.quotas(await engine.quotas(request.caller))
+    return write.quotas(await engine.quotas(request.caller), await engine.callers(request.caller))
 
 
 async def release_quota(engine: Engine, request: Request) -> Response:
     """End the pause of an endpoint's rate group."""
-    return write.quotas([await engine.release(request.caller, request.path_params["inference_id"])])
+    return write.quotas([await engine.release(request.manager, request.path_params["inference_id"])])
 
 
 def _type(request: Request) -> TaskType | None:
@@ -192,35 +197,59 @@ _PUT = frozenset({"timeout", "skip_validation"})
 _UPDATE = frozenset({"timeout", "master_timeout"})
 _DELETE = frozenset({"dry_run", "force"})
 
+_LISTED, _GONE = Form(gives="Endpoints"), Form(gives="Deleted")
+_SERVICES, _QUOTAS = Form(gives="Services"), Form(gives="Quotas")
+_TYPED, _CONFIG = Form("TypedEndpointConfig", "Endpoint"), Form("EndpointConfig", "Endpoint")
+_CHANGE, _CHUNKS = Form("EndpointUpdate", "Endpoint"), Form("PreviewRequest", "Previews")
+_WHOLE, _EVENTS = Form("InferenceRequest", "InferenceResult"), Form("InferenceRequest", streams="InferenceEvents")
+
 FACE = Face(
     routes=(
-        Route("GET", "/", root),
-        Route("GET", "/_inference", get),
-        Route("GET", "/_inference/_all", get),
-        Route("GET", "/_inference/_services", list_services),
-        Route("GET", "/_inference/_services/{task_type}", list_services),
-        Route("GET", "/_inference/_quotas", list_quotas),
-        Route("POST", "/_inference/_apply", configuration.apply, configuration.APPLY, takes_body=True),
-        Route("GET", "/_inference/_export", configuration.export),
-        Route("POST", "/_inference/{inference_id}/_quotas/_release", release_quota),
-        Route("GET", "/_inference/{inference_id}", get),
-        Route("GET", "/_inference/{task_type}/{inference_id}", get),
-        Route("PUT", "/_inference/{inference_id}", put, _PUT, takes_body=True),
-        Route("PUT", "/_inference/{task_type}/{inference_id}", put, _PUT, takes_body=True),
-        Route("PUT", "/_inference/{inference_id}/_update", update, _UPDATE, takes_body=True),
-        Route("PUT", "/_inference/{task_type}/{inference_id}/_update", update, _UPDATE, takes_body=True),
-        Route("DELETE", "/_inference/{inference_id}", delete, _DELETE),
-        Route("DELETE", "/_inference/{task_type}/{inference_id}", delete, _DELETE),
-        Route("POST", "/_inference/{inference_id}", infer, _INFER, takes_body=True, infers=True),
-        Route("POST", "/_inference/{task_type}/{inference_id}", infer, _INFER, takes_body=True, infers=True),
-        Route("POST", "/_inference/_chunk", preview, takes_body=True),
-        Route("POST", "/_inference/{inference_id}/_chunk", preview, takes_body=True),
-        Route("POST", "/_inference/{task_type}/{inference_id}/_chunk", preview, takes_body=True),
-        Route("POST", "/_inference/{inference_id}/_stream", stream, _TIMEOUT, takes_body=True, infers=True),
-        Route("POST", "/_inference/{task_type}/{inference_id}/_stream", stream, _TIMEOUT, takes_body=True, infers=True),
+        Route("GET", "/", root, form=Form(gives="Root"), action=actions.MAIN),
+        Route("GET", "/_inference", get, form=_LISTED, action=actions.GET),
+        Route("GET", "/_inference/_all", get, form=_LISTED, action=actions.GET),
+        Route("GET", "/_inference/_services", list_services, form=_SERVICES, action=actions.SERVICES),
+        Route("GET", "/_inference/_services/{task_type}", list_services, form=_SERVICES, action=actions.SERVICES),
+        Route("GET", "/_inference/_quotas", list_quotas, form=_QUOTAS, action=actions.QUOTAS),
+        Route(
+            "POST",
+            "/_inference/_apply",
+            configuration.apply,
+            configuration.APPLY,
+            form=Form("ApplyRequest", "Applied"),
+            action=actions.APPLY,
+        ),
+        Route("GET", "/_inference/_export", configuration.export, form=Form(gives="Exported"), action=actions.GET),
+        *secrets.ROUTES,
+        Route(
+            "POST", "/_inference/{inference_id}/_quotas/_release", release_quota, form=_QUOTAS, action=actions.RELEASE
+        ),
+        Route("GET", "/_inference/{inference_id}", get, form=_LISTED, action=actions.GET),
+        Route("GET", "/_inference/{task_type}/{inference_id}", get, form=_LISTED, action=actions.GET),
+        Route("PUT", "/_inference/{inference_id}", put, _PUT, form=_TYPED, action=actions.PUT),
+        Route("PUT", "/_inference/{task_type}/{inference_id}", put, _PUT, form=_CONFIG, action=actions.PUT),
+        Route("PUT", "/_inference/{inference_id}/_update", update, _UPDATE, form=_CHANGE, action=actions.UPDATE),
+        Route(
+            "PUT",
+            "/_inference/{task_type}/{inference_id}/_update",
+            update,
+            _UPDATE,
+            form=_CHANGE,
+            action=actions.UPDATE,
+        ),
+        Route("DELETE", "/_inference/{inference_id}", delete, _DELETE, form=_GONE, action=actions.DELETE),
+        Route("DELETE", "/_inference/{task_type}/{inference_id}", delete, _DELETE, form=_GONE, action=actions.DELETE),
+        Route("POST", "/_inference/{inference_id}", infer, _INFER, infers=True, form=_WHOLE),
+        Route("POST", "/_inference/{task_type}/{inference_id}", infer, _INFER, infers=True, form=_WHOLE),
+        Route("POST", "/_inference/_chunk", preview, form=_CHUNKS),
+        Route("POST", "/_inference/{inference_id}/_chunk", preview, form=_CHUNKS),
+        Route("POST", "/_inference/{task_type}/{inference_id}/_chunk", preview, form=_CHUNKS),
+        Route("POST", "/_inference/{inference_id}/_stream", stream, _TIMEOUT, infers=True, form=_EVENTS),
+        Route("POST", "/_inference/{task_type}/{inference_id}/_stream", stream, _TIMEOUT, infers=True, form=_EVENTS),
     ),
     words=errors.WORDS,
     fail=errors.fail,
     check=check,
     finish=finish,
+    description=DESCRIPTION,
 )

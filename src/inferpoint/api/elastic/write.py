@@ -14,7 +14,8 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.report import Quota
 from inferpoint.errors import InferenceError
 from inferpoint.model import settings
-from inferpoint.model.endpoint import TaskType
+from inferpoint.model.budgets import CallerReport
+from inferpoint.model.endpoint import Element, TaskType
 from inferpoint.model.http import Event, present
 from inferpoint.model.quota import UNITS, Bucket
 from inferpoint.model.results import (
@@ -36,6 +37,7 @@ from inferpoint.protocols.service import Service
 
 _TOKENS = {name: TOKENS.format(name) for name in Usage.__struct_fields__}
 DONE = sse.written(Event(b"[DONE]", "message"))
+_SUFFIX = {Element.FLOAT: "", Element.BYTE: "_bytes", Element.BIT: "_bits"}  # of the member of a dense result
 _MEMBERS = {  # that hold the results of a task type; a chat has a form of its own
     TaskType.TEXT_EMBEDDING: "text_embedding",
     TaskType.SPARSE_EMBEDDING: "sparse_embedding",
@@ -46,9 +48,9 @@ _MEMBERS = {  # that hold the results of a task type; a chat has a form of its o
 _PIECE = sse.around({"completion": [{"delta": sse.SLOT}]}, "message")
 
 
-def result(inferred: InferenceResult, kind: TaskType) -> Response:
+def result(inferred: InferenceResult, kind: TaskType, element: Element = Element.FLOAT) -> Response:
     """A whole result. Its cost, and how many inputs were cut, have no place in the body, so headers tell them."""
-    return json_response({_MEMBERS[kind]: _rows(inferred)}, headers=_headers(inferred))
+    return json_response({_MEMBERS[kind] + _SUFFIX[element]: _rows(inferred)}, headers=_headers(inferred))
 
 
 def _rows(inferred: InferenceResult) -> list[dict[str, Any]]:
@@ -132,9 +134,22 @@ def _configurations(service: Service) -> dict[str, Any]:
     return dict(sorted(configurations.items()))
 
 
-def quotas(several: Iterable[Quota]) -> Response:
-    """Each rate group: its provider's last word beside what was configured, and the calls that wait in it."""
-    return json_response({"quotas": [_quota(quota) for quota in several]})
+def quotas(several: Iterable[Quota], callers: Sequence[CallerReport] = ()) -> Response:
+    """Each rate group: its provider's last word beside what was configured, and the calls that wait in it.
+
+    Beside them each of the *callers* with limits of its own, if there are any, and what is used of them.
+    """
+    told: dict[str, Any] = {"quotas": [_quota(quota) for quota in several]}
+    if callers:
+        told["callers"] = [{"caller": one.caller, "limits": _limits(one)} for one in callers]
+    return json_response(told)
+
+
+def _limits(report: CallerReport) -> dict[str, Any]:
+    return {
+        name: {"limit": one.limit, "used": one.used, "whole_in_seconds": round(one.whole_in, 3)}
+        for name, one in report.limits.items()
+    }
 
 
 def _quota(quota: Quota) -> dict[str, Any]:

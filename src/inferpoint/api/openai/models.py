@@ -11,7 +11,7 @@ from inferpoint.model.endpoint import Endpoint
 
 
 async def models(engine: Engine, request: Request) -> Response:
-    """`GET /v1/models`: every endpoint, whatever its task, under each of its names."""
+    """Every endpoint, whatever its task, under each of its names."""
     if anthropic_models.wanted(request):
         return await anthropic_models.answer(engine, request)
     endpoints = [resolved.endpoint for resolved in engine.lifecycle.all(request.caller)]
@@ -20,7 +20,7 @@ async def models(engine: Engine, request: Request) -> Response:
 
 
 async def model(engine: Engine, request: Request) -> Response:
-    """`GET /v1/models/{id}`, also of an alias with a slash that a client does not escape."""
+    """One endpoint as a model, also by an alias with a slash that a client does not escape."""
     if anthropic_models.wanted(request):
         return await anthropic_models.answer(engine, request)
     name = "/".join(request.path_params.values())

@@ -51,19 +51,19 @@ def chat(
     path: str = "/chat/completions",
     max_tokens: str = "max_completion_tokens",
     n: int | None = 1,
+    tells_usage: bool = True,
     thoughts: Callable[[M, str], str | None] = as_they_came,
 ) -> Task[M, Any]:
-    """The task of chats and of completions, which are chats of one turn.
+    """The task of chats and of completions, which are chats of one turn; what else differs is said by `replace`.
 
-    *path* follows the service's address. *max_tokens* is what the server calls that limit, *n* how many choices it is
-    asked for, None for servers that are not asked. *thoughts* is where messages have what the model thought, as in
-    `request_body`; None where the server takes none. What else differs is said by `replace`.
+    *path* follows the service's address; *max_tokens* is the server's name of that limit, *n* the choices to ask for,
+    *tells_usage* whether to ask for it in streams, *thoughts* as in `request_body`, None where the server takes none.
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
         asked = request_body(request.conversation, model.model_id, most=max_tokens, thoughts=thoughts(model, origin))
         body = {**asked, "n": n, "stream": request.stream, **request.params, **request.hints}
-        if request.stream and _STREAM_OPTIONS not in request.left_out:
+        if request.stream and tells_usage and _STREAM_OPTIONS not in request.left_out:
             body[_STREAM_OPTIONS] = {"include_usage": True}
         return post(model.url or f"{origin}{path}", body, options)
 
@@ -78,7 +78,7 @@ def chat(
         decode=decode,
         reader=lambda _: Chunks(label),
         hints=lambda model, origin: _HINTS if thoughts(model, origin) is None else _HINTS | {Hint.THOUGHTS},
-        unasked=frozenset({_STREAM_OPTIONS}),
+        unasked=frozenset({_STREAM_OPTIONS} if tells_usage else ()),
         with_model=lambda account, model: replace(cast("Any", account), model_id=model),
         rates=rates,
         failures=FAILURES,

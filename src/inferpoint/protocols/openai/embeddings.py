@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypeVar, cast
 
 import msgspec
 from msgspec.structs import replace
 
 from inferpoint.errors import InferenceError
+from inferpoint.model.endpoint import Element
 from inferpoint.model.http import NOT_JSON, Call, Reply, parse, unreadable
 from inferpoint.model.requests import InferenceRequest, Texts, Tokens
 from inferpoint.model.results import Embeddings
@@ -15,16 +17,11 @@ from inferpoint.protocols import truncation, vectors
 from inferpoint.protocols.openai import chats, usage
 from inferpoint.protocols.openai.account import Options, post
 from inferpoint.protocols.openai.failures import FAILURES, text_of
-from inferpoint.protocols.service import Rates, Task
+from inferpoint.protocols.service import Rates, Task, floats
 
 
 class Model(chats.Model, Protocol):
     """The settings that embeddings read beyond those of chats."""
-
-    @property
-    def dimensions(self) -> int | None:
-        """The length of vectors to ask for; None leaves it to the model."""
-        ...
 
     @property
     def similarity(self) -> str | None:
@@ -38,30 +35,46 @@ class Model(chats.Model, Protocol):
 
 
 M = TypeVar("M", bound=Model)
-_FORMAT = "encoding_format"
+Members = Callable[[InferenceRequest, M, Any], Mapping[str, Any]]
+FORMAT = "encoding_format"
 
 
-def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/embeddings") -> Task[M, Any]:
-    """The task of dense embeddings; *path* follows the service's address. What else differs is said by `replace`.
+def as_numbers(request: InferenceRequest, model: Any, _options: object) -> Mapping[str, Any]:
+    """OpenAI's members: vectors as numbers, which pass through unread, of the length that was set."""
+    return {FORMAT: None if FORMAT in request.left_out else "float", "dimensions": model.dimensions}
 
-    Vectors are asked for as numbers, which pass through unread. They compare by their dot product unless the user says
-    otherwise: such vectors are normalised, so it is the cosine and cheaper.
+
+def of_length(_request: InferenceRequest, model: Any, _options: object) -> Mapping[str, Any]:
+    """The length that was set, for servers that know no form but numbers."""
+    return {"dimensions": model.dimensions}
+
+
+def embedding(
+    label: str,
+    settings: type[M],
+    rates: Rates[M],
+    *,
+    path: str = "/embeddings",
+    members: Members[M] = as_numbers,
+    element: Callable[[M], Element] = floats,
+) -> Task[M, Any]:
+    """The task of dense embeddings, of numbers that are an *element* each; what else differs is said by `replace`.
+
+    *path* follows the service's address, *members* are those of the body beside the inputs and the model. Vectors
+    compare by their dot product unless the user says otherwise: such vectors are normalised, so it is the cosine.
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
-        inputs, _ = _cut(request, model)
-        body = {
-            "input": inputs.inputs if isinstance(inputs, Tokens) else inputs,
-            "model": model.model_id,
-            _FORMAT: None if _FORMAT in request.left_out else "float",
-            "dimensions": model.dimensions,
-        }
+        cut, _ = _cut(request, model)
+        inputs = cut.inputs if isinstance(cut, Tokens) else cut
+        body = {"input": inputs, "model": model.model_id, **members(request, model, options)}
         return post(model.url or f"{origin}{path}", body, options)
 
     def decode(reply: Reply, request: InferenceRequest, model: M, _options: object) -> Embeddings:
         _, cut = _cut(request, model)
         result = embeddings(reply, request.count, label)
-        return replace(result, cut=cut) if cut else result
+        answered = replace(result, cut=cut) if cut else result
+        return answered if element is floats else vectors.of_integers(answered, element(model), of=f"{label} response")
 
     return Task(
         label=label,
@@ -69,9 +82,10 @@ def embedding(label: str, settings: type[M], rates: Rates[M], *, path: str = "/e
         options=Options,
         encode=encode,
         decode=decode,
-        takes_tokens=True,
-        unasked=frozenset({_FORMAT}),
+        takes_tokens=members is as_numbers,
+        unasked=frozenset({FORMAT} if members is as_numbers else ()),
         similarity=lambda model: model.similarity or "dot_product",
+        element=element,
         rates=rates,
         failures=FAILURES,
     )

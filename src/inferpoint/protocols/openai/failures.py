@@ -10,6 +10,7 @@ import msgspec
 from inferpoint.errors import Upstream
 from inferpoint.model.http import Reply, parse
 from inferpoint.protocols import error_bodies
+from inferpoint.protocols.openai.replies import text
 from inferpoint.protocols.oversize import Oversize, told_by
 from inferpoint.protocols.readers import members
 from inferpoint.protocols.service import Failures
@@ -24,6 +25,7 @@ SPENT = frozenset({
 
 class _Refusal(msgspec.Struct):
     error: Any = None
+    errors: Any = None
     detail: Any = None
     details: Any = None
     message: Any = None
@@ -39,18 +41,18 @@ def complaint(reply: Reply) -> Upstream:
     """The words of an error body, in any of the forms in which servers that speak OpenAI's format write it.
 
     They stand under `error`, as a string, a list of strings or OpenAI's `{"message", "type", "code", "param"}`; or at
-    the top, as `message`, `detail`, `details` or `error_msg`; and Gemini puts it all into a list.
+    the top, as `message`, `detail`, `details` or `error_msg`; watsonx lists `errors`; Gemini puts all into a list.
     """
     if reply.body.lstrip()[:1] == b"[":
         refusal = next(iter(parse(reply.body, list[_Refusal], of="error")), _Refusal())
     else:
         refusal = parse(reply.body, _Refusal, of="error")
-    words = (refusal.error, refusal.detail, refusal.message, refusal.error_msg, refusal.details)
+    words = (refusal.error, refusal.errors, refusal.detail, refusal.message, refusal.error_msg, refusal.details)
     error = members(refusal.error)
     return Upstream(
         reply.status,
         text_of(next((member for member in words if member), "")),
-        _name(error.get("type"), error.get("status"), refusal.error_type, refusal.type),
+        _name(error.get("type"), text(error.get("status")), refusal.error_type, refusal.type),
         _name(error.get("code"), error.get("http_status_code"), refusal.code, refusal.error_code),
         _name(error.get("param"), refusal.param),
     )
@@ -67,16 +69,25 @@ def _name(*values: Any) -> str | None:
 
 
 def text_of(words: Any) -> str:
-    """The text of an error in whatever form it is written: a string, a list of strings, OpenAI's object, any JSON."""
+    """The text of an error in whatever form it is written: a string, an object that has it, a list of either, any JSON.
+
+    FastAPI, which many servers are made with, lists what is wrong with a body as objects with a `msg`.
+    """
     match words:
         case str():
             return words
-        case {"message": str(message)}:
-            return message
-        case [*parts] if all(isinstance(part, str) for part in parts):
-            return "; ".join(parts)
+        case {"message": str(text)} | {"msg": str(text)}:
+            return text
+        case {"detail": [_, *_] | str() as inner}:
+            return text_of(inner)
+        case [_, *_] as parts if all(isinstance(part, str) or _has_words(part) for part in parts):
+            return "; ".join(map(text_of, parts))
         case _:  # whatever it is, and however deep
             return msgspec.json.encode(words).decode()
+
+
+def _has_words(part: Any) -> bool:
+    return not {"message", "msg"}.isdisjoint(members(part))
 
 
 def exhausted(upstream: Upstream) -> bool:
@@ -114,3 +125,12 @@ FAILURES = Failures(
         },
     ),
 )  # fmt: skip
+# The same of providers who are paid beforehand, in the phrases that Elasticsearch has for theirs.
+PREPAID = replace(
+    FAILURES,
+    phrases={
+        400: "Received an input validation error response",
+        402: "Payment required",
+        422: "Received an input validation error response",
+    },
+)

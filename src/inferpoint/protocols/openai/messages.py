@@ -76,12 +76,13 @@ def read(messages: Any, tools: Any = None, tool_choice: Any = None) -> Conversat
 
     No tools in a list are no tools, and then a choice among them is none, as Kibana sends them.
     """
+    choice = None if tool_choice is None else _choice(tool_choice)
     if tools == []:
-        tools = tool_choice = None
+        tools = choice = None
     turns = tuple([_message(message) for message in _filled(messages, "messages")])
     refuse_unasked(turns)
     declared = () if tools is None else tuple([_tool(tool) for tool in _filled(tools, "tools")])
-    return Conversation(turns, declared, None if tool_choice is None else _choice(tool_choice))
+    return Conversation(turns, declared, choice)
 
 
 def refuse_unasked(messages: Sequence[Message]) -> None:

@@ -75,7 +75,7 @@ class Chunks(StreamReader):
         if self._extension is not None and b'"error"' in data:
             self._look_into(self._extension, event)
         deltas: list[Delta] = []
-        if not self._started:
+        if not self._started and (chunk.choices or chunk.id):  # Azure begins with what it filtered, which says neither
             self._started = True
             deltas.append(Started(text(chunk.id), text(chunk.model)))
         for choice in filter(None, chunk.choices or ()):

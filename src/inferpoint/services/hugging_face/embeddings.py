@@ -9,9 +9,9 @@ import msgspec
 from inferpoint.model.http import Call, Reply, json_call, parse
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Embeddings, SparseEmbeddings
-from inferpoint.model.settings import setting, settings
-from inferpoint.protocols import truncation, vectors
-from inferpoint.protocols.service import SIMILARITIES, NoOptions, Task
+from inferpoint.model.settings import settings
+from inferpoint.protocols import embedding_settings, truncation, vectors
+from inferpoint.protocols.service import NoOptions, Task
 from inferpoint.services.hugging_face.account import EMBEDDING_RATES, FAILURES, Settings, usage
 
 EMBEDDINGS = "Hugging Face embeddings"
@@ -25,7 +25,7 @@ SPARSE_TOKENS = 512  # as in Elasticsearch, where no user sets it
 class EmbeddingSettings(Settings):
     """A model of dense vectors."""
 
-    similarity: str | None = setting("How the vectors compare.", default=None, choices=SIMILARITIES)
+    similarity: str | None = embedding_settings.similarity()
     max_input_tokens: int | None = truncation.max_input_tokens()
 
 

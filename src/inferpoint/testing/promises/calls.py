@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from inferpoint.model.endpoint import Endpoint
 from inferpoint.model.settings import declared, hidden, public, secrets
-from inferpoint.protocols.service import SIMILARITIES
+from inferpoint.protocols.embedding_settings import SIMILARITIES
 from inferpoint.testing.conversations import Exchange
 from inferpoint.testing.promises.checks import must, same
 

@@ -47,7 +47,7 @@ def a_task_is_declared_whole(recorded: RecordedTask) -> None:
     names = [setting.name for setting in every]
     must(len(names) == len(set(names)), f"a setting and an option have one name, of {names}")
     for setting in every:
-        name, hidden = setting.name, setting.secret or not looks_secret(setting.name)
+        name, hidden = setting.name, setting.secret or setting.kind is bool or not looks_secret(setting.name)
         must(hidden, f"[{name}] is a secret by its name, and not declared as one")
         sentence = setting.nested or setting.help.endswith(".")
         must(sentence, f"what [{name}] is for is not a sentence: {setting.help!r}")

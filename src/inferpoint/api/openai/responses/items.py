@@ -24,7 +24,10 @@ _TEXTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal"
 
 def kind(item: Mapping[str, Any]) -> Any:
     """The type of an *item*, which messages and references may leave out."""
-    return item.get("type") or ("message" if "role" in item else "item_reference" if "id" in item else None)
+    named = item.get("type")
+    if named is not None:
+        return named
+    return "message" if "role" in item else "item_reference" if "id" in item else None
 
 
 def messages(items: Sequence[Any], first: int = 0) -> tuple[Message, ...]:

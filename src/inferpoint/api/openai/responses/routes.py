@@ -16,6 +16,7 @@ from inferpoint.api.openai.responses import read
 from inferpoint.api.openai.responses.events import Events
 from inferpoint.api.openai.responses.store import Kept, ResponseStore, Stored
 from inferpoint.api.openai.responses.write import Answer
+from inferpoint.api.openapi.description import Form
 from inferpoint.api.requests import for_user
 from inferpoint.endpoints.resolved import chatting
 from inferpoint.engine.engine import Engine
@@ -25,6 +26,7 @@ from inferpoint.model.results import Completion
 
 _ORDERS = ("asc", "desc")
 _PAGE, _LARGEST_PAGE = 20, 100
+_RETRIEVE, _ITEMS = frozenset({"include", "stream"}), frozenset({"after", "include", "limit", "order"})
 
 
 class Responses:
@@ -36,10 +38,22 @@ class Responses:
     def routes(self) -> Sequence[Route]:
         """The routes."""
         return (
-            Route("POST", "/v1/responses", self.create, takes_body=True, infers=True),
-            Route("GET", "/v1/responses/{response}", self.retrieve),
-            Route("DELETE", "/v1/responses/{response}", self.delete),
-            Route("GET", "/v1/responses/{response}/input_items", self.input_items),
+            Route(
+                "POST",
+                "/v1/responses",
+                self.create,
+                infers=True,
+                form=Form("ResponseRequest", "Response", "ResponseEvents"),
+            ),
+            Route("GET", "/v1/responses/{response}", self.retrieve, _RETRIEVE, form=Form(gives="Response")),
+            Route("DELETE", "/v1/responses/{response}", self.delete, form=Form(gives="ResponseDeleted")),
+            Route(
+                "GET",
+                "/v1/responses/{response}/input_items",
+                self.input_items,
+                _ITEMS,
+                form=Form(gives="ResponseItems"),
+            ),
         )
 
     async def create(self, engine: Engine, request: Request) -> Response:
@@ -63,8 +77,8 @@ class Responses:
 
     async def retrieve(self, _engine: Engine, request: Request) -> Response:
         """A response as it was answered."""
-        if request.query.get("stream") == "true":
-            raise invalid("[stream] cannot be true: what has been answered is not streamed again")
+        if (stream := request.query.get("stream", "false")) != "false":
+            raise invalid(f"[stream] must be [false], not [{stream}]: what has been answered is not streamed again")
         return Response(body=self._kept(request).response(request.path_params["response"]).body)
 
     async def delete(self, _engine: Engine, request: Request) -> Response:

@@ -1,0 +1,115 @@
+"""Jina AI: embeddings in OpenAI's format, rankings in Cohere's. https://api.jina.ai/redoc."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from inferpoint.model.endpoint import Element, TaskType
+from inferpoint.model.requests import InferenceRequest, InputType
+from inferpoint.model.settings import secret, setting, settings
+from inferpoint.protocols import embedding_settings, rerank, truncation
+from inferpoint.protocols.auth import bearer
+from inferpoint.protocols.openai.embeddings import embedding
+from inferpoint.protocols.openai.failures import PREPAID
+from inferpoint.protocols.service import Limits, Origin, RateLimit, Rates, Service, rate_limit
+
+MOST_WORDS = 5500  # of all inputs of a call that is chunked late, as in Elasticsearch
+PURPOSES: Mapping[str, str] = {
+    InputType.INGEST: "retrieval.passage",
+    InputType.SEARCH: "retrieval.query",
+    InputType.CLASSIFICATION: "classification",
+    InputType.CLUSTERING: "separation",
+}
+
+
+@settings
+class Account:
+    """The account that calls, and the model."""
+
+    api_key: str = secret("The Jina AI API key.")
+    model_id: str = setting("The model to call, such as jina-embeddings-v3.")
+    rate_limit: RateLimit | None = rate_limit()
+
+    @property
+    def url(self) -> None:
+        """No address but Jina's own."""
+
+
+@settings
+class EmbeddingSettings(Account):
+    """An embedding model."""
+
+    dimensions: int | None = embedding_settings.dimensions()
+    embedding_type: str = embedding_settings.embedding_type("binary", "bit", "float")
+    max_input_tokens: int | None = truncation.max_input_tokens()
+    similarity: str | None = embedding_settings.similarity()
+
+
+@settings
+class Options:
+    """The settings that may change from request to request."""
+
+    input_type: str | None = embedding_settings.input_type(InputType)
+    late_chunking: bool | None = setting(
+        "Whether the inputs of a call are read as one text, and cut into vectors afterwards.",
+        default=None,
+        updatable=True,
+    )
+
+
+def group(account: Account) -> Hashable:
+    """One queue for a key: Jina limits by account."""
+    return account.api_key
+
+
+def element(model: EmbeddingSettings) -> Element:
+    """Floats or bits, which have two names."""
+    return Element.FLOAT if model.embedding_type == "float" else Element.BIT
+
+
+def similarity(model: EmbeddingSettings) -> str:
+    """Bits are compared by how many differ."""
+    return model.similarity or ("dot_product" if element(model) is Element.FLOAT else "l2_norm")
+
+
+def members(request: InferenceRequest, model: EmbeddingSettings, options: Options) -> Mapping[str, Any]:
+    """The type, the purpose, which `jina-clip-v2` knows for searches alone, and whether to chunk late."""
+    purpose = request.input_type or options.input_type
+    if model.model_id.lower() == "jina-clip-v2" and purpose != InputType.SEARCH:
+        purpose = None
+    late = options.late_chunking
+    if late:
+        late = isinstance(request.input, tuple) and sum(len(text.split()) for text in request.texts) <= MOST_WORDS
+    return {
+        "embedding_type": "float" if element(model) is Element.FLOAT else "binary",
+        "task": PURPOSES[purpose] if purpose else None,
+        "late_chunking": late,
+        "dimensions": model.dimensions,
+    }
+
+
+LIMITS = Limits(inputs=2048)
+EMBED = replace(
+    embedding(
+        "JinaAI embeddings",
+        EmbeddingSettings,
+        Rates(default=2000, group=group, limits=lambda _: LIMITS),
+        members=members,
+        element=element,
+    ),
+    options=Options,
+    similarity=similarity,
+    input_types=frozenset({InputType.CLASSIFICATION, InputType.CLUSTERING}),
+    failures=PREPAID,
+)
+RERANK = replace(rerank.rerank("JinaAI rerank", Account, Rates(default=2000, group=group)), failures=PREPAID)
+
+SERVICE = Service(
+    name="jinaai",
+    title="Jina AI",
+    tasks={TaskType.TEXT_EMBEDDING: EMBED, TaskType.RERANK: RERANK},
+    sign=bearer,
+    origin=Origin(lambda _: "https://api.jina.ai/v1", "JINA_BASE_URL"),
+)
