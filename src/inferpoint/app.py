@@ -216,7 +216,7 @@ async def _among_others(
     endpoints: Sequence[Mapping[str, Any]],
 ) -> None:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
-    limiter = LimiterClient(channel.send, config.longest_pause_seconds)
+    limiter = LimiterClient(channel.send, SystemClock(), config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
     shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES, inheritance.number == 0)
     listener, secured = socket.socket(fileno=inheritance.listener), certificates(config)

@@ -321,7 +321,7 @@ def refuses(server: Inferpoint) -> bool:
         with closing(connection(server.url)) as line:
             line.connect()
             return False
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):  # reset where it was closed while it connected
         return True
 
 

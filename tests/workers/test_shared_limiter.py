@@ -24,7 +24,7 @@ from inferpoint.outbound.limiter import Limiter
 from inferpoint.outbound.spending import Spending
 from inferpoint.outbound.ticket import Permit, Reason, Refusal, Ticket
 from inferpoint.workers.client import LimiterClient
-from inferpoint.workers.messages import FromLimiter, ToLimiter
+from inferpoint.workers.messages import FromLimiter, ToLimiter, Wanted
 from inferpoint.workers.server import LimiterServer
 
 PRICE = Price(usd_per_million_input_tokens=1000.0)
@@ -51,11 +51,12 @@ async def checked(limiter: Limiter | LimiterClient, wanted: Ticket, calls: int) 
 class Worker:
     """One worker's limiter, and its desk. What the desk says is on its way until `deliver`, unless it is *quick*."""
 
-    def __init__(self, limiter: Limiter, *, quick: bool = True) -> None:
+    def __init__(self, limiter: Limiter, clock: FakeClock, *, quick: bool = True) -> None:
         self.quick = quick
         self.coming: list[FromLimiter] = []
+        self.asked: list[ToLimiter] = []
         self.desk = LimiterServer(limiter, self._answer)
-        self.limiter = LimiterClient(lambda message: self.desk.receive(passed_on(message, ToLimiter)))
+        self.limiter = LimiterClient(self._ask, clock)
 
     def join(
         self, wanted: Ticket, tokens: Callable[[], int] = lambda: 0, *, first: bool = False
@@ -65,6 +66,10 @@ class Worker:
     def deliver(self) -> None:
         while self.coming:
             self.limiter.receive(passed_on(self.coming.pop(0), FromLimiter))
+
+    def _ask(self, message: ToLimiter) -> None:
+        self.asked.append(message)
+        self.desk.receive(passed_on(message, ToLimiter))
 
     def _answer(self, message: FromLimiter) -> None:
         self.coming.append(message)
@@ -80,7 +85,7 @@ class Machine:
         self.limiter = limiting_callers(self.clock, Spending(self.clock))
 
     def worker(self, *, quick: bool = True) -> Worker:
-        return Worker(self.limiter, quick=quick)
+        return Worker(self.limiter, self.clock, quick=quick)
 
     async def free_in(self, wanted: Ticket) -> float:
         """Seconds until one more call may go."""
@@ -394,5 +399,121 @@ def test_what_a_worker_that_is_gone_had_in_flight_stays_used() -> None:
             await two.join(wanted, lambda: 50)
         assert caught.value.retry_after == 12 * 3600
         await two.join(wanted, lambda: 40)
+
+    run(main())
+
+
+async def called(machine: Machine, worker: Worker, wanted: Ticket, times: int, every: float) -> list[float]:
+    """How long each of so many calls waited, one after the other, *every* so many seconds."""
+    waited: list[float] = []
+    for _ in range(times):
+        permit = worker.join(wanted)
+        await machine.clock.advance(every)
+        with await permit as held:
+            held.sent()
+            waited.append(held.waited)
+    return waited
+
+
+def asked_for(worker: Worker) -> int:
+    """How many calls a worker has asked the supervisor for, one by one."""
+    return sum(isinstance(message, Wanted) for message in worker.asked)
+
+
+@pytest.mark.parametrize(
+    ("rate", "one_by_one"),
+    [
+        (Rate(10**9), False),
+        (Rate(), False),
+        (Rate(6000, burst=100), True),  # a turn is worth more than asking for it
+        (Rate(10**9, 10**9), True),  # what a call takes is not known before
+    ],
+)
+def test_turns_of_a_fast_group_are_not_asked_for_one_by_one(rate: Rate, *, one_by_one: bool) -> None:
+    """A worker that calls a group often is given turns ahead, where each takes less time than asking does."""
+
+    async def main() -> None:
+        machine = Machine()
+        worker = machine.worker()
+        assert sum(await called(machine, worker, place(rate), 100, 0.001)) == 0
+        assert asked_for(worker) == 100 if one_by_one else asked_for(worker) < 30
+
+    run(main())
+
+
+def test_turns_ahead_are_within_the_limit() -> None:
+    """Several workers that are given turns ahead make no more calls than their group may, but for a moment's."""
+
+    async def main() -> None:
+        machine = Machine()
+        workers = [machine.worker() for _ in range(3)]
+        wanted = place(Rate(1_200_000))  # twenty in a millisecond
+
+        async def gone(several: int) -> int:
+            """How many calls went in 50 ms, in each of which every worker wanted so many."""
+            going: list[asyncio.Task[Permit]] = []
+            for _ in range(50):
+                going += [worker.join(wanted) for worker in workers for _ in range(several)]
+                await machine.clock.advance(0.001)
+            left = [task for task in going if not task.done()]
+            for task in left:
+                task.cancel()
+            await settle()
+            return len(going) - len(left)
+
+        assert await gone(2) == 300
+        assert sum(map(asked_for, workers)) < 280, "no turns were given ahead"
+        assert 900 < await gone(12) <= 20 * (50 + len(workers)) + 1
+
+    run(main())
+
+
+def test_turns_ahead_are_used_at_once_or_not_at_all() -> None:
+    """Whoever rests, or learns that the provider asks to wait, asks again before it calls."""
+
+    async def main() -> None:
+        machine = Machine()
+        worker, wanted = machine.worker(), place(Rate(10**9))
+        await called(machine, worker, wanted, 100, 0.001)
+        before = asked_for(worker)
+        await machine.clock.advance(1)
+        await called(machine, worker, wanted, 1, 0.001)
+        assert asked_for(worker) == before + 1
+        await called(machine, worker, wanted, 100, 0.001)
+        worker.limiter.pause("g", 5, "It was asked to wait")
+        assert await called(machine, worker, wanted, 1, 5) == [pytest.approx(5)]
+
+    run(main())
+
+
+def test_a_turn_ahead_that_is_not_used_is_another_calls() -> None:
+    """A call that was not sent gives its turn back, and no turn is left once the supervisor is gone."""
+
+    async def main() -> None:
+        machine = Machine()
+        worker, wanted = machine.worker(), place(Rate(10**9))
+        await called(machine, worker, wanted, 100, 0.001)
+        before = asked_for(worker)
+        for _ in range(1000):
+            (await worker.join(wanted)).release()
+        assert asked_for(worker) == before
+        worker.limiter.lose()
+        with pytest.raises(InferenceError):
+            await worker.join(wanted)
+
+    run(main())
+
+
+def test_turns_ahead_are_not_for_callers_with_limits() -> None:
+    """Each call of a caller with limits of its own is asked for, whatever others are given ahead."""
+
+    async def main() -> None:
+        machine = Machine()
+        worker, wanted = machine.worker(), place(Rate())
+        await called(machine, worker, wanted, 100, 0.001)
+        before = asked_for(worker)
+        theirs = limited(tokens_per_minute=10**9)
+        await called(machine, worker, theirs, 10, 0.001)
+        assert asked_for(worker) == before + 10
 
     run(main())

@@ -11,7 +11,7 @@ import msgspec
 
 from inferpoint.api.bodies import Bodies
 from inferpoint.api.crowd import Crowd
-from inferpoint.api.face import Face, Request, Response, Route
+from inferpoint.api.face import Face, Request, Response, Route, Stream
 from inferpoint.api.headers import REQUEST_ID, stats_headers
 from inferpoint.api.pings import Pings
 from inferpoint.clock import Clock
@@ -134,15 +134,23 @@ class Asked:
             headers |= stats_headers(request.stats)
         if place.allowed:
             headers["allow"] = place.allowed
-        if response.pieces is None:
+        if response.stream is None:
             await exchange.answer(response.status, headers, response.body)
             return
         exchange.begin(response.status, headers)
-        async with contextlib.aclosing(response.pieces):
-            try:
-                with Pings(exchange, clock, response.ping):
-                    async for piece in response.pieces:
-                        await exchange.send(piece)
-            except InferenceError as error:  # the caller was told it by the last piece
-                self.failure = error
+        with Pings(exchange, clock, response.ping):
+            await self._send(response.stream)
         await exchange.end()
+
+    async def _send(self, stream: Stream) -> None:
+        """Send a *stream* as it comes; what breaks it is told by its last piece."""
+        send, feed = self.exchange.send, stream.feed
+        async with contextlib.aclosing(stream.pieces):
+            try:
+                await send(feed(stream.first))
+                async for deltas in stream.pieces:
+                    await send(feed(deltas))
+                await send(stream.end())
+            except InferenceError as error:
+                self.failure = error
+                await send(stream.fail(error))

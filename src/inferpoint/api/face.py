@@ -64,14 +64,27 @@ class Request(msgspec.Struct):
         return InferenceRequest(inputs, caller=self.caller, request_id=self.request_id, stats=self.stats, **members)
 
 
+class Stream(msgspec.Struct, frozen=True):
+    """An answer in pieces: the `first`, and those that come after it.
+
+    `feed` writes each of them, `end` what ends a whole answer alone, `fail` the error that ends a broken one.
+    """
+
+    first: Sequence[Delta]
+    pieces: AsyncGenerator[Sequence[Delta], None]
+    feed: Callable[[Sequence[Delta]], bytes]
+    end: Callable[[], bytes]
+    fail: Callable[[InferenceError], bytes]
+
+
 class Response(msgspec.Struct, frozen=True):
-    """One HTTP response as plain values: a body, or pieces that are sent as they come, with a `ping` in a silence."""
+    """One HTTP response as plain values: a body, or a stream that is sent as it comes, with a `ping` in a silence."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     headers: Mapping[str, str] = {}
-    pieces: AsyncGenerator[bytes, None] | None = None
+    stream: Stream | None = None
     ping: bytes = _COMMENT
 
 
@@ -151,24 +164,7 @@ async def streamed(
     end: Callable[[], bytes],
     fail: Callable[[InferenceError], bytes],
 ) -> Response:
-    """A stream of events, once its first piece is there: what goes wrong before is raised, and has its own status.
-
-    *feed* writes deltas, *end* what ends a whole answer and no other, *fail* the error in which a broken one ends, and
-    which is raised then.
-    """
-    first = await anext(pieces)
-
-    async def events() -> AsyncGenerator[bytes, None]:
-        try:
-            yield feed(first)
-            async for deltas in pieces:
-                yield feed(deltas)
-            yield end()
-        except InferenceError as error:
-            yield fail(error)
-            raise
-        finally:
-            await pieces.aclose()
-
+    """A stream of events, once its first piece is there: what goes wrong before is raised, and has its own status."""
     headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}  # by which nginx does not keep pieces back
-    return Response(content_type=EVENT_STREAM, headers=headers, pieces=events())
+    stream = Stream(await anext(pieces), pieces, feed, end, fail)
+    return Response(content_type=EVENT_STREAM, headers=headers, stream=stream)

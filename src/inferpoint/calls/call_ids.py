@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 
 import msgspec
 from msgspec.structs import replace
 
-from inferpoint.model.results import Choice, Completion, Delta, InferenceResult, ToolCall
+from inferpoint.model.results import Choice, Completion, InferenceResult, ToolCall
 
 
 class CallIds(msgspec.Struct, eq=False):
@@ -29,11 +28,9 @@ class CallIds(msgspec.Struct, eq=False):
                         return replace(result, choices=[self._in_choice(choice) for choice in result.choices])
         return result
 
-    def in_deltas(self, deltas: Iterable[Delta]) -> list[Delta]:
-        """*deltas* with an id for each call, in the piece that has its name."""
-        return [
-            self._filled(delta) if type(delta) is ToolCall and delta.name is not None else delta for delta in deltas
-        ]
+    def in_piece(self, call: ToolCall) -> ToolCall:
+        """A piece of a *call* in a stream, with an id where it is the one that has its name."""
+        return call if call.name is None else self._filled(call)
 
     def _in_choice(self, choice: Choice) -> Choice:
         parts = tuple(self._filled(part) if isinstance(part, ToolCall) else part for part in choice.parts)

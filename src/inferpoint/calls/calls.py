@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from inferpoint.calls import provider_errors, unasked
+from inferpoint.calls.deadlines import InTime
 from inferpoint.calls.grants import Grants
 from inferpoint.calls.job import EndpointJob, QuestionJob, SingleJob, cost_of, encoded, lane, ticket
 from inferpoint.calls.plan import Plans
@@ -21,10 +22,10 @@ from inferpoint.errors import InferenceError, invalid
 from inferpoint.model.http import Call, Reply, address
 from inferpoint.model.quota import Cost
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import Completion, Delta, Embeddings, InferenceResult, SparseEmbeddings, Usage, Used
+from inferpoint.model.results import Completion, Delta, Embeddings, InferenceResult, SparseEmbeddings, Usage
 from inferpoint.model.wording import HIDDEN
 from inferpoint.outbound.outbound import Outbound
-from inferpoint.outbound.ticket import Job, Permit, Refusal
+from inferpoint.outbound.ticket import Job, Permit, Refusal, Ticket
 from inferpoint.outbound.transport import Arriving
 from inferpoint.protocols.service import Moment, Question
 from inferpoint.telemetry.counters import CallCounters
@@ -100,27 +101,33 @@ class Calls:
         except InferenceError as error:
             raise provider_errors.public(resolved, error, job.secrets) from error.__cause__
 
-    async def pieces(self, job: EndpointJob) -> AsyncGenerator[Sequence[Delta], None]:
-        """The result of one call, read as it comes; nothing is tried again once it has begun."""
+    async def pieces(self, job: EndpointJob, in_time: InTime) -> AsyncGenerator[Sequence[Delta], None]:
+        """The result of one call, read as it comes, the first of it *in time*; after that nothing is tried again."""
         try:
-            arriving, permit = await self._sent(job, self._outbound.open)
+            if job.caller.limits is not None:
+                await self._admit(job.ticket(ahead=False))
+            with in_time:
+                arriving, permit = await self._sent(job, self._outbound.open)
             with permit:
+                reader = reader_of(job, arriving)
                 try:
-                    reader, usage = reader_of(job, arriving), None
                     async with aclosing(arriving.pieces()) as body:
+                        with in_time:
+                            first = await reader.first(body)
+                        if first:
+                            yield first
+                            reader.check()
                         async for piece in body:
                             if deltas := reader.feed(piece):
-                                used = _used(deltas)
-                                usage = used or usage
-                                _settle(permit, used)
                                 yield deltas
                             reader.check()
                     last = reader.end()
-                    _settle(permit, _used(last))
-                    if usage := _used(last) or usage:
-                        self._count(job, usage, cost_of(usage))
+                    if reader.usage is not None:
+                        self._count(job, reader.usage, cost_of(reader.usage))
                     yield last
                 finally:
+                    if reader.usage is not None:
+                        permit.settle(cost_of(reader.usage))
                     arriving.close()
         except InferenceError as error:
             raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
@@ -128,9 +135,7 @@ class Calls:
     async def admit(self, resolved: Resolved, request: InferenceRequest) -> None:
         """Wait until the caller of *request*, which has limits of its own, may ask once more; `RATE_LIMITED` else."""
         begin_by = self.sizing(resolved).begin_by(request.deadline)
-        place = ticket(resolved, request.caller, lane(request), begin_by)
-        if refusal := await self._outbound.limiter.admit(place):
-            raise refused(refusal, place, resolved.endpoint.inference_id)
+        await self._admit(ticket(resolved, request.caller, lane(request), begin_by))
 
     async def check_affordable(self, resolved: Resolved, request: InferenceRequest, cost: Cost) -> None:
         """`RATE_LIMITED` unless the caller of *request*, which has limits, may make calls of such *cost* in time."""
@@ -172,6 +177,10 @@ class Calls:
         hide = resolved.secrets.hide
         headers = {name: hide(text) for name, text in call.headers.items()}
         return Call(hide(call.url), hide(call.body.decode("utf-8", "replace")).encode(), headers, call.method)
+
+    async def _admit(self, place: Ticket) -> None:
+        if refusal := await self._outbound.limiter.admit(place):
+            raise refused(refusal, place, place.endpoint)
 
     async def _sent(self, job: EndpointJob, send: Send[T]) -> tuple[T, Permit]:
         """A reply that is no refusal.
@@ -235,16 +244,3 @@ def _public(job: EndpointJob, result: InferenceResult) -> InferenceResult:
         return result
     errors = {place: provider_errors.public(job.resolved, error, job.secrets) for place, error in result.errors.items()}
     return replace(result, errors=errors)
-
-
-def _settle(permit: Permit, usage: Usage | None) -> None:
-    if usage is not None:
-        permit.settle(cost_of(usage))
-
-
-def _used(deltas: Sequence[Delta]) -> Usage | None:
-    """The last count among *deltas* of what a stream cost, if one is there."""
-    for delta in reversed(deltas):
-        if type(delta) is Used:
-            return delta.usage
-    return None

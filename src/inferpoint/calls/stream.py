@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from typing_extensions import override
 
@@ -20,13 +20,17 @@ from inferpoint.model.results import (
     Started,
     Text,
     ToolCall,
+    Usage,
     Used,
 )
 from inferpoint.outbound.transport import Arriving, Whole
 
 
 class StreamReader:
-    """The reader of the stream that answers *job*: what came before a fault is handed on before the fault."""
+    """The reader of the stream that answers *job*: what came before a fault is handed on before the fault.
+
+    `usage` is what the stream has told so far of its cost.
+    """
 
     def __init__(self, job: EndpointJob) -> None:
         resolved = job.resolved
@@ -35,6 +39,15 @@ class StreamReader:
         self._framing = resolved.task.framing()
         self._reader = resolved.task.reader(resolved.endpoint.settings)
         self._fault: InferenceError | None = None
+        self.usage: Usage | None = None
+
+    async def first(self, pieces: AsyncGenerator[bytes, None]) -> Sequence[Delta]:
+        """The deltas that come first of all *pieces*, if any come."""
+        async for piece in pieces:
+            if deltas := self.feed(piece):
+                return deltas
+            self.check()
+        return ()
 
     def feed(self, piece: bytes) -> Sequence[Delta]:
         """The deltas in *piece*, as far as it can be read."""
@@ -46,7 +59,7 @@ class StreamReader:
             if error.upstream is not None:
                 error = provider_errors.from_stream(self._job.resolved, error.upstream, self._job.secrets)
             self._fault = error
-        return self._job.call_ids.in_deltas(deltas)
+        return self._noted(deltas)
 
     def check(self) -> None:
         """Raise the fault, if there was one."""
@@ -56,7 +69,16 @@ class StreamReader:
     def end(self) -> Sequence[Delta]:
         """The deltas that are left when the body ends."""
         deltas = [delta for event in self._framing.end() for delta in self._reader.feed(event)]
-        return self._job.call_ids.in_deltas([*deltas, *self._reader.end()])
+        return self._noted([*deltas, *self._reader.end()])
+
+    def _noted(self, deltas: list[Delta]) -> list[Delta]:
+        """*deltas* with an id for each call; what they tell of the cost is kept."""
+        for place, delta in enumerate(deltas):
+            if type(delta) is ToolCall:
+                deltas[place] = self._job.call_ids.in_piece(delta)
+            elif type(delta) is Used:
+                self.usage = delta.usage
+        return deltas
 
 
 class WholeReader(StreamReader):
@@ -70,7 +92,7 @@ class WholeReader(StreamReader):
     def feed(self, piece: bytes) -> Sequence[Delta]:
         answer = self._job.decode(self._reply)
         assert isinstance(answer, Completion)
-        return list(deltas(answer))
+        return self._noted(list(deltas(answer)))
 
     @override
     def end(self) -> Sequence[Delta]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -130,7 +129,7 @@ class Engine:
         resolved = prepared(resolved, request, kind)
         return self._whole(resolved, self._heeded(resolved, request))
 
-    async def stream(
+    def stream(
         self, resolved: Resolved, request: InferenceRequest, kind: TaskType | None = None
     ) -> AsyncGenerator[Sequence[Delta], None]:
         """The result in pieces, those together that came together; the timeout is for the first of them."""
@@ -139,15 +138,8 @@ class Engine:
         if resolved.task.reader is None:
             raise cannot_stream(resolved)
         request = timed(resolved, replace(request, stream=True), self.clock, self._longest)
-        if request.caller.limits is not None:
-            await self._calls.admit(resolved, request)
-        job = self._calls.single(resolved, request)
-        async with contextlib.aclosing(self._calls.pieces(job)) as pieces:
-            with InTime(resolved, request, request.stats.begun, self.clock):
-                first = await anext(pieces)
-            yield first
-            async for deltas in pieces:
-                yield deltas
+        in_time = InTime(resolved, request, request.stats.begun, self.clock)
+        return self._calls.pieces(self._calls.single(resolved, request), in_time)
 
     async def count(self, resolved: Resolved, request: InferenceRequest) -> int:
         """How many tokens a chat's prompt has: as its provider counts them, or an estimate where none does."""

@@ -31,7 +31,7 @@ class TaskType(StrEnum):
     @property
     def generates(self) -> bool:
         """Whether a model writes text, which takes longer than anything else."""
-        return self in (TaskType.COMPLETION, TaskType.CHAT_COMPLETION)
+        return self in _GENERATING
 
 
 class Element(StrEnum):
@@ -48,6 +48,7 @@ class Element(StrEnum):
 
 
 _EMBEDDING_LIKE = (TaskType.TEXT_EMBEDDING, TaskType.SPARSE_EMBEDDING, TaskType.EMBEDDING)
+_GENERATING = (TaskType.COMPLETION, TaskType.CHAT_COMPLETION)
 _BY_NAME = {kind.value: kind for kind in TaskType}
 ANY = "any"
 _INFERENCE_ID = re.compile(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9])?")

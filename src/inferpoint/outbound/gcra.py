@@ -18,6 +18,7 @@ from inferpoint.model.quota import UNITS, Allowance, Bucket, Cost, Rate
 MINUTE = 60.0
 LATE = 0.05  # seconds by which a timer may be late before the time is lost
 SCARCE = 0.1  # the part of a provider's limit below which its own pace is followed
+AHEAD = 0.001  # seconds of a group's time that may be charged before its calls are there
 LONGEST_TOLD = 120.0  # seconds; limits that take longer to fill are not a minute's, and their pace is none to follow
 _SLOWLY = 1 / 50
 
@@ -132,6 +133,20 @@ class Pacer:
             longest = max(longest, seconds)
         self.typical += (longest - self.typical) * _SLOWLY
         return Taken(self._number, rate, cost)
+
+    def take_ahead(self, rate: Rate, calls: int, now: float) -> int:
+        """Charge *calls* before they are there, as many of them as take `AHEAD` seconds together: how many.
+
+        None where a limit holds of which it is not known what a call takes before it is there.
+        """
+        unknown = any(per_minute and not units for units, per_minute in zip(Cost(), rate.values(), strict=False))
+        if unknown or any(limit.slowed is not None for limit in self._limits):
+            return 0
+        seconds = self.seconds(rate, Cost(), now)
+        count = min(calls, int(AHEAD / seconds)) if seconds else calls
+        if count:
+            self.take(rate, Cost(requests=count), now, due=now)
+        return count
 
     def settle(self, taken: Taken, cost: Cost, now: float) -> Taken:
         """Charge *cost* for a call instead of what it was charged before."""

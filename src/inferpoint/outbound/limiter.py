@@ -113,6 +113,18 @@ class Limiter(RateLimiter):
             return refusal
         return await self._wait(group, _Entry(ticket, cost, now))
 
+    def lease(self, ticket: Ticket, calls: int) -> int:
+        """How many of so many *calls* like that of *ticket* are charged before they are there.
+
+        None while others wait, and none of a group so slow that its turns are worth to be asked for one by one.
+        """
+        now = self._clock.monotonic()
+        group = self._groups.get(ticket.group)
+        if group is None or group.queue.count or group.free_at() > now:
+            return 0
+        group.used_at = now
+        return group.pacer.take_ahead(group.rate, calls, now)
+
     @override
     async def admit(self, ticket: Ticket) -> Refusal | None:
         assert self._callers is not None

@@ -47,6 +47,20 @@ class Done(Numbered, frozen=True):
     """The worker is done with a permit, whose call was sent."""
 
 
+class Ahead(Message, frozen=True):
+    """The worker would have a group's turns for so many calls like that of *ticket*, before they are there."""
+
+    ticket: Ticket
+    calls: int
+
+
+class Leased(Message, frozen=True):
+    """So many *turns* of a group are charged, for calls that go soon."""
+
+    group: str
+    turns: int
+
+
 class Failed(Numbered, frozen=True):
     """The provider answered the call of a permit with nothing that is paid for."""
 
@@ -133,5 +147,5 @@ class Stop(Message, frozen=True):
 
 
 Question = Wanted | Admitted | Checked | Weighed | Watched | Counted
-ToLimiter = Question | Left | Settled | Failed | Done | Paused | Released | Learnt
-FromLimiter = Granted | Refused | Reported | ReportedCallers
+ToLimiter = Question | Ahead | Left | Settled | Failed | Done | Paused | Released | Learnt
+FromLimiter = Granted | Leased | Refused | Reported | ReportedCallers

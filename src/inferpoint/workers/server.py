@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from inferpoint.outbound.ticket import Permit, RateLimiter, Refusal
+from inferpoint.outbound.limiter import Limiter
+from inferpoint.outbound.ticket import Permit, Refusal
 from inferpoint.workers import messages
 from inferpoint.workers.messages import FromLimiter, Question, ToLimiter
 
@@ -13,7 +14,7 @@ from inferpoint.workers.messages import FromLimiter, Question, ToLimiter
 class LimiterServer:
     """Does at the limiter what one worker asks, and tells it what came of it by *send*."""
 
-    def __init__(self, limiter: RateLimiter, send: Callable[[FromLimiter], None]) -> None:
+    def __init__(self, limiter: Limiter, send: Callable[[FromLimiter], None]) -> None:
         self._limiter = limiter
         self._send = send
         self._waiting: dict[int, asyncio.Task[None]] = {}
@@ -26,6 +27,8 @@ class LimiterServer:
                 self._leave(number)
             case messages.Settled() | messages.Failed() | messages.Done():
                 self._note(message)
+            case messages.Ahead(ticket, calls):
+                self._send(messages.Leased(ticket.group, self._limiter.lease(ticket, calls)))
             case messages.Paused(group, seconds, because):
                 self._limiter.pause(group, seconds, because)
             case messages.Released(group):
