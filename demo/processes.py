@@ -55,9 +55,10 @@ def address(process: subprocess.Popen[bytes], log: Path) -> str:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise FailedError(f"The server ended as it started: {last_line(log)}")
-        first, end, _ = log.read_text("utf-8").partition("\n")
-        if end:
-            return json.loads(first)["url"]
+        *lines, _ = log.read_text("utf-8").split("\n")  # the last one may not be whole
+        for line in map(json.loads, lines):
+            if "url" in line:
+                return line["url"]
         time.sleep(0.02)
     raise FailedError(f"The server did not start within {START_SECONDS} seconds")
 

@@ -110,7 +110,7 @@ def go_on(shown: str, folder: Path) -> None:
         serve.split(), cwd=ROOT, env={**os.environ, **data}, stderr=subprocess.PIPE, text=True
     ) as server:
         try:
-            url = re.search(r"http://127\.0\.0\.1:\d+", server.stderr.readline()).group()
+            url = next(told[0] for line in server.stderr if (told := re.search(r"http://127\.0\.0\.1:\d+", line)))
             curls = re.findall(r"^curl .+?(?=\n\n|\n*\Z)", shown, re.MULTILINE | re.DOTALL)
             answers = [curl(command.replace("http://127.0.0.1:9210", url)) for command in curls]
             asked = {**os.environ, "INFERPOINT_URL": url}
