@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inferpoint import services
+from inferpoint.model.descriptions import described
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.settings import (
     declared,
-    described,
     overlay,
     public,
     read,
@@ -334,6 +334,7 @@ def test_a_description_says_what_a_declaration_says() -> None:
         "type": "str",
     }
     assert found["size"]["default_value"] == 5
+    assert {"enum", "minimum", "maximum"} <= {name for one in found.values() for name in one}
     assert found["rate_limit.requests"]["label"] == "Rate Limit"
     assert "rate_limit" not in found
     assert "default_value" not in found["url"]

@@ -25,6 +25,6 @@ def for_user(resolved: Resolved, inference: InferenceRequest, user: str | None) 
     """
     if user is None:
         return inference
-    if USER in settings.described(resolved.task.options):
+    if USER in {setting.name for setting in settings.declared(resolved.task.options)}:
         return replace(inference, options={**inference.options, USER: user})
     return replace(inference, hints={**inference.hints, USER: user})

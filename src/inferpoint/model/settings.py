@@ -22,7 +22,6 @@ from inferpoint.model.wording import HIDDEN, as_java
 
 S = TypeVar("S")
 
-_TYPE_NAMES = {str: "str", int: "int", float: "float", bool: "bool", dict: "map", list: "list"}
 _JSON_TYPES: dict[Any, Any] = {Mapping: dict, tuple: list}
 
 
@@ -173,30 +172,6 @@ def staying(record: Any, values: Mapping[str, Any]) -> list[str]:
     """The names of those keys of *record*, set and no addresses, that an update with *values* leaves as they are."""
     stored = {setting.name: setting for setting in declared(record.__class__) if setting.name in secrets(record)}
     return [name for name, setting in stored.items() if not setting.url and _stays(setting, values)]
-
-
-def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
-    """Each setting as data, in the form of Elasticsearch's `_inference/_services`; nested ones under a dotted name."""
-    descriptions: dict[str, dict[str, Any]] = {}
-    for setting in declared(cls):
-        if setting.rest:
-            continue
-        if setting.nested:
-            for name, inner in described(setting.kind).items():
-                required = setting.required and inner["required"]
-                descriptions[f"{setting.name}.{name}"] = {**inner, "required": required}
-            continue
-        descriptions[setting.name] = {
-            "description": setting.help,
-            "label": setting.label,
-            "required": setting.required,
-            "sensitive": setting.secret,
-            "updatable": setting.updatable,
-            "type": _TYPE_NAMES[setting.kind],
-        }
-        if not setting.required and setting.default is not None:
-            descriptions[setting.name]["default_value"] = setting.default
-    return descriptions
 
 
 def _declared(field: dataclasses.Field[Any], hint: Any) -> Setting:

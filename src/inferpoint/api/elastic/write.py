@@ -12,10 +12,11 @@ from inferpoint.api.elastic import errors
 from inferpoint.api.face import Response, json_response
 from inferpoint.api.headers import FAILED, TOKENS, TRUNCATED
 from inferpoint.endpoints.resolved import Resolved
+from inferpoint.endpoints.sections import SERVICE_SETTINGS, TASK_SETTINGS
 from inferpoint.engine.report import Quota
 from inferpoint.errors import InferenceError
-from inferpoint.model import settings
 from inferpoint.model.budgets import CallerReport
+from inferpoint.model.descriptions import described
 from inferpoint.model.endpoint import Element, TaskType
 from inferpoint.model.http import NOT_JSON, Call, Event, present
 from inferpoint.model.quota import UNITS, Bucket
@@ -124,7 +125,7 @@ def endpoints(several: Iterable[Resolved]) -> Response:
 
 def services(several: Iterable[Service]) -> Response:
     """The settings of each service: the union over its tasks, each setting with the tasks it is for."""
-    described = [
+    told = [
         {
             "service": service.name,
             "name": service.title,
@@ -133,15 +134,16 @@ def services(several: Iterable[Service]) -> Response:
         }
         for service in several
     ]
-    return json_response(described)
+    return json_response(told)
 
 
 def _configurations(service: Service) -> dict[str, Any]:
     configurations: dict[str, Any] = {}
     for kind, task in service.tasks.items():
-        for name, setting in {**settings.described(task.settings), **settings.described(task.options)}.items():
-            configuration = configurations.setdefault(name, {**setting, "supported_task_types": []})
-            configuration["supported_task_types"].append(kind.value)
+        for place, declared in ((SERVICE_SETTINGS, task.settings), (TASK_SETTINGS, task.options)):
+            for name, setting in described(declared).items():
+                told = {**setting, "location": place, "supported_task_types": []}
+                configurations.setdefault(name, told)["supported_task_types"].append(kind.value)
     return dict(sorted(configurations.items()))
 
 

@@ -7,8 +7,9 @@ import math
 
 import msgspec
 
+from inferpoint.model.descriptions import described
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.settings import declared, described, secrets
+from inferpoint.model.settings import declared, secrets
 from inferpoint.model.wording import looks_secret
 from inferpoint.protocols.service import CONTRACT, Service
 from inferpoint.testing.conversations import NOON, RecordedTask
