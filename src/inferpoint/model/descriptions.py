@@ -37,6 +37,10 @@ def described(cls: type[Any]) -> dict[str, dict[str, Any]]:
 
 def _bounds(setting: Setting) -> dict[str, Any]:
     """What values a setting takes, in the words of JSON Schema; nothing where any will do."""
-    bounds = {"minimum": setting.at_least, "exclusiveMinimum": setting.above, "maximum": setting.at_most}
-    told: dict[str, Any] = {name: bound for name, bound in bounds.items() if bound is not None}
-    return {**told, "enum": list(setting.choices)} if setting.choices else told
+    told = {
+        "enum": [*setting.choices] or None,
+        "minimum": setting.at_least,
+        "exclusiveMinimum": setting.above,
+        "maximum": setting.at_most,
+    }
+    return {name: bound for name, bound in told.items() if bound is not None}
