@@ -241,7 +241,7 @@ def _schemas() -> dict[str, Any]:
         "service": "openai",
         "service_settings": {"api_key": "sk-example", "model_id": "text-embedding-3-small"},
     }
-    typed = {"allOf": [ref("EndpointConfig")], "required": ["task_type"]}
+    typed = {**config, "required": ["task_type"]}
     return {
         "EndpointConfig": {**config, "examples": [example]},
         "TypedEndpointConfig": {**typed, "examples": [{**example, "task_type": "text_embedding"}]},
