@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
-from frames import event
+from frames import event, frame
 from hypothesis import strategies as st
 from talks import SEALED, SEALS, TEXTS, Item, Manner, Spoken, meaning, usual, without_thoughts
 from world import Arrived
@@ -367,6 +367,21 @@ class Groq(Completions):
         return super().taken(msgspec.structs.replace(message, parts=tuple(named)))
 
 
+class SageMaker(Completions):
+    """OpenAI's chats in the payloads of an endpoint of SageMaker, which cut its events wherever they please.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointWithResponseStream.html
+    """
+
+    def streams(self, call: Call) -> bool:
+        return call.url.endswith("/invocations-response-stream")
+
+    def streamed(self, spoken: Spoken) -> bytes:
+        body = super().streamed(spoken)
+        headers = {":message-type": "event", ":event-type": "PayloadPart"}
+        return b"".join(frame(headers, body[place : place + 41]) for place in range(0, len(body), 41))
+
+
 class Watsonx(Completions):
     """IBM watsonx's chats, which stream at a path of their own. https://cloud.ibm.com/apidocs/watsonx-ai."""
 
@@ -582,6 +597,7 @@ OWN: Mapping[str, type[Wire]] = {
     "/publishers/mistral/": Mistral,
     "/v2/chat": Cohere,
     "/ml/v1/text/chat": Watsonx,
+    "//runtime.sagemaker.": SageMaker,
 }
 
 

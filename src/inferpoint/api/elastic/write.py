@@ -125,7 +125,7 @@ def endpoints(several: Iterable[Resolved]) -> Response:
 
 def services(several: Iterable[Service]) -> Response:
     """The settings of each service: the union over its tasks, each setting with the tasks it is for."""
-    told = [
+    told: list[dict[str, Any]] = [
         {
             "service": service.name,
             "name": service.title,
@@ -142,7 +142,7 @@ def _configurations(service: Service) -> dict[str, Any]:
     for kind, task in service.tasks.items():
         for place, declared in ((SERVICE_SETTINGS, task.settings), (TASK_SETTINGS, task.options)):
             for name, setting in described(declared).items():
-                told = {**setting, "location": place, "supported_task_types": []}
+                told: dict[str, Any] = {**setting, "location": place, "supported_task_types": []}
                 configurations.setdefault(name, told)["supported_task_types"].append(kind.value)
     return dict(sorted(configurations.items()))
 
