@@ -48,7 +48,7 @@ def made(server: Inferpoint, task: str, service: str, settings: dict[str, Any], 
 
 @pytest.fixture(scope="session")
 def asked(server: Inferpoint, aimock: Aimock, embedder: Provider) -> dict[str, dict[str, str]]:
-    """For every service that has `chat_completion`: what its clients' scripts are given."""
+    """For every service of chats that an emulator speaks: what its clients' scripts are given."""
     chats: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         "openai": ({"api_key": "sk-test", "model_id": "gpt-4o-mini"}, {}),
         "anthropic": ({"api_key": "sk-test", "model_id": "claude-sonnet-4-5"}, {"max_tokens": 1024}),
@@ -61,9 +61,7 @@ def asked(server: Inferpoint, aimock: Aimock, embedder: Provider) -> dict[str, d
         "hugging_face": {"api_key": "hf-test", "url": embedder.url},
     }
     found: dict[str, dict[str, str]] = {}
-    for service in ask(server.url, "GET", "/_inference/_services/chat_completion").json:
-        name = service["service"]
-        settings, options = chats[name]
+    for name, (settings, options) in chats.items():
         found[name] = {
             "url": server.url,
             "chat": made(server, "chat_completion", name, settings, **options),

@@ -183,9 +183,15 @@ def watch(request: pytest.FixtureRequest, tmp_path: Path, echoing: Provider) -> 
         assert b"Traceback" not in server.written
 
 
+# One service of each dialect that the provider here can be; the contract kit asks of all that no repr has a secret.
+ECHOED = {"amazonbedrock", "anthropic", "cohere", "elasticsearch", "groq", "hugging_face", "mistral", "openai"}
+
+
 def services(watch: Watch) -> Iterator[tuple[str, str, list[str], dict[str, Any]]]:
     """Each service and task type: the names of secrets that go together, and a configuration without them."""
     for service in watch.ask("GET", "/_inference/_services").json:
+        if service["service"] not in ECHOED:
+            continue
         for task_type in service["task_types"]:
             mine = {
                 name: each
