@@ -36,7 +36,7 @@ from inferpoint.testing.conversations import RecordedTask
 
 CHAT = TaskType.CHAT_COMPLETION
 RECORDED = Path(__file__).parents[1] / "services"
-EXAMPLES, STEADY = int(os.environ.get("TALKS", "6")), "TALKS" not in os.environ  # `make fuzz` tries more, and others
+EXAMPLES, STEADY = int(os.environ.get("TALKS", "3")), "TALKS" not in os.environ  # `make fuzz` tries more, and others
 # Servers of OpenAI's format that take thoughts back, which OpenAI does not.
 MOVED = {"vllm": "https://vllm.test/v1/chat/completions", "mistral": "https://api.mistral.ai/v1/chat/completions"}
 LEGAL = re.compile(r"[a-zA-Z0-9_-]+")

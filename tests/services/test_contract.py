@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from world import World
 
@@ -49,6 +49,7 @@ def conversations(*, streamed: bool) -> list[Any]:
     ]
 
 
+few = settings(max_examples=10)  # of each of some two hundred conversations
 whole = pytest.mark.parametrize("exchange", conversations(streamed=False))
 streamed = pytest.mark.parametrize("exchange", conversations(streamed=True))
 
@@ -90,6 +91,7 @@ STRANGE = (
 
 
 @whole
+@few
 @given(data=st.data())
 def test_an_answer_with_anything_strange_in_it_is_an_answer_or_an_error(
     exchange: Exchange, data: st.DataObject
@@ -127,6 +129,7 @@ def test_any_complaint_is_read_or_is_an_error(name: str, body: bytes) -> None:
 
 
 @streamed
+@few
 @given(data=st.data())
 def test_a_stream_with_anything_strange_in_it_is_read_or_is_an_error(exchange: Exchange, data: st.DataObject) -> None:
     """Whatever event comes, a reader raises nothing but an `InferenceError`."""
