@@ -88,7 +88,7 @@ def test_a_budget_is_counted_once_and_outlives_the_server(
         counts = [sum(one.status == 200 for one in several) for several in answers]
         assert spent == [{"tokens_per_day": counts[0] * TOKENS}, {"usd_per_month": pytest.approx(counts[1] / 100)}]
         # A budget may be passed by what calls in flight cost beyond their estimates: here, by a token or two.
-        assert [count <= most for count, most in zip(counts, (21, 10), strict=True)] == [True, True]
+        assert [count <= most for count, most in zip(counts, (21, 11), strict=True)] == [True, True]
         kept = tmp_path / "data" / "spending.jsonl"
         if end is signal.SIGKILL:  # which may come before what was counted last is written
             eventually(lambda: f'"{first_id}","{MONTH}",[{counts[0] * TOKENS},'.encode() in kept.read_bytes())
