@@ -20,6 +20,7 @@ SERVICES: dict[str, dict[str, Any]] = {
     "openai": openai(),
     "hugging_face": {"service": "hugging_face", "service_settings": {"api_key": "k", "url": "https://tgi.test/v1"}},
     "groq": {"service": "groq", "service_settings": ACCOUNT},
+    "mistral": {"service": "mistral", "service_settings": {"api_key": "k", "model": "m"}},
     "anthropic": {"service": "anthropic", "service_settings": ACCOUNT, "task_settings": {"max_tokens": 9}},
     "amazonbedrock": {"service": "amazonbedrock", "service_settings": AMAZON},
 }
@@ -35,6 +36,7 @@ TAKEN = {
     "openai": HINTS.keys(),
     "hugging_face": HINTS.keys(),
     "groq": {"service_tier"},
+    "mistral": set[str](),
     "anthropic": {"safety_identifier"},
     "amazonbedrock": set[str](),
 }
@@ -60,7 +62,7 @@ def test_a_hint_of_openais_stops_no_chat(make_world: Make, service: str, name: s
     assert told.status == 200, told.body
     sent = body(ask.world.provider.calls[-1])
     assert told.headers.get("x-inferpoint-dropped") == (None if name in TAKEN[service] else name)
-    if service in ("openai", "hugging_face", "groq"):
+    if service in ("openai", "hugging_face", "groq", "mistral"):
         assert sent.get(name) == (HINTS[name] if name in TAKEN[service] else None)
     else:
         assert name not in sent or name == "metadata"

@@ -1,10 +1,11 @@
-"""The declarations of settings that most services' embeddings have, each made once."""
+"""The declarations of settings that most services' embeddings have, each made once, and what an embedding is for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.settings import setting
 
 SIMILARITIES = ("cosine", "dot_product", "l2_norm")
@@ -38,3 +39,9 @@ def input_type(purposes: Iterable[str]) -> Any:
         choices=tuple(purposes),
         updatable=True,
     )
+
+
+def purpose(request: InferenceRequest, options: Any, words: Mapping[str, str], unsaid: str | None = None) -> str | None:
+    """What an embedding is for, in a provider's *words*: as the request says, the endpoint, or else *unsaid*."""
+    name = request.input_type or options.input_type or unsaid
+    return words[name] if name else None

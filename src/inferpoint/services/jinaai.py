@@ -76,15 +76,15 @@ def similarity(model: EmbeddingSettings) -> str:
 
 def members(request: InferenceRequest, model: EmbeddingSettings, options: Options) -> Mapping[str, Any]:
     """The type, the purpose, which `jina-clip-v2` knows for searches alone, and whether to chunk late."""
-    purpose = request.input_type or options.input_type
-    if model.model_id.lower() == "jina-clip-v2" and purpose != InputType.SEARCH:
+    purpose = embedding_settings.purpose(request, options, PURPOSES)
+    if model.model_id.lower() == "jina-clip-v2" and purpose != PURPOSES[InputType.SEARCH]:
         purpose = None
     late = options.late_chunking
     if late:
         late = isinstance(request.input, tuple) and sum(len(text.split()) for text in request.texts) <= MOST_WORDS
     return {
         "embedding_type": "float" if element(model) is Element.FLOAT else "binary",
-        "task": PURPOSES[purpose] if purpose else None,
+        "task": purpose,
         "late_chunking": late,
         "dimensions": model.dimensions,
     }

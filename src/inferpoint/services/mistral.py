@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.hints import Hint
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import embedding_settings, truncation
 from inferpoint.protocols.auth import bearer
@@ -47,6 +48,11 @@ def group(account: Account) -> Hashable:
     return account.model, account.api_key
 
 
+def hints(_account: Account, _origin: str) -> frozenset[str]:
+    """What a model thought, and how hard it is to think; all else of OpenAI's is refused."""
+    return frozenset({Hint.EFFORT, Hint.THOUGHTS})
+
+
 def with_model(account: Account, model: str) -> Account:
     """The account with another of its models."""
     return replace(account, model=model)
@@ -74,6 +80,7 @@ CHAT = replace(
         thoughts=lambda _account, _origin: CONTENT,
     ),
     options=NoOptions,
+    hints=hints,
     with_model=with_model,
 )
 

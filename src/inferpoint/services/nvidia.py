@@ -56,8 +56,8 @@ class EmbeddingOptions:
 
 def members(request: InferenceRequest, _model: EmbeddingSettings, options: EmbeddingOptions) -> Mapping[str, Any]:
     """The purpose, which NVIDIA's models ask for, and which end may be cut off."""
-    purpose = request.input_type or options.input_type or InputType.SEARCH
-    return {"input_type": PURPOSES[purpose], "truncate": options.truncate and options.truncate.upper()}
+    purpose = embedding_settings.purpose(request, options, PURPOSES, unsaid=InputType.SEARCH)
+    return {"input_type": purpose, "truncate": options.truncate and options.truncate.upper()}
 
 
 def ranked(request: InferenceRequest, model: Account, _options: NoOptions) -> Mapping[str, Any]:

@@ -96,9 +96,8 @@ def limits(model: EmbeddingSettings) -> Limits:
 
 def members(request: InferenceRequest, model: EmbeddingSettings, options: Options) -> Mapping[str, Any]:
     """The purpose, and under Voyage's names the length that was set and the type."""
-    purpose = request.input_type or options.input_type
     return {
-        "input_type": PURPOSES[purpose] if purpose else None,
+        "input_type": embedding_settings.purpose(request, options, PURPOSES),
         "truncation": options.truncation,
         "output_dimension": model.dimensions,
         "output_dtype": TYPES[model.embedding_type],

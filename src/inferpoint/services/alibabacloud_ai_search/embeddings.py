@@ -12,6 +12,7 @@ from inferpoint.model.requests import InferenceRequest, InputType
 from inferpoint.model.results import Embeddings, SparseEmbeddings
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols import embedding_settings, truncation, vectors
+from inferpoint.protocols.embedding_settings import purpose
 from inferpoint.protocols.service import Task
 from inferpoint.services.alibabacloud_ai_search.account import EMBEDDING_RATES, FAILURES, Account, call, usage
 
@@ -48,18 +49,17 @@ class SparseOptions(Options):
 def dense(request: InferenceRequest, model: EmbeddingSettings, options: Options, _origin: str) -> Call:
     """The body of dense vectors."""
     texts, _ = truncation.cut(request.texts, model.max_input_tokens)
-    return call("text-embedding", model, {"input": texts, "input_type": _purpose(request, options)})
+    return call("text-embedding", model, {"input": texts, "input_type": purpose(request, options, PURPOSES)})
 
 
 def sparse(request: InferenceRequest, model: Account, options: SparseOptions, _origin: str) -> Call:
     """The body of sparse vectors."""
-    body = {"input": request.texts, "input_type": _purpose(request, options), "return_token": options.return_token}
+    body = {
+        "input": request.texts,
+        "input_type": purpose(request, options, PURPOSES),
+        "return_token": options.return_token,
+    }
     return call("text-sparse-embedding", model, body)
-
-
-def _purpose(request: InferenceRequest, options: Options) -> str | None:
-    purpose = request.input_type or options.input_type
-    return PURPOSES[purpose] if purpose else None
 
 
 class _Row(msgspec.Struct):

@@ -67,11 +67,10 @@ def element(model: EmbeddingSettings) -> Element:
 
 def encode(request: InferenceRequest, model: EmbeddingSettings, options: Options, origin: str) -> Call:
     """The texts and their purpose, without which the second version answers nothing."""
-    purpose = request.input_type or options.input_type or InputType.SEARCH
     body = {
         "texts": request.texts,
         "model": model.model_id,
-        "input_type": PURPOSES[purpose],
+        "input_type": embedding_settings.purpose(request, options, PURPOSES, unsaid=InputType.SEARCH),
         "embedding_types": [TYPES[model.embedding_type]],
         "truncate": options.truncate and options.truncate.upper(),
     }
