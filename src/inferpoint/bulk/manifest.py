@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from inferpoint.bulk import records
 from inferpoint.bulk.counting import counted
 from inferpoint.bulk.database import database
-from inferpoint.bulk.job import Counts, Failure, FailureKind, Job, JobState, Paid, Shard, ShardState
+from inferpoint.bulk.job import Counts, Failure, FailureKind, Job, JobState, Paid, Pinned, Shard, ShardState, Spec
 from inferpoint.bulk.sinks.sink import Part, Receipt
 from inferpoint.bulk.tables import FAILURES, JOBS, METADATA, PARTS, SHARDS
 from inferpoint.errors import InferenceError, Kind
@@ -75,6 +75,12 @@ class Manifest:
         values = {"state": state.value, "reason": reason, "finished": at}
         with self._transaction(f"change the job [{name}]") as connection:
             return connection.execute(sql.update(JOBS).where(*where).values(values)).rowcount > 0
+
+    def respecify(self, name: str, spec: Spec, pinned: Pinned) -> None:
+        """Have a job do what *spec* says from now on, relying on what is *pinned*."""
+        values = {"spec": records.json(spec), "pinned": records.json(pinned)}
+        with self._transaction(f"change the job [{name}]") as connection:
+            connection.execute(sql.update(JOBS).where(JOBS.c.name == name).values(values))
 
     def claim(self, name: str, owner: str, now: float, seconds: float) -> Shard | None:
         """A shard that nobody has, or whose owner was not heard of in time, for *owner* and so many seconds."""
@@ -134,9 +140,8 @@ class Manifest:
             changed = connection.execute(
                 sql.update(SHARDS).where(*mine, SHARDS.c.done == shard.done).values(values)
             ).rowcount
-            connection.execute(
-                sql.insert(PARTS).values(records.of_part(name, part, items, receipt, paid, counts=changed > 0))
-            )
+            row = records.of_part(name, part, items, receipt, paid)
+            connection.execute(sql.insert(PARTS).values({**row, "counts": changed > 0}))
             if changed:
                 _write_failures(connection, name, _numbers(shard, shard.done, end), failures)
         return changed > 0

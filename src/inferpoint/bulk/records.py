@@ -17,8 +17,8 @@ def of_job(job: Job) -> dict[str, Any]:
     return {
         "name": job.name,
         "state": job.state.value,
-        "spec": _json(job.spec),
-        "pinned": _json(job.pinned),
+        "spec": json(job.spec),
+        "pinned": json(job.pinned),
         "created": job.created,
         "finished": job.finished,
         "reason": job.reason,
@@ -48,7 +48,7 @@ def of_shard(name: str, shard: Shard) -> dict[str, Any]:
         "end": shard.end,
         "first_item": shard.first_item,
         "items": shard.items,
-        "only": None if shard.only is None else _json(shard.only),
+        "only": None if shard.only is None else json(shard.only),
         "state": ShardState.PENDING.value,
         "done": 0,
         "attempt": 0,
@@ -89,7 +89,8 @@ def of_part(name: str, part: Part, items: int, receipt: Receipt, paid: Paid) -> 
     }
 
 
-def _json(value: Any) -> str:
+def json(value: Any) -> str:
+    """A value as it is kept in a column of text."""
     return msgspec.json.encode(value).decode()
 
 
