@@ -86,7 +86,7 @@ class Manifest:
         """A shard that nobody has, or whose owner was not heard of in time, for *owner* and so many seconds."""
         free = sql.or_(
             SHARDS.c.state == ShardState.PENDING.value,
-            sql.and_(SHARDS.c.state == ShardState.LEASED.value, SHARDS.c.until < now),
+            sql.and_(SHARDS.c.state == ShardState.LEASED.value, SHARDS.c.until < now, SHARDS.c.owner != owner),
         )
         running = sql.exists().where(JOBS.c.name == name, JOBS.c.state == JobState.RUNNING.value)
         first = (
