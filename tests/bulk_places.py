@@ -91,6 +91,12 @@ class Scripted(Inference):
         self.at_once = self.most_at_once = 0
         self.open = asyncio.Event()
         self.open.set()
+        self.changed = asyncio.Condition()
+
+    async def busy(self, texts: int) -> None:
+        """Wait until so many texts are being asked for."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.at_once >= texts)
 
     async def shown(self) -> Mapping[str, Any]:
         return {"inference_id": "e", "task_type": self.task_type, "service": "openai", "service_settings": {}}
@@ -98,6 +104,8 @@ class Scripted(Inference):
     async def infer(self, request: InferenceRequest) -> InferenceResult:
         self.at_once += len(request.texts)
         self.most_at_once = max(self.most_at_once, self.at_once)
+        async with self.changed:
+            self.changed.notify_all()
         try:
             await self.open.wait()
             await asyncio.sleep(0)

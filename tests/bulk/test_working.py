@@ -107,8 +107,7 @@ def test_what_is_not_written_down_is_bounded(bench: Callable[..., Bench]) -> Non
     async def held_back() -> None:
         one.inference.open.clear()
         running = asyncio.create_task(one.worker(one.begin(), shards=8).run())
-        while one.inference.at_once < UNCOMMITTED:
-            await asyncio.sleep(0.01)
+        await one.inference.busy(UNCOMMITTED)
         one.inference.open.set()
         await running
 
@@ -239,8 +238,7 @@ def test_a_worker_that_is_stopped_writes_down_what_it_asked_for(bench: Callable[
         worker = one.worker(one.begin())
         one.inference.open.clear()
         running = asyncio.create_task(worker.run())
-        while one.inference.at_once < UNCOMMITTED:
-            await asyncio.sleep(0.01)
+        await one.inference.busy(UNCOMMITTED)
         worker.stop()
         one.inference.open.set()
         await running
@@ -259,8 +257,7 @@ def test_a_job_that_somebody_pauses_is_left(bench: Callable[..., Bench]) -> None
     async def paused() -> None:
         one.inference.open.clear()
         running = asyncio.create_task(one.worker(one.begin()).run())
-        while one.inference.at_once < UNCOMMITTED:
-            await asyncio.sleep(0.01)
+        await one.inference.busy(UNCOMMITTED)
         one.manifest.change("job", JobState.PAUSED, of=[JobState.RUNNING])
         one.inference.open.set()
         await running
@@ -292,13 +289,10 @@ def test_a_worker_that_comes_back_late_does_no_harm(bench: Callable[..., Bench])
     async def late() -> None:
         job = one.begin()
         one.inference.open.clear()
-        first = asyncio.create_task(one.worker(job, lease=0.0).run())
-        while not one.inference.at_once:
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.01)
+        first = asyncio.create_task(one.worker(job, lease=-1.0).run())
+        await one.inference.busy(100)
         second = asyncio.create_task(one.worker(job).run())
-        while one.inference.at_once < 200:
-            await asyncio.sleep(0.01)
+        await one.inference.busy(200)
         one.inference.open.set()
         await asyncio.gather(first, second)
 
