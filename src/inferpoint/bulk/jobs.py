@@ -99,7 +99,7 @@ class Jobs:
         return await asyncio.to_thread(self._manifest.counts, name)
 
     async def failures(self, name: str, after: int = -1, most: int = 1000) -> list[Failure]:
-        """Its items that failed, a page of them."""
+        """The items of it that failed, a page of them."""
         return await asyncio.to_thread(self._manifest.failures, name, after, most)
 
     async def pause(self, name: str) -> Job:

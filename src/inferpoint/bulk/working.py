@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from inferpoint.bulk import rows
 from inferpoint.bulk.asking import Answers, Asking
 from inferpoint.bulk.job import UNCOMMITTED, Job, JobState, Shard
-from inferpoint.bulk.manifest import Manifest
+from inferpoint.bulk.manifest import Manifest, Outcome
 from inferpoint.bulk.owners import has_died, own_name
 from inferpoint.bulk.sinks.sink import Part, Receipt, Sink
 from inferpoint.bulk.sources.source import Source
@@ -122,8 +122,8 @@ class Worker:
         written = rows.rows(step, answers)
         receipt = await self._wait_for(partial(self._sink.write, part, written)) if written else Receipt(0)
         failures = rows.failures(step, answers, receipt.rejected)
-        paid = self._asking.paid(answers)
-        commit = partial(self._manifest.commit, self._job.name, self._owner, shard, len(step), receipt, failures, paid)
+        outcome = Outcome(len(step), receipt, failures, self._asking.paid(answers))
+        commit = partial(self._manifest.commit, self._job.name, self._owner, shard, outcome)
         committed = await self._wait_for(commit)
         if failures:
             await self._has_too_many_failures()
