@@ -8,6 +8,7 @@ import os
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -50,6 +51,10 @@ class Objects(ABC):
     @abstractmethod
     def write(self, name: str, content: Buffer, *, create: bool = False) -> Stat:
         """Keep an object, so that it is there after a crash, whole or not at all; with *create* only a new one."""
+
+    @abstractmethod
+    def filling(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """A file to be filled, which is an object when that is done, as `write` keeps one; none after an error."""
 
     @abstractmethod
     def delete(self, name: str) -> None:
@@ -118,17 +123,27 @@ class Folder(Objects):
 
     @override
     def write(self, name: str, content: Buffer, *, create: bool = False) -> Stat:
+        with self._filling(name, 0, create=create) as file:
+            rest = memoryview(content).cast("B")
+            while rest:
+                rest = rest[file.write(rest) :]
+            return _stat(file.fileno())
+
+    @override
+    def filling(self, name: str) -> AbstractContextManager[BinaryIO]:
+        return self._filling(name, 1 << 20)
+
+    @contextlib.contextmanager
+    def _filling(self, name: str, buffering: int, *, create: bool = False) -> Generator[BinaryIO]:
         target = self._path / name
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         with _worded(name):
             _make(target.parent)
             try:
-                with temporary.open("xb", buffering=0) as file:
-                    rest = memoryview(content).cast("B")
-                    while rest:
-                        rest = rest[file.write(rest) :]
+                with temporary.open("xb", buffering) as file:
+                    yield file
+                    file.flush()
                     os.fsync(file.fileno())
-                    stat = _stat(file.fileno())
                 if create:
                     os.link(temporary, target)
                 else:
@@ -136,7 +151,6 @@ class Folder(Objects):
             finally:
                 temporary.unlink(missing_ok=True)
             _sync(target.parent)
-        return stat
 
     @override
     def delete(self, name: str) -> None:
