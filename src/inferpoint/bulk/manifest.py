@@ -26,6 +26,15 @@ from inferpoint.errors import InferenceError, Kind
 _MANY = 1000  # rows of one statement
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of the next `items` of a shard: what was written, those that failed, what was paid."""
+
+    items: int
+    receipt: Receipt
+    failures: Sequence[Failure]
+    paid: Paid
+
+
 class Manifest:
     """The jobs in one database. Methods wait for it, and are called from threads; what prevents them is `INTERNAL`."""
 
@@ -82,16 +91,20 @@ class Manifest:
         with self._transaction(f"change the job [{name}]") as connection:
             connection.execute(sql.update(JOBS).where(JOBS.c.name == name).values(values))
 
-    def claim(self, name: str, owner: str, now: float, seconds: float) -> Shard | None:
-        """A shard that nobody has, or whose owner was not heard of in time, for *owner* and so many seconds."""
+    def claim(self, name: str, owner: str, now: float, seconds: float, number: int | None = None) -> Shard | None:
+        """A shard that nobody has, or whose owner was not heard of in time, for *owner* and so many seconds.
+
+        The first of all that are free, or the one of that *number*; None when there is none.
+        """
         free = sql.or_(
             SHARDS.c.state == ShardState.PENDING.value,
-            sql.and_(SHARDS.c.state == ShardState.LEASED.value, SHARDS.c.until < now),
+            sql.and_(SHARDS.c.state == ShardState.LEASED.value, SHARDS.c.until < now, SHARDS.c.owner != owner),
         )
         running = sql.exists().where(JOBS.c.name == name, JOBS.c.state == JobState.RUNNING.value)
+        which = sql.true() if number is None else SHARDS.c.number == number
         first = (
             sql.select(SHARDS)
-            .where(SHARDS.c.job == name, free, running)
+            .where(SHARDS.c.job == name, free, running, which)
             .order_by(SHARDS.c.number)
             .limit(1)
             .with_for_update(skip_locked=True, of=SHARDS)
@@ -122,40 +135,37 @@ class Manifest:
         with self._transaction(f"read who works on [{name}]") as connection:
             return list(connection.execute(sql.select(SHARDS.c.owner).where(*where).distinct()).scalars())
 
-    def commit(
-        self, name: str, owner: str, shard: Shard, items: int, receipt: Receipt, failures: Sequence[Failure], paid: Paid
-    ) -> bool:
-        """Write down that the next *items* of *shard* are done, but for those that failed, and what they cost.
+    def commit(self, name: str, owner: str, shard: Shard, outcome: Outcome) -> bool:
+        """Write down that the next items of *shard* are done, but for those that failed, and what they cost.
 
         False when the shard is the owner's no more: the part is then one that was paid for and does not count.
         """
         part = Part(shard.number, shard.done, shard.attempt)
-        end = shard.done + items
-        state = ShardState.DONE if end == shard.count else ShardState.LEASED
-        values: dict[str, Any] = {"done": end, "state": state.value}
-        if state is ShardState.DONE:
-            values |= {"owner": None, "until": None, "external": None}
+        end = shard.done + outcome.items
+        values: dict[str, Any] = {"done": end}
+        if end == shard.count:
+            values |= {"state": ShardState.DONE.value, "owner": None, "until": None, "external": None}
         mine = (*_is(name, shard.number), SHARDS.c.owner == owner, SHARDS.c.attempt == shard.attempt)
+        update = sql.update(SHARDS).where(*mine, SHARDS.c.done == shard.done).values(values)
         with self._transaction(f"write down a part of [{name}]") as connection:
-            changed = connection.execute(
-                sql.update(SHARDS).where(*mine, SHARDS.c.done == shard.done).values(values)
-            ).rowcount
-            row = records.of_part(name, part, items, receipt, paid)
-            connection.execute(sql.insert(PARTS).values({**row, "counts": changed > 0}))
-            if changed:
-                _write_failures(connection, name, _numbers(shard, shard.done, end), failures)
-        return changed > 0
+            counts = connection.execute(update).rowcount > 0
+            row = records.of_part(name, part, outcome.items, outcome.receipt, outcome.paid)
+            connection.execute(sql.insert(PARTS).values({**row, "counts": counts}))
+            if counts:
+                _write_failures(connection, name, _numbers(shard, shard.done, end), outcome.failures)
+        return counts
 
     def counts(self, name: str) -> Counts:
         """How far the job has come."""
         with self._transaction(f"read how far [{name}] is") as connection:
             return counted(connection, name)
 
-    def is_whole(self, name: str) -> bool:
-        """Whether every shard is done."""
+    def left(self, name: str) -> list[int]:
+        """The numbers of the shards that are not done."""
         where = (SHARDS.c.job == name, SHARDS.c.state != ShardState.DONE.value)
         with self._transaction(f"read how far [{name}] is") as connection:
-            return connection.execute(sql.select(SHARDS.c.number).where(*where).limit(1)).first() is None
+            statement = sql.select(SHARDS.c.number).where(*where).order_by(SHARDS.c.number)
+            return list(connection.execute(statement).scalars())
 
     def shards(self, name: str) -> list[Shard]:
         """All shards, by number."""
