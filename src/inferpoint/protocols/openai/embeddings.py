@@ -76,10 +76,9 @@ def embedding(
 
     def decode(reply: Reply, request: InferenceRequest, model: M, _options: object) -> Embeddings:
         _, cut = _cut(request, model)
-        kind = element(model)
-        result = embeddings(reply, request.count, label, packed=request.packed and kind is Element.FLOAT)
+        result = embeddings(reply, request.count, label, packed=request.packed and element(model) is Element.FLOAT)
         answered = replace(result, cut=cut) if cut else result
-        return vectors.of_integers(answered, kind, of=f"{label} response")
+        return vectors.of_integers(answered, element(model), of=f"{label} response")
 
     return Task(
         label=label,
