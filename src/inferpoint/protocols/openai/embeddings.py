@@ -78,7 +78,7 @@ def embedding(
         _, cut = _cut(request, model)
         result = embeddings(reply, request.count, label, packed=request.packed and element(model) is Element.FLOAT)
         answered = replace(result, cut=cut) if cut else result
-        return vectors.of_integers(answered, element(model), of=f"{label} response")
+        return answered if element is floats else vectors.of_integers(answered, element(model), of=f"{label} response")
 
     return Task(
         label=label,
