@@ -44,9 +44,23 @@ class Promises:
         assert before != after
         with pytest.raises(InferenceError, match=r"\[a\] has changed") as raised, place.open("a", before) as file:
             file.read()
-        assert raised.value.kind is Kind.INVALID
+        assert raised.value.kind is Kind.CONFLICT
         with place.open("a", after) as file:
             assert file.read() == b"two"
+
+    def test_an_object_is_there_when_it_is_filled(self, place: Objects) -> None:
+        """Whole; while it is filled, and after an error, the one before is."""
+        place.write("a/b", b"before")
+        with pytest.raises(KeyError), place.filling("a/b") as file:
+            file.write(b"half")
+            raise KeyError
+        with place.filling("a/b") as file:
+            file.write(b"whole")
+            with place.open("a/b", place.stat("a/b")) as before:
+                assert before.read() == b"before"
+        with place.open("a/b", place.stat("a/b")) as after:
+            assert after.read() == b"whole"
+        assert [name for name, _ in place.list()] == ["a/b"]
 
     def test_only_a_new_object_is_created(self, place: Objects) -> None:
         """Whoever comes second is told, and the first one's content stays."""

@@ -6,10 +6,11 @@ import contextlib
 import io
 import os
 import re
+import tempfile
 from collections.abc import Generator, Iterator
 from datetime import timedelta
 from io import BufferedReader
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from typing_extensions import Buffer, override
 
@@ -54,6 +55,15 @@ class Bucket(Objects):
         with self._worded(name):
             put = self._obstore.put(self._store, name, content, mode="create" if create else "overwrite")
         return Stat(memoryview(content).nbytes, put["e_tag"] or "")
+
+    @override
+    @contextlib.contextmanager
+    def filling(self, name: str) -> Generator[BinaryIO]:
+        with tempfile.TemporaryFile() as file:
+            yield cast("BinaryIO", file)
+            file.seek(0)
+            with self._worded(name):
+                self._obstore.put(self._store, name, file)
 
     @override
     def delete(self, name: str) -> None:

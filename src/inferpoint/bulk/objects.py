@@ -9,9 +9,10 @@ import secrets
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager
 from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import msgspec
 from typing_extensions import Buffer, override
@@ -33,8 +34,8 @@ class Stat(msgspec.Struct, frozen=True):
 class Objects(ABC):
     """Objects in one place, by names relative to it, with `/` between folders.
 
-    What cannot be done is an `InferenceError`: `NOT_FOUND`; `CONFLICT` for an object that is there already; `FORBIDDEN`
-    or `UNAUTHENTICATED`; `INVALID` for one that has changed; `OVERLOADED` for no room; `CUT_OFF` for what may go well
+    What cannot be done is an `InferenceError`: `NOT_FOUND`; `CONFLICT` for an object that is there already, or has
+    changed; `FORBIDDEN` or `UNAUTHENTICATED`; `OVERLOADED` for no room; `CUT_OFF` for what may go well
     another time.
     """
 
@@ -53,6 +54,10 @@ class Objects(ABC):
     @abstractmethod
     def write(self, name: str, content: Buffer, *, create: bool = False) -> Stat:
         """Keep an object, so that it is there after a crash, whole or not at all; with *create* only a new one."""
+
+    @abstractmethod
+    def filling(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """A file to be filled, which is an object when that is done, as `write` keeps one; none after an error."""
 
     @abstractmethod
     def delete(self, name: str) -> None:
@@ -118,17 +123,27 @@ class Folder(Objects):
 
     @override
     def write(self, name: str, content: Buffer, *, create: bool = False) -> Stat:
+        with self._filling(name, 0, create=create) as file:
+            rest = memoryview(content).cast("B")
+            while rest:
+                rest = rest[file.write(rest) :]
+            return _stat(file.fileno())
+
+    @override
+    def filling(self, name: str) -> AbstractContextManager[BinaryIO]:
+        return self._filling(name, 1 << 20)
+
+    @contextlib.contextmanager
+    def _filling(self, name: str, buffering: int, *, create: bool = False) -> Generator[BinaryIO]:
         target = self._path / name
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         with _worded(name):
             _make(target.parent)
             try:
-                with temporary.open("xb", buffering=0) as file:
-                    rest = memoryview(content).cast("B")
-                    while rest:
-                        rest = rest[file.write(rest) :]
+                with temporary.open("xb", buffering) as file:
+                    yield file
+                    file.flush()
                     os.fsync(file.fileno())
-                    stat = _stat(file.fileno())
                 if create:
                     os.link(temporary, target)
                 else:
@@ -136,7 +151,6 @@ class Folder(Objects):
             finally:
                 temporary.unlink(missing_ok=True)
             _sync(target.parent)
-        return stat
 
     @override
     def delete(self, name: str) -> None:
@@ -173,7 +187,7 @@ def _stat(file: Path | int) -> Stat:
 
 def changed(name: str) -> InferenceError:
     """The error for an object that is not what it was."""
-    return invalid(f"[{name}] has changed since the job was planned")
+    return InferenceError(Kind.CONFLICT, f"[{name}] has changed since it was looked at")
 
 
 def _make(folder: Path) -> None:
