@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from inferpoint.bulk import pinning, starting
 from inferpoint.bulk.asking import Asking
 from inferpoint.bulk.inference import Inference
-from inferpoint.bulk.job import Counts, Failure, Job, JobState, Space, Spec
+from inferpoint.bulk.job import SHARDS, Counts, Failure, Job, JobState, Space, Spec
 from inferpoint.bulk.manifest import Manifest
 from inferpoint.bulk.pricing import price_of
 from inferpoint.bulk.sinks import opening as sinks
@@ -18,7 +18,7 @@ from inferpoint.bulk.sinks.sink import Sink
 from inferpoint.bulk.sources import opening as sources
 from inferpoint.bulk.sources.source import Fields, Source
 from inferpoint.bulk.verifying import Verified, verified
-from inferpoint.bulk.working import LEASE, SHARDS, Places, Worker
+from inferpoint.bulk.working import LEASE, Places, Worker
 from inferpoint.clock import Clock, SystemClock
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
@@ -95,6 +95,10 @@ class Jobs:
     async def counts(self, name: str) -> Counts:
         """How far it has come."""
         return await asyncio.to_thread(self._manifest.counts, name)
+
+    async def left(self, name: str) -> list[int]:
+        """The numbers of the shards of it that are not done."""
+        return await asyncio.to_thread(self._manifest.left, name)
 
     async def failures(self, name: str, after: int = -1, most: int = 1000) -> list[Failure]:
         """The items of it that failed, a page of them."""
