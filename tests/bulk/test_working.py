@@ -311,3 +311,19 @@ def test_a_whole_job_is_not_asked_for_again(bench: Callable[..., Bench]) -> None
     job = one.begin()
     assert job.state is JobState.DONE
     assert not one.inference.asked
+
+
+def test_a_shard_that_is_handed_out_twice_costs_nothing_more(bench: Callable[..., Bench]) -> None:
+    """An engine that runs the task of a shard again, or at the same time, finds it done or in work."""
+    one = bench(5000)
+
+    async def twice() -> None:
+        job = one.begin()
+        await asyncio.gather(*(one.worker(job, shards=1).run_shard(number) for number in (0, 1, 2, 1, 0)))
+        await one.worker(job, shards=1).run_shard(2)
+
+    asyncio.run(twice())
+    assert set(one.inference.asked.values()) == {1}
+    assert one.manifest.left("job") == []
+    assert one.run().state is JobState.DONE
+    assert len(one.held()) == 5000

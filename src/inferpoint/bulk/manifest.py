@@ -91,16 +91,20 @@ class Manifest:
         with self._transaction(f"change the job [{name}]") as connection:
             connection.execute(sql.update(JOBS).where(JOBS.c.name == name).values(values))
 
-    def claim(self, name: str, owner: str, now: float, seconds: float) -> Shard | None:
-        """A shard that nobody has, or whose owner was not heard of in time, for *owner* and so many seconds."""
+    def claim(self, name: str, owner: str, now: float, seconds: float, number: int | None = None) -> Shard | None:
+        """A shard that nobody has, or whose owner was not heard of in time, for *owner* and so many seconds.
+
+        The first of all that are free, or the one of that *number*; None when there is none.
+        """
         free = sql.or_(
             SHARDS.c.state == ShardState.PENDING.value,
             sql.and_(SHARDS.c.state == ShardState.LEASED.value, SHARDS.c.until < now, SHARDS.c.owner != owner),
         )
         running = sql.exists().where(JOBS.c.name == name, JOBS.c.state == JobState.RUNNING.value)
+        which = sql.true() if number is None else SHARDS.c.number == number
         first = (
             sql.select(SHARDS)
-            .where(SHARDS.c.job == name, free, running)
+            .where(SHARDS.c.job == name, free, running, which)
             .order_by(SHARDS.c.number)
             .limit(1)
             .with_for_update(skip_locked=True, of=SHARDS)
@@ -156,11 +160,12 @@ class Manifest:
         with self._transaction(f"read how far [{name}] is") as connection:
             return counted(connection, name)
 
-    def is_whole(self, name: str) -> bool:
-        """Whether every shard is done."""
+    def left(self, name: str) -> list[int]:
+        """The numbers of the shards that are not done."""
         where = (SHARDS.c.job == name, SHARDS.c.state != ShardState.DONE.value)
         with self._transaction(f"read how far [{name}] is") as connection:
-            return connection.execute(sql.select(SHARDS.c.number).where(*where).limit(1)).first() is None
+            statement = sql.select(SHARDS.c.number).where(*where).order_by(SHARDS.c.number)
+            return list(connection.execute(statement).scalars())
 
     def shards(self, name: str) -> list[Shard]:
         """All shards, by number."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from inferpoint.bulk import rows
 from inferpoint.bulk.asking import Answers, Asking
-from inferpoint.bulk.job import UNCOMMITTED, Job, JobState, Shard
+from inferpoint.bulk.job import SHARDS, UNCOMMITTED, Job, JobState, Shard
 from inferpoint.bulk.manifest import Manifest, Outcome
 from inferpoint.bulk.owners import has_died, own_name
 from inferpoint.bulk.sinks.sink import Part, Receipt, Sink
@@ -28,7 +28,6 @@ from inferpoint.tasks import Tasks
 
 T = TypeVar("T")
 
-SHARDS = 4  # open at once: while one is written, another one is read
 LEASE = 60.0  # seconds after which a shard is anybody's whose worker is not heard of
 _LOOK = 1.0  # seconds between two looks at what others have changed
 _PATIENCE = 300.0  # seconds for which what cannot be written for now is tried again
@@ -60,11 +59,31 @@ class Worker:
 
     async def run(self) -> None:
         """Work; what ends the job early is in its state when this ends, and what prevents the work is raised."""
+        async with self._at_work():
+            await self._work()
+
+    async def run_shard(self, number: int) -> None:
+        """Do the shard of that *number* and no other, once whoever has it has died; one that is done costs nothing."""
+        async with self._at_work():
+            while not self._stopping and number in await asyncio.to_thread(self._manifest.left, self._job.name):
+                if (shard := await self._claimed(number)) is not None:
+                    await self._do(shard)
+                else:
+                    await self._clock.sleep(_LOOK)
+                    await asyncio.to_thread(_give_back, self._manifest, self._job.name)
+
+    def stop(self) -> None:
+        """Have the worker write down what it has asked for, and end."""
+        self._stopping = True
+
+    @contextlib.asynccontextmanager
+    async def _at_work(self) -> AsyncGenerator[None]:
+        """Leases are kept as long as this lasts, and given back after it."""
         tasks = Tasks()
         try:
             await self._wait_for(partial(_give_back, self._manifest, self._job.name))
             tasks.start(self._watch())
-            await self._work()
+            yield
         except InferenceError as error:
             await self._end(error)
             raise
@@ -73,16 +92,12 @@ class Worker:
             with contextlib.suppress(InferenceError):
                 await asyncio.to_thread(self._manifest.release, self._job.name, self._owner)
 
-    def stop(self) -> None:
-        """Have the worker write down what it has asked for, and end."""
-        self._stopping = True
-
     async def _work(self) -> None:
         while not self._stopping:
             await self._open_shards()
             if self._stopping:
                 return
-            if await asyncio.to_thread(self._manifest.is_whole, self._job.name):
+            if not await asyncio.to_thread(self._manifest.left, self._job.name):
                 await self._finish()
                 return
             await self._clock.sleep(_LOOK)  # others have what is left
@@ -98,12 +113,13 @@ class Worker:
             raise errors.exceptions[0] from None
 
     async def _shard_by_shard(self) -> None:
-        claim = partial(self._manifest.claim, self._job.name, self._owner)
-        while not self._stopping:
-            shard = await asyncio.to_thread(claim, self._clock.now().timestamp(), self._lease)
-            if shard is None:
-                return
+        while not self._stopping and (shard := await self._claimed()) is not None:
             await self._do(shard)
+
+    async def _claimed(self, number: int | None = None) -> Shard | None:
+        now = self._clock.now().timestamp()
+        claim = partial(self._manifest.claim, self._job.name, self._owner, now, self._lease, number)
+        return await self._wait_for(claim)
 
     async def _do(self, shard: Shard) -> None:
         """Do a shard step by step, each of which is written down; left when it is somebody else's."""
@@ -147,9 +163,8 @@ class Worker:
 
     async def _has_too_many_failures(self) -> bool:
         """Whether more items have failed than may, which stops the job."""
-        spec = self._job.spec
         counts = await asyncio.to_thread(self._manifest.counts, self._job.name)
-        most = 0 if spec.on_error == "stop" else int(spec.max_failed * counts.planned)
+        most = self._job.spec.most_failures(counts.planned)
         if counts.failed <= most:
             return False
         self._stopping = True
