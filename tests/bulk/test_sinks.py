@@ -25,8 +25,6 @@ from inferpoint.errors import InferenceError, Kind
 
 
 class Files(Place):
-    by_receipts = True
-
     def __init__(self, address: str) -> None:
         self.address = address
 
