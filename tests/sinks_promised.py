@@ -62,11 +62,14 @@ def row(own_id: str, text: str | None = None, **fields: Any) -> Row:
 
 
 def chunks(document: str, count: int) -> list[Row]:
-    texts = [f"{document}, piece {number} of {count}" for number in range(count)]
-    return [
-        Row(f"{document}#{number}", document, text, vector(text), number, number * 30, number * 30 + len(text))
-        for number, text in enumerate(texts)
-    ]
+    """Of a text that they cover, of which each begins with the end of the one before."""
+    whole, rows = "", list[Row]()
+    for number in range(count):
+        start = max(0, len(whole) - 3)
+        whole += f"{document}, 🦜 piece {number} of {count}. "
+        text = whole[start:]
+        rows.append(Row(f"{document}#{number}", document, text, vector(text), number, start, len(whole)))
+    return rows
 
 
 def held(place: Place) -> dict[str, str]:

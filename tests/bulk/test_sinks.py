@@ -207,8 +207,9 @@ def test_parquet_tells_its_space(tmp_path: Path) -> None:
     assert json.loads(table.schema.metadata[b"inferpoint.space"]) == msgspec.to_builtins(SPACE)
     assert table.schema.field("embedding").type == pa.list_(pa.float32(), 8)
     assert table.column("id").to_pylist() == ["d2#0", "d2#1", "d1#0", "d1#1", "d0#0", "d0#1"]
-    assert table.column("end").to_pylist() == [
-        len(text) + 30 * (n % 2) for n, text in enumerate(table.column("text").to_pylist())
+    rows = [one for number in (2, 1, 0) for one in chunks(f"d{number}", 2)]
+    assert [(one["chunk"], one["start"], one["end"]) for one in table.to_pylist()] == [
+        (one.chunk, one.start, one.end) for one in rows
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 from collections.abc import Sequence
 
 import msgspec
@@ -28,7 +28,7 @@ def numbers(vector: msgspec.Raw) -> NDArray[np.float32]:
     """A vector as 32-bit floats."""
     text = bytes(vector)
     if text.startswith(b'"'):
-        return np.frombuffer(base64.b64decode(text[1:-1]), "<f4")
+        return np.frombuffer(binascii.a2b_base64(text[1:-1]), "<f4")
     return np.array(msgspec.json.decode(text, type=list[float]), np.float32)
 
 

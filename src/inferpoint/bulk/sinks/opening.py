@@ -6,8 +6,11 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from inferpoint.bulk import objects
+from inferpoint.bulk import clusters, objects
 from inferpoint.bulk.addresses import Address, address
+from inferpoint.bulk.sinks.elasticsearch import ElasticsearchSink
+from inferpoint.bulk.sinks.elasticsearch_forms import Rows, Semantic
+from inferpoint.bulk.sinks.elasticsearch_sending import Sending
 from inferpoint.bulk.sinks.files import FolderSink, Format
 from inferpoint.bulk.sinks.jsonl import JsonLines
 from inferpoint.bulk.sinks.one_file import OneFileSink
@@ -34,6 +37,8 @@ def opened(written: str, chunked: bool, kept: tuple[str, ...], job: str = "") ->
     where = address(written)
     if where.scheme in ("", "file", *objects.REMOTE):
         return _of_files(where, job, chunked=chunked, kept=kept)
+    if where.scheme in clusters.SCHEMES:
+        return _of_cluster(where, chunked=chunked)
     raise invalid(f"[{written}] is no sink")
 
 
@@ -52,3 +57,13 @@ def _of_files(where: Address, job: str, *, chunked: bool, kept: tuple[str, ...])
     beside = objects.at(replace(where, path=folder or slash or "."))
     parts = objects.at(replace(where, path=f"{folder}{slash}.{name}.parts"))
     return OneFileSink(where.written, beside, name, parts, form, job)
+
+
+def _of_cluster(where: Address, *, chunked: bool) -> Sink:
+    """With `field`, the field of the vectors; or with `semantic`, the field of the type `semantic_text`."""
+    where.only("field", "semantic", "inference_id", *clusters.PARAMETERS)
+    form = Rows(where.query.get("field"), chunked=chunked)
+    if semantic := where.query.get("semantic"):
+        form = Semantic(semantic, where.query.get("inference_id"), chunked=chunked)
+    client, index = clusters.connected(where)
+    return ElasticsearchSink(client, index, form, Sending(client, index), chunked=chunked)
