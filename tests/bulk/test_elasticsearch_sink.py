@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from fake_elasticsearch import Cluster, served
+from fake_index import Cluster, served
 from sinks_promised import SPACE, Place, Promises, as_floats, chunks, done, numbers, row, texts_of, vector
 
 from inferpoint.bulk import clusters
@@ -22,7 +22,7 @@ from inferpoint.errors import InferenceError, Kind
 class Index(Place):
     def __init__(self, cluster: Cluster, host: str, query: str = "") -> None:
         self.cluster = cluster
-        self.address = f"elasticsearch+http://{host}/documents{query}"
+        self.address = f"http://{host}/documents{query}"
 
     def rows(self) -> list[dict[str, Any]]:
         return [{"id": own_id, **members} for own_id, members in self.cluster.documents["documents"].items()]
@@ -71,7 +71,7 @@ class TestSemantic(Promises):
 
 def sink_of(host: str, paused: list[float], *, chunked: bool = False) -> ElasticsearchSink:
     """A sink that does not wait, but says how long it would."""
-    client, index = clusters.connected(address(f"elasticsearch+http://{host}/documents"))
+    client, index = clusters.connected(address(f"http://{host}/documents"))
     sending = Sending(client, index, paused.append)
     return ElasticsearchSink(client, index, Rows(None, chunked=chunked), sending, chunked=chunked)
 
@@ -199,7 +199,7 @@ def test_an_index_that_is_there_is_filled(cluster: Cluster, host: str) -> None:
         "properties": {"text": {"type": "keyword"}, "mine": {"type": "dense_vector", "dims": 8}},
     }
     cluster.documents["documents"] = {}
-    sink = opened(f"elasticsearch+http://{host}/documents?field=mine", False, ())
+    sink = opened(f"http://{host}/documents?field=mine", False, (), "job")
     sink.open(SPACE)
     assert sink.write(Part(0, 0, 1), [row("a")]).rows == 1
     assert cluster.mappings["documents"]["properties"] == {
@@ -232,27 +232,27 @@ def test_an_index_for_something_else_is_refused(
         }
     }
     with pytest.raises(InferenceError, match=words) as raised:
-        opened(f"elasticsearch+http://{host}/documents{query}", chunked, ()).open(SPACE)
+        opened(f"http://{host}/documents{query}", chunked, (), "job").open(SPACE)
     assert raised.value.kind is Kind.INVALID
 
 
 def test_chunks_and_whole_items_are_not_mixed(cluster: Cluster, host: str) -> None:
     """An index holds the ones or the others."""
-    opened(f"elasticsearch+http://{host}/documents", True, ()).open(SPACE)
+    opened(f"http://{host}/documents", True, (), "job").open(SPACE)
     with pytest.raises(InferenceError, match="holds chunks of items"):
-        opened(f"elasticsearch+http://{host}/documents", False, ()).open(SPACE)
+        opened(f"http://{host}/documents", False, (), "job").open(SPACE)
 
 
 def test_a_mapping_that_cannot_be_made_is_told(host: str) -> None:
     """In Elasticsearch's words."""
     with pytest.raises(InferenceError, match="dims should be in the range") as raised:
-        opened(f"elasticsearch+http://{host}/documents", False, ()).open(Space("m", 5000, "cosine"))
+        opened(f"http://{host}/documents", False, (), "job").open(Space("m", 5000, "cosine"))
     assert raised.value.kind is Kind.INVALID
 
 
 def test_semantic_text_is_given_what_its_own_inference_would_store(cluster: Cluster, host: str) -> None:
     """The whole text, and its chunks by offsets in UTF-16, with the settings of the model."""
-    sink = opened(f"elasticsearch+http://{host}/documents?semantic=content&inference_id=minilm", True, ("title",))
+    sink = opened(f"http://{host}/documents?semantic=content&inference_id=minilm", True, ("title",), "job")
     sink.open(SPACE)
     rows = [msgspec.structs.replace(one, fields={"title": "A title"}) for one in chunks("a", 2)]
     assert sink.write(Part(0, 0, 1), rows).rows == 2
@@ -288,7 +288,7 @@ def test_semantic_text_is_given_what_its_own_inference_would_store(cluster: Clus
 
 def test_the_semantic_text_of_sparse_vectors_has_no_dimensions(cluster: Cluster, host: str) -> None:
     """Elasticsearch refuses settings of a sparse model that has any."""
-    sink = opened(f"elasticsearch+http://{host}/documents?semantic=content&inference_id=elser", False, ())
+    sink = opened(f"http://{host}/documents?semantic=content&inference_id=elser", False, (), "job")
     sink.open(Space("elser", None, None, "weights"))
     assert sink.write(Part(0, 0, 1), [Row("a", "a", "text", {"te.xt": 1.5})]).rows == 1
     (document,) = cluster.documents["documents"].values()
@@ -302,12 +302,12 @@ def test_the_semantic_text_of_sparse_vectors_has_no_dimensions(cluster: Cluster,
 def test_a_key_is_sent_and_never_shown(cluster: Cluster, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a reference to the environment; a key that is written out is refused, without repeating it."""
     monkeypatch.setenv("ES_KEY", "a2V5")
-    written = f"elasticsearch+http://{host}/documents?api_key=${{ES_KEY}}"
-    sink = opened(written, False, ())
+    written = f"http://{host}/documents?api_key=${{ES_KEY}}"
+    sink = opened(written, False, (), "job")
     sink.open(SPACE)
     assert {headers["authorization"] for headers in cluster.headers} == {"ApiKey a2V5"}
     with pytest.raises(InferenceError) as raised:
-        opened(f"elasticsearch://{host}/documents?api_key=a2V5", False, ())
+        opened(f"http://{host}/documents?api_key=a2V5", False, (), "job")
     assert "a2V5" not in str(raised.value)
 
 

@@ -12,27 +12,31 @@ from inferpoint.bulk.addresses import Address
 from inferpoint.errors import InferenceError, Kind, Upstream, invalid, kind_of_status
 from inferpoint.extras import extra
 
-SCHEMES = {"elasticsearch": "https", "elasticsearch+http": "http"}
+_PORTS = {"http": 9200, "https": 443}
 PARAMETERS = ("api_key", "ca_certs")
 
 
-def connected(where: Address) -> tuple[Any, str]:
-    """A client of the cluster of `elasticsearch://user:${PASSWORD}@host:9200/index?api_key=${KEY}`, and the index.
+def connected(place: Address) -> tuple[Any, str]:
+    """A client of the cluster, and the index, of `http://host:9200/name` or `https://user:${PASSWORD}@host/name`.
 
-    `elasticsearch+http://` is without TLS. With `ca_certs` a file holds the authorities that are trusted.
+    Parameters are `api_key`, and `ca_certs` for a file of certificates that are trusted.
     """
-    index = where.path.strip("/")
-    if not where.host or not index or "/" in index:
-        raise invalid(f"[{where.written}] must have the form elasticsearch://host:9200/index")
-    host, colon, port = where.host.rpartition(":")
-    node = f"{SCHEMES[where.scheme]}://{host or port}:{port if colon else 9200}"
-    options: dict[str, Any] = {name: where.query[name] for name in PARAMETERS if name in where.query}
-    if where.user is not None:
-        options["basic_auth"] = (where.user, where.password or "")
+    name = place.path.strip("/")
+    if not name or "/" in name or not place.host:
+        raise invalid(f"[{place.written}] must be a host and the name of one index: https://host:9200/index")
+    port = "" if place.host.rpartition(":")[2].isdigit() else f":{_PORTS[place.scheme]}"
+    options: dict[str, Any] = {name: place.query[name] for name in PARAMETERS if name in place.query}
+    if place.user:
+        options["basic_auth"] = (place.user, place.password or "")
     client = extra("elasticsearch", of="elasticsearch").Elasticsearch(
-        node, request_timeout=60, max_retries=5, retry_on_timeout=True, retry_on_status=(429, 502, 503, 504), **options
+        f"{place.scheme}://{place.host}{port}",
+        request_timeout=60,
+        max_retries=5,
+        retry_on_timeout=True,
+        retry_on_status=(429, 502, 503, 504),
+        **options,
     )
-    return client, index
+    return client, name
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ _FORMATS: Mapping[str, Callable[[bool, tuple[str, ...]], Format]] = {
 }
 
 
-def opened(written: str, chunked: bool, kept: tuple[str, ...], job: str = "") -> Sink:  # noqa: FBT001
+def opened(written: str, chunked: bool, kept: tuple[str, ...], job: str) -> Sink:  # noqa: FBT001
     """The sink at the address *written*, for rows of chunks when *chunked*, with the fields *kept*.
 
     Files belong to the *job* that they are of. `INVALID` says what is wrong with the address, `UNSUPPORTED` which
@@ -37,7 +37,7 @@ def opened(written: str, chunked: bool, kept: tuple[str, ...], job: str = "") ->
     where = address(written)
     if where.scheme in ("", "file", *objects.REMOTE):
         return _of_files(where, job, chunked=chunked, kept=kept)
-    if where.scheme in clusters.SCHEMES:
+    if where.scheme in ("http", "https"):
         return _of_cluster(where, chunked=chunked)
     raise invalid(f"[{written}] is no sink")
 
