@@ -18,10 +18,10 @@ import uvloop
 from inferpoint import garbage
 from inferpoint.bulk.job import Counts, Job, JobState
 from inferpoint.bulk.jobs import Jobs
-from inferpoint.bulk.pinning import CHANGED as SOURCE_CHANGED
+from inferpoint.bulk.pinning import is_changed_source
 from inferpoint.cli.bulk import words
 from inferpoint.cli.bulk.display import Display
-from inferpoint.errors import InferenceError, Kind, invalid
+from inferpoint.errors import InferenceError, invalid
 from inferpoint.tasks import Tasks
 
 DONE, FAILED, SOME_FAILED, STOPPED, CHANGED, INTERRUPTED = 0, 1, 3, 4, 5, 130
@@ -32,7 +32,7 @@ def exit_status(work: Coroutine[Any, Any, int]) -> int:
     try:
         return uvloop.run(work)
     except InferenceError as error:
-        if error.kind is not Kind.CONFLICT or not str(error).startswith(SOURCE_CHANGED):
+        if not is_changed_source(error):
             raise
         print(f"inferpoint: {error}", file=sys.stderr)
         return CHANGED
