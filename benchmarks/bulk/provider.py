@@ -74,6 +74,7 @@ class _Connection(asyncio.Protocol):
         ledger.at_once -= 1
         if self._transport.is_closing():
             return
+        numbers = numbers or [0]  # the text by which an endpoint is tried has none
         kinds = vectors(packed)
         rows = b",".join(
             b'{"object":"embedding","index":%d,"embedding":%b}' % (place, kinds[number % KINDS])

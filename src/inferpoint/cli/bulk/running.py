@@ -15,6 +15,7 @@ from typing import Any
 
 import uvloop
 
+from inferpoint import garbage
 from inferpoint.bulk.job import Counts, Job, JobState
 from inferpoint.bulk.jobs import Jobs
 from inferpoint.bulk.pinning import is_changed_source
@@ -77,6 +78,7 @@ async def worked(jobs: Jobs, job: Job, display: Display, work: Work) -> int:
     """Work on *job*, and tell how it goes; the exit status."""
     async with jobs.worker(job.name, display.wait, shards=work.shards) as worker:
         display.start(job, await jobs.counts(job.name))
+        garbage.settle()
         tasks = Tasks()
 
         def stop() -> None:
