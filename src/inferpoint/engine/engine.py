@@ -27,6 +27,7 @@ from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.endpoints.seen import seen
 from inferpoint.engine import chunked
+from inferpoint.engine.batches import BatchWalk
 from inferpoint.engine.bounded import bounded
 from inferpoint.engine.preflight import cannot_stream, prepared, refuse_many
 from inferpoint.engine.report import Quota, quotas
@@ -70,7 +71,10 @@ class Policy:
 
 
 class Engine:
-    """Inference on endpoints, whole and in pieces. `lifecycle` is where endpoints come from, `clock` the time."""
+    """Inference on endpoints, whole and in pieces, and in `batches` that a provider answers later.
+
+    `lifecycle` is where endpoints come from, `clock` the time.
+    """
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class Engine:
         self._batcher = Batcher(self._calls, caches, telemetry.batches, clock)
         self.clock = clock
         self._chunking_threads = chunked.ChunkingThreads(clock, policy.limits)
+        self.batches = BatchWalk(self._calls, self._spans, clock)
         self._most_inputs = policy.limits.inputs
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints
