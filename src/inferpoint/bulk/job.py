@@ -15,7 +15,6 @@ UNCOMMITTED = 2048  # texts at most that a process has paid for and not committe
 class JobState(StrEnum):
     """What a job as a whole is doing."""
 
-    PLANNING = "planning"  # its shards are not all written down
     RUNNING = "running"  # whoever works on it may claim shards
     PAUSED = "paused"  # somebody said so; nobody claims
     STOPPED = "stopped"  # more failed than may, or the endpoint cannot be asked; `reason` says which
@@ -30,7 +29,6 @@ class ShardState(StrEnum):
     LEASED = "leased"
     SUBMITTED = "submitted"  # a provider has it in a batch
     DONE = "done"
-    FAILED = "failed"  # its source cannot be read
 
 
 class FailureKind(StrEnum):
@@ -93,7 +91,8 @@ class Shard(msgspec.Struct, frozen=True):
     """A stretch of one object of the source, of `items` items, the first of which is number `first_item` of the job.
 
     `begin` and `end` are the source's own: bytes or rows. `done` of its items are committed already, from the first on.
-    `only` are the numbers of the items that it is about where it is not about all: those that failed before.
+    `only` are the places in it of the items that it is about where it is not about all: those that failed before.
+    `external` is what a provider calls the batch that has it.
     """
 
     number: int
@@ -105,6 +104,12 @@ class Shard(msgspec.Struct, frozen=True):
     done: int = 0
     attempt: int = 0
     only: tuple[int, ...] | None = None
+    external: Mapping[str, Any] | None = None
+
+    @property
+    def count(self) -> int:
+        """How many items it is about."""
+        return self.items if self.only is None else len(self.only)
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -140,3 +145,11 @@ class Job(msgspec.Struct, frozen=True):
     created: float
     finished: float | None = None
     reason: str | None = None
+
+
+class Paid(msgspec.Struct, frozen=True):
+    """What a part cost, as far as it is known; `nano_usd` is None without a price."""
+
+    calls: int = 0
+    tokens: int = 0
+    nano_usd: int | None = None

@@ -11,7 +11,7 @@ from math import sqrt
 from typing import Any
 
 from inferpoint.errors import invalid
-from inferpoint.local.extras import extra
+from inferpoint.extras import extra
 from inferpoint.local.safetensors import Tensors
 
 _OPSET = 20  # the first with an exact Gelu

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from inferpoint.errors import InferenceError, Kind, invalid
-from inferpoint.local.extras import extra
+from inferpoint.extras import extra
 
 
 @dataclass(frozen=True)

@@ -81,5 +81,5 @@ class Sink(ABC):
         A sink that others write to as well gives all that it holds.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - not all have something open
         """Let go of what is open."""

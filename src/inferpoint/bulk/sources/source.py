@@ -59,5 +59,5 @@ class Source(ABC):
     def read(self, span: Span, skip: int = 0) -> Iterator[Item]:
         """The items of *span*, as many as it says, but for the first *skip*."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most sources hold nothing open
         """Let go of what is open."""

@@ -1,0 +1,54 @@
+"""The sink of an address: its kind is told by the scheme of a URL, or by how the name of a file ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec.structs import replace
+
+from inferpoint.bulk import objects
+from inferpoint.bulk.addresses import Address, address
+from inferpoint.bulk.sinks.files import FolderSink, Format
+from inferpoint.bulk.sinks.jsonl import JsonLines
+from inferpoint.bulk.sinks.one_file import OneFileSink
+from inferpoint.bulk.sinks.parquet import Parquet
+from inferpoint.bulk.sinks.sink import Sink
+from inferpoint.errors import invalid
+
+_OWN = frozenset({"id", "document", "text", "chunk", "start", "end", "embedding", "weights", "completion"})
+_FORMATS: Mapping[str, Callable[[bool, tuple[str, ...]], Format]] = {
+    ".parquet": lambda chunked, kept: Parquet(chunked=chunked, kept=kept),
+    ".jsonl": lambda chunked, _: JsonLines(chunked=chunked, compressed=False),
+    ".jsonl.gz": lambda chunked, _: JsonLines(chunked=chunked, compressed=True),
+}
+
+
+def opened(written: str, chunked: bool, kept: tuple[str, ...], job: str = "") -> Sink:  # noqa: FBT001
+    """The sink at the address *written*, for rows of chunks when *chunked*, with the fields *kept*.
+
+    Files belong to the *job* that they are of. `INVALID` says what is wrong with the address, `UNSUPPORTED` which
+    extra is not installed; neither has a secret in it.
+    """
+    if taken := [name for name in kept if name in _OWN]:
+        raise invalid(*(f"A field [{name}] cannot be kept: a sink has one of its own of that name" for name in taken))
+    where = address(written)
+    if where.scheme in ("", "file", *objects.REMOTE):
+        return _of_files(where, job, chunked=chunked, kept=kept)
+    raise invalid(f"[{written}] is no sink")
+
+
+def _of_files(where: Address, job: str, *, chunked: bool, kept: tuple[str, ...]) -> Sink:
+    """Parts in the folder of a path that ends with `/`; else one file, whose parts are in a hidden folder beside it."""
+    where.only("format")
+    folder, slash, name = where.path.rpartition("/")
+    endings = [suffix for suffix in _FORMATS if where.path.endswith(suffix)]
+    ending = f".{where.query['format']}" if "format" in where.query else next(iter(endings), "" if name else ".parquet")
+    if ending not in _FORMATS:
+        known = ", ".join(_FORMATS)
+        raise invalid(f"[{where.written}] has no format: have it end with one of {known}, or with / for a folder")
+    form = _FORMATS[ending](chunked, kept)
+    if not name:
+        return FolderSink(where.written, objects.at(where), form, job)
+    beside = objects.at(replace(where, path=folder or slash or "."))
+    parts = objects.at(replace(where, path=f"{folder}{slash}.{name}.parts"))
+    return OneFileSink(where.written, beside, name, parts, form, job)

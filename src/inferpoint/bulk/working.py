@@ -1,0 +1,224 @@
+"""The work on a job by one process: shards are claimed, read, asked for, written and written down, until all are done.
+
+Several processes on several machines may work on one job: the manifest decides who has which shard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from inferpoint.bulk import rows
+from inferpoint.bulk.asking import Answers, Asking
+from inferpoint.bulk.job import UNCOMMITTED, Job, JobState, Shard
+from inferpoint.bulk.manifest import Manifest, Outcome
+from inferpoint.bulk.owners import has_died, own_name
+from inferpoint.bulk.sinks.sink import Part, Receipt, Sink
+from inferpoint.bulk.sources.source import Source
+from inferpoint.bulk.steps import Steps
+from inferpoint.clock import Clock
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.tasks import Tasks
+
+T = TypeVar("T")
+
+SHARDS = 4  # open at once: while one is written, another one is read
+LEASE = 60.0  # seconds after which a shard is anybody's whose worker is not heard of
+_LOOK = 1.0  # seconds between two looks at what others have changed
+_PATIENCE = 300.0  # seconds for which what cannot be written for now is tried again
+
+
+@dataclass(frozen=True)
+class Places:
+    """What a job is between, and where it is written down."""
+
+    manifest: Manifest
+    source: Source
+    sink: Sink
+
+
+class Worker:
+    """One worker of *job*; `run` works until nothing is left for it, or somebody stops it or the job."""
+
+    def __init__(
+        self, job: Job, places: Places, asking: Asking, clock: Clock, shards: int = SHARDS, lease: float = LEASE
+    ) -> None:
+        self._job = job
+        self._manifest, self._source, self._sink = places.manifest, places.source, places.sink
+        self._asking = asking
+        self._clock = clock
+        self._shards = shards
+        self._lease = lease
+        self._owner = own_name()
+        self._stopping = False
+
+    async def run(self) -> None:
+        """Work; what ends the job early is in its state when this ends, and what prevents the work is raised."""
+        async with self._at_work():
+            await self._work()
+
+    async def run_shard(self, number: int) -> None:
+        """Do the shard of that *number* and no other, once whoever has it has died; one that is done costs nothing."""
+        async with self._at_work():
+            while not self._stopping and number in await asyncio.to_thread(self._manifest.left, self._job.name):
+                if (shard := await self._claimed(number)) is not None:
+                    await self._do(shard)
+                else:
+                    await self._clock.sleep(_LOOK)
+                    await asyncio.to_thread(_give_back, self._manifest, self._job.name)
+
+    def stop(self) -> None:
+        """Have the worker write down what it has asked for, and end."""
+        self._stopping = True
+
+    @contextlib.asynccontextmanager
+    async def _at_work(self) -> AsyncGenerator[None]:
+        """Leases are kept as long as this lasts, and given back after it."""
+        tasks = Tasks()
+        try:
+            await self._wait_for(partial(_give_back, self._manifest, self._job.name))
+            tasks.start(self._watch())
+            yield
+        except InferenceError as error:
+            await self._end(error)
+            raise
+        finally:
+            await tasks.close()
+            with contextlib.suppress(InferenceError):
+                await asyncio.to_thread(self._manifest.release, self._job.name, self._owner)
+
+    async def _work(self) -> None:
+        while not self._stopping:
+            await self._open_shards()
+            if self._stopping:
+                return
+            if not await asyncio.to_thread(self._manifest.left, self._job.name):
+                await self._finish()
+                return
+            await self._clock.sleep(_LOOK)  # others have what is left
+            await asyncio.to_thread(_give_back, self._manifest, self._job.name)
+
+    async def _open_shards(self) -> None:
+        """Work on so many shards at once, until there is none to claim."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._shards):
+                    group.create_task(self._shard_by_shard())
+        except* InferenceError as errors:
+            raise errors.exceptions[0] from None
+
+    async def _shard_by_shard(self) -> None:
+        while not self._stopping and (shard := await self._claimed()) is not None:
+            await self._do(shard)
+
+    async def _claimed(self, number: int | None = None) -> Shard | None:
+        now = self._clock.now().timestamp()
+        claim = partial(self._manifest.claim, self._job.name, self._owner, now, self._lease, number)
+        return await self._wait_for(claim)
+
+    async def _do(self, shard: Shard) -> None:
+        """Do a shard step by step, each of which is written down; left when it is somebody else's."""
+        steps = Steps(self._source, shard, UNCOMMITTED // self._shards)
+        while step := await self._wait_for(steps.next):
+            answers = await self._asking.ask(rows.texts(step))
+            if not await self._commit(shard, step, answers):
+                return
+            shard = replace(shard, done=shard.done + len(step))
+            if self._stopping:
+                return
+
+    async def _commit(self, shard: Shard, step: Sequence[rows.Numbered], answers: Answers) -> bool:
+        """Write what was answered to the sink, then down; False when the shard is somebody else's by now."""
+        part = Part(shard.number, shard.done, shard.attempt)
+        written = rows.rows(step, answers)
+        receipt = await self._wait_for(partial(self._sink.write, part, written)) if written else Receipt(0)
+        failures = rows.failures(step, answers, receipt.rejected)
+        outcome = Outcome(len(step), receipt, failures, self._asking.paid(answers))
+        commit = partial(self._manifest.commit, self._job.name, self._owner, shard, outcome)
+        committed = await self._wait_for(commit)
+        if failures:
+            await self._has_too_many_failures()
+        return committed
+
+    async def _wait_for(self, act: Callable[[], T]) -> T:
+        """The result of *act* in a thread, tried again for a while where it is prevented by what may pass."""
+        until, pause = self._clock.monotonic() + _PATIENCE, 1.0
+        while True:
+            try:
+                result = await asyncio.to_thread(act)
+            except InferenceError as error:
+                if error.kind in _LASTING or self._clock.monotonic() + pause > until or self._stopping:
+                    raise
+                self._asking.waiting(error)
+                await self._clock.sleep(pause)
+                pause = min(2 * pause, 30.0)
+            else:
+                self._asking.waiting(None)
+                return result
+
+    async def _has_too_many_failures(self) -> bool:
+        """Whether more items have failed than may, which stops the job."""
+        spec = self._job.spec
+        counts = await asyncio.to_thread(self._manifest.counts, self._job.name)
+        most = 0 if spec.on_error == "stop" else int(spec.max_failed * counts.planned)
+        if counts.failed <= most:
+            return False
+        self._stopping = True
+        await asyncio.to_thread(
+            self._change, JobState.STOPPED, f"[{counts.failed}] items have failed, and [{most}] may"
+        )
+        return True
+
+    async def _finish(self) -> None:
+        """Bring the sink to its end; another worker may do so at the same time, and the first is enough."""
+        if await self._has_too_many_failures():
+            return
+        receipts = await asyncio.to_thread(self._manifest.receipts, self._job.name)
+        try:
+            await self._wait_for(partial(self._sink.finish, receipts))
+        except InferenceError:
+            job = await asyncio.to_thread(self._manifest.find, self._job.name)
+            if job is None or job.state is not JobState.DONE:
+                raise
+        at = self._clock.now().timestamp()
+        await self._wait_for(
+            partial(self._manifest.change, self._job.name, JobState.DONE, of=[JobState.RUNNING], at=at)
+        )
+
+    async def _end(self, error: InferenceError) -> None:
+        """Write down why the job cannot go on, if that can be written."""
+        with contextlib.suppress(InferenceError):
+            await asyncio.to_thread(self._change, JobState.STOPPED, error.whole())
+
+    def _change(self, state: JobState, reason: str) -> None:
+        self._manifest.change(self._job.name, state, of=[JobState.RUNNING], reason=reason)
+
+    async def _watch(self) -> None:
+        """Keep what this worker has, and stop it when the job is not to run any more."""
+        renewed = self._clock.monotonic()
+        while True:
+            await self._clock.sleep(_LOOK)
+            with contextlib.suppress(InferenceError):  # what is prevented now is tried at the next look
+                job = await asyncio.to_thread(self._manifest.find, self._job.name)
+                if job is None or job.state is not JobState.RUNNING:
+                    self._stopping = True
+                if self._clock.monotonic() - renewed >= self._lease / 3:
+                    until = self._clock.now().timestamp() + self._lease
+                    await asyncio.to_thread(self._manifest.renew, self._job.name, self._owner, until)
+                    renewed = self._clock.monotonic()
+
+
+_LASTING = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.FORBIDDEN, Kind.UNAUTHENTICATED, Kind.NOT_FOUND})
+
+
+def _give_back(manifest: Manifest, name: str) -> None:
+    """Have the shards of workers that died on this machine be anybody's, before their leases end."""
+    for owner in manifest.owners(name):
+        if has_died(owner):
+            manifest.release(name, owner)
