@@ -32,6 +32,9 @@ from inferpoint.model.http import Call, Reply
 LONGEST_ID = 64
 
 
+Answered = tuple[str, int, dict[str, Any] | None]  # the id of a line, the status of its answer, and its body
+
+
 class LostError(Exception):
     """The connection ends where the reply to a batch that was made should come."""
 
@@ -48,7 +51,7 @@ class Outcome:
     polls: int = 1
     end: str = "completed"
     done: float = 1.0
-    statuses: Mapping[int, int] = field(default_factory=dict)
+    statuses: Mapping[int, int] = field(default_factory=dict[int, int])
     heard: bool = True
     status: int | None = None
     hidden: int = 0
@@ -65,7 +68,7 @@ class Made:
     members: dict[str, Any]
     polled: int = 0
     ended: str = ""
-    answers: list[tuple[str, int, dict[str, Any] | None]] = field(default_factory=list)
+    answers: list[Answered] = field(default_factory=list[Answered])
 
 
 def texts_of(body: Mapping[str, Any]) -> list[str]:
@@ -176,6 +179,7 @@ class BatchProvider:
         if form["purpose"].get_content().strip() != "batch":
             return _openai_error(400, "invalid_request_error", "purpose")
         file, content = f"file-{next(self._number)}", form["file"].get_payload(decode=True)
+        assert isinstance(content, bytes)
         self.files[file] = content
         return json_reply(
             {
@@ -210,7 +214,7 @@ class BatchProvider:
             "metadata": made.members.get("metadata"),
         }  # fmt: skip
 
-    def _keep(self, file: str, answers: list[tuple[str, int, dict[str, Any] | None]]) -> None:
+    def _keep(self, file: str, answers: list[Answered]) -> None:
         if answers and file not in self.files:
             lines = [json.dumps(_openai_line(number, *one)) for number, one in enumerate(answers)]
             self.files[file] = "\n".join(lines).encode() + b"\n"

@@ -8,51 +8,13 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from inferpoint.batching.pool import rows
+from inferpoint.calls.batches import Answer
 from inferpoint.calls.sizing import Load, Sizing, loads_of, together
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError
 from inferpoint.model.quota import Rate
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import Embeddings, InferenceResult, Usage
-from inferpoint.protocols.batches import LONGEST_NAME, NAME, Submitted
-
-Answer = InferenceResult | InferenceError
-
-
-class PlannedBatch(msgspec.Struct, frozen=True):
-    """A batch as it is written down before it is handed in; there is no secret in it.
-
-    `lines` has for each request how many inputs are in each of its lines. `planned` is when, in seconds of the day;
-    `id` the provider's, once it is known.
-    """
-
-    name: str
-    lines: list[list[int]]
-    planned: float
-    id: str = ""
-
-    def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME:
-            raise ValueError(f"[{self.name}] is no name of a batch")
-
-    @property
-    def count(self) -> int:
-        """How many lines there are."""
-        return sum(map(len, self.lines))
-
-    @property
-    def inputs(self) -> int:
-        """How many inputs all lines have."""
-        return sum(map(sum, self.lines))
-
-    @property
-    def submitted(self) -> Submitted:
-        """The batch by the names that its provider knows."""
-        return Submitted(self.name, self.id)
-
-    def ids(self, request: int) -> list[str]:
-        """The ids of the lines of one request, by its place."""
-        return [f"{self.name}-{request}-{place}" for place in range(len(self.lines[request]))]
+from inferpoint.model.results import Embeddings, Usage
 
 
 def divided(resolved: Resolved, request: InferenceRequest) -> list[int]:

@@ -11,6 +11,7 @@ from inferpoint.calls.steps import StepJob
 from inferpoint.clock import Clock
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.batches import FateUnknownError
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.http import Call, Reply
 from inferpoint.model.requests import INTERNAL, InferenceRequest
@@ -23,21 +24,18 @@ STEP_SECONDS, FILE_SECONDS = 60.0, 1800.0
 _PERHAPS_MADE = frozenset({Kind.CUT_OFF, Kind.TIMED_OUT, Kind.OVERLOADED, Kind.UNREADABLE, Kind.INTERNAL})
 
 
-class FateUnknownError(InferenceError):
-    """That a batch may have been made, or not: `BatchWalk.adopt` tells."""
-
-
 class BatchSteps:
-    """Makes the steps of batches by *calls*."""
+    """Makes the steps of the batches of *resolved* by *calls*."""
 
-    def __init__(self, calls: Calls, clock: Clock) -> None:
+    def __init__(self, resolved: Resolved, calls: Calls, clock: Clock) -> None:
+        self._resolved = resolved
         self._calls = calls
         self._clock = clock
 
-    async def made(self, resolved: Resolved, create: Call, batches: Batches[Any]) -> str:
+    async def made(self, create: Call, batches: Batches[Any]) -> str:
         """The id of the batch that *create* makes, which is called once only where a second call makes another."""
         try:
-            return await self.answered(resolved, create, batches.created, FILE_SECONDS, once=not batches.repeatable)
+            return await self.answered(create, batches.created, FILE_SECONDS, once=not batches.repeatable)
         except UnreachableError:
             raise
         except InferenceError as error:
@@ -45,18 +43,17 @@ class BatchSteps:
                 raise FateUnknownError(error.kind, *error.problems, upstream=error.upstream) from error
             raise
 
-    async def tried(self, resolved: Resolved, calls: Iterable[Call], needless: Sequence[Kind]) -> None:
+    async def tried(self, calls: Iterable[Call], needless: Sequence[Kind]) -> None:
         """Make *calls*; a refusal of one of the kinds *needless* says that there was no need of it."""
         for call in calls:
             try:
-                await self.answered(resolved, call, lambda _: None)
+                await self.answered(call, lambda _: None)
             except InferenceError as error:
                 if error.kind not in needless:
                     raise
 
     async def answered(
         self,
-        resolved: Resolved,
         call: Call,
         read: Callable[[Reply], A],
         seconds: float = STEP_SECONDS,
@@ -64,13 +61,11 @@ class BatchSteps:
         once: bool = False,
     ) -> A:
         """What *read* makes of the reply to *call*, which has so many *seconds*."""
-        job = self._job(resolved, call, seconds, once=once)
-        with InTime(resolved, job.request(), job.stats.begun, self._clock):
+        job = self._job(call, seconds, once=once)
+        with InTime(self._resolved, job.request(), job.stats.begun, self._clock):
             return await self._calls.answered(job, read)
 
-    async def fetched(
-        self, resolved: Resolved, call: Call, answer: Callable[[bytes], tuple[str, Reply]], lines: dict[str, Reply]
-    ) -> None:
+    async def fetched(self, call: Call, answer: Callable[[bytes], tuple[str, Reply]], lines: dict[str, Reply]) -> None:
         """Put the answers of a file into *lines*; none where there is no such file, as nothing was come to."""
         rest = bytearray()
 
@@ -85,9 +80,9 @@ class BatchSteps:
             if len(rest) > LARGEST_REPLY:
                 raise InferenceError(Kind.UNREADABLE, f"A line of a batch is longer than [{LARGEST_REPLY}] bytes")
 
-        job = self._job(resolved, call, FILE_SECONDS)
+        job = self._job(call, FILE_SECONDS)
         try:
-            with InTime(resolved, job.request(), job.stats.begun, self._clock):
+            with InTime(self._resolved, job.request(), job.stats.begun, self._clock):
                 await self._calls.received(job, take)
         except InferenceError as error:
             if error.kind is not Kind.NOT_FOUND:
@@ -98,6 +93,6 @@ class BatchSteps:
         """The deadline in so many *seconds*."""
         return Deadline(self._clock.monotonic() + seconds, seconds)
 
-    def _job(self, resolved: Resolved, call: Call, seconds: float, *, once: bool = False) -> StepJob:
+    def _job(self, call: Call, seconds: float, *, once: bool = False) -> StepJob:
         request = InferenceRequest((), caller=INTERNAL, deadline=self.deadline(seconds))
-        return StepJob(resolved, request, self._calls.sizing(resolved), call, once=once)
+        return StepJob(self._resolved, request, self._calls.sizing(self._resolved), call, once=once)

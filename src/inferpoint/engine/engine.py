@@ -16,6 +16,7 @@ from inferpoint.access import actions
 from inferpoint.access.decision import allow, may
 from inferpoint.batching.batcher import Batcher
 from inferpoint.batching.ranking import ranking
+from inferpoint.calls.batches import EndpointBatches
 from inferpoint.calls.calls import Calls
 from inferpoint.calls.deadlines import OTHER_SECONDS, InTime, timed
 from inferpoint.chunking.settings import LARGEST, Whole
@@ -71,10 +72,7 @@ class Policy:
 
 
 class Engine:
-    """Inference on endpoints, whole and in pieces, and in `batches` that a provider answers later.
-
-    `lifecycle` is where endpoints come from, `clock` the time.
-    """
+    """Inference on endpoints, whole and in pieces. `lifecycle` is where endpoints come from, `clock` the time."""
 
     def __init__(
         self,
@@ -92,7 +90,6 @@ class Engine:
         self._batcher = Batcher(self._calls, caches, telemetry.batches, clock)
         self.clock = clock
         self._chunking_threads = chunked.ChunkingThreads(clock, policy.limits)
-        self.batches = BatchWalk(self._calls, self._spans, clock)
         self._most_inputs = policy.limits.inputs
         self._largest_chunk = policy.largest_chunk
         self._refuse_hints = policy.refuse_hints
@@ -145,6 +142,10 @@ class Engine:
         request = timed(resolved, replace(request, stream=True), self.clock, self._longest)
         in_time = InTime(resolved, request, request.stats.begun, self.clock)
         return self._calls.pieces(self._calls.single(resolved, request), in_time)
+
+    def batches(self, resolved: Resolved) -> EndpointBatches:
+        """The batches of an endpoint, which its provider answers later and for less money."""
+        return BatchWalk(resolved, self._calls, self._spans, self.clock)
 
     async def count(self, resolved: Resolved, request: InferenceRequest) -> int:
         """How many tokens a chat's prompt has: as its provider counts them, or an estimate where none does."""

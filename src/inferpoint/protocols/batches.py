@@ -6,7 +6,6 @@ how a batch is handed in, asked for and fetched is said here.
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
@@ -14,23 +13,13 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from inferpoint.errors import InferenceError, Kind, Upstream
+from inferpoint.model.batches import BatchLimits, Ended, Submitted, Waiting
 from inferpoint.model.http import Call, Reply
 from inferpoint.protocols.service import Moment, Origin
 
 S = TypeVar("S")
 
-# A name has what every provider takes: in the ids of its lines, which are no longer than 64, as a token and in a path.
-NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-LONGEST_NAME = 48
 _UNANSWERED = 504  # the status of what a provider did not come to: another try may succeed
-
-
-class BatchLimits(msgspec.Struct, frozen=True):
-    """The most that one batch takes: lines, bytes of all of them, inputs over all lines. None is no limit."""
-
-    lines: int
-    bytes: int
-    inputs: int | None = None
 
 
 class At(msgspec.Struct, Generic[S], frozen=True):
@@ -49,34 +38,6 @@ class Line(msgspec.Struct, frozen=True):
 
     id: str
     call: Call
-
-
-class Submitted(msgspec.Struct, frozen=True):
-    """A batch at its provider: the `name` that we gave it, and the provider's `id` of it."""
-
-    name: str
-    id: str
-
-
-class Waiting(msgspec.Struct, frozen=True):
-    """A batch that goes on, and how many of its lines are done; providers tell that late, if at all."""
-
-    answered: int = 0
-    failed: int = 0
-    total: int = 0
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """A batch that has ended. Each of `results` names a file of answers; there may be fewer answers than lines.
-
-    All of them have so many `answers` at the least. `refusal` is why no line of it was looked at. `sent` names the file
-    that was handed in.
-    """
-
-    results: tuple[str, ...] = ()
-    answers: int = 0
-    refusal: Upstream | None = None
-    sent: str = ""
 
 
 class Listed(msgspec.Struct, frozen=True):

@@ -10,20 +10,10 @@ from urllib.parse import quote
 import msgspec
 from typing_extensions import override
 
+from inferpoint.model.batches import BatchLimits, Ended, Submitted, Waiting
 from inferpoint.model.http import Call, Reply, parse
 from inferpoint.protocols import error_bodies
-from inferpoint.protocols.batches import (
-    At,
-    Batches,
-    BatchLimits,
-    Ended,
-    Line,
-    Listed,
-    Page,
-    Submitted,
-    Waiting,
-    unanswered,
-)
+from inferpoint.protocols.batches import At, Batches, Line, Listed, Page, unanswered
 
 _PAGE = 100
 

@@ -10,9 +10,10 @@ import msgspec
 from typing_extensions import override
 
 from inferpoint.errors import Upstream, invalid
+from inferpoint.model.batches import BatchLimits, Ended, Submitted, Waiting
 from inferpoint.model.http import Call, Reply, json_call, parse
 from inferpoint.protocols import error_bodies
-from inferpoint.protocols.batches import At, Batches, BatchLimits, Ended, Line, Listed, Page, Submitted, Waiting
+from inferpoint.protocols.batches import At, Batches, Line, Listed, Page
 from inferpoint.protocols.openai.embeddings import FORMAT
 
 JOB = "inferpoint_job"  # the member of a batch's metadata that holds its name

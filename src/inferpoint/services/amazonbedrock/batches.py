@@ -13,10 +13,11 @@ import msgspec
 from typing_extensions import override
 
 from inferpoint.errors import Upstream, invalid
+from inferpoint.model.batches import BatchLimits, Ended, Submitted, Waiting
 from inferpoint.model.http import Call, Reply, json_call, parse
 from inferpoint.protocols import aws, s3
 from inferpoint.protocols.auth import sigv4
-from inferpoint.protocols.batches import At, Batches, BatchLimits, Ended, Line, Listed, Page, Submitted, Waiting
+from inferpoint.protocols.batches import At, Batches, Line, Listed, Page
 from inferpoint.protocols.service import Moment, Origin
 from inferpoint.services.amazonbedrock.account import STATUSES
 from inferpoint.services.amazonbedrock.jobs import NONE, Answer, Error, read
