@@ -27,7 +27,7 @@ from clock import NOON
 from world import json_reply
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.model.http import Call, Reply
+from inferpoint.model.http import Call, Reply, address
 
 LONGEST_ID = 64
 
@@ -66,6 +66,7 @@ class Made:
     lines: list[tuple[str, dict[str, Any]]]
     outcome: Outcome
     members: dict[str, Any]
+    origin: str
     polled: int = 0
     ended: str = ""
     answers: list[Answered] = field(default_factory=list[Answered])
@@ -342,7 +343,7 @@ class BatchProvider:
         if outcome.status is not None:
             return outcome.status
         number = next(self._number)
-        made = Made(f"{prefix}{number}", self.now(), lines, outcome, members)
+        made = Made(f"{prefix}{number}", self.now(), lines, outcome, members, address(self.calls[-1].url))
         self.batches[made.id] = made
         if outcome.end != "full":
             self.handed.update(text for _, body in lines for text in texts_of(body))
@@ -474,7 +475,7 @@ def _anthropic_batch(made: Made) -> dict[str, Any]:
         },
         "created_at": _moment(made.created), "expires_at": _moment(made.created + 86400), "archived_at": None,
         "ended_at": None if going else _moment(made.created + 60), "cancel_initiated_at": None,
-        "results_url": None if going else f"https://api.anthropic.com/v1/messages/batches/{made.id}/results",
+        "results_url": None if going else f"{made.origin}/v1/messages/batches/{made.id}/results",
     }  # fmt: skip
 
 

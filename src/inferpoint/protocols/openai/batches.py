@@ -108,14 +108,14 @@ class OpenAIBatches(Batches[Any]):
         return parse(reply.body, _File, of="OpenAI file").id
 
     @override
-    def create(self, name: str, _lines: Sequence[bytes], file: str, _first: Call, at: At[Any], /) -> Call:
+    def create(self, name: str, _lines: Sequence[bytes], file: str, first: Call, at: At[Any], /) -> Call:
         body = {
             "input_file_id": file,
             "endpoint": f"/v1{self._path}",
             "completion_window": "24h",
             "metadata": {JOB: name},
         }
-        return json_call(f"{self._address(at)}/batches", body)
+        return json_call(f"{self._address(at)}/batches", body).with_headers(first.headers)
 
     @override
     def created(self, reply: Reply, /) -> str:
