@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from inferpoint.bulk import pinning, starting
 from inferpoint.bulk.asking import Asking
 from inferpoint.bulk.inference import Inference
-from inferpoint.bulk.job import Counts, Failure, Job, JobState, Space, Spec
+from inferpoint.bulk.job import SHARDS, Counts, Failure, Job, JobState, Space, Spec
 from inferpoint.bulk.manifest import Manifest
 from inferpoint.bulk.pricing import price_of
 from inferpoint.bulk.sinks import opening as sinks
@@ -18,7 +18,7 @@ from inferpoint.bulk.sinks.sink import Sink
 from inferpoint.bulk.sources import opening as sources
 from inferpoint.bulk.sources.source import Fields, Source
 from inferpoint.bulk.verifying import Verified, verified
-from inferpoint.bulk.working import LEASE, SHARDS, Places, Worker
+from inferpoint.bulk.working import LEASE, Places, Worker
 from inferpoint.clock import Clock, SystemClock
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
