@@ -357,11 +357,13 @@ def test_chunks_of_long_texts_share_the_lines(batching: Callable[..., Batching])
 
 
 def test_vectors_are_asked_for_in_the_smaller_form(batching: Callable[..., Batching]) -> None:
-    """A file of answers of OpenAI has them in base64."""
+    """Where a request takes them packed, a file of answers of OpenAI has them in base64."""
     made = batching(OPENAI)
-    made.answers("a", "bb")
+    (answer,) = made.answers("a", "bb", packed=True)
     (one,) = made.provider.batches.values()
     assert [body["encoding_format"] for _, body in one.lines] == ["base64"]
+    assert isinstance(answer, Embeddings)
+    assert answer.numbers() == [[1.0, 0.0, 1.0], [2.0, 0.0, 1.0]]
 
 
 def test_what_is_too_much_for_one_batch_is_refused(batching: Callable[..., Batching]) -> None:

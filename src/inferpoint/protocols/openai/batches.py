@@ -14,7 +14,6 @@ from inferpoint.model.batches import BatchLimits, Ended, Submitted, Waiting
 from inferpoint.model.http import Call, Reply, json_call, parse
 from inferpoint.protocols import error_bodies
 from inferpoint.protocols.batches import At, Batches, Line, Listed, Page
-from inferpoint.protocols.openai.embeddings import FORMAT
 
 JOB = "inferpoint_job"  # the member of a batch's metadata that holds its name
 FULL = "token_limit_exceeded"  # as many tokens are enqueued as an organization may have
@@ -86,11 +85,8 @@ class OpenAIBatches(Batches[Any]):
 
     @override
     def written(self, line: Line, /) -> bytes:
-        """One line; vectors are asked for in base64, in which a file of answers is half as large."""
-        body = msgspec.json.decode(line.call.body, type=dict[str, Any])
-        if body.get(FORMAT) == "float":
-            body[FORMAT] = "base64"
-        return msgspec.json.encode({"custom_id": line.id, "method": "POST", "url": f"/v1{self._path}", "body": body})
+        head = {"custom_id": line.id, "method": "POST", "url": f"/v1{self._path}", "body": msgspec.Raw(line.call.body)}
+        return msgspec.json.encode(head)
 
     @override
     def upload(self, name: str, lines: Sequence[bytes], at: At[Any], /) -> Call:
