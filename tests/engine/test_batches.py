@@ -295,7 +295,7 @@ def test_the_answers_of_another_batch_are_not_taken(batching: Callable[..., Batc
     assert adopted is not None
     assert adopted.id == other.id
     error = refused(lambda: made.collect(adopted, made.ended(adopted), requests))
-    assert (error.kind, "which was not asked in it" in str(error)) == (Kind.UNREADABLE, True)
+    assert (error.kind, "which was not asked in it" in str(error)) == (Kind.CONFLICT, True)
 
 
 @pytest.mark.parametrize("config", [CLAUDE, CHAT], ids=["anthropic", "openai"])

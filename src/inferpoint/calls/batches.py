@@ -50,12 +50,12 @@ class EndpointBatches(ABC):
 
     @abstractmethod
     async def collect(self, batch: PlannedBatch, ended: Ended, requests: Requests) -> dict[int, Answer]:
-        """The result of each of the *requests*, which are all that *batch* has, or why there is none.
+        """The result of each of the *requests*, which are some of those of *batch*, or why there is none.
 
         Of embeddings each input has its vector or its error; an error that is about no input was met with several in a
         line, and any of them may be at fault. What the batch did not come to has an error like that of a call in vain.
-        `UNREADABLE` where what was fetched is not all that the provider has, or is of another batch; why the whole
-        batch was refused is raised, and is `RATE_LIMITED` where the provider had too many.
+        `UNREADABLE` where what was fetched is not all that the provider has, `CONFLICT` where it is of another batch;
+        why the whole batch was refused is raised, and is `RATE_LIMITED` where the provider had too many.
         """
 
     @abstractmethod

@@ -202,10 +202,10 @@ def _is_alike(listed: Listed, batch: PlannedBatch) -> bool:
 
 
 def _check(batch: PlannedBatch, ended: Ended, lines: Mapping[str, Reply]) -> None:
-    """`UNREADABLE` unless *lines* are answers to *batch*, and as many as its provider tells of."""
+    """`CONFLICT` unless *lines* are answers to *batch*, `UNREADABLE` unless as many as its provider tells of."""
     if stranger := next((line for line in lines if not batch.is_of(line)), None):
         problem = f"The batch [{batch.id}] holds an answer to [{stranger}], which was not asked in it"
-        raise InferenceError(Kind.UNREADABLE, problem)
+        raise InferenceError(Kind.CONFLICT, problem)
     if len(lines) < ended.answers:
         problem = f"The batch [{batch.id}] has [{ended.answers}] answers, of which [{len(lines)}] could be fetched"
         raise InferenceError(Kind.UNREADABLE, problem)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 import msgspec
 
@@ -51,6 +50,11 @@ class PlannedBatch(msgspec.Struct, frozen=True):
         """The batch by the names that its provider knows."""
         return Submitted(self.name, self.id)
 
+    @property
+    def inputs(self) -> int:
+        """How many inputs its lines have."""
+        return sum(map(sum, self.lines.values()))
+
     def ids(self, request: int) -> list[str]:
         """The ids of the lines of one request, by its number."""
         return [f"{self.name}-{request}-{place}" for place in range(len(self.lines[request]))]
@@ -58,10 +62,6 @@ class PlannedBatch(msgspec.Struct, frozen=True):
     def is_of(self, line: str) -> bool:
         """Whether the whole batch may have a line of that id."""
         return line.startswith(f"{self.name}-")
-
-    def part(self, requests: Iterable[int]) -> PlannedBatch:
-        """The part of it that has these *requests*."""
-        return msgspec.structs.replace(self, lines={number: self.lines[number] for number in requests})
 
 
 class Waiting(msgspec.Struct, frozen=True):
