@@ -11,6 +11,8 @@ from pathlib import Path
 
 from inferpoint.bulk import pinning, starting
 from inferpoint.bulk.asking import Asking
+from inferpoint.bulk.batch_shards import BatchShards
+from inferpoint.bulk.batch_work import BatchWorker, cancel_batches
 from inferpoint.bulk.inference import Inference
 from inferpoint.bulk.job import SHARDS, Counts, Failure, Job, JobState, Space, Spec
 from inferpoint.bulk.manifest import Manifest
@@ -60,6 +62,8 @@ class Jobs:
         async with self._inference(spec) as inference, self._source(name, spec) as source:
             objects = await asyncio.to_thread(source.fingerprints)
             pinned = pinning.pinned(await inference.shown(), objects)
+            if spec.mode == "batch":
+                inference.batches()  # or why there are none
             if job is not None:
                 return await asyncio.to_thread(starting.resumed, job, spec, pinned, self._manifest, accept=accept)
             async with _sink(name, spec, pinned.space):
@@ -87,7 +91,9 @@ class Jobs:
             price = price_of(shown)
             asking = Asking(inference, self._clock, embeds, spec.chunk, spec.task_settings, price, waiting)
             async with _sink(name, spec, job.pinned.space) as sink:
-                yield Worker(job, Places(self._manifest, source, sink), asking, self._clock, shards, lease)
+                arguments = (job, Places(self._manifest, source, sink), asking, self._clock, shards, lease)
+                now = spec.mode == "now"
+                yield Worker(*arguments) if now else BatchWorker(*arguments, batches=inference.batches())
 
     async def all(self) -> list[Job]:
         """Every job, the newest first."""
@@ -121,8 +127,12 @@ class Jobs:
         return await self._change(name, JobState.RUNNING, _GOING)
 
     async def cancel(self, name: str) -> Job:
-        """Have it run no more, ever; what is in its sink stays there."""
-        return await self._change(name, JobState.CANCELLED, (*_GOING, JobState.CANCELLED))
+        """Have it run no more, ever, nor its batches; what is in its sink stays there."""
+        job = await self._change(name, JobState.CANCELLED, (*_GOING, JobState.CANCELLED))
+        if job.spec.mode == "batch":
+            async with self._inference(job.spec) as inference:
+                await cancel_batches(BatchShards(self._manifest, name), inference.batches())
+        return job
 
     async def retry(self, name: str) -> int:
         """Have its failed items tried again; how many they are."""
