@@ -258,8 +258,8 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
     file.write_text(
         YAML + "    chunking_settings: {strategy: word, max_chunk_size: 400, overlap: 0}\nmax_chunk_size: 20\n"
     )
-    config, endpoints = from_command_line(["--config", str(file), "--max-chunk-size", "500"], ENVIRON, "serve")
+    config, settled = from_command_line(["--config", str(file), "--max-chunk-size", "500"], ENVIRON, "serve")
     assert (config.port, config.max_chunk_size) == (5, 500)
-    assert [one["inference_id"] for one in endpoints] == ["gpt"]
+    assert [one["inference_id"] for one in settled.endpoints] == ["gpt"]
     with pytest.raises(InferenceError, match=r":8: \[gpt\] .* less than or equal to \[20"):
         from_command_line(["--config", str(file)], ENVIRON, "serve")

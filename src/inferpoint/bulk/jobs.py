@@ -14,6 +14,7 @@ from inferpoint.bulk.job import Counts, Failure, Job, JobState, Space, Spec
 from inferpoint.bulk.manifest import Manifest
 from inferpoint.bulk.pricing import price_of
 from inferpoint.bulk.sinks import opening as sinks
+from inferpoint.bulk.sinks.sink import Sink
 from inferpoint.bulk.sources import opening as sources
 from inferpoint.bulk.sources.source import Fields, Source
 from inferpoint.bulk.verifying import Verified, verified
@@ -28,15 +29,18 @@ Opening = Callable[[Spec], AbstractAsyncContextManager[Inference]]
 
 
 class Jobs:
-    """Jobs by name. *inference* opens the endpoint of a job's specification.
+    """Jobs by name. *inference* opens the endpoint of a job's specification, *address* tells what its places stand for.
 
     What is unknown is `NOT_FOUND`; what cannot be done with a job as it is, `CONFLICT`.
     """
 
-    def __init__(self, manifest: Manifest, inference: Opening, clock: Clock | None = None) -> None:
+    def __init__(
+        self, manifest: Manifest, inference: Opening, clock: Clock | None = None, address: Callable[[str], str] = str
+    ) -> None:
         self._manifest = manifest
         self._inference = inference
         self._clock = clock or SystemClock()
+        self._address = address
 
     async def start(self, spec: Spec, name: str | None = None, *, accept: bool = False) -> Job:
         """The job of that *name*, new or to go on with, ready to be worked on; one that is done is left as it is.
@@ -48,12 +52,12 @@ class Jobs:
         job = await asyncio.to_thread(self._manifest.find, name)
         if job is not None:
             starting.refuse_other(job, spec)
-        async with self._inference(spec) as inference, _source(spec) as source:
+        async with self._inference(spec) as inference, self._source(spec) as source:
             objects = await asyncio.to_thread(source.fingerprints)
             pinned = pinning.pinned(await inference.shown(), objects)
             if job is not None:
                 return await asyncio.to_thread(starting.resumed, job, spec, pinned, self._manifest, accept=accept)
-            await asyncio.to_thread(_try_sink, spec, pinned.space)
+            await asyncio.to_thread(self._try_sink, spec, pinned.space)
             now = self._clock.now().timestamp()
             return await asyncio.to_thread(starting.started, name, spec, pinned, source, self._manifest, now)
 
@@ -69,11 +73,11 @@ class Jobs:
         """A worker of the job of that *name*, whose places are open; *waiting* is told why it stands still."""
         job = await self.find(name)
         spec = job.spec
-        async with self._inference(spec) as inference, _source(spec) as source:
+        async with self._inference(spec) as inference, self._source(spec) as source:
             shown = await inference.shown()
             objects = await asyncio.to_thread(source.fingerprints)
             pinning.refuse_changed(job.pinned, pinning.pinned(shown, objects), accept=False)
-            sink = sinks.opened(spec.sink, spec.chunk, spec.keep)
+            sink = await asyncio.to_thread(self._sink, spec)
             try:
                 await asyncio.to_thread(sink.open, job.pinned.space)
                 embeds = TaskType(job.pinned.task_type).embeds
@@ -127,10 +131,10 @@ class Jobs:
     async def verify(self, name: str) -> Verified:
         """The recount of it, from its source and its sink."""
         job = await self.find(name)
-        async with _source(job.spec) as source:
+        async with self._source(job.spec) as source:
             objects = await asyncio.to_thread(source.fingerprints)
             pinning.refuse_changed_objects(job.pinned.objects, objects)
-            sink = sinks.opened(job.spec.sink, job.spec.chunk, job.spec.keep)
+            sink = await asyncio.to_thread(self._sink, job.spec)
             try:
                 await asyncio.to_thread(sink.open, job.pinned.space)
                 return await asyncio.to_thread(verified, job, Places(self._manifest, source, sink))
@@ -148,20 +152,22 @@ class Jobs:
             raise InferenceError(Kind.CONFLICT, f"The job [{name}] is {job.state.value}")
         return await self.find(name)
 
+    @contextlib.asynccontextmanager
+    async def _source(self, spec: Spec) -> AsyncGenerator[Source]:
+        fields = Fields(spec.text, spec.id, spec.keep)
+        source = await asyncio.to_thread(lambda: sources.opened(self._address(spec.source), fields))
+        try:
+            yield source
+        finally:
+            await asyncio.to_thread(source.close)
 
-@contextlib.asynccontextmanager
-async def _source(spec: Spec) -> AsyncGenerator[Source]:
-    source = await asyncio.to_thread(sources.opened, spec.source, Fields(spec.text, spec.id, spec.keep))
-    try:
-        yield source
-    finally:
-        await asyncio.to_thread(source.close)
+    def _sink(self, spec: Spec) -> Sink:
+        return sinks.opened(self._address(spec.sink), spec.chunk, spec.keep)
 
-
-def _try_sink(spec: Spec, space: Space) -> None:
-    """Open the sink once, so that what is wrong with it is told before anything is planned or paid."""
-    sink = sinks.opened(spec.sink, spec.chunk, spec.keep)
-    try:
-        sink.open(space)
-    finally:
-        sink.close()
+    def _try_sink(self, spec: Spec, space: Space) -> None:
+        """Open the sink once, so that what is wrong with it is told before anything is planned or paid."""
+        sink = self._sink(spec)
+        try:
+            sink.open(space)
+        finally:
+            sink.close()

@@ -17,7 +17,7 @@ from inferpoint.bulk.sources.source import Source, Span
 from inferpoint.errors import invalid
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
-_CHANGEABLE = frozenset({"on_error", "max_failed", "server"})  # how a job is done, and not what it does
+_CHANGEABLE = frozenset({"on_error", "max_failed", "server", "caller"})  # how a job is done, and not what it does
 
 
 def refuse_name(name: str) -> None:
