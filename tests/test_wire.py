@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from inferpoint.api.elastic import errors, write
 from inferpoint.errors import InferenceError, Kind, Subject, Upstream
 from inferpoint.library import wire
-from inferpoint.model.endpoint import TaskType
+from inferpoint.model.endpoint import Element, TaskType
 from inferpoint.model.http import Event, Reply
 from inferpoint.model.requests import Chunking, InferenceRequest
 from inferpoint.model.results import (
@@ -83,6 +83,28 @@ def test_what_a_face_writes_is_read_back(result: InferenceResult, kind: TaskType
     request = InferenceRequest(("a",), chunking=Chunking() if isinstance(result, ChunkedEmbeddings) else None)
     again = wire.result(Reply(200, written.body, written.headers), request)
     assert plain(again) == plain(result)
+
+
+def test_vectors_come_packed_from_who_is_asked_for_them_so() -> None:
+    """Those that their provider wrote as numbers too; those of no 32-bit floats stay numbers."""
+    packed = msgspec.Raw(b'"AACAPwAAAEA="')
+    refused = {2: InferenceError(Kind.INVALID, "no")}
+    flat = Embeddings([VECTOR, packed, None], errors=refused)
+    chunked = ChunkedEmbeddings([[Chunk(0, 1, VECTOR), Chunk(1, 2, packed)]])
+    weighed = ChunkedEmbeddings([[Chunk(0, 1, {"a": 0.5})]])
+    bytewise = write.result(Embeddings([VECTOR]), TaskType.TEXT_EMBEDDING, Element.BYTE, packed=True)
+    assert plain(read_back(flat)) == plain(Embeddings([packed, packed, None], errors=refused))
+    assert plain(read_back(chunked)) == plain(ChunkedEmbeddings([[Chunk(0, 1, packed), Chunk(1, 2, packed)]]))
+    assert json.loads(write.result(weighed, TaskType.SPARSE_EMBEDDING, packed=True).body) == {
+        "sparse_embedding": [{"chunks": [{"start_offset": 0, "end_offset": 1, "embeddings": {"a": 0.5}}]}]
+    }
+    assert json.loads(bytewise.body) == {"text_embedding_bytes": [{"embedding": [1.0, 2.0]}]}
+
+
+def read_back(result: InferenceResult) -> InferenceResult:
+    written = write.result(result, TaskType.TEXT_EMBEDDING, packed=True)
+    request = InferenceRequest(("a",), chunking=Chunking() if isinstance(result, ChunkedEmbeddings) else None)
+    return wire.result(Reply(200, written.body, written.headers), request)
 
 
 def plain(value: Any) -> Any:

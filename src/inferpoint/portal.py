@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from concurrent import futures
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
+from itertools import repeat
 from typing import Any, TypeVar
 
 from inferpoint.errors import InferenceError, Kind
@@ -90,11 +91,14 @@ class Portal:
             "Inferpoint is used inside `with inferpoint.connect(…) as ip:`, or between its open() and close()"
         )
 
-    def iterate(self, pieces: AsyncGenerator[T]) -> Generator[T]:
-        """The items of *pieces* as they come; an iteration that is left early closes *pieces*."""
+    def iterate(self, pieces: AsyncGenerator[T, Any], sent: Iterable[Any] = repeat(None)) -> Generator[T]:
+        """The items of *pieces* as they come; an iteration that is left early closes *pieces*.
+
+        What is *sent* to them, one thing for each item, is read by whoever iterates and in that thread.
+        """
         try:
-            while True:
-                yield self.wait(pieces.asend(None))
+            for thing in sent:
+                yield self.wait(pieces.asend(thing))
         except StopAsyncIteration:
             return
         finally:

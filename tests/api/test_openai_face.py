@@ -76,6 +76,25 @@ def test_vectors_as_numbers_are_the_providers_own_text_and_as_base64_the_same_nu
     assert b'"embedding":[0.10, -2e-1,3]' in ask("POST", "/_inference/vectors", {"input": "hi"}).body
     written = embedded(ask, encoding_format="base64").json["data"][0]["embedding"]
     assert list(array("f", base64.b64decode(written))) == list(array("f", [0.1, -0.2, 3.0]))
+    again = ask("POST", "/_inference/vectors", {"input": "hi", "encoding_format": "base64"}).json
+    assert again == {"text_embedding": [{"embedding": written}]}
+
+
+def test_base64_is_the_providers_own_where_it_has_it(faces: Faces) -> None:
+    """Asked for in base64 it passes unread; who wants numbers has the call made for numbers."""
+    row = {"embedding": "AACAPwAAAEA=", "index": 0}
+    ask = faces(lambda _: json_reply({"data": [row], "usage": {"prompt_tokens": 5}}))
+    assert embedded(ask, encoding_format="base64").json["data"][0]["embedding"] == row["embedding"]
+    assert body(ask.world.provider.calls[-1])["encoding_format"] == "base64"
+    assert embedded(ask).json["data"][0]["embedding"] == [1, 2]
+    assert body(ask.world.provider.calls[-1])["encoding_format"] == "float"
+
+
+def test_a_strange_form_of_vectors_is_refused_on_elasticsearchs_face(faces: Faces) -> None:
+    ask = faces(lambda _: Reply(200, b"{}"))
+    status, error = ask("POST", "/_inference/vectors", {"input": "hi", "encoding_format": "int8"}).error
+    assert status == 400
+    assert "[encoding_format] must be one of [float, base64], but was [int8]" in error["reason"]
 
 
 @pytest.mark.parametrize(

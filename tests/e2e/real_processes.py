@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -90,6 +91,10 @@ class Program:
         """Send it a signal."""
         self._process.send_signal(number)
 
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
     def ended(self) -> int:
         """Wait for its end, and say its exit status."""
         status = self._process.wait(PATIENCE)
@@ -157,6 +162,13 @@ class Aimock(Program):
             self.kill()
             raise
         return self
+
+
+def free_port() -> int:
+    """A port that nobody has at the moment, for what has to come back at the same one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def eventually(holds: Callable[[], bool]) -> None:

@@ -318,6 +318,15 @@ def test_a_vector_comes_back_byte_by_byte(text: str, cut: bool) -> None:
     assert shortened is cut
 
 
+def test_what_was_kept_packed_is_a_list_for_who_did_not_ask_for_it_so() -> None:
+    """Packed it is byte by byte what came."""
+    kept = encoded(msgspec.Raw(b'"AACAPwAAAEA="'), cut=False)
+    packed, listed = (decoded(kept, packed=packed)[0] for packed in (True, False))
+    assert isinstance(packed, msgspec.Raw)
+    assert isinstance(listed, msgspec.Raw)
+    assert (bytes(packed), bytes(listed)) == (b'"AACAPwAAAEA="', b"[1,2]")
+
+
 @given(
     st.dictionaries(st.text(st.characters(codec="utf-8")), st.floats(allow_nan=False, allow_infinity=False)),
     st.booleans(),

@@ -71,7 +71,10 @@ APART: Mapping[tuple[str, str], Mapping[str, str]] = {
         "text_embedding 2 not read": "a recorded server answers a list alone",
         "text_embedding 3 not read": "a recorded server answers in OpenAI's form, as newer ones do",
     },
+    ("mistral", "mistralai"): {"text_embedding 3 not read": "the SDK asks for base64, and reads numbers alone"},
     ("nvidia", "langchain-nvidia-ai-endpoints"): {
+        "encoding_format": "the SDK asks for numbers always; the API's reference has base64 too",
+        "text_embedding 3 embeddings": "likewise",
         "path": "the SDK's path is that of a server of one's own; the recorded one is of NVIDIA's",
         "with encoding_format": "the SDK asks for numbers, which is the provider's own default",
         "with truncate": "the SDK sends the provider's default",

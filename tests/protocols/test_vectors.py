@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inferpoint.errors import InferenceError, Kind
-from inferpoint.protocols.vectors import as_base64, dense, embeddings, length, other_lengths, placed, sliced, written
+from inferpoint.model.vectors import length, numbers, written
+from inferpoint.model.vectors import packed as repacked
+from inferpoint.protocols.vectors import dense, embeddings, other_lengths, placed, sliced
 
 FLOATS = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=50)
 
@@ -34,12 +36,30 @@ def test_base64_is_little_endian_floats(numbers: list[float]) -> None:
 
 
 @given(FLOATS)
-def test_written_numbers_come_back_exactly(numbers: list[float]) -> None:
+def test_written_numbers_come_back_exactly(floats: list[float]) -> None:
     """Nine digits bring every 32-bit number back, and a vector's length is known without reading it."""
-    raw = written(numbers)
+    raw = written(floats)
     found = msgspec.json.decode(raw, type=list[float])
-    assert array("f", found) == array("f", numbers)
-    assert length(raw) == len(numbers)
+    assert array("f", found) == array("f", floats)
+    assert length(raw) == len(floats)
+
+
+@given(FLOATS)
+def test_base64_passes_unread_where_it_may(floats: list[float]) -> None:
+    """Byte by byte, with its length known, its numbers to be read, and equal to what those are packed as."""
+    raw = packed(floats)
+    assert dense(raw, of="x", packed=True) is raw
+    assert length(raw) == len(floats)
+    assert array("f", numbers(raw)) == array("f", floats)
+    assert repacked(raw) is raw
+    assert numbers(repacked(written(floats))) == numbers(raw)
+
+
+def test_escaped_base64_is_what_it_stands_for() -> None:
+    """Some programs write every slash of a JSON text with a backslash."""
+    raw = packed([-1.9999999])
+    assert b"/" in bytes(raw)
+    assert bytes(dense(msgspec.Raw(bytes(raw).replace(b"/", b"\\/")), of="x", packed=True)) == bytes(raw)
 
 
 @pytest.mark.parametrize(
@@ -65,19 +85,29 @@ NOT_VECTORS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("may_be_packed", [False, True])
 @pytest.mark.parametrize("text", NOT_VECTORS)
-def test_anything_else_is_unreadable(text: bytes) -> None:
+def test_anything_else_is_unreadable(text: bytes, may_be_packed: bool) -> None:
     """What is not a list of at least one number, or base64 of one, is not what the provider promised."""
     with pytest.raises(InferenceError, match="Failed to read the x: an embedding is not") as caught:
-        dense(msgspec.Raw(text), of="x")
+        dense(msgspec.Raw(text), of="x", packed=may_be_packed)
     assert caught.value.kind is Kind.UNREADABLE
 
 
+@pytest.mark.parametrize("may_be_packed", [False, True])
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
-def test_packed_floats_that_json_cannot_write_are_unreadable(number: float) -> None:
+def test_packed_floats_that_json_cannot_write_are_unreadable(number: float, may_be_packed: bool) -> None:
     """A vector with a number that is none does not become an answer that is not JSON."""
     with pytest.raises(InferenceError, match="is not"):
-        dense(packed([1.0, number]), of="x")
+        dense(packed([1.0, number]), of="x", packed=may_be_packed)
+
+
+@pytest.mark.parametrize("text", [b'"AAA="', b'"!"', b'["1"]'])
+def test_what_came_unchecked_is_unreadable_and_no_other_error(text: bytes) -> None:
+    """A server's answer is read by whoever asked it."""
+    with pytest.raises(InferenceError) as caught:
+        numbers(text)
+    assert caught.value.kind is Kind.UNREADABLE
 
 
 JSON = st.recursive(
@@ -143,7 +173,7 @@ def test_a_number_that_base64_has_no_place_for_is_unreadable(number: str) -> Non
     """As JSON it passes unread; 32 bits do not hold it."""
     vector = dense(msgspec.Raw(f"[0,{number}]".encode()), of="x")
     with pytest.raises(InferenceError) as caught:
-        as_base64(vector)
+        repacked(vector)
     assert caught.value.kind is Kind.UNREADABLE
 
 

@@ -226,5 +226,6 @@ def _key(resolved: Resolved, request: InferenceRequest) -> Hashable:
         request.input_type,
         repr(request.params) if request.params else "",
         isinstance(request.input, Tokens),
+        request.packed,
         request.caller.name,
     )

@@ -88,6 +88,7 @@ class Asking:
             options=self.options,
             chunking=Chunking(return_text=True) if self.chunked else None,
             partial=True,
+            packed=True,
             timeout=SECONDS,
         )
         try:

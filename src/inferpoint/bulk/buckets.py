@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Generator, Iterator
 from datetime import timedelta
+from io import BufferedReader
 from typing import Any, BinaryIO, cast
 
 from typing_extensions import Buffer, override
@@ -45,9 +46,9 @@ class Bucket(Objects):
             return _of_meta(self._obstore.head(self._store, name))
 
     @override
-    def open(self, name: str, expected: Stat, end: int | None = None) -> BinaryIO:
+    def open(self, name: str, expected: Stat, end: int | None = None) -> BufferedReader:
         size = expected.size if end is None else min(end, expected.size)
-        return io.BufferedReader(_Ranges(self, name, expected, size), AHEAD)
+        return BufferedReader(_Ranges(self, name, expected, size), AHEAD)
 
     @override
     def write(self, name: str, content: Buffer, *, create: bool = False) -> Stat:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 SHARD_ITEMS = 2048  # of a shard: what one worker claims
+SHARDS = 4  # that a worker has open at once: while one is written, another one is read
 UNCOMMITTED = 2048  # texts at most that a process has paid for and not committed, however many shards are open
 
 
@@ -65,6 +66,10 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     server: str | None = None
     caller: str | None = None
     task_settings: Mapping[str, Any] = {}
+
+    def most_failures(self, planned: int) -> int:
+        """How many of so many items may fail."""
+        return 0 if self.on_error == "stop" else int(self.max_failed * planned)
 
 
 class Space(msgspec.Struct, frozen=True):

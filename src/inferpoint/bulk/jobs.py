@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from inferpoint.bulk import pinning, starting
 from inferpoint.bulk.asking import Asking
 from inferpoint.bulk.inference import Inference
-from inferpoint.bulk.job import Counts, Failure, Job, JobState, Space, Spec
+from inferpoint.bulk.job import SHARDS, Counts, Failure, Job, JobState, Space, Spec
 from inferpoint.bulk.manifest import Manifest
 from inferpoint.bulk.pricing import price_of
 from inferpoint.bulk.sinks import opening as sinks
@@ -18,7 +18,7 @@ from inferpoint.bulk.sinks.sink import Sink
 from inferpoint.bulk.sources import opening as sources
 from inferpoint.bulk.sources.source import Fields, Source
 from inferpoint.bulk.verifying import Verified, verified
-from inferpoint.bulk.working import LEASE, SHARDS, Places, Worker
+from inferpoint.bulk.working import LEASE, Places, Worker
 from inferpoint.clock import Clock, SystemClock
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
@@ -57,7 +57,8 @@ class Jobs:
             pinned = pinning.pinned(await inference.shown(), objects)
             if job is not None:
                 return await asyncio.to_thread(starting.resumed, job, spec, pinned, self._manifest, accept=accept)
-            await asyncio.to_thread(self._try_sink, spec, pinned.space)
+            async with self._sink(name, spec, pinned.space):
+                pass  # what is wrong with it is told before anything is planned or paid
             now = self._clock.now().timestamp()
             return await asyncio.to_thread(starting.started, name, spec, pinned, source, self._manifest, now)
 
@@ -77,15 +78,11 @@ class Jobs:
             shown = await inference.shown()
             objects = await asyncio.to_thread(source.fingerprints)
             pinning.refuse_changed(job.pinned, pinning.pinned(shown, objects), accept=False)
-            sink = await asyncio.to_thread(self._sink, spec)
-            try:
-                await asyncio.to_thread(sink.open, job.pinned.space)
-                embeds = TaskType(job.pinned.task_type).embeds
-                price = price_of(shown)
-                asking = Asking(inference, self._clock, embeds, spec.chunk, spec.task_settings, price, waiting)
+            embeds = TaskType(job.pinned.task_type).embeds
+            price = price_of(shown)
+            asking = Asking(inference, self._clock, embeds, spec.chunk, spec.task_settings, price, waiting)
+            async with self._sink(name, spec, job.pinned.space) as sink:
                 yield Worker(job, Places(self._manifest, source, sink), asking, self._clock, shards, lease)
-            finally:
-                await asyncio.to_thread(sink.close)
 
     async def all(self) -> list[Job]:
         """Every job, the newest first."""
@@ -134,12 +131,8 @@ class Jobs:
         async with self._source(job.spec) as source:
             objects = await asyncio.to_thread(source.fingerprints)
             pinning.refuse_changed_objects(job.pinned.objects, objects)
-            sink = await asyncio.to_thread(self._sink, job.spec)
-            try:
-                await asyncio.to_thread(sink.open, job.pinned.space)
+            async with self._sink(name, job.spec, job.pinned.space) as sink:
                 return await asyncio.to_thread(verified, job, Places(self._manifest, source, sink))
-            finally:
-                await asyncio.to_thread(sink.close)
 
     async def close(self) -> None:
         """Let the manifest go."""
@@ -161,13 +154,12 @@ class Jobs:
         finally:
             await asyncio.to_thread(source.close)
 
-    def _sink(self, spec: Spec) -> Sink:
-        return sinks.opened(self._address(spec.sink), spec.chunk, spec.keep)
-
-    def _try_sink(self, spec: Spec, space: Space) -> None:
-        """Open the sink once, so that what is wrong with it is told before anything is planned or paid."""
-        sink = self._sink(spec)
+    @contextlib.asynccontextmanager
+    async def _sink(self, name: str, spec: Spec, space: Space) -> AsyncGenerator[Sink]:
+        """The sink of a job, ready for rows of *space*."""
+        sink = await asyncio.to_thread(lambda: sinks.opened(self._address(spec.sink), spec.chunk, spec.keep, name))
         try:
-            sink.open(space)
+            await asyncio.to_thread(sink.open, space)
+            yield sink
         finally:
-            sink.close()
+            await asyncio.to_thread(sink.close)

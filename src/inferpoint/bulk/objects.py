@@ -6,9 +6,11 @@ import contextlib
 import errno
 import os
 import secrets
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -18,6 +20,7 @@ from typing_extensions import Buffer, override
 from inferpoint.bulk.addresses import Address
 from inferpoint.errors import InferenceError, Kind, invalid
 
+_AHEAD = 1 << 17  # bytes of a file that are read at once
 REMOTE = ("s3", "gs", "az")
 
 
@@ -45,7 +48,7 @@ class Objects(ABC):
         """The size and version of an object."""
 
     @abstractmethod
-    def open(self, name: str, expected: Stat, end: int | None = None) -> BinaryIO:
+    def open(self, name: str, expected: Stat, end: int | None = None) -> BufferedReader:
         """An object to be read from anywhere, which is as *expected*; from *end* on nothing is fetched ahead."""
 
     @abstractmethod
@@ -96,12 +99,9 @@ class Folder(Objects):
 
     @override
     def list(self) -> Iterator[tuple[str, Stat]]:
-        names: list[str] = []
-        for folder, folders, files in os.walk(self._path, followlinks=True):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            below = Path(folder).relative_to(self._path)
-            names += [(below / name).as_posix() for name in files if not name.startswith(".")]
-        for name in sorted(names):
+        with _worded("the folder"):
+            names = sorted(_below(self._path)) if self._path.is_dir() else []
+        for name in names:
             yield name, self.stat(name)
 
     @override
@@ -110,9 +110,9 @@ class Folder(Objects):
             return _stat(self._path / name)
 
     @override
-    def open(self, name: str, expected: Stat, end: int | None = None) -> BinaryIO:
+    def open(self, name: str, expected: Stat, end: int | None = None) -> BufferedReader:
         with _worded(name):
-            file = (self._path / name).open("rb", buffering=1 << 17)
+            file: BufferedReader = BufferedReader(FileIO(self._path / name), _AHEAD)
             try:
                 if _stat(file.fileno()) != expected:
                     raise changed(name)
@@ -160,8 +160,28 @@ class Folder(Objects):
                 _sync((self._path / name).parent)
 
 
+def _below(path: Path) -> Iterator[str]:
+    """The names of the files below a folder; of one that is there by several names, by way of links, once."""
+    seen: set[tuple[int, int]] = set()
+
+    def is_new(folder: Path) -> bool:
+        status = folder.stat()
+        identity = (status.st_dev, status.st_ino)
+        return identity not in seen and not seen.add(identity)
+
+    def failed(error: OSError) -> None:
+        raise error
+
+    for folder, folders, files in os.walk(path, onerror=failed, followlinks=True):
+        here = Path(folder)
+        folders[:] = [name for name in sorted(folders) if not name.startswith(".") and is_new(here / name)]
+        yield from ((here.relative_to(path) / name).as_posix() for name in files if not name.startswith("."))
+
+
 def _stat(file: Path | int) -> Stat:
     status = os.stat(file)  # noqa: PTH116 - of an open file, too
+    if not stat.S_ISREG(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "It is no file")
     return Stat(status.st_size, str(status.st_mtime_ns))
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from inferpoint.bulk import rows
 from inferpoint.bulk.asking import Answers, Asking
-from inferpoint.bulk.job import UNCOMMITTED, Job, JobState, Shard
+from inferpoint.bulk.job import SHARDS, UNCOMMITTED, Job, JobState, Shard
 from inferpoint.bulk.manifest import Manifest, Outcome
 from inferpoint.bulk.owners import has_died, own_name
 from inferpoint.bulk.sinks.sink import Part, Receipt, Sink
@@ -28,7 +28,6 @@ from inferpoint.tasks import Tasks
 
 T = TypeVar("T")
 
-SHARDS = 4  # open at once: while one is written, another one is read
 LEASE = 60.0  # seconds after which a shard is anybody's whose worker is not heard of
 _LOOK = 1.0  # seconds between two looks at what others have changed
 _PATIENCE = 300.0  # seconds for which what cannot be written for now is tried again
@@ -164,9 +163,8 @@ class Worker:
 
     async def _has_too_many_failures(self) -> bool:
         """Whether more items have failed than may, which stops the job."""
-        spec = self._job.spec
         counts = await asyncio.to_thread(self._manifest.counts, self._job.name)
-        most = 0 if spec.on_error == "stop" else int(spec.max_failed * counts.planned)
+        most = self._job.spec.most_failures(counts.planned)
         if counts.failed <= most:
             return False
         self._stopping = True

@@ -22,9 +22,9 @@ from inferpoint.protocols.service import Limits
 
 FILLED = 0.95
 SECONDS_A_CALL = 1.0  # no call takes more than a second's tokens, so that who comes next need not wait long
-_MEAN, _DEVIATION = 1 / 4, 1 / 24  # tokens a byte before anything was counted: a third, by the rule of `tokens`
+MEAN, DEVIATION = 1 / 4, 1 / 24  # tokens a byte before anything was counted: a third, by the rule of `tokens`
 _MEMORY = 4096  # bytes of text that weigh as much as all that was seen before: a few words say little
-_OUTPUT_GUESS = 256.0  # tokens that a model writes
+OUTPUT_GUESS = 256.0  # tokens that a model writes
 _SLOWLY, _FASTER = 1 / 8, 1 / 4
 _ONE_OF_MANY = 1 / 4  # of what a call was estimated to hold: a provider that counted less speaks of one input of it
 _RESERVED = 0.1
@@ -112,10 +112,10 @@ class Sizing:
         self._tokens = Bound(None if declared.tokens is None else declared.tokens * FILLED)
         self._bytes = Bound(None if declared.bytes is None else declared.bytes * FILLED)
         self._a_turn = _tokens_a_turn(rate)
-        self._mean, self._deviation = _MEAN, _DEVIATION
+        self._mean, self._deviation = MEAN, DEVIATION
         self._seconds = 0.0
         self._seconds_deviation = 0.0
-        self.output = _OUTPUT_GUESS
+        self.output = OUTPUT_GUESS
 
     def tokens(self, load: Load) -> int:
         """How many tokens *load* has, rather too many than too few."""

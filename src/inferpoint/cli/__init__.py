@@ -9,8 +9,11 @@ import typer
 from inferpoint import services
 from inferpoint.cli import configuration
 from inferpoint.cli.chunk import chunk
+from inferpoint.cli.complete import complete
+from inferpoint.cli.embed import embed
 from inferpoint.cli.endpoints import endpoints
 from inferpoint.cli.infer import infer
+from inferpoint.cli.jobs import jobs
 from inferpoint.cli.keys import keys
 from inferpoint.cli.models import models
 from inferpoint.cli.quotas import quotas
@@ -27,11 +30,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(endpoints, name="endpoints")
+app.add_typer(jobs, name="jobs")
 app.add_typer(keys, name="keys")
 app.add_typer(models, name="models")
 app.add_typer(quotas, name="quotas")
 app.add_typer(secrets, name="secrets")
 app.command()(infer)
+app.command()(embed)
+app.command()(complete)
 app.command()(chunk)
 app.command()(configuration.export)
 app.command()(configuration.diff)

@@ -80,7 +80,7 @@ def ask(url: str, method: str, path: str, body: Mapping[str, Any] | None = None)
     data = None if body is None else json.dumps(body).encode()
     if data is not None:
         headers["content-type"] = "application/json"
-    key = _api_key()
+    key = api_key(_KEY_FILE.get())
     try:
         request = Request(url.rstrip("/") + path, data, headers, method=method)  # noqa: S310
         if key is not None:
@@ -117,9 +117,8 @@ def _opener(url: str) -> OpenerDirector:
     return build_opener(*handlers)
 
 
-def _api_key() -> str | None:
-    """The API key that is sent: of the file that was named, of the environment, or of the file that it names."""
-    file = _KEY_FILE.get()
+def api_key(file: Path | None) -> str | None:
+    """The API key that is sent: of the *file* that was named, of the environment, or of the file that it names."""
     key = os.environ.get(API_KEY) if file is None else None
     if not key and (name := file or os.environ.get(API_KEY_FILE)):
         key = read_text(str(name)).strip()

@@ -16,6 +16,7 @@ from inferpoint.model import settings
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import Endpoint
 from inferpoint.model.requests import InferenceRequest, Tokens
+from inferpoint.model.vectors import listed
 from inferpoint.storage.cache import Cache
 from inferpoint.storage.cache_file import CacheFile
 from inferpoint.telemetry.counters import CacheCounters
@@ -67,7 +68,10 @@ class Caches:
     async def find(
         self, resolved: Resolved, request: InferenceRequest, items: Iterable[Input]
     ) -> Mapping[Input, tuple[Embedding, bool]] | None:
-        """The known embeddings of *items*, and whether each item was cut; None where the cache is off."""
+        """The known embeddings of *items*, and whether each item was cut; None where the cache is off.
+
+        Those that were kept packed are made lists for who has not asked for them so.
+        """
         cache = self.of(resolved)
         if cache is None:
             return None
@@ -76,7 +80,7 @@ class Caches:
         known = await cache.find(list(keys))
         self._counts.looked_up(len(known), len(keys) - len(known))
         self._tell()
-        return {keys[key]: decoded(value) for key, value in known.items()}
+        return {keys[key]: decoded(value, packed=request.packed) for key, value in known.items()}
 
     def keep(
         self, resolved: Resolved, request: InferenceRequest, embedded: Iterable[tuple[Input, Embedding, bool]]
@@ -162,11 +166,16 @@ def encoded(embedding: Embedding, *, cut: bool) -> bytes:
     return (_CUT if cut else _WHOLE) + text
 
 
-def decoded(value: bytes) -> tuple[Embedding, bool]:
-    """The embedding that was `encoded`, and whether its input was shortened: a vector as it came, byte by byte."""
-    text = value[1:]
-    embedding = msgspec.json.decode(text, type=dict[str, float]) if text.startswith(b"{") else msgspec.Raw(text)
-    return embedding, value[:1] == _CUT
+def decoded(value: bytes, *, packed: bool = False) -> tuple[Embedding, bool]:
+    """The embedding that was `encoded`, and whether its input was shortened.
+
+    A vector is as it came, byte by byte, but that one which may not be *packed* is a list.
+    """
+    text, is_cut = value[1:], value[:1] == _CUT
+    if text.startswith(b"{"):
+        return msgspec.json.decode(text, type=dict[str, float]), is_cut
+    vector = msgspec.Raw(text)
+    return vector if packed else listed(vector), is_cut
 
 
 def _remove(path: Path) -> None:

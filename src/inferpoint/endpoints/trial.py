@@ -11,7 +11,7 @@ from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Embeddings, InferenceResult
 from inferpoint.model.times import human
-from inferpoint.protocols import vectors
+from inferpoint.model.vectors import length
 
 Probe = Callable[[Resolved, InferenceRequest], Coroutine[Any, Any, InferenceResult]]
 
@@ -31,7 +31,7 @@ async def tried(draft: Resolved, ask: Probe, told: int | None = None) -> Resolve
         raise invalid(problem) from error
     if not isinstance(result, Embeddings):
         return draft
-    measured = vectors.length(result.vectors[0]) * draft.element.dimensions
+    measured = length(result.vectors[0]) * draft.element.dimensions
     expected = getattr(endpoint.settings, "dimensions", None) or told
     if expected not in (None, measured):
         raise invalid(

@@ -16,12 +16,11 @@ from inferpoint.chunking.settings import ChunkingSettings, Recursive, read
 from inferpoint.clock import Clock
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model.deadline import NEVER, Deadline
-from inferpoint.model.http import parse
 from inferpoint.model.limits import DEFAULTS, Limits
 from inferpoint.model.requests import Chunking, Texts
 from inferpoint.model.results import Chunk, ChunkedEmbeddings, Embeddings, Previewed, SparseEmbeddings
 from inferpoint.model.times import human
-from inferpoint.protocols import vectors
+from inferpoint.model.vectors import numbers, written
 
 T = TypeVar("T")
 Span = tuple[int, int]
@@ -215,7 +214,7 @@ def _mean(embeddings: Sequence[Any]) -> Any:
     if isinstance(embeddings[0], Mapping):  # a token that a chunk lacks weighs nothing there
         names = dict.fromkeys(name for weights in embeddings for name in weights)
         return {name: sum(weights.get(name, 0.0) for weights in embeddings) / len(embeddings) for name in names}
-    rows = [parse(bytes(vector), list[float], of="embeddings") for vector in embeddings]
+    rows = [numbers(vector) for vector in embeddings]
     if len({len(row) for row in rows}) != 1:
         raise InferenceError(Kind.UNREADABLE, "The provider answered embeddings of different lengths")
-    return vectors.written(sum(column) / len(rows) for column in zip(*rows, strict=True))
+    return written(sum(column) / len(rows) for column in zip(*rows, strict=True))

@@ -16,6 +16,8 @@ from inferpoint.library.answers import Answer, ChatPiece, Collected
 from inferpoint.library.backend import Backend
 from inferpoint.library.chats import Messages, asked
 from inferpoint.library.inprocess import InProcess
+from inferpoint.library.jobs import Jobs, place
+from inferpoint.library.many import AnyItems, Embedded, Embedder, ManyOptions, embedded
 from inferpoint.library.options import (
     CallOptions,
     ChatOptions,
@@ -66,6 +68,18 @@ class Inferpoint:
         else:
             raise TypeError("[api_key] is for the address of a server, which begins with http:// or https://")
         self._is_open = False
+        remote = isinstance(self._backend, Remote)
+        folder = None if data_dir is None or remote else Path(data_dir)
+        self._jobs = Jobs(lambda: self.backend, place(os.environ, folder), str(data_dir) if remote else None)
+
+    @property
+    def jobs(self) -> Jobs:
+        """Bulk jobs whose endpoints are these.
+
+        They are written down in the folder `jobs` of the data folder, or of the platform's where there is none; or
+        where `INFERPOINT_JOBS` says, which is another folder or the address of a PostgreSQL database.
+        """
+        return self._jobs
 
     async def open(self) -> Self:
         """Open the folder, or the way to the server, for code without a block; what is open stays so.
@@ -84,6 +98,7 @@ class Inferpoint:
         """
         if self._is_open:
             self._is_open = False
+            await self._jobs.close()
             await self._backend.close()
 
     async def __aenter__(self) -> Self:
@@ -111,7 +126,7 @@ class Inferpoint:
         """
         check_names("put", config, EndpointConfig)
         named = {"inference_id": inference_id, **as_json(config)}  # as what is shown is, so that it can be put again
-        return await self._running.put(inference_id, named, timeout)
+        return await self.backend.put(inference_id, named, timeout)
 
     async def update(self, inference_id: str, **changes: Unpack[EndpointChanges]) -> dict[str, Any]:
         """Change what may be changed of an endpoint, secrets included, after trying it, and show the endpoint.
@@ -121,19 +136,19 @@ class Inferpoint:
         of embeddings only where the vectors of both compare, or with `force`.
         """
         check_names("update", changes, EndpointChanges)
-        return await self._running.update(inference_id, as_json(changes))
+        return await self.backend.update(inference_id, as_json(changes))
 
     async def get(self, inference_id: str) -> dict[str, Any]:
         """Show one endpoint, found by its id or an alias, without its secrets."""
-        return await self._running.get(inference_id)
+        return await self.backend.get(inference_id)
 
     async def all(self, task_type: str | None = None) -> list[dict[str, Any]]:
         """Show all endpoints, or those of one task type, in the order of their ids."""
-        return await self._running.all(task_type)
+        return await self.backend.all(task_type)
 
     async def delete(self, inference_id: str) -> None:
         """Delete an endpoint; `NOT_FOUND` when there is none of that id."""
-        await self._running.delete(inference_id)
+        await self.backend.delete(inference_id)
 
     async def infer(
         self, inference_id: str, texts: str | Sequence[str], **options: Unpack[InferenceOptions]
@@ -146,14 +161,14 @@ class Inferpoint:
         `task_settings` go before the endpoint's. `timeout` is in seconds: 30 when none is given, 120 for completions.
         """
         check_names("infer", options, InferenceOptions)
-        return await self._running.infer(inference_id, _of_texts(texts, **options), None)
+        return await self.backend.infer(inference_id, _of_texts(texts, **options), None)
 
     async def embed(
         self, inference_id: str, texts: str | Sequence[str], **options: Unpack[EmbeddingOptions]
     ) -> Embeddings:
         """A dense vector for each of *texts*, in their order; options as for `infer`."""
         check_names("embed", options, EmbeddingOptions)
-        result = await self._running.infer(inference_id, _of_texts(texts, **options), None)
+        result = await self.backend.infer(inference_id, _of_texts(texts, **options), None)
         return _narrowed(result, Embeddings, inference_id)
 
     async def sparse(
@@ -162,8 +177,23 @@ class Inferpoint:
         """The weights of its tokens for each of *texts*, in their order; options as for `infer`."""
         check_names("sparse", options, EmbeddingOptions)
         request = _of_texts(texts, **options)
-        result = await self._running.infer(inference_id, request, TaskType.SPARSE_EMBEDDING)
+        result = await self.backend.infer(inference_id, request, TaskType.SPARSE_EMBEDDING)
         return _narrowed(result, SparseEmbeddings, inference_id)
+
+    async def embed_many(
+        self, inference_id: str, items: AnyItems, **options: Unpack[ManyOptions]
+    ) -> AsyncGenerator[Embedded]:
+        """What became of each of *items*, in their order: its vector or its chunks, or an error of its own.
+
+        Items are texts, pairs of an id and a text, or mappings in which `text` and `id` name members; of any iterable,
+        endless and asynchronous ones too, of which some 2,000 are read ahead. What is refused only for now is asked
+        again until it is answered; what concerns all items ends the iteration. `chunked`, `task_settings` and `waiting`
+        are as for `infer` and `jobs`.
+        """
+        check_names("embed_many", options, ManyOptions)
+        async with aclosing(embedded(Embedder(self.backend, inference_id, options), items, options)) as results:
+            async for result in results:
+                yield result
 
     async def rerank(
         self, inference_id: str, query: str, documents: Sequence[str], **options: Unpack[RankingOptions]
@@ -180,7 +210,7 @@ class Inferpoint:
             options=options.get("task_settings") or {},
             timeout=options.get("timeout"),
         )
-        return _narrowed(await self._running.infer(inference_id, request, TaskType.RERANK), Ranking, inference_id)
+        return _narrowed(await self.backend.infer(inference_id, request, TaskType.RERANK), Ranking, inference_id)
 
     async def complete(self, inference_id: str, text: str, **options: Unpack[CallOptions]) -> Answer:
         """What the model of a completion endpoint answers to *text*.
@@ -189,7 +219,7 @@ class Inferpoint:
         """
         check_names("complete", options, CallOptions)
         request = _of_texts(text, **options)
-        result = await self._running.infer(inference_id, request, TaskType.COMPLETION)
+        result = await self.backend.infer(inference_id, request, TaskType.COMPLETION)
         return Answer(_narrowed(result, Completion, inference_id))
 
     async def chat(self, inference_id: str, messages: Messages, **options: Unpack[ChatOptions]) -> Answer:
@@ -198,7 +228,7 @@ class Inferpoint:
         The options are OpenAI's, with its names and forms. `timeout` is in seconds.
         """
         check_names("chat", options, ChatOptions)
-        return Answer(await self._running.chat(inference_id, asked(messages, options)))
+        return Answer(await self.backend.chat(inference_id, asked(messages, options)))
 
     async def stream_chat(
         self, inference_id: str, messages: Messages, **options: Unpack[ChatOptions]
@@ -209,7 +239,7 @@ class Inferpoint:
         """
         check_names("stream_chat", options, ChatOptions)
         collected = Collected()
-        async with aclosing(self._running.stream_chat(inference_id, asked(messages, options))) as pieces:
+        async with aclosing(self.backend.stream_chat(inference_id, asked(messages, options))) as pieces:
             async for deltas in pieces:
                 for delta in deltas:
                     collected.add(delta)
@@ -231,13 +261,14 @@ class Inferpoint:
         endpoint's. `timeout`, in seconds, is for the first piece.
         """
         request = InferenceRequest(checked_texts(texts), options=task_settings or {}, timeout=timeout)
-        async with aclosing(self._running.stream(inference_id, request)) as pieces:
+        async with aclosing(self.backend.stream(inference_id, request)) as pieces:
             async for deltas in pieces:
                 for delta in deltas:
                     yield delta
 
     @property
-    def _running(self) -> Backend:
+    def backend(self) -> Backend:
+        """What does the work, while it is open: an engine in this process, or a server."""
         if not self._is_open:
             raise RuntimeError(
                 "Inferpoint is used inside `async with Inferpoint(…) as ip:`, or between its open() and close()"

@@ -184,7 +184,7 @@ def _body(request: InferenceRequest) -> dict[str, Any]:
             members = {"input": texts, "query": query, "return_documents": return_documents, "top_n": top_n}
         case texts:
             members = {"input": texts, "input_type": request.input_type, "partial": request.partial or None}
-            members |= _chunking(request.chunking)
+            members |= {"encoding_format": "base64" if request.packed else None, **_chunking(request.chunking)}
     return present({**members, **options})
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncIterable, Generator
 from functools import wraps
-from inspect import signature
+from itertools import chain, repeat
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Self, Unpack
 
 from inferpoint.library.awaiting import Inferpoint
+from inferpoint.library.many import AnyItems, Embedded, Embedder, ManyOptions, exchanged, windows
+from inferpoint.library.options import check_names
+from inferpoint.library.waiting_jobs import ConnectedJobs
+from inferpoint.library.waits import Waits
 from inferpoint.portal import Portal
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 def connect(data_dir: str | Path | None = None, *, api_key: str | None = None, validate: bool = True) -> Connected:
@@ -24,12 +25,11 @@ def connect(data_dir: str | Path | None = None, *, api_key: str | None = None, v
     return Connected(Inferpoint(data_dir, api_key=api_key, validate=validate))
 
 
-class Connected:
+class Connected(Waits[Inferpoint]):
     """`Inferpoint` with methods that wait, for any number of threads. Its event loop runs in a thread of its own."""
 
     def __init__(self, inferpoint: Inferpoint) -> None:
-        self._inferpoint = inferpoint
-        self._portal = Portal()
+        super().__init__(inferpoint, Portal())
 
     def open(self) -> Self:
         """Open the folder, or the way to the server, for code without a block; what is open stays so.
@@ -37,7 +37,7 @@ class Connected:
         A folder that another process has is `CONFLICT`.
         """
         if not self._portal.is_open:
-            self._portal.start(self._inferpoint)
+            self._portal.start(self._awaited)
         return self
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class Connected:
 
     def __enter__(self) -> Self:
         """Start the thread and open the folder, once."""
-        self._portal.start(self._inferpoint)
+        self._portal.start(self._awaited)
         return self
 
     def __exit__(
@@ -59,45 +59,34 @@ class Connected:
         self.close()
 
     def __repr__(self) -> str:
-        return repr(self._inferpoint).replace("Inferpoint", "Connected", 1)
+        return repr(self._awaited).replace("Inferpoint", "Connected", 1)
 
-    @staticmethod
-    def _waiting(
-        method: Callable[Concatenate[Inferpoint, P], Coroutine[Any, Any, T]],
-    ) -> Callable[Concatenate[Connected, P], T]:
-        """*method* for code that does not await."""
+    @property
+    def jobs(self) -> ConnectedJobs:
+        """Bulk jobs whose endpoints are these; where they are written down, `Inferpoint.jobs` says."""
+        return ConnectedJobs(self._awaited.jobs, self._portal)
 
-        @wraps(method)
-        def wait(self: Connected, *args: P.args, **kwargs: P.kwargs) -> T:
-            return self._portal.wait(method(self._inferpoint, *args, **kwargs))
+    @wraps(Inferpoint.embed_many)
+    def embed_many(self, inference_id: str, items: AnyItems, **options: Unpack[ManyOptions]) -> Generator[Embedded]:
+        """Items that are not asynchronous are read in the thread of whoever iterates."""
+        if isinstance(items, AsyncIterable):
+            yield from self._portal.iterate(self._awaited.embed_many(inference_id, items, **options))
+            return
+        check_names("embed_many", options, ManyOptions)
+        sent = chain([None], windows(items, options), repeat(None))
+        for results in self._portal.iterate(exchanged(Embedder(self._awaited.backend, inference_id, options)), sent):
+            yield from results
 
-        return wait
-
-    @staticmethod
-    def _iterating(
-        method: Callable[Concatenate[Inferpoint, P], AsyncGenerator[T]],
-    ) -> Callable[Concatenate[Connected, P], Generator[T]]:
-        """*method*, an asynchronous generator, for code that does not await."""
-
-        @wraps(method)
-        def iterate(self: Connected, *args: P.args, **kwargs: P.kwargs) -> Generator[T]:
-            return self._portal.iterate(method(self._inferpoint, *args, **kwargs))
-
-        shown = signature(method)
-        shown = shown.replace(return_annotation=shown.return_annotation.removeprefix("Async"))
-        iterate.__signature__ = shown  # type: ignore[attr-defined] - where help() looks
-        return iterate
-
-    put = _waiting(Inferpoint.put)
-    update = _waiting(Inferpoint.update)
-    get = _waiting(Inferpoint.get)
-    all = _waiting(Inferpoint.all)
-    delete = _waiting(Inferpoint.delete)
-    infer = _waiting(Inferpoint.infer)
-    embed = _waiting(Inferpoint.embed)
-    sparse = _waiting(Inferpoint.sparse)
-    rerank = _waiting(Inferpoint.rerank)
-    complete = _waiting(Inferpoint.complete)
-    chat = _waiting(Inferpoint.chat)
-    stream = _iterating(Inferpoint.stream)
-    stream_chat = _iterating(Inferpoint.stream_chat)
+    put = Waits.waiting(Inferpoint.put)
+    update = Waits.waiting(Inferpoint.update)
+    get = Waits.waiting(Inferpoint.get)
+    all = Waits.waiting(Inferpoint.all)
+    delete = Waits.waiting(Inferpoint.delete)
+    infer = Waits.waiting(Inferpoint.infer)
+    embed = Waits.waiting(Inferpoint.embed)
+    sparse = Waits.waiting(Inferpoint.sparse)
+    rerank = Waits.waiting(Inferpoint.rerank)
+    complete = Waits.waiting(Inferpoint.complete)
+    chat = Waits.waiting(Inferpoint.chat)
+    stream = Waits.iterating(Inferpoint.stream)
+    stream_chat = Waits.iterating(Inferpoint.stream_chat)

@@ -130,9 +130,10 @@ class InferenceRequest(msgspec.Struct, frozen=True):
     `params` are fields of a face with no place elsewhere, `hints` those of them that a provider may leave aside.
     `timeout` is in seconds; None is what is usual for the task. `patience` is for how many of them its calls may wait
     for their turn, or between attempts. `deadline` follows from both when the walk begins. With
-    `partial` an input that cannot be embedded has an error of its own, and the others their embeddings. In `stats` the
-    walk counts what happened. `left_out` names members that our encoders add of their own accord, and that the
-    endpoint's server refuses.
+    `partial` an input that cannot be embedded has an error of its own, and the others their embeddings. With `packed`
+    dense vectors may come as base64 of little-endian 32-bit floats, which they do where the provider can write them so.
+    In `stats` the walk counts what happened. `left_out` names members that our encoders add of their own accord, and
+    that the endpoint's server refuses.
     """
 
     input: Input
@@ -143,6 +144,7 @@ class InferenceRequest(msgspec.Struct, frozen=True):
     chunking: Chunking | None = None
     stream: bool = False
     partial: bool = False
+    packed: bool = False
     timeout: float | None = None
     patience: float = math.inf
     deadline: Deadline = NEVER

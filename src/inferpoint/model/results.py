@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.chat import TextPart, Thought
-from inferpoint.model.http import parse
+from inferpoint.model.vectors import numbers
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -57,9 +57,9 @@ def _amounts(of: str, count: int, usage: Usage | None, errors: Mapping[int, Infe
 class Embeddings(_Large, frozen=True):
     """Dense vectors in the order of the inputs.
 
-    Each is JSON text as it came (`msgspec.Raw` of an array of numbers): between provider and caller nobody reads the
-    numbers. `cut` are the places of inputs that were shortened to fit the model, `errors` those of a partial request
-    that have no embedding (their vectors are None), and why.
+    Each is JSON text as it came (`msgspec.Raw` of an array of numbers, or for a request that takes it packed perhaps of
+    base64): between provider and caller nobody reads the numbers. `cut` are the places of inputs that were shortened to
+    fit the model, `errors` those of a partial request that have no embedding (their vectors are None), and why.
     """
 
     vectors: Sequence[Any]
@@ -72,7 +72,7 @@ class Embeddings(_Large, frozen=True):
 
         An input of `errors` has none: its list is empty.
         """
-        return [[] if vector is None else parse(bytes(vector), list[float], of="embeddings") for vector in self.vectors]
+        return [[] if vector is None else list(numbers(vector)) for vector in self.vectors]
 
     @override
     def _amounts(self) -> list[str]:

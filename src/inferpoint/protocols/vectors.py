@@ -1,22 +1,20 @@
-"""Rows of answers, each for its own input; and dense vectors as JSON text, checked without reading their numbers."""
+"""Rows of answers, each for its own input; dense vectors among them are checked without reading their numbers."""
 
 from __future__ import annotations
 
-import base64
 import binascii
 import math
-import struct
-from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from inferpoint.errors import InferenceError, Kind
+from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import Element
 from inferpoint.model.http import NOT_JSON, parse, unreadable
 from inferpoint.model.results import Embeddings, Usage
+from inferpoint.model.vectors import is_packed, length, listed, numbers
 
 R = TypeVar("R")
 V = TypeVar("V")
@@ -26,11 +24,12 @@ _NUMBERS = b"0123456789+-.eE, \t\r\n"
 _BLANKS = b" \t\r\n"
 
 
-def dense(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
-    """*raw* when it is a vector: a list of numbers, or base64 of little-endian 32-bit floats; else `UNREADABLE`."""
+def dense(raw: msgspec.Raw, *, of: str, packed: bool = False) -> msgspec.Raw:
+    """*raw* when it is a vector, which is packed only where it may be; else `UNREADABLE`."""
+    if is_packed(raw):
+        checked = _checked(raw, of=of)
+        return checked if packed else listed(checked)
     text = bytes(raw)
-    if text.startswith(b'"'):
-        return _from_base64(parse(text, str, of=of), of=of)
     # Only digits and commas between two brackets: cheaper than reading 1,536 numbers, and as sure.
     inside = text[1:-1]
     if text[:1] != b"[" or text[-1:] != b"]" or not inside.strip() or inside.translate(None, _NUMBERS):
@@ -98,25 +97,6 @@ def _is_json(text: msgspec.Raw) -> bool:
     return True
 
 
-def written(numbers: Iterable[float]) -> msgspec.Raw:
-    """32-bit numbers as JSON with the nine digits that bring each back exactly."""
-    return msgspec.Raw(("[" + ",".join(f"{number:.9g}" for number in numbers) + "]").encode())
-
-
-def as_base64(vector: msgspec.Raw) -> str:
-    """A vector as base64 of little-endian 32-bit floats; `UNREADABLE` when those do not hold a number of it."""
-    numbers = parse(bytes(vector), list[float], of="embeddings")
-    try:
-        return base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
-    except OverflowError:
-        raise InferenceError(Kind.UNREADABLE, "An embedding has a number that 32 bits do not hold") from None
-
-
-def length(vector: msgspec.Raw) -> int:
-    """How many numbers a vector holds."""
-    return bytes(vector).count(b",") + 1
-
-
 def other_lengths(vectors: Sequence[msgspec.Raw | None], wanted: int) -> Mapping[int, int]:
     """The lengths of those of *vectors* that hold more or fewer than the *wanted* numbers, by their places.
 
@@ -155,10 +135,11 @@ def embeddings(
     of: str,
     usage: Usage | None = None,
     cut: frozenset[int] = frozenset(),
+    packed: bool = False,
 ) -> Embeddings:
     """Dense vectors, one for each of *rows*; one that is missing (None) or no vector has an error in its place.
 
-    The error is raised when none of them is a vector.
+    With *packed* those that came as base64 stay so. The error is raised when none of them is a vector.
     """
 
     def read(row: msgspec.Raw | InferenceError | None) -> msgspec.Raw:
@@ -166,7 +147,7 @@ def embeddings(
             raise unreadable(of, "there is no embedding for the input")
         if isinstance(row, InferenceError):
             raise row
-        return dense(row, of=of)
+        return dense(row, of=of, packed=packed)
 
     values, errors = by_row(rows, read)
     return Embeddings(values, usage, cut, errors)
@@ -194,11 +175,18 @@ def placed(rows: Sequence[tuple[Any, V]], count: int) -> list[V | None]:
     return list(values)
 
 
-def _from_base64(text: str, *, of: str) -> msgspec.Raw:
+def _checked(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
+    """*raw* when it is base64 of finite floats, for the others of which JSON has no word."""
+    text = bytes(raw)
+    if b"\\" in text:  # some programs write every / so
+        text = b'"' + parse(text, str, of=of).encode() + b'"'
     try:
-        numbers = array("f", base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
-        numbers = array("f")
-    if not numbers or not all(map(math.isfinite, numbers)):  # JSON has no word for the others
+        data = binascii.a2b_base64(text[1:-1], strict_mode=True)
+    except ValueError:
+        data = b""
+    high = data[3::4]  # a sign, and most bits of an exponent: all of them are set in what is not finite
+    if (b"\x7f" in high or b"\xff" in high) and not all(map(math.isfinite, numbers(text))):
+        data = b""
+    if not data or len(data) % 4:
         raise unreadable(of, "an embedding is not base64 of 32-bit floats")
-    return written(numbers)
+    return raw if len(text) == len(raw) else msgspec.Raw(text)

@@ -11,7 +11,7 @@ from inferpoint.model.requests import InferenceRequest, InputType
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import embedding_settings, rerank, truncation
 from inferpoint.protocols.auth import bearer
-from inferpoint.protocols.openai.embeddings import embedding
+from inferpoint.protocols.openai.embeddings import PACKED, embedding
 from inferpoint.protocols.openai.failures import PREPAID
 from inferpoint.protocols.service import Limits, Origin, RateLimit, Rates, Service, rate_limit
 
@@ -75,15 +75,16 @@ def similarity(model: EmbeddingSettings) -> str:
 
 
 def members(request: InferenceRequest, model: EmbeddingSettings, options: Options) -> Mapping[str, Any]:
-    """The type, the purpose, which `jina-clip-v2` knows for searches alone, and whether to chunk late."""
+    """The type or form, the purpose, which `jina-clip-v2` knows for searches alone, and whether to chunk late."""
     purpose = embedding_settings.purpose(request, options, PURPOSES)
     if model.model_id.lower() == "jina-clip-v2" and purpose != PURPOSES[InputType.SEARCH]:
         purpose = None
     late = options.late_chunking
     if late:
         late = isinstance(request.input, tuple) and sum(len(text.split()) for text in request.texts) <= MOST_WORDS
+    floats = PACKED if request.packed else "float"
     return {
-        "embedding_type": "float" if element(model) is Element.FLOAT else "binary",
+        "embedding_type": floats if element(model) is Element.FLOAT else "binary",
         "task": purpose,
         "late_chunking": late,
         "dimensions": model.dimensions,

@@ -11,7 +11,7 @@ from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import embedding_settings, truncation
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai.chats import chat
-from inferpoint.protocols.openai.embeddings import FORMAT, embedding
+from inferpoint.protocols.openai.embeddings import FORMAT, PACKED, embedding
 from inferpoint.protocols.openai.replies import CONTENT
 from inferpoint.protocols.service import Limits, NoOptions, Origin, RateLimit, Rates, Service, rate_limit
 
@@ -64,7 +64,7 @@ EMBED = replace(
         "Mistral embeddings",
         EmbeddingSettings,
         Rates(default=240, group=group, limits=lambda _: LIMITS),
-        members=lambda _request, _model, _options: {FORMAT: "float"},
+        members=lambda request, _model, _options: {FORMAT: PACKED if request.packed else "float"},
     ),
     options=NoOptions,
 )

@@ -17,7 +17,7 @@ from inferpoint.protocols import embedding_settings, truncation
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai.account import Account, group
 from inferpoint.protocols.openai.chats import chat
-from inferpoint.protocols.openai.embeddings import embedding
+from inferpoint.protocols.openai.embeddings import FORMAT, PACKED, embedding
 from inferpoint.protocols.rerank import Row, rerank, usage
 from inferpoint.protocols.service import Limits, NoOptions, Origin, Rates, Service
 
@@ -55,9 +55,10 @@ class EmbeddingOptions:
 
 
 def members(request: InferenceRequest, _model: EmbeddingSettings, options: EmbeddingOptions) -> Mapping[str, Any]:
-    """The purpose, which NVIDIA's models ask for, and which end may be cut off."""
+    """The purpose, which NVIDIA's models ask for, which end may be cut off, and the form where it is asked for."""
     purpose = embedding_settings.purpose(request, options, PURPOSES, unsaid=InputType.SEARCH)
-    return {"input_type": purpose, "truncate": options.truncate and options.truncate.upper()}
+    truncate = options.truncate and options.truncate.upper()
+    return {"input_type": purpose, "truncate": truncate, FORMAT: PACKED if request.packed else None}
 
 
 def ranked(request: InferenceRequest, model: Account, _options: NoOptions) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from inferpoint.model.results import Usage
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import embedding_settings, rerank, truncation
 from inferpoint.protocols.auth import bearer
-from inferpoint.protocols.openai.embeddings import embedding
+from inferpoint.protocols.openai.embeddings import FORMAT, PACKED, embedding
 from inferpoint.protocols.openai.failures import PREPAID
 from inferpoint.protocols.service import Limits, Origin, RateLimit, Rates, Service, rate_limit
 
@@ -95,12 +95,14 @@ def limits(model: EmbeddingSettings) -> Limits:
 
 
 def members(request: InferenceRequest, model: EmbeddingSettings, options: Options) -> Mapping[str, Any]:
-    """The purpose, and under Voyage's names the length that was set and the type."""
+    """The purpose, and under Voyage's names the length that was set, the type, and the form of floats if asked for."""
+    packed = request.packed and element(model) is Element.FLOAT
     return {
         "input_type": embedding_settings.purpose(request, options, PURPOSES),
         "truncation": options.truncation,
         "output_dimension": model.dimensions,
         "output_dtype": TYPES[model.embedding_type],
+        FORMAT: PACKED if packed else None,
     }
 
 

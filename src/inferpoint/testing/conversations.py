@@ -105,7 +105,7 @@ class Exchange:
             return asking(recording.conversation, stream=recording.stream)
         if recording.query is not None:
             return InferenceRequest(Documents(recording.query, tuple(recording.documents)))
-        return InferenceRequest(tuple(recording.input), stream=recording.stream)
+        return InferenceRequest(tuple(recording.input), stream=recording.stream, packed=recording.packed)
 
     @property
     def origin(self) -> str:

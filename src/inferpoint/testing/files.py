@@ -76,7 +76,7 @@ class Recording(msgspec.Struct, frozen=True):
     `reasoning` or `thoughts` that are sealed, `stop_sequence`) with `id` and `model`. A conversation with `stream` has
     `deltas` instead, each a list of its type's name and its values, of which the last may be left out where they are
     the usual ones. A stream that is `unmarked` has no last event: it ends with its body. `origin_address` is for a
-    service that was moved.
+    service that was moved. With `packed` vectors may come as base64; the result has their numbers.
     """
 
     origin: str
@@ -90,6 +90,7 @@ class Recording(msgspec.Struct, frozen=True):
     options: dict[str, Any] = {}
     result: dict[str, Any] | None = None
     stream: bool = False
+    packed: bool = False
     deltas: list[list[Any]] | None = None
     unmarked: bool = False
     origin_address: str | None = None

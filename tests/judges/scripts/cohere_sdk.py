@@ -1,7 +1,7 @@
 """The cohere SDK, by its second client; vLLM and Azure rank by the path of the first."""
 
 import cohere
-from judging import Exchange, known, ranked, run
+from judging import Exchange, known, ranked, run, unpacked
 
 
 def client(asked: Exchange) -> cohere.ClientV2:
@@ -41,8 +41,9 @@ def cost(usage) -> dict:
 
 def embed(asked: Exchange) -> dict:
     answer = client(asked).embed(**known(client(asked).embed, asked.body))
-    rows = next(rows for name in ("float_", "int8", "binary") if (rows := getattr(answer.embeddings, name)))
-    return {"embeddings": rows, "input": int(answer.meta.billed_units.input_tokens)}
+    names = ("float_", "int8", "binary", "base64")
+    rows = next(rows for name in names if (rows := getattr(answer.embeddings, name)))
+    return {"embeddings": [*map(unpacked, rows)], "input": int(answer.meta.billed_units.input_tokens)}
 
 
 def rerank(asked: Exchange) -> dict:

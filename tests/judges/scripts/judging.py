@@ -4,6 +4,7 @@ A script reads exchanges as JSON, has each by the functions that it hands to `ru
 what it understood. The stand-in is in the same process, on loopback.
 """
 
+import base64
 import inspect
 import json
 import sys
@@ -117,7 +118,12 @@ def cost(usage) -> dict:
 
 def embedded(answer) -> dict:
     """The vectors and the cost of an object in OpenAI's form."""
-    return {"embeddings": [row.embedding for row in answer.data], **cost(answer.usage)}
+    return {"embeddings": [unpacked(row.embedding) for row in answer.data], **cost(answer.usage)}
+
+
+def unpacked(vector) -> list:
+    """The numbers of a vector, which may be base64 of 32-bit floats."""
+    return memoryview(base64.b64decode(vector)).cast("f").tolist() if isinstance(vector, str) else vector
 
 
 def ranked(results: Iterable) -> dict:

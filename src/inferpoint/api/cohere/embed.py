@@ -13,7 +13,7 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.fields import Fields
 from inferpoint.model.requests import InputType, Texts
 from inferpoint.model.results import Embeddings
-from inferpoint.protocols import vectors
+from inferpoint.model.vectors import length, packed
 
 _PURPOSES = {
     "search_document": InputType.INGEST,
@@ -41,11 +41,12 @@ async def embed(engine: Engine, request: Request) -> Response:
     resolved = engine.find(request.caller, model)
     kind = resolved.endpoint.task_type
     kind = kind if kind is TaskType.EMBEDDING else TaskType.TEXT_EMBEDDING
-    result = await engine.infer(resolved, request.inference(texts, input_type=_PURPOSES[purpose]), kind)
+    inference = request.inference(texts, input_type=_PURPOSES[purpose], packed="float" not in forms)
+    result = await engine.infer(resolved, inference, kind)
     assert isinstance(result, Embeddings)
-    length = vectors.length(result.vectors[0])
-    if dimensions not in (None, length):
-        raise invalid(f"[output_dimension] is [{dimensions}], but the vectors of [{model}] have [{length}]")
+    own = length(result.vectors[0])
+    if dimensions not in (None, own):
+        raise invalid(f"[output_dimension] is [{dimensions}], but the vectors of [{model}] have [{own}]")
     headers = {TRUNCATED: str(len(result.cut))} if result.cut else None
     return json_response(_told(request.request_id, texts, result, forms), headers=headers)
 
@@ -53,7 +54,7 @@ async def embed(engine: Engine, request: Request) -> Response:
 def _told(name: str, texts: Texts, result: Embeddings, forms: tuple[str, ...]) -> dict[str, Any]:
     written: dict[str, Any] = {
         "float": result.vectors,
-        "base64": [vectors.as_base64(vector) for vector in result.vectors] if "base64" in forms else [],
+        "base64": [packed(vector) for vector in result.vectors] if "base64" in forms else [],
     }
     meta: dict[str, Any] = {"api_version": {"version": "2"}}
     if result.usage is not None:

@@ -87,6 +87,7 @@ _REQUESTS: dict[str, Schema] = {
             "task_settings": _TASK_SETTINGS,
             "timeout": _TIME,
             "partial": {**FLAG, "description": "Whether each input has its result or its own error."},
+            "encoding_format": one_of("float", "base64"),
             "chunked": {**FLAG, "description": "Whether long inputs are cut, and each chunk has a vector."},
             **_CHUNKED,
         },
@@ -148,7 +149,7 @@ _REQUESTS: dict[str, Schema] = {
 _CAUSE = told({"type": TEXT, "reason": TEXT}, {"stack_trace": TEXT})
 _ERROR = told({"type": TEXT, "reason": TEXT}, {"root_cause": listed(_CAUSE), "caused_by": ANYTHING, "kind": TEXT})
 _FAILED = told({"error": _CAUSE, "status": WHOLE}, description="The error of one input of a partial request.")
-_VECTOR = listed(NUMBER)
+_VECTOR = either(listed(NUMBER), TEXT, description="Numbers, or with `base64` their bytes as 32-bit floats.")
 _WEIGHTS = by_name(NUMBER)
 _CHUNK = told(
     {"start_offset": COUNT, "end_offset": COUNT, "embeddings": either(_VECTOR, _WEIGHTS)},

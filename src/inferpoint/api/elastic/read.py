@@ -1,6 +1,6 @@
 """Bodies to inferences, or an error that says what is wrong with them.
 
-The fields about chunks are ours: Elasticsearch keeps chunking inside.
+The fields about chunks are ours, for Elasticsearch keeps chunking inside, and so is the form of vectors.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ PARTIAL = "partial"
 CHUNKED = "chunked"
 _PARSER = "cluster:internal/xpack/inference"
 _CHUNKING = ("chunking_settings", "return_text", "fold")
-_FIELDS = ("input", "input_type", "task_settings", "timeout", PARTIAL, CHUNKED, *_CHUNKING)
+_FORM, _FORMS = "encoding_format", {"float": False, "base64": True}  # whether vectors are packed, as OpenAI names it
+_FIELDS = ("input", "input_type", "task_settings", "timeout", _FORM, PARTIAL, CHUNKED, *_CHUNKING)
 _RERANK_FIELDS = ("input", "query", "return_documents", "top_n", "task_settings", "timeout", PARTIAL)
 _PREVIEW_FIELDS = ("input", *_CHUNKING)
 _TOKENS: dict[Any, str] = {
@@ -110,6 +111,9 @@ def inference(request: Request, kind: TaskType | None, *, items_for: str | None 
     input_type = _input_type(body.take(_INPUT_TYPE, str))
     if input_type is not None and kind is not None and not kind.embeds:
         problems.append(f"Field [input_type] cannot be specified for task type [{kind}]")
+    form = body.take(_FORM, str) or "float"
+    if form not in _FORMS:
+        problems.append(f"Field [{_FORM}] must be one of [{', '.join(_FORMS)}], but was [{form}]")
     if problems:
         raise invalid(*problems, subject=Subject.REQUEST)
     if (kind is None or kind.embeds) and isinstance(options.get(_INPUT_TYPE), str):
@@ -122,6 +126,7 @@ def inference(request: Request, kind: TaskType | None, *, items_for: str | None 
         options=options,
         chunking=_asked_chunking(body, request.query),
         partial=_partial(request, body),
+        packed=_FORMS[form],
         timeout=_seconds(request, body),
     )
 

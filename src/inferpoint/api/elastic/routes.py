@@ -101,7 +101,8 @@ async def infer(engine: Engine, request: Request) -> Response:
         return await chat.infer(engine, request, kind, find)
     inference = _inference(request, kind, body, find)
     resolved = find()
-    return write.result(await engine.infer(resolved, inference, kind), body, resolved.element)
+    result = await engine.infer(resolved, inference, kind)
+    return write.result(result, body, resolved.element, packed=inference.packed)
 
 
 async def stream(engine: Engine, request: Request) -> Response:

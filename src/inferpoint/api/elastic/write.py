@@ -34,6 +34,7 @@ from inferpoint.model.results import (
     Text,
     Usage,
 )
+from inferpoint.model.vectors import packed as base64
 from inferpoint.protocols import sse
 from inferpoint.protocols.service import Service
 
@@ -50,17 +51,25 @@ _MEMBERS = {  # that hold the results of a task type; a chat has a form of its o
 _PIECE = sse.around({"completion": [{"delta": sse.SLOT}]}, "message")
 
 
-def result(inferred: InferenceResult, kind: TaskType, element: Element = Element.FLOAT) -> Response:
-    """A whole result. Its cost, and how many inputs were cut, have no place in the body, so headers tell them."""
-    return json_response({_MEMBERS[kind] + _SUFFIX[element]: _rows(inferred)}, headers=_headers(inferred))
+def result(
+    inferred: InferenceResult, kind: TaskType, element: Element = Element.FLOAT, *, packed: bool = False
+) -> Response:
+    """A whole result, its floats in base64 if *packed*.
+
+    Its cost, and how many inputs were cut, have no place in the body, so headers tell them.
+    """
+    rows = _rows(inferred, packed=packed and element is Element.FLOAT)
+    return json_response({_MEMBERS[kind] + _SUFFIX[element]: rows}, headers=_headers(inferred))
 
 
-def _rows(inferred: InferenceResult) -> list[dict[str, Any]]:
+def _rows(inferred: InferenceResult, *, packed: bool) -> list[dict[str, Any]]:
     match inferred:
         case Embeddings(vectors):
+            if packed:
+                vectors = [None if vector is None else base64(vector) for vector in vectors]
             return _with_errors([{"embedding": vector} for vector in vectors], inferred.errors)
         case ChunkedEmbeddings(inputs):
-            rows = [{"chunks": [_chunk(chunk) for chunk in chunks]} for chunks in inputs]
+            rows = [{"chunks": [_chunk(chunk, packed=packed) for chunk in chunks]} for chunks in inputs]
             return _with_errors(rows, inferred.errors)
         case SparseEmbeddings(weights):
             rows = [{"is_truncated": cut, "embedding": tokens} for tokens, cut in weights]
@@ -200,14 +209,15 @@ def _previewed(chunk: Previewed, *, with_text: bool) -> dict[str, Any]:
     return {name: value for name, value in asdict(chunk).items() if with_text or name != "text"}
 
 
-def _chunk(chunk: Chunk) -> dict[str, Any]:
+def _chunk(chunk: Chunk, *, packed: bool) -> dict[str, Any]:
     """A chunk in the names under which `semantic_text` stores it."""
+    dense = packed and isinstance(chunk.vector, msgspec.Raw)
     return present(
         {
             "start_offset": chunk.start_offset,
             "end_offset": chunk.end_offset,
             "text": chunk.text,
-            "embeddings": chunk.vector,
+            "embeddings": base64(chunk.vector) if dense else chunk.vector,
         }
     )
 

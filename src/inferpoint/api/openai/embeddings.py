@@ -19,9 +19,10 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.fields import Fields
 from inferpoint.model.requests import Chunking, Texts, Tokens, purpose
 from inferpoint.model.results import Chunk, ChunkedEmbeddings, Embeddings, Usage
-from inferpoint.protocols import vectors
+from inferpoint.model.vectors import length, packed
 
-_FORMATS = ("float", "base64")
+_PACKED = "base64"
+_FORMATS = ("float", _PACKED)
 _CHUNKING = ("chunking_settings", "return_text", "fold")
 
 
@@ -40,7 +41,11 @@ async def embed(engine: Engine, request: Request) -> Response:
     _refuse_other_length(dimensions, endpoint.dimensions, name)
     kind = TaskType.EMBEDDING if endpoint.task_type is TaskType.EMBEDDING else TaskType.TEXT_EMBEDDING
     inference = request.inference(
-        asked, input_type=None if input_type is None else purpose(input_type), chunking=chunking, partial=partial
+        asked,
+        input_type=None if input_type is None else purpose(input_type),
+        chunking=chunking,
+        partial=partial,
+        packed=encoding == _PACKED and chunking is None,
     )
     result = await engine.infer(resolved, for_user(resolved, inference, user), kind)
     assert isinstance(result, Embeddings | ChunkedEmbeddings)
@@ -89,10 +94,10 @@ def _chunking(body: Fields) -> Chunking | None:
     return None
 
 
-def _refuse_other_length(dimensions: int | None, length: int | None, model: str) -> None:
-    if dimensions is not None and length not in (None, dimensions):
+def _refuse_other_length(dimensions: int | None, own: int | None, model: str) -> None:
+    if dimensions is not None and own not in (None, dimensions):
         raise invalid(
-            f"[dimensions] is [{dimensions}], but the vectors of [{model}] have [{length}]; it cannot be changed here"
+            f"[dimensions] is [{dimensions}], but the vectors of [{model}] have [{own}]; it cannot be changed here"
         )
 
 
@@ -103,7 +108,7 @@ def _length(result: Embeddings | ChunkedEmbeddings) -> int | None:
         if isinstance(result, Embeddings)
         else [chunk.vector for chunks in result.inputs for chunk in chunks]
     )
-    return next((vectors.length(vector) for vector in rows if vector is not None), None)
+    return next((length(vector) for vector in rows if vector is not None), None)
 
 
 def _rows(result: Embeddings | ChunkedEmbeddings, encoding: str) -> list[dict[str, Any]]:
@@ -118,7 +123,7 @@ def _rows(result: Embeddings | ChunkedEmbeddings, encoding: str) -> list[dict[st
 
 
 def _encoded(vector: Any, encoding: str) -> Any:
-    return vectors.as_base64(vector) if encoding == "base64" and vector is not None else vector
+    return packed(vector) if encoding == _PACKED and vector is not None else vector
 
 
 def _chunk(chunk: Chunk) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from inferpoint.model.http import parse
 from inferpoint.model.requests import InputType
 from inferpoint.model.results import Embeddings
+from inferpoint.model.vectors import written
 from inferpoint.protocols import vectors
 
 TASK_TYPES: Mapping[str | None, str] = {
@@ -38,4 +39,4 @@ def of_one_length(embedded: Embeddings, model: str, dimensions: int | None, *, o
 def _normalised(vector: msgspec.Raw, of: str) -> msgspec.Raw:
     numbers = parse(bytes(vector), list[float], of=of)
     length = math.hypot(*numbers)
-    return vector if length == 0 or not math.isfinite(length) else vectors.written(n / length for n in numbers)
+    return vector if length == 0 or not math.isfinite(length) else written(n / length for n in numbers)

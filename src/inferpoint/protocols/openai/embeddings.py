@@ -36,12 +36,16 @@ class Model(chats.Model, Protocol):
 
 M = TypeVar("M", bound=Model)
 Members = Callable[[InferenceRequest, M, Any], Mapping[str, Any]]
-FORMAT = "encoding_format"
+FORMAT, PACKED = "encoding_format", "base64"
 
 
-def as_numbers(request: InferenceRequest, model: Any, _options: object) -> Mapping[str, Any]:
-    """OpenAI's members: vectors as numbers, which pass through unread, of the length that was set."""
-    return {FORMAT: None if FORMAT in request.left_out else "float", "dimensions": model.dimensions}
+def as_asked(request: InferenceRequest, model: Any, _options: object) -> Mapping[str, Any]:
+    """OpenAI's members: vectors in the form that is asked for, which passes through unread, of the length that was set.
+
+    A server that takes no form is sent none, and answers numbers.
+    """
+    form = PACKED if request.packed else "float"
+    return {FORMAT: None if FORMAT in request.left_out else form, "dimensions": model.dimensions}
 
 
 def of_length(_request: InferenceRequest, model: Any, _options: object) -> Mapping[str, Any]:
@@ -55,7 +59,7 @@ def embedding(
     rates: Rates[M],
     *,
     path: str = "/embeddings",
-    members: Members[M] = as_numbers,
+    members: Members[M] = as_asked,
     element: Callable[[M], Element] = floats,
 ) -> Task[M, Any]:
     """The task of dense embeddings, of numbers that are an *element* each; what else differs is said by `replace`.
@@ -72,7 +76,7 @@ def embedding(
 
     def decode(reply: Reply, request: InferenceRequest, model: M, _options: object) -> Embeddings:
         _, cut = _cut(request, model)
-        result = embeddings(reply, request.count, label)
+        result = embeddings(reply, request.count, label, packed=request.packed and element(model) is Element.FLOAT)
         answered = replace(result, cut=cut) if cut else result
         return answered if element is floats else vectors.of_integers(answered, element(model), of=f"{label} response")
 
@@ -82,8 +86,8 @@ def embedding(
         options=Options,
         encode=encode,
         decode=decode,
-        takes_tokens=members is as_numbers,
-        unasked=frozenset({FORMAT} if members is as_numbers else ()),
+        takes_tokens=members is as_asked,
+        unasked=frozenset({FORMAT} if members is as_asked else ()),
         similarity=lambda model: model.similarity or "dot_product",
         element=element,
         rates=rates,
@@ -128,17 +132,18 @@ _KEY = b'"embedding":'
 _SLOTS = msgspec.json.Decoder(_Slots)
 
 
-def embeddings(reply: Reply, count: int, of: str) -> Embeddings:
+def embeddings(reply: Reply, count: int, of: str, *, packed: bool = False) -> Embeddings:
     """The vectors of a whole answer to *count* inputs, in the order of the inputs; each bad row is an error by itself.
 
-    Many servers write an index into each row, some none, and some one that means nothing.
+    With *packed* those that came as base64 stay so. Many servers write an index into each row, some none, and some one
+    that means nothing.
     """
     of = f"{of} response"
     if plain := _plain(reply.body, count):
         return plain
     answer = parse(reply.body, _Embeddings, of=of)
     rows = [(None, vectors.NONE) if row is None else (row.index, _embedding(row, of)) for row in answer.data]
-    return vectors.embeddings(vectors.placed(rows, count), of=of, usage=usage.read(answer.usage))
+    return vectors.embeddings(vectors.placed(rows, count), of=of, usage=usage.read(answer.usage), packed=packed)
 
 
 def _plain(body: bytes, count: int) -> Embeddings | None:

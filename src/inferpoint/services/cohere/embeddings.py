@@ -26,6 +26,7 @@ PURPOSES: Mapping[str, str] = {
     InputType.CLASSIFICATION: "classification",
     InputType.CLUSTERING: "clustering",
 }
+PACKED = "base64"
 TYPES = {"float": "float", "int8": "int8", "byte": "int8", "bit": "binary", "binary": "binary"}
 ELEMENTS = {"float": Element.FLOAT, "int8": Element.BYTE, "binary": Element.BIT}
 SIMILARITIES = {Element.FLOAT: "dot_product", Element.BYTE: "cosine", Element.BIT: "l2_norm"}
@@ -65,13 +66,18 @@ def element(model: EmbeddingSettings) -> Element:
     return ELEMENTS[TYPES[model.embedding_type]]
 
 
+def form(request: InferenceRequest, model: EmbeddingSettings) -> str:
+    """The name of what vectors are asked for as, and answered under; floats may be packed."""
+    return PACKED if request.packed and element(model) is Element.FLOAT else TYPES[model.embedding_type]
+
+
 def encode(request: InferenceRequest, model: EmbeddingSettings, options: Options, origin: str) -> Call:
     """The texts and their purpose, without which the second version answers nothing."""
     body = {
         "texts": request.texts,
         "model": model.model_id,
         "input_type": embedding_settings.purpose(request, options, PURPOSES, unsaid=InputType.SEARCH),
-        "embedding_types": [TYPES[model.embedding_type]],
+        "embedding_types": [form(request, model)],
         "truncate": options.truncate and options.truncate.upper(),
     }
     return json_call(model.url or f"{origin}/v2/embed", body)
@@ -82,16 +88,17 @@ class _Answer(msgspec.Struct):
     meta: Any = None
 
 
-def decode(reply: Reply, _request: InferenceRequest, model: EmbeddingSettings, _options: Options) -> Embeddings:
+def decode(reply: Reply, request: InferenceRequest, model: EmbeddingSettings, _options: Options) -> Embeddings:
     """The vectors of the type that was asked for; those of the first version have none."""
     answer = parse(reply.body, _Answer, of=OF)
-    kind = TYPES[model.embedding_type]
+    kind = form(request, model)
     rows = answer.embeddings
     if isinstance(rows, dict):
         if kind not in rows:
             raise unreadable(OF, f"it has no embeddings of the type [{kind}]")
         rows = parse(bytes(rows[kind]), list[msgspec.Raw], of=OF)
-    told = vectors.embeddings(rows, of=OF, usage=usage(members(answer.meta).get("billed_units")))
+    cost = usage(members(answer.meta).get("billed_units"))
+    told = vectors.embeddings(rows, of=OF, usage=cost, packed=kind == PACKED)
     return vectors.of_integers(told, element(model), of=OF)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
 from msgspec.structs import asdict
 
 from inferpoint.errors import InferenceError
@@ -41,8 +40,7 @@ def nothing_but_our_error(data: bytes) -> Generator[None]:
 
 def numbers(embeddings: Embeddings) -> list[list[float]]:
     """The vectors of *embeddings*, read, without those of inputs that have an error."""
-    rows = (vector for place, vector in enumerate(embeddings.vectors) if place not in embeddings.errors)
-    return [msgspec.json.decode(vector, type=list[float]) for vector in rows]
+    return [row for place, row in enumerate(embeddings.numbers()) if place not in embeddings.errors]
 
 
 def whole_usage(recorded: Mapping[str, int] | None) -> dict[str, int] | None:
