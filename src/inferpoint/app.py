@@ -77,6 +77,7 @@ Write = Callable[[Answered], None]
 
 MODELS = "models"
 RESPONSES = "responses.sqlite"
+JOBS = "jobs"
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -289,4 +290,4 @@ def _jobs(
     from inferpoint.bulk.hosting import Host, hosted  # noqa: PLC0415
 
     host = Host(parts.engine, callers, parts.engine.audit, parts.telemetry.jobs, parts.clock)
-    return hosted(Path(config.data_dir), config.jobs, places, host, config.max_jobs)
+    return hosted(config.jobs or Path(config.data_dir) / JOBS, places, host, config.max_jobs)

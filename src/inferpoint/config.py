@@ -97,8 +97,8 @@ class Config(Listening):
         default=None,
     )
     jobs: str | None = setting(
-        "The PostgreSQL database in which bulk jobs are written down, for several servers that work on them, as"
-        " postgresql://USER:PASSWORD@HOST/NAME; in the data folder when nothing is said of it.",
+        "The folder in which bulk jobs are written down, or for several servers a database of PostgreSQL, as"
+        " postgresql://USER:PASSWORD@HOST/NAME; a folder in the data folder when nothing is said of it.",
         default=None,
     )
     max_jobs: int = setting("The most bulk jobs that each worker works on at once.", default=2, at_least=1)

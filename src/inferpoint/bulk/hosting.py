@@ -24,12 +24,9 @@ from inferpoint.bulk.runner import Runner
 from inferpoint.bulk.served import ServedInference, Walk
 from inferpoint.clock import Clock
 from inferpoint.configuration.places import Place
-from inferpoint.errors import invalid
 from inferpoint.model.requests import Caller
 from inferpoint.storage.audit import Audit
 from inferpoint.telemetry.counters import JobCounters
-
-_POSTGRES = "postgresql://"
 
 
 @dataclass(frozen=True)
@@ -64,27 +61,25 @@ class CountedManifest(Manifest):
         return counts
 
 
-@contextlib.asynccontextmanager
-async def hosted(
-    folder: Path, shared: str | None, places: Mapping[str, Place], host: Host, most: int
-) -> AsyncGenerator[HostedJobs]:
-    """The jobs that read and write in *places*, written down in *folder*, or in the database *shared* by servers.
+def hosted_jobs(manifest: Manifest, places: Mapping[str, Place], host: Host, most: int) -> HostedJobs:
+    """The jobs in *manifest*, which read and write in *places*; its runner works on at most so many of them."""
+    named = NamedPlaces(places)
 
-    The runner, which is to be started, works on at most so many of them.
-    """
-    if shared is not None and not shared.startswith(_POSTGRES):
-        raise invalid(f"[jobs] must be the address of a database that begins with {_POSTGRES}")
-    manifest = CountedManifest(database(folder if shared is None else shared), host.counters)
+    @contextlib.asynccontextmanager
+    async def inference(spec: Spec) -> AsyncGenerator[Inference]:
+        yield ServedInference(host.walk, partial(host.who, spec.caller or ""), spec.endpoint)
+
+    jobs = Jobs(manifest, inference, host.clock, named)
+    runner = Runner(jobs, manifest, host.who, host.counters, host.clock, most)
+    return HostedJobs(jobs, manifest, named, runner, host.walk, host.audit)
+
+
+@contextlib.asynccontextmanager
+async def hosted(place: str | Path, places: Mapping[str, Place], host: Host, most: int) -> AsyncGenerator[HostedJobs]:
+    """The jobs of a server that are written down in the folder *place*, or in the database of that address."""
+    manifest = CountedManifest(await asyncio.to_thread(database, place), host.counters)
     try:
         await asyncio.to_thread(manifest.prepare)
-        named = NamedPlaces(places)
-
-        @contextlib.asynccontextmanager
-        async def inference(spec: Spec) -> AsyncGenerator[Inference]:
-            yield ServedInference(host.walk, partial(host.who, spec.caller or ""), spec.endpoint)
-
-        jobs = Jobs(manifest, inference, host.clock, named.address)
-        runner = Runner(jobs, manifest, host.who, host.counters, host.clock, most)
-        yield HostedJobs(jobs, manifest, named, runner, host.walk, host.audit)
+        yield hosted_jobs(manifest, places, host, most)
     finally:
         await asyncio.to_thread(manifest.close)

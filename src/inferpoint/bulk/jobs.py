@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 
 from inferpoint.bulk import pinning, starting
+from inferpoint.bulk.addresses import Addresses
 from inferpoint.bulk.asking import Asking
 from inferpoint.bulk.inference import Inference
 from inferpoint.bulk.job import SHARDS, Counts, Failure, Job, JobState, Space, Spec
@@ -29,18 +30,22 @@ Opening = Callable[[Spec], AbstractAsyncContextManager[Inference]]
 
 
 class Jobs:
-    """Jobs by name. *inference* opens the endpoint of a job's specification, *address* tells what its places stand for.
+    """Jobs by name. *inference* opens the endpoint of a job's specification, *addresses* tell where its ends are.
 
     What is unknown is `NOT_FOUND`; what cannot be done with a job as it is, `CONFLICT`.
     """
 
     def __init__(
-        self, manifest: Manifest, inference: Opening, clock: Clock | None = None, address: Callable[[str], str] = str
+        self,
+        manifest: Manifest,
+        inference: Opening,
+        clock: Clock | None = None,
+        addresses: Addresses | None = None,
     ) -> None:
         self._manifest = manifest
         self._inference = inference
         self._clock = clock or SystemClock()
-        self._address = address
+        self._addresses = addresses or Addresses()
 
     async def start(self, spec: Spec, name: str | None = None, *, accept: bool = False) -> Job:
         """The job of that *name*, new or to go on with, ready to be worked on; one that is done is left as it is.
@@ -148,7 +153,8 @@ class Jobs:
     @contextlib.asynccontextmanager
     async def _source(self, spec: Spec) -> AsyncGenerator[Source]:
         fields = Fields(spec.text, spec.id, spec.keep)
-        source = await asyncio.to_thread(lambda: sources.opened(self._address(spec.source), fields))
+        where = await asyncio.to_thread(self._addresses.source, spec.source)
+        source = await asyncio.to_thread(sources.opened, where, fields)
         try:
             yield source
         finally:
@@ -157,7 +163,8 @@ class Jobs:
     @contextlib.asynccontextmanager
     async def _sink(self, name: str, spec: Spec, space: Space) -> AsyncGenerator[Sink]:
         """The sink of a job, ready for rows of *space*."""
-        sink = await asyncio.to_thread(lambda: sinks.opened(self._address(spec.sink), spec.chunk, spec.keep, name))
+        where = await asyncio.to_thread(self._addresses.sink, spec.sink)
+        sink = await asyncio.to_thread(sinks.opened, where, spec.chunk, spec.keep, name)
         try:
             await asyncio.to_thread(sink.open, space)
             yield sink

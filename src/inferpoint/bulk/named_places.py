@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
+from typing_extensions import override
 
-from inferpoint.bulk.addresses import address
+from inferpoint.bulk.addresses import Addresses, address
 from inferpoint.configuration.places import Place
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.wording import did_you_mean
 
 _MARK = "place:"
+_ANY = "*"  # stands for any letters of a name, or for any folders
 _OTHERS = frozenset(" !'()+,-.=@_")  # that a name may have beside letters and digits
 _LONGEST = 1024  # characters of a path
 _FOLDERS = ("", "file")  # schemes of what is on this machine
@@ -43,37 +45,43 @@ def read_within(written: str) -> Within | None:
     return Within(place, path)
 
 
-class NamedPlaces:
+class NamedPlaces(Addresses):
     """The places of a server's configuration, by their names."""
 
     def __init__(self, places: Mapping[str, Place]) -> None:
         self._places = places
 
-    def problems(self, within: Within, *, of: str, writes: bool) -> Iterator[str]:
-        """Why a job may not read, or with *writes* not write, what the member called *of* says."""
-        place = self._places.get(within.place)
+    def problems(self, within: Within, *, writes: bool) -> Iterator[tuple[str, str]]:
+        """Why a job may not read, or with *writes* not write there, each with the member that says so."""
         names = [name for name, one in self._places.items() if (one.is_sink if writes else one.is_source)]
-        if place is None:
-            yield f"[{of}.place] There is no place [{within.place}]{did_you_mean(within.place, names)}"
+        if within.place not in self._places:
+            yield "place", f"There is no place [{within.place}]{did_you_mean(within.place, names)}"
         elif within.place not in names:
-            yield f"[{of}.place] The place [{within.place}] is not one to {'write to' if writes else 'read from'}"
-        if reason := wrong_path(within.path):
-            yield f"[{of}.path] {reason}"
+            yield "place", f"The place [{within.place}] is not one to {'write to' if writes else 'read from'}"
+        # A pattern of what is read stands for any names that there are.
+        if reason := wrong_path(within.path if writes else within.path.replace(_ANY, "x")):
+            yield "path", reason
 
-    def address(self, written: str) -> str:
-        """The address that `place:NAME/PATH` stands for; `FORBIDDEN` when it leads out of the place."""
+    @override
+    def source(self, written: str) -> str:
+        """The address that `place:NAME/PATH` stands for; `FORBIDDEN` when a link leads out of the place."""
+        return self._address(written, writes=False)
+
+    @override
+    def sink(self, written: str) -> str:
+        """The address that `place:NAME/PATH` stands for; `FORBIDDEN` when a link leads out of the place."""
+        return self._address(written, writes=True)
+
+    def _address(self, written: str, *, writes: bool) -> str:
         within = read_within(written)
         if within is None:
-            raise invalid("The job was not started through a server, and is not this server's to work on")
-        place = self._places.get(within.place)
-        if place is None:
-            raise invalid(f"The place [{within.place}] is not in the server's configuration any more")
-        if reason := wrong_path(within.path):
-            raise invalid(reason)
-        whole = joined(place.address, within.path)
-        if (where := address(place.address)).scheme in _FOLDERS:
+            raise invalid("The job was not started through a server")
+        if problems := [problem for _, problem in self.problems(within, writes=writes)]:
+            raise invalid(*problems)
+        base = self._places[within.place].address
+        if (where := address(base)).scheme in _FOLDERS:
             _refuse_links(Path(where.path), within.path)
-        return whole
+        return joined(base, within.path)
 
     def hidden(self, text: str) -> str:
         """*text* with the names of places where it has their addresses."""
@@ -118,8 +126,9 @@ def _wrong_name(name: str) -> str | None:
 
 def _refuse_links(folder: Path, path: str) -> None:
     """`FORBIDDEN` unless *path* is inside *folder*, and all that is below it below it, also where links lead."""
+    plain, pattern, _ = path.partition(_ANY)
     try:
-        target = (folder / path).resolve()
+        target = (folder / (plain.rpartition("/")[0] if pattern else plain)).resolve()
         stays = target.is_relative_to(folder.resolve())
         if stays and target.is_dir():
             stays = all(way.resolve().is_relative_to(target) for way in target.rglob("*") if way.is_symlink())

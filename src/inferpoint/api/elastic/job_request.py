@@ -72,7 +72,8 @@ def job_request(body: Mapping[str, Any], places: NamedPlaces) -> JobRequest:
             members = cast("dict[str, Any]", value)
             place, path = members.get("place"), members.get("path")
             if isinstance(place, str) and isinstance(path, str):
-                problems += places.problems(Within(place, path), of=of, writes=writes)
+                wrong = places.problems(Within(place, path), writes=writes)
+                problems += [f"[{of}.{member}] {problem}" for member, problem in wrong]
     if problems or request is None:
         raise invalid(*problems, subject=Subject.SETTINGS)
     return request
