@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ REQUEST: dict[str, Any] = {
 
 
 @contextmanager
-def hosting(world: World, folder: Path, texts: Sequence[str] = ("one", "two")) -> Iterator[HostedJobs]:
+def hosting(world: World, folder: Path, texts: Sequence[str] = ("one", "two")) -> Generator[HostedJobs]:
     """The jobs of a server with the places `docs`, `vectors` and `both` in *folder*, with *texts* in the first."""
     places = {"docs": SOURCE, "vectors": SINK, "both": BOTH}
     for name in places:

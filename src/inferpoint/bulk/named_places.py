@@ -116,7 +116,7 @@ def _wrong_name(name: str) -> str | None:
         return "A path begins with the name of a file or a folder, and has one between two slashes"
     if name.startswith(".") or name.endswith(".") or name != name.strip():
         return "No name in a path begins or ends with a dot or a space"
-    if any(not (letter.isalnum() or letter in _OTHERS or unicodedata.combining(letter)) for letter in name):
+    if any(not (letter.isalnum() or letter in _OTHERS or unicodedata.category(letter)[0] == "M") for letter in name):
         shown = "".join(mark for mark in sorted(_OTHERS) if mark != " ")
         return f"A name in a path has letters, digits, spaces and any of {shown}"
     if unicodedata.normalize("NFKC", name) != name:
