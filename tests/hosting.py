@@ -14,6 +14,7 @@ from inferpoint.access.callers import Callers
 from inferpoint.bulk.hosted import HostedJobs
 from inferpoint.bulk.hosting import Host, hosted_jobs
 from inferpoint.bulk.manifest import opened
+from inferpoint.clock import Clock
 from inferpoint.configuration.places import BOTH, SINK, SOURCE, Place
 
 SOURCE_PATH = "2026/docs.jsonl"
@@ -27,7 +28,9 @@ REQUEST: dict[str, Any] = {
 
 
 @contextmanager
-def hosting(world: World, folder: Path, texts: Sequence[str] = ("one", "two")) -> Generator[HostedJobs]:
+def hosting(
+    world: World, folder: Path, texts: Sequence[str] = ("one", "two"), clock: Clock | None = None, most: int = 2
+) -> Generator[HostedJobs]:
     """The jobs of a server with the places `docs`, `vectors` and `both` in *folder*, with *texts* in the first."""
     places = {"docs": SOURCE, "vectors": SINK, "both": BOTH}
     for name in places:
@@ -36,9 +39,11 @@ def hosting(world: World, folder: Path, texts: Sequence[str] = ("one", "two")) -
     source.parent.mkdir()
     source.write_text("".join(json.dumps({"id": f"d{n}", "text": text}) + "\n" for n, text in enumerate(texts)))
     manifest = opened(folder / "jobs")
-    host = Host(world.engine, Callers(world.keys, is_open=True), world.engine.audit, world.telemetry.jobs, world.clock)
+    host = Host(
+        world.engine, Callers(world.keys, is_open=True), world.engine.audit, world.telemetry.jobs, clock or world.clock
+    )
     named = {name: Place(address=str(folder / name), use=use) for name, use in places.items()}
     try:
-        yield hosted_jobs(manifest, named, host, most=2)
+        yield hosted_jobs(manifest, named, host, most)
     finally:
         manifest.close()
