@@ -104,6 +104,10 @@ class Jobs:
         """How far it has come."""
         return await asyncio.to_thread(self._manifest.counts, name)
 
+    async def left(self, name: str) -> list[int]:
+        """The numbers of the shards of it that are not done."""
+        return await asyncio.to_thread(self._manifest.left, name)
+
     async def failures(self, name: str, after: int = -1, most: int = 1000) -> list[Failure]:
         """The items of it that failed, a page of them."""
         return await asyncio.to_thread(self._manifest.failures, name, after, most)

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from inferpoint.bulk.job import SHARDS, Counts, Failure, Job, JobState
-from inferpoint.cli.bulk.options import FOLDER, Events, Folder, Server, Shards
+from inferpoint.cli.bulk.options import FOLDER, Engine, Events, Folder, Server, Shards
 from inferpoint.cli.remote import KeyFile
 from inferpoint.cli.screen import Output, show
 from inferpoint.errors import InferenceError, Kind
@@ -61,6 +61,7 @@ def work_on(
     name: Name,
     server: Server = None,
     shards: Shards = SHARDS,
+    on: Engine = None,
     json: Events = False,  # noqa: FBT002 - a flag is a keyword to the person who types it
     data_dir: Folder = FOLDER,
     api_key_file: KeyFile = None,
@@ -78,7 +79,8 @@ def work_on(
             if job.state is not JobState.RUNNING:
                 why = f": {job.reason}" if job.reason else ""
                 raise InferenceError(Kind.CONFLICT, f"The job [{name}] is {job.state.value}{why}")
-            return await running.worked(jobs, job, shown, shards=shards, data_dir=data_dir)
+            engine = running.engine(on, server or job.spec.server)
+            return await running.worked(jobs, job, shown, running.Work(data_dir, shards, engine))
 
     raise typer.Exit(running.exit_status(work()))
 

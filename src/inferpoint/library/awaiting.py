@@ -53,7 +53,7 @@ class Inferpoint:
 
     With a folder as `data_dir` endpoints are kept there, and the folder is this program's alone; without one they are
     kept in memory. With an address (`http://…`, `https://…`) they are those of the server there, which is sent
-    `api_key`, or that of `INFERPOINTAPI_KEY`. Used inside `async with`, or between `open` and `close`. What goes wrong
+    `api_key`, or that of `INFERPOINT_API_KEY`. Used inside `async with`, or between `open` and `close`. What goes wrong
     is an `InferenceError`.
     """
 

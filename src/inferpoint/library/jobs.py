@@ -131,6 +131,16 @@ class BulkJob:
             raise InferenceError(Kind.CONFLICT, f"The job [{self.name}] is {job.state.value}{reason}")
         return await self.counts()
 
+    async def run_shard(self, number: int) -> None:
+        """Do the shard of that *number* alone, once whoever has it has died; one that is done costs nothing.
+
+        Nothing is done of a job that does not run.
+        """
+        if (await self.read()).state is not JobState.RUNNING:
+            return
+        async with self._jobs.worker(self.name, shards=1) as worker:
+            await worker.run_shard(number)
+
     async def pause(self) -> None:
         """Have all that work on it write down what they have asked for, and end."""
         await self._jobs.pause(self.name)

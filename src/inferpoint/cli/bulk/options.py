@@ -33,6 +33,12 @@ Server = Annotated[
     ),
 ]
 Shards = Annotated[int, typer.Option("--shards", min=1, max=64, help="How many stretches of the source are open.")]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--on", metavar="ENGINE", help="The engine whose processes do the work: dask://HOST:PORT, ray://HOST:PORT."
+    ),
+]
 Events = Annotated[bool, typer.Option("--json", help="Print events, one a line, for programs.")]
 
 
@@ -60,6 +66,7 @@ class JobOptions:
     ] = False
     task_settings: Annotated[str | None, typer.Option(metavar="JSON", help="Task settings, before its own.")] = None
     shards: Shards = SHARDS
+    on: Engine = None
     json: Events = False
     data_dir: Folder = FOLDER
     api_key_file: KeyFile = None

@@ -7,7 +7,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,9 @@ import uvloop
 from inferpoint.bulk.job import Counts, Job, JobState
 from inferpoint.bulk.jobs import Jobs
 from inferpoint.bulk.pinning import CHANGED as SOURCE_CHANGED
-from inferpoint.bulk.working import Worker
 from inferpoint.cli.bulk import words
 from inferpoint.cli.bulk.display import Display
-from inferpoint.errors import InferenceError, Kind
+from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.tasks import Tasks
 
 DONE, FAILED, SOME_FAILED, STOPPED, CHANGED, INTERRUPTED = 0, 1, 3, 4, 5, 130
@@ -36,20 +37,65 @@ def exit_status(work: Coroutine[Any, Any, int]) -> int:
         return CHANGED
 
 
-async def worked(jobs: Jobs, job: Job, display: Display, *, shards: int, data_dir: Path) -> int:
+@dataclass(frozen=True)
+class Engine:
+    """Processes of Dask or Ray that do shards, which ask a *server*."""
+
+    run: Callable[[Callable[[int], None], Sequence[int]], None]
+    server: str
+
+    async def work(self, jobs: Jobs, name: str, data_dir: Path) -> None:
+        """Have all shards done that are left; what the engine gives up is left to whoever works on the job next."""
+        from inferpoint.library.distributed import run_shard  # noqa: PLC0415 - only where there is an engine
+
+        one = partial(run_shard, job=name, server=self.server, folder=os.path.abspath(data_dir))  # noqa: PTH100 - reads no disk
+        await asyncio.to_thread(self.run, one, await jobs.left(name))
+
+
+@dataclass(frozen=True)
+class Work:
+    """How a command works on a job: with so many *shards* open in this process, after an *engine* if there is one."""
+
+    data_dir: Path
+    shards: int
+    engine: Engine | None = None
+
+
+def engine(address: str | None, server: str | None) -> Engine | None:
+    """The engine at *address*; `INVALID` without a *server* that keeps the limits of all its processes."""
+    if address is None:
+        return None
+    from inferpoint.library.distributed import engine  # noqa: PLC0415 - only where there is an engine
+
+    if server is None:
+        raise invalid("--on needs --server: the processes of an engine ask one server, which keeps the limits of all")
+    return Engine(engine(address), server)
+
+
+async def worked(jobs: Jobs, job: Job, display: Display, work: Work) -> int:
     """Work on *job*, and tell how it goes; the exit status."""
-    async with jobs.worker(job.name, display.wait, shards=shards) as worker:
+    async with jobs.worker(job.name, display.wait, shards=work.shards) as worker:
         display.start(job, await jobs.counts(job.name))
-        with _interruptible(worker, display, words.command("work", job.name, data_dir)):
+        tasks = Tasks()
+
+        def stop() -> None:
+            worker.stop()
+            if work.engine is not None:
+                tasks.start(jobs.pause(job.name))  # whoever works on it elsewhere sees that
+
+        with _interruptible(stop, display, words.command("work", job.name, work.data_dir)):
             try:
                 async with _watched(jobs, job.name, display):
+                    if work.engine is not None:
+                        await work.engine.work(jobs, job.name, work.data_dir)
                     await worker.run()
             except InferenceError:
                 display.say("What is done is kept: the same command goes on with it.")
                 raise
             finally:
+                await tasks.close()
                 display.close()
-    return await ended(jobs, job.name, display, data_dir)
+    return await ended(jobs, job.name, display, work.data_dir)
 
 
 async def ended(jobs: Jobs, name: str, display: Display, data_dir: Path) -> int:
@@ -95,7 +141,7 @@ async def _watched(jobs: Jobs, name: str, display: Display) -> AsyncGenerator[No
 
 
 @contextlib.contextmanager
-def _interruptible(worker: Worker, display: Display, command: str) -> Generator[None]:
+def _interruptible(stop: Callable[[], None], display: Display, command: str) -> Generator[None]:
     """Have a first signal end the work when what is in flight is written down, and a second one at once.
 
     At once is as if the process were killed, which a job survives: what was in flight is paid, and asked for again.
@@ -112,7 +158,7 @@ def _interruptible(worker: Worker, display: Display, command: str) -> Generator[
             sys.stdout.flush()
             os._exit(INTERRUPTED)
         interrupted = True
-        worker.stop()
+        stop()
         display.say(f"Finishing what is in flight (again: at once). To go on, the same command, or: {command}")
 
     for number in signals:

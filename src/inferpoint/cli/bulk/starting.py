@@ -15,14 +15,15 @@ from inferpoint.errors import InferenceError, Kind
 def start(options: JobOptions, *, embeds: bool, chunk: bool = False) -> None:
     """Do what was typed, and exit with the status that says what became of it."""
     spec = options.spec(chunk=chunk)
+    engine = running.engine(options.on, spec.server)
     endpoints = opening.Endpoints(options.data_dir, options.api_key_file, embeds=embeds)
     if options.dry_run:
         running.exit_status(dry_run.told(spec, endpoints, as_json=options.json))
         return
-    raise typer.Exit(running.exit_status(_done(options, spec, endpoints)))
+    raise typer.Exit(running.exit_status(_done(options, spec, endpoints, engine)))
 
 
-async def _done(options: JobOptions, spec: Spec, endpoints: opening.Endpoints) -> int:
+async def _done(options: JobOptions, spec: Spec, endpoints: opening.Endpoints, engine: running.Engine | None) -> int:
     shown = display(events=options.json)
     async with opening.jobs(options.data_dir, endpoints) as jobs:
         job = await jobs.start(spec, options.job, accept=options.accept_changes)
@@ -33,7 +34,8 @@ async def _done(options: JobOptions, spec: Spec, endpoints: opening.Endpoints) -
                 problem = f"The job [{job.name}] was cancelled: another name starts one that is new (--job NAME)"
                 raise InferenceError(Kind.CONFLICT, problem)
             case _:
-                return await running.worked(jobs, job, shown, shards=options.shards, data_dir=options.data_dir)
+                work = running.Work(options.data_dir, options.shards, engine)
+                return await running.worked(jobs, job, shown, work)
 
 
 async def _was_done(jobs: Jobs, job: Job, shown: Display, options: JobOptions) -> int:
