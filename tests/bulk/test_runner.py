@@ -83,7 +83,7 @@ class Bench:
             if holds(job):
                 return job
             await asyncio.sleep(0.01)
-        raise AssertionError(f"it never came to hold: {job}")  # pyright: ignore[reportPossiblyUnbound]
+        raise AssertionError("it never came to hold")
 
 
 @pytest.fixture
