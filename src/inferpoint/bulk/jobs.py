@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 from inferpoint.bulk import pinning, starting
 from inferpoint.bulk.addresses import Addresses
@@ -32,7 +34,8 @@ Opening = Callable[[Spec], AbstractAsyncContextManager[Inference]]
 class Jobs:
     """Jobs by name. *inference* opens the endpoint of a job's specification, *addresses* tell where its ends are.
 
-    What is unknown is `NOT_FOUND`; what cannot be done with a job as it is, `CONFLICT`.
+    In the folder *spool* is kept what jobs have from standard input, which cannot be read twice. What is unknown is
+    `NOT_FOUND`; what cannot be done with a job as it is, `CONFLICT`.
     """
 
     def __init__(
@@ -41,23 +44,27 @@ class Jobs:
         inference: Opening,
         clock: Clock | None = None,
         addresses: Addresses | None = None,
+        spool: Path | None = None,
     ) -> None:
         self._manifest = manifest
         self._inference = inference
         self._clock = clock or SystemClock()
         self._addresses = addresses or Addresses()
+        self._spool = spool
 
     async def start(self, spec: Spec, name: str | None = None, *, accept: bool = False) -> Job:
         """The job of that *name*, new or to go on with, ready to be worked on; one that is done is left as it is.
 
         With *accept* it goes on although its source or its chunking is not what it was.
         """
-        name = name or starting.usual_name(spec)
+        if name is None:
+            starting.refuse_nameless(spec)
+            name = starting.usual_name(spec)
         starting.refuse_name(name)
         job = await asyncio.to_thread(self._manifest.find, name)
         if job is not None:
             starting.refuse_other(job, spec)
-        async with self._inference(spec) as inference, self._source(spec) as source:
+        async with self._inference(spec) as inference, self._source(name, spec) as source:
             objects = await asyncio.to_thread(source.fingerprints)
             pinned = pinning.pinned(await inference.shown(), objects)
             if job is not None:
@@ -79,7 +86,7 @@ class Jobs:
         """A worker of the job of that *name*, whose places are open; *waiting* is told why it stands still."""
         job = await self.find(name)
         spec = job.spec
-        async with self._inference(spec) as inference, self._source(spec) as source:
+        async with self._inference(spec) as inference, self._source(name, spec) as source:
             shown = await inference.shown()
             objects = await asyncio.to_thread(source.fingerprints)
             pinning.refuse_changed(job.pinned, pinning.pinned(shown, objects), accept=False)
@@ -133,11 +140,13 @@ class Jobs:
         """Forget it; what is in its sink stays there."""
         await self.find(name)
         await asyncio.to_thread(self._manifest.remove, name)
+        if self._spool is not None:
+            await asyncio.to_thread(shutil.rmtree, self._spool / name, ignore_errors=True)
 
     async def verify(self, name: str) -> Verified:
         """The recount of it, from its source and its sink."""
         job = await self.find(name)
-        async with self._source(job.spec) as source:
+        async with self._source(name, job.spec) as source:
             objects = await asyncio.to_thread(source.fingerprints)
             pinning.refuse_changed_objects(job.pinned.objects, objects)
             async with self._sink(name, job.spec, job.pinned.space) as sink:
@@ -155,10 +164,10 @@ class Jobs:
         return await self.find(name)
 
     @contextlib.asynccontextmanager
-    async def _source(self, spec: Spec) -> AsyncGenerator[Source]:
-        fields = Fields(spec.text, spec.id, spec.keep)
+    async def _source(self, name: str, spec: Spec) -> AsyncGenerator[Source]:
+        fields, spool = Fields(spec.text, spec.id, spec.keep), self._spool and self._spool / name
         where = await asyncio.to_thread(self._addresses.source, spec.source)
-        source = await asyncio.to_thread(sources.opened, where, fields)
+        source = await asyncio.to_thread(sources.opened, where, fields, spool)
         try:
             yield source
         finally:

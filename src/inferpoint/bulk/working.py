@@ -66,12 +66,12 @@ class Worker:
     async def run_shard(self, number: int) -> None:
         """Do the shard of that *number* and no other, once whoever has it has died; one that is done costs nothing."""
         async with self._at_work():
-            while not self._stopping and number in await asyncio.to_thread(self._manifest.left, self._job.name):
+            while not self._stopping and number in await self._wait_for(partial(self._manifest.left, self._job.name)):
                 if (shard := await self._claimed(number)) is not None:
                     await self._do(shard)
                 else:
                     await self._clock.sleep(_LOOK)
-                    await asyncio.to_thread(_give_back, self._manifest, self._job.name)
+                    await self._wait_for(partial(_give_back, self._manifest, self._job.name))
 
     def stop(self) -> None:
         """Have the worker write down what it has asked for, and end."""
@@ -98,11 +98,11 @@ class Worker:
             await self._open_shards()
             if self._stopping:
                 return
-            if not await asyncio.to_thread(self._manifest.left, self._job.name):
+            if not await self._wait_for(partial(self._manifest.left, self._job.name)):
                 await self._finish()
                 return
             await self._clock.sleep(_LOOK)  # others have what is left
-            await asyncio.to_thread(_give_back, self._manifest, self._job.name)
+            await self._wait_for(partial(_give_back, self._manifest, self._job.name))
 
     async def _open_shards(self) -> None:
         """Work on so many shards at once, until there is none to claim."""
@@ -164,7 +164,7 @@ class Worker:
 
     async def _has_too_many_failures(self) -> bool:
         """Whether more items have failed than may, which stops the job."""
-        counts = await asyncio.to_thread(self._manifest.counts, self._job.name)
+        counts = await self._wait_for(partial(self._manifest.counts, self._job.name))
         most = self._job.spec.most_failures(counts.planned)
         if counts.failed <= most:
             return False
@@ -178,7 +178,7 @@ class Worker:
         """Bring the sink to its end; of several workers that do so at the same time the first is enough."""
         if await self._has_too_many_failures():
             return
-        receipts = await asyncio.to_thread(self._manifest.receipts, self._job.name)
+        receipts = await self._wait_for(partial(self._manifest.receipts, self._job.name))
         finish = partial(self._sink.finish, receipts)
         try:
             await self._wait_for(finish)
