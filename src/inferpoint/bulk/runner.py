@@ -148,19 +148,19 @@ class Runner:
         except InferenceError as error:
             warn(f"The job [{name}] does not go on: {error.whole()}")
             with contextlib.suppress(InferenceError):  # what cannot be written now is tried again at the next look
-                await self._end(name, error)
+                await self._end(job, error)
         except Exception:  # noqa: BLE001 - a fault of ours in one job ends no other
             _LOG.exception("The job [%s] failed", name)
             self._resting[name] = self._clock.monotonic() + _REST
 
-    async def _end(self, name: str, error: InferenceError) -> None:
-        if error.kind is Kind.UNAUTHENTICATED and error.upstream is None:
-            await self._pause(name, error)
+    async def _end(self, job: Job, error: InferenceError) -> None:
+        if (ended := self._ended(job.spec.caller or "")) is not None:
+            await self._pause(job.name, ended)
         elif error.kind in _FOR_NOW or error.upstream is not None:
-            self._resting[name] = self._clock.monotonic() + _REST
+            self._resting[job.name] = self._clock.monotonic() + _REST
         else:
-            change = partial(self._manifest.change, name, JobState.STOPPED, of=[JobState.RUNNING], reason=error.whole())
-            await asyncio.to_thread(change)
+            change = partial(self._manifest.change, job.name, JobState.STOPPED, of=[JobState.RUNNING])
+            await asyncio.to_thread(change, reason=error.whole())
 
     async def _pause(self, name: str, ended: InferenceError) -> None:
         """Have a job wait for somebody who may go on with it."""
