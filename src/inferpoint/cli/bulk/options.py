@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -12,10 +13,12 @@ from typing import Annotated, Any, Concatenate, Literal, cast
 import typer
 
 from inferpoint.bulk.job import SHARDS, Spec
+from inferpoint.bulk.sources import standard_input
 from inferpoint.cli.remote import KeyFile
 from inferpoint.cli.screen import read_json
 from inferpoint.config import ADDRESS, Config
 from inferpoint.errors import invalid
+from inferpoint.library.jobs import FOLDER as JOBS
 
 Folder = Annotated[
     Path,
@@ -46,7 +49,9 @@ Events = Annotated[bool, typer.Option("--json", help="Print events, one a line, 
 class JobOptions:
     """What is typed of a job that is to be started, or gone on with."""
 
-    source: Annotated[str, typer.Argument(help="Where the texts are: a file, a folder, an address.")]
+    source: Annotated[
+        str, typer.Argument(help="Where the texts are: a file, a folder, an address; - is what is piped.")
+    ]
     endpoint: Annotated[str, typer.Option(metavar="ID", help="The endpoint that is asked.")]
     to: Annotated[str, typer.Option(metavar="SINK", help="Where the results go: a file, a folder, an address.")]
     text: Annotated[str, typer.Option(metavar="FIELD", help="The field that holds a text; dotted where nested.")] = (
@@ -78,7 +83,7 @@ class JobOptions:
             raise invalid("--task-settings is no JSON object")
         return Spec(
             endpoint=self.endpoint,
-            source=self.source,
+            source=standard_input.kept(self.source, self.data_dir / JOBS, sys.stdin.buffer),
             sink=self.to,
             text=self.text,
             id=self.id,
