@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -17,7 +16,7 @@ from typing import Any
 
 import uvloop
 
-from inferpoint import services
+from inferpoint import garbage, services
 from inferpoint.access.callers import Callers
 from inferpoint.access.first_start import begin
 from inferpoint.access.keys import Keys
@@ -280,7 +279,6 @@ async def _server(
         application = Server(parts.engine, all_faces, extra, entrance, parts.telemetry, parts.clock)
         exempt = operations.under(config.prefix)
         server = HttpServer(application, config.connection_limits, [PRODUCT], exempt, config.proxies)
-        gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
         sys.setswitchinterval(0.0005)  # a thread that cuts or reads lets the event loop go on sooner
-        gc.set_threshold(10_000)
+        garbage.settle()
         yield server, parts.engine.lifecycle
