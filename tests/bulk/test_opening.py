@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import stat
@@ -8,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from reading import TEXT, texts
+from reading import TEXT, read, texts
 
 from inferpoint.bulk.sources.opening import opened
-from inferpoint.bulk.sources.standard_input import kept
 from inferpoint.errors import InferenceError, Kind
 
 LINE = '"{}"\n'
@@ -86,7 +84,7 @@ def test_what_names_no_file_is_told(folder: Path, address: str, kind: Kind, prob
     assert raised.value.kind is kind
 
 
-@pytest.mark.parametrize(("address", "allowed"), [("ftp://host/x.jsonl", "or az://"), ("-", "command line")])
+@pytest.mark.parametrize(("address", "allowed"), [("ftp://host/x.jsonl", "or az://"), ("-", "a folder to keep it in")])
 def test_what_is_no_source_is_told(address: str, allowed: str) -> None:
     """With what is one."""
     with pytest.raises(InferenceError, match=allowed):
@@ -115,39 +113,44 @@ def test_a_format_may_be_said_where_a_name_tells_none(tmp_path: Path) -> None:
     assert texts(f"{tmp_path}?format=csv") == ["one", "two"]
 
 
-def test_standard_input_is_kept(tmp_path: Path) -> None:
-    """Where only its owner may read it, called by what is in it: the same content is the same source once more."""
-    folder = tmp_path / "jobs"
-    first = kept("-", folder, io.BytesIO(b'"one"\n"two"'))
-    before = opened(first, TEXT).fingerprints()
-    assert texts(first) == ["one", "two"]
-    assert kept("-", folder, io.BytesIO(b'"one"\n"two"')) == first
-    assert opened(first, TEXT).fingerprints() == before
-    other = kept("-?format=csv.gz", folder, io.BytesIO(gzip.compress(b"text\nthree\n")))
-    assert texts(other) == ["three"]
-    assert sorted(map(str, folder.iterdir())) == sorted([first, other])
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
-    assert kept("docs.jsonl", folder, io.BytesIO(b"x")) == "docs.jsonl"
+def test_standard_input_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only its owner may read it; whoever goes on with the job reads what was kept, and not standard input."""
+    given = io.BytesIO(b'"one"\n"two"')
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(given))
+    source = opened("-", TEXT, tmp_path / "job")
+    assert [item.text for span in source.spans(1) for item in source.read(span)] == ["one", "two"]
+    again = opened("-", TEXT, tmp_path / "job")
+    assert again.fingerprints() == source.fingerprints()
+    (kept,) = (tmp_path / "job").iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert read(f"{kept}?format=jsonl", TEXT)[1].text == "two"
 
 
-def test_standard_input_that_breaks_off_is_not_taken_for_all(tmp_path: Path) -> None:
-    """What came of it before is no source and does not stay."""
+def test_standard_input_that_breaks_off_is_not_taken_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came of it before is no source, and standard input is read the next time."""
 
-    class Breaking(io.BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
-            if not (content := super().read(size)):
-                raise InterruptedError
-            return content
+    class Breaking(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
 
+        def readinto(self, buffer: bytearray) -> int:
+            raise InterruptedError
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(Breaking())))
     with pytest.raises(InterruptedError):
-        kept("-", tmp_path, Breaking(b"half"))
-    assert list(tmp_path.iterdir()) == []
+        opened("-", TEXT, tmp_path)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"text\nwhole\n")))
+    source = opened("-?format=csv", TEXT, tmp_path)
+    assert [item.text for span in source.spans(1) for item in source.read(span)] == ["whole"]
 
 
-def test_a_format_that_nobody_knows_is_told_before_standard_input_is_read(tmp_path: Path) -> None:
+def test_a_format_that_nobody_knows_is_told_before_standard_input_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Who waits for it learns so at once."""
+    monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(InferenceError, match=r"\[xml\] ends in no format that is known"):
-        kept("-?format=xml", tmp_path, None)  # type: ignore[arg-type]
+        opened("-?format=xml", TEXT, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.jsonl.zst"])

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
 from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from inferpoint.bulk import objects
 from inferpoint.bulk.addresses import Address, address
 from inferpoint.bulk.objects import Objects, Stat
-from inferpoint.bulk.sources.files import Files
+from inferpoint.bulk.sources.files import Files, refuse_unknown
 from inferpoint.bulk.sources.source import Fields, Source
-from inferpoint.bulk.sources.standard_input import STDIN
 from inferpoint.errors import InferenceError, Kind, invalid
 
+STDIN = "-"
+_SPOOLED = "stdin"  # the file that holds what came by standard input
 _WILD = re.compile(r"[*?\[]")
 
 
-def opened(written: str, fields: Fields) -> Source:
+def opened(written: str, fields: Fields, spool: Path | None = None) -> Source:
     """The source at an address, which is one of these.
 
     - a path, or `s3://`, `gs://` or `az://`: of a file; of a folder, of which all files are read but those that begin
       with `.` or `_`; or of files by a pattern with `*`, `?`, `[…]` and `**`. `?format=jsonl` says how they are read
       where their names do not.
+    - `-`: standard input, of JSON Lines or as `?format=` says, which is kept in the folder *spool* before it is read:
+      what was kept there once is read again, and nothing is lost with the process.
     - `http://` or `https://` with a host and the name of an index: Elasticsearch.
     """
     place = address(written)
@@ -32,12 +40,32 @@ def opened(written: str, fields: Fields) -> Source:
 
         return index(place, fields)
     place.only("format")
+    form = place.query.get("format")
     if not place.scheme and place.path == STDIN:
-        raise invalid("Standard input can be a source only for who can keep it, which is the command line")
+        if spool is None:
+            raise invalid("Standard input can be a source only where there is a folder to keep it in")
+        form = form or "jsonl"
+        refuse_unknown(form)  # before whoever waits for it has read it all
+        return Files(*_kept(spool, sys.stdin.buffer), fields, form)
     folder, files = _named(place)
     if not files:
         raise InferenceError(Kind.NOT_FOUND, f"[{written}] names no file that is there")
-    return Files(folder, files, fields, place.query.get("format"))
+    return Files(folder, files, fields, form)
+
+
+def _kept(folder: Path, stream: BinaryIO) -> tuple[Objects, Mapping[str, Stat]]:
+    """What *stream* has, in a file that only its owner may read; what was kept before, where that is so."""
+    kept = folder / _SPOOLED
+    if not kept.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = kept.with_name(f".{_SPOOLED}")
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            shutil.copyfileobj(stream, file, 1 << 20)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(kept)
+    place = objects.Folder(folder)
+    return place, {_SPOOLED: place.stat(_SPOOLED)}
 
 
 def _named(place: Address) -> tuple[Objects, Mapping[str, Stat]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
@@ -13,12 +12,10 @@ from typing import Annotated, Any, Concatenate, Literal, cast
 import typer
 
 from inferpoint.bulk.job import SHARDS, Spec
-from inferpoint.bulk.sources import standard_input
 from inferpoint.cli.remote import KeyFile
 from inferpoint.cli.screen import read_json
 from inferpoint.config import ADDRESS, Config
 from inferpoint.errors import invalid
-from inferpoint.library.jobs import FOLDER as JOBS
 
 DATA_DIR = "INFERPOINT_DATA_DIR"  # of the environment
 Folder = Annotated[
@@ -50,9 +47,7 @@ Events = Annotated[bool, typer.Option("--json", help="Print events, one a line, 
 class JobOptions:
     """What is typed of a job that is to be started, or gone on with."""
 
-    source: Annotated[
-        str, typer.Argument(help="Where the texts are: a file, a folder, an address; - is what is piped.")
-    ]
+    source: Annotated[str, typer.Argument(help="Where the texts are: a file, a folder, an address.")]
     endpoint: Annotated[str, typer.Option(metavar="ID", help="The endpoint that is asked.")]
     to: Annotated[str, typer.Option(metavar="SINK", help="Where the results go: a file, a folder, an address.")]
     text: Annotated[str, typer.Option(metavar="FIELD", help="The field that holds a text; dotted where nested.")] = (
@@ -84,7 +79,7 @@ class JobOptions:
             raise invalid("--task-settings is no JSON object")
         return Spec(
             endpoint=self.endpoint,
-            source=standard_input.kept(self.source, self.data_dir / JOBS, sys.stdin.buffer),
+            source=self.source,
             sink=self.to,
             text=self.text,
             id=self.id,
