@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 LEASE = 60.0  # seconds after which a shard is anybody's whose worker is not heard of
 _LOOK = 1.0  # seconds between two looks at what others have changed
+_LOOKS = 30  # at what another worker may be ending
 _PATIENCE = 300.0  # seconds for which what cannot be written for now is tried again
 
 
@@ -181,20 +182,30 @@ class Worker:
         return True
 
     async def _finish(self) -> None:
-        """Bring the sink to its end; another worker may do so at the same time, and the first is enough."""
+        """Bring the sink to its end; of several workers that do so at the same time the first is enough."""
         if await self._has_too_many_failures():
             return
         receipts = await self._wait_for(partial(self._manifest.receipts, self._job.name))
+        finish = partial(self._sink.finish, receipts)
         try:
-            await self._wait_for(partial(self._sink.finish, receipts))
-        except InferenceError:
-            job = await asyncio.to_thread(self._manifest.find, self._job.name)
-            if job is None or job.state is not JobState.DONE:
-                raise
+            await self._wait_for(finish)
+        except InferenceError:  # what is missing may be what another worker has joined and removed
+            if await self._is_ended_by_others():
+                return
+            await self._wait_for(finish)
         at = self._clock.now().timestamp()
         await self._wait_for(
             partial(self._manifest.change, self._job.name, JobState.DONE, of=[JobState.RUNNING], at=at)
         )
+
+    async def _is_ended_by_others(self) -> bool:
+        """Whether the job is brought to its end within a while."""
+        for _ in range(_LOOKS):
+            job = await asyncio.to_thread(self._manifest.find, self._job.name)
+            if job is None or job.state is not JobState.RUNNING:
+                return True
+            await self._clock.sleep(_LOOK)
+        return False
 
     async def _end(self, error: InferenceError) -> None:
         """Write down why the job cannot go on, if that can be written."""
