@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from inferpoint.bulk import clusters, objects, postgres
 from inferpoint.bulk.addresses import Address, address
+from inferpoint.bulk.sinks import qdrant
 from inferpoint.bulk.sinks.elasticsearch import ElasticsearchSink
 from inferpoint.bulk.sinks.elasticsearch_forms import Rows, Semantic
 from inferpoint.bulk.sinks.elasticsearch_sending import Sending
@@ -48,6 +49,9 @@ def opened(written: str, chunked: bool, kept: tuple[str, ...], job: str) -> Sink
     if where.scheme in _LANCE:
         where.only("table")
         return LanceSink(where, _named(where, "table"), chunked=chunked, kept=bool(kept))
+    if where.scheme in qdrant.SCHEMES:
+        where.only("collection", "api_key")
+        return qdrant.QdrantSink(where, chunked=chunked)
     raise invalid(f"[{written}] is no sink")
 
 
