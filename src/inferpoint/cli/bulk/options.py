@@ -17,11 +17,12 @@ from inferpoint.cli.screen import read_json
 from inferpoint.config import ADDRESS, Config
 from inferpoint.errors import invalid
 
+DATA_DIR = "INFERPOINT_DATA_DIR"  # of the environment
 Folder = Annotated[
     Path,
     typer.Option(
         "--data-dir",
-        envvar="INFERPOINT_DATA_DIR",
+        envvar=DATA_DIR,
         help="The folder of endpoints, as `serve` has it, and of what is written down of jobs.",
     ),
 ]
