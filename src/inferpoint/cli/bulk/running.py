@@ -48,7 +48,8 @@ class Engine:
         """Have all shards done that are left; what the engine gives up is left to whoever works on the job next."""
         from inferpoint.library.distributed import run_shard  # noqa: PLC0415 - only where there is an engine
 
-        one = partial(run_shard, job=name, server=self.server, folder=os.path.abspath(data_dir))  # noqa: PTH100 - reads no disk
+        folder = await asyncio.to_thread(data_dir.absolute)
+        one = partial(run_shard, job=name, server=self.server, folder=str(folder))
         await asyncio.to_thread(self.run, one, await jobs.left(name))
 
 
