@@ -25,8 +25,6 @@ from inferpoint.errors import InferenceError, Kind
 
 
 class Files(Place):
-    by_receipts = True
-
     def __init__(self, address: str) -> None:
         self.address = address
 
@@ -251,7 +249,8 @@ def test_nothing_is_imported_before_it_is_used(tmp_path: Path) -> None:
     """The sinks are known without the libraries of any, and JSON Lines are written without one."""
     program = (
         "import sys\nfrom inferpoint.bulk.sinks.opening import opened\nfrom inferpoint.bulk.job import Space\n"
-        "sink = opened(sys.argv[1], False, (), 'j')\nsink.open(Space('m', 3, None))\nsink.finish([])\nprint(*sys.modules)"
+        "sink = opened(sys.argv[1], False, (), 'j')\nsink.open(Space('m', 3, None))\nsink.finish([])\n"
+        "print(*sys.modules)"
     )
     ran = subprocess.run(
         [sys.executable, "-c", program, f"{tmp_path}/out.jsonl"], capture_output=True, text=True, check=True

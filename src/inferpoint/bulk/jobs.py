@@ -10,7 +10,10 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from inferpoint.bulk import pinning, starting
+from inferpoint.bulk.addresses import Addresses
 from inferpoint.bulk.asking import Asking
+from inferpoint.bulk.batch_shards import BatchShards
+from inferpoint.bulk.batch_work import BatchWorker, cancel_batches
 from inferpoint.bulk.inference import Inference
 from inferpoint.bulk.job import SHARDS, Counts, Failure, Job, JobState, Space, Spec
 from inferpoint.bulk.manifest import Manifest
@@ -31,19 +34,25 @@ Opening = Callable[[Spec], AbstractAsyncContextManager[Inference]]
 
 
 class Jobs:
-    """Jobs by name. *inference* opens the endpoint of a job's specification.
+    """Jobs by name. *inference* opens the endpoint of a job's specification, *addresses* tell where its ends are.
 
     In the folder *spool* is kept what jobs have from standard input, which cannot be read twice. What is unknown is
     `NOT_FOUND`; what cannot be done with a job as it is, `CONFLICT`.
     """
 
     def __init__(
-        self, manifest: Manifest, inference: Opening, clock: Clock | None = None, spool: Path | None = None
+        self,
+        manifest: Manifest,
+        inference: Opening,
+        clock: Clock | None = None,
+        spool: Path | None = None,
+        addresses: Addresses | None = None,
     ) -> None:
         self._manifest = manifest
         self._inference = inference
         self._clock = clock or SystemClock()
         self._spool = spool
+        self._addresses = addresses or Addresses()
 
     async def start(self, spec: Spec, name: str | None = None, *, accept: bool = False) -> Job:
         """The job of that *name*, new or to go on with, ready to be worked on; one that is done is left as it is.
@@ -60,9 +69,11 @@ class Jobs:
         async with self._inference(spec) as inference, self._source(name, spec) as source:
             objects = await asyncio.to_thread(source.fingerprints)
             pinned = pinning.pinned(await inference.shown(), objects)
+            if spec.mode == "batch":
+                inference.batches()  # or why there are none
             if job is not None:
                 return await asyncio.to_thread(starting.resumed, job, spec, pinned, self._manifest, accept=accept)
-            async with _sink(name, spec, pinned.space):
+            async with self._sink(name, spec, pinned.space):
                 pass  # what is wrong with it is told before anything is planned or paid
             now = self._clock.now().timestamp()
             return await asyncio.to_thread(starting.started, name, spec, pinned, source, self._manifest, now)
@@ -86,8 +97,10 @@ class Jobs:
             embeds = TaskType(job.pinned.task_type).embeds
             price = price_of(shown)
             asking = Asking(inference, self._clock, embeds, spec.chunk, spec.task_settings, price, waiting)
-            async with _sink(name, spec, job.pinned.space) as sink:
-                yield Worker(job, Places(self._manifest, source, sink), asking, self._clock, shards, lease)
+            async with self._sink(name, spec, job.pinned.space) as sink:
+                arguments = (job, Places(self._manifest, source, sink), asking, self._clock, shards, lease)
+                now = spec.mode == "now"
+                yield Worker(*arguments) if now else BatchWorker(*arguments, batches=inference.batches())
 
     async def all(self) -> list[Job]:
         """Every job, the newest first."""
@@ -121,8 +134,12 @@ class Jobs:
         return await self._change(name, JobState.RUNNING, _GOING)
 
     async def cancel(self, name: str) -> Job:
-        """Have it run no more, ever; what is in its sink stays there."""
-        return await self._change(name, JobState.CANCELLED, (*_GOING, JobState.CANCELLED))
+        """Have it run no more, ever, nor its batches; what is in its sink stays there."""
+        job = await self._change(name, JobState.CANCELLED, (*_GOING, JobState.CANCELLED))
+        if job.spec.mode == "batch":
+            async with self._inference(job.spec) as inference:
+                await cancel_batches(BatchShards(self._manifest, name), inference.batches())
+        return job
 
     async def retry(self, name: str) -> int:
         """Have its failed items tried again; how many they are."""
@@ -142,7 +159,7 @@ class Jobs:
         async with self._source(name, job.spec) as source:
             objects = await asyncio.to_thread(source.fingerprints)
             pinning.refuse_changed_objects(job.pinned.objects, objects)
-            async with _sink(name, job.spec, job.pinned.space) as sink:
+            async with self._sink(name, job.spec, job.pinned.space) as sink:
                 return await asyncio.to_thread(verified, job, Places(self._manifest, source, sink))
 
     async def close(self) -> None:
@@ -159,19 +176,20 @@ class Jobs:
     @contextlib.asynccontextmanager
     async def _source(self, name: str, spec: Spec) -> AsyncGenerator[Source]:
         fields, spool = Fields(spec.text, spec.id, spec.keep), self._spool and self._spool / name
-        source = await asyncio.to_thread(sources.opened, spec.source, fields, spool)
+        where = await asyncio.to_thread(self._addresses.source, spec.source)
+        source = await asyncio.to_thread(sources.opened, where, fields, spool)
         try:
             yield source
         finally:
             await asyncio.to_thread(source.close)
 
-
-@contextlib.asynccontextmanager
-async def _sink(name: str, spec: Spec, space: Space) -> AsyncGenerator[Sink]:
-    """The sink of a job, ready for rows of *space*."""
-    sink = await asyncio.to_thread(sinks.opened, spec.sink, spec.chunk, spec.keep, name)
-    try:
-        await asyncio.to_thread(sink.open, space)
-        yield sink
-    finally:
-        await asyncio.to_thread(sink.close)
+    @contextlib.asynccontextmanager
+    async def _sink(self, name: str, spec: Spec, space: Space) -> AsyncGenerator[Sink]:
+        """The sink of a job, ready for rows of *space*."""
+        where = await asyncio.to_thread(self._addresses.sink, spec.sink)
+        sink = await asyncio.to_thread(sinks.opened, where, spec.chunk, spec.keep, name)
+        try:
+            await asyncio.to_thread(sink.open, space)
+            yield sink
+        finally:
+            await asyncio.to_thread(sink.close)

@@ -172,6 +172,7 @@ def _below(path: Path) -> Iterator[str]:
     def failed(error: OSError) -> None:
         raise error
 
+    is_new(path)
     for folder, folders, files in os.walk(path, onerror=failed, followlinks=True):
         here = Path(folder)
         folders[:] = [name for name in sorted(folders) if not name.startswith(".") and is_new(here / name)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from inferpoint.bulk import clusters, objects
+from inferpoint.bulk import clusters, objects, postgres
 from inferpoint.bulk.addresses import Address, address
 from inferpoint.bulk.sinks.elasticsearch import ElasticsearchSink
 from inferpoint.bulk.sinks.elasticsearch_forms import Rows, Semantic
@@ -15,6 +15,7 @@ from inferpoint.bulk.sinks.files import FolderSink, Format
 from inferpoint.bulk.sinks.jsonl import JsonLines
 from inferpoint.bulk.sinks.one_file import OneFileSink
 from inferpoint.bulk.sinks.parquet import Parquet
+from inferpoint.bulk.sinks.pgvector import PgvectorSink
 from inferpoint.bulk.sinks.sink import Sink
 from inferpoint.errors import invalid
 
@@ -39,6 +40,9 @@ def opened(written: str, chunked: bool, kept: tuple[str, ...], job: str) -> Sink
         return _of_files(where, job, chunked=chunked, kept=kept)
     if where.scheme in ("http", "https"):
         return _of_cluster(where, chunked=chunked)
+    if where.scheme in ("postgresql", "postgres"):
+        where.only("table", *postgres.PARAMETERS)
+        return PgvectorSink(postgres.Connections(where), _named(where, "table"), chunked=chunked, kept=bool(kept))
     raise invalid(f"[{written}] is no sink")
 
 
@@ -67,3 +71,9 @@ def _of_cluster(where: Address, *, chunked: bool) -> Sink:
         form = Semantic(semantic, where.query.get("inference_id"), chunked=chunked)
     client, index = clusters.connected(where)
     return ElasticsearchSink(client, index, form, Sending(client, index), chunked=chunked)
+
+
+def _named(where: Address, parameter: str) -> str:
+    if name := where.query.get(parameter):
+        return name
+    raise invalid(f"[{where.written}] must name a {parameter}: add ?{parameter}=documents")

@@ -130,6 +130,15 @@ class Index(Source):
         try:
             yield
         except errors.ApiError as error:
-            raise InferenceError(kind_of_status(error.status_code), f"[{self._name}]: {str(error)[:500]}") from None
+            raise InferenceError(kind_of_status(error.status_code), f"[{self._name}]: {_words(error)}") from None
         except errors.TransportError as error:
             raise InferenceError(Kind.CUT_OFF, f"[{self._name}]: {str(error)[:500]}") from None
+
+
+def _words(error: Any) -> str:
+    """What the cluster says of its refusal."""
+    match error.body:
+        case {"error": {"reason": str(reason)}}:
+            return f"{error.status_code}: {reason[:500]}"
+        case _:
+            return str(error)[:500]

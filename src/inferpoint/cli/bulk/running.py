@@ -40,16 +40,17 @@ def exit_status(work: Coroutine[Any, Any, int]) -> int:
 
 @dataclass(frozen=True)
 class Engine:
-    """Processes of Dask or Ray that do shards, which ask a *server*."""
+    """Processes of Dask or Ray that do shards, which ask a *server*; jobs are written down in a data *folder*."""
 
     run: Callable[[Callable[[int], None], Sequence[int]], None]
     server: str
+    folder: str
 
-    async def work(self, jobs: Jobs, name: str, data_dir: Path) -> None:
+    async def work(self, jobs: Jobs, name: str) -> None:
         """Have all shards done that are left; what the engine gives up is left to whoever works on the job next."""
         from inferpoint.library.distributed import run_shard  # noqa: PLC0415 - only where there is an engine
 
-        one = partial(run_shard, job=name, server=self.server, folder=os.path.abspath(data_dir))  # noqa: PTH100 - reads no disk
+        one = partial(run_shard, job=name, server=self.server, folder=self.folder)
         await asyncio.to_thread(self.run, one, await jobs.left(name))
 
 
@@ -62,7 +63,7 @@ class Work:
     engine: Engine | None = None
 
 
-def engine(address: str | None, server: str | None) -> Engine | None:
+def engine(address: str | None, server: str | None, data_dir: Path) -> Engine | None:
     """The engine at *address*; `INVALID` without a *server* that keeps the limits of all its processes."""
     if address is None:
         return None
@@ -70,7 +71,7 @@ def engine(address: str | None, server: str | None) -> Engine | None:
 
     if server is None:
         raise invalid("--on needs --server: the processes of an engine ask one server, which keeps the limits of all")
-    return Engine(engine(address), server)
+    return Engine(engine(address), server, str(data_dir.absolute()))
 
 
 async def worked(jobs: Jobs, job: Job, display: Display, work: Work) -> int:
@@ -89,7 +90,7 @@ async def worked(jobs: Jobs, job: Job, display: Display, work: Work) -> int:
             try:
                 async with _watched(jobs, job.name, display):
                     if work.engine is not None:
-                        await work.engine.work(jobs, job.name, work.data_dir)
+                        await work.engine.work(jobs, job.name)
                     await worker.run()
             except InferenceError:
                 display.say("What is done is kept: the same command goes on with it.")
