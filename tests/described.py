@@ -11,6 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from inferpoint.api import operations
+from inferpoint.api.elastic.jobs import JobRoutes
 from inferpoint.api.elastic.security import Security
 from inferpoint.api.face import Route
 from inferpoint.api.openapi import routes
@@ -23,7 +24,8 @@ async def exposition() -> bytes:
 
 
 FIRST, *OTHERS = faces()
-FACES = (replace(FIRST, routes=(*FIRST.routes, *Security(None).routes())), *OTHERS)  # type: ignore[arg-type]
+MADE = (*Security(None).routes(), *JobRoutes(None).routes())  # type: ignore[arg-type]
+FACES = (replace(FIRST, routes=(*FIRST.routes, *MADE)), *OTHERS)
 WATCHING = operations.routes(exposition, stopping=lambda: False)
 OWN = routes.routes(FACES, WATCHING)
 

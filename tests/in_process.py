@@ -12,10 +12,12 @@ from world import World
 from inferpoint.access.callers import Callers
 from inferpoint.access.management import Management
 from inferpoint.api.bodies import Bodies
+from inferpoint.api.elastic.jobs import JobRoutes
 from inferpoint.api.elastic.security import Security
 from inferpoint.api.face import Route
 from inferpoint.api.server import Entrance, Server
 from inferpoint.app import faces
+from inferpoint.bulk.hosted import HostedJobs
 from inferpoint.inbound.connection import Connection
 from inferpoint.inbound.limits import ConnectionLimits
 from inferpoint.inbound.origins import CLOSED, Origins
@@ -135,6 +137,7 @@ class Application:
         origins: Origins = CLOSED,
         prefix: tuple[str, ...] = (),
         requests_per_key: int = 1000,
+        jobs: HostedJobs | None = None,
     ) -> None:
         self.world = world
         taken = limits or Limits(body_bytes=most)
@@ -142,7 +145,8 @@ class Application:
         callers = Callers(world.keys, is_open=True)
         entrance = Entrance(origins, callers, Bodies(taken, self.memory), prefix, requests_per_key)
         security = Security(Management(world.keys, world.clock, world.engine.audit)).routes()
-        self.server = Server(world.engine, faces(), (*extra, *security), entrance, world.telemetry, world.clock)
+        own = (*extra, *security, *JobRoutes(jobs).routes())
+        self.server = Server(world.engine, faces(), own, entrance, world.telemetry, world.clock)
 
     def __call__(
         self, method: str, path: str, given: Any = None, query: str = "", headers: Mapping[str, str] | None = None

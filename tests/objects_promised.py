@@ -44,7 +44,7 @@ class Promises:
         assert before != after
         with pytest.raises(InferenceError, match=r"\[a\] has changed") as raised, place.open("a", before) as file:
             file.read()
-        assert raised.value.kind is Kind.INVALID
+        assert raised.value.kind is Kind.CONFLICT
         with place.open("a", after) as file:
             assert file.read() == b"two"
 

@@ -7,7 +7,7 @@ import json
 import random
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,10 +28,16 @@ class Place(ABC):
     """Somewhere a sink can be, and how others read it."""
 
     address: str
-    by_receipts = False  # whether what counts is what receipts name; else there is one row of an id
+    _sinks: Sequence[Sink] = ()
 
     def sink(self, *, chunked: bool = False, kept: tuple[str, ...] = (), job: str = "job") -> Sink:
-        return opened(self.address, chunked, kept, job)
+        """A sink that is here, closed when the test is over."""
+        self._sinks = [*self._sinks, opened(self.address, chunked, kept, job)]
+        return self._sinks[-1]
+
+    def close(self) -> None:
+        for sink in self._sinks:
+            sink.close()
 
     @abstractmethod
     def rows(self) -> list[dict[str, Any]]:
@@ -62,11 +68,14 @@ def row(own_id: str, text: str | None = None, **fields: Any) -> Row:
 
 
 def chunks(document: str, count: int) -> list[Row]:
-    texts = [f"{document}, piece {number} of {count}" for number in range(count)]
-    return [
-        Row(f"{document}#{number}", document, text, vector(text), number, number * 30, number * 30 + len(text))
-        for number, text in enumerate(texts)
-    ]
+    """Of a text that they cover, of which each begins with the end of the one before."""
+    whole, rows = "", list[Row]()
+    for number in range(count):
+        start = max(0, len(whole) - 3)
+        whole += f"{document}, 🦜 piece {number} of {count}. "
+        text = whole[start:]
+        rows.append(Row(f"{document}#{number}", document, text, vector(text), number, start, len(whole)))
+    return rows
 
 
 def held(place: Place) -> dict[str, str]:
@@ -96,6 +105,11 @@ class Promises:
     def place(self) -> Place:
         raise NotImplementedError
 
+    @pytest.fixture(autouse=True)
+    def _closed(self, place: Place) -> Iterator[None]:
+        yield
+        place.close()
+
     def test_every_row_is_there(self, place: Place) -> None:
         """With its text and its vector, whatever signs its id has, and whether the vector came as JSON or as base64."""
         sink = place.sink()
@@ -104,7 +118,6 @@ class Promises:
         receipts = [sink.write(Part(0, 0, 1), rows[:4]), sink.write(Part(0, 4, 1), rows[4:])]
         assert [receipt.rows for receipt in receipts] == [4, len(rows) - 4]
         assert done(place, sink, receipts) == texts_of(*rows)
-        sink.close()
 
     def test_a_large_text_is_there_whole(self, place: Place) -> None:
         """Of 5 MB, with signs of every width."""
@@ -193,13 +206,11 @@ class Promises:
         sink.open(SPACE)
         receipts = [sink.write(Part(0, 0, 1), [row("a"), row("b")]), sink.write(Part(1, 0, 1), [row("c")])]
         assert done(place, sink, receipts) == done(place, sink, receipts)
-        sink.close()
         later = place.sink()
         later.open(SPACE)
         receipts.append(later.write(Part(2, 0, 1), [row("d")]))
         assert done(place, later, receipts) == texts_of(*map(row, "abcd"))
         assert done(place, later, receipts) == texts_of(*map(row, "abcd"))
-        later.close()
 
     @pytest.mark.parametrize(
         ("other", "word"),
@@ -215,7 +226,6 @@ class Promises:
         sink = place.sink()
         sink.open(SPACE)
         receipts = [sink.write(Part(0, 0, 1), [row("a")])]
-        sink.close()
         with pytest.raises(InferenceError, match=rf"\b{word}\b") as raised:
             place.sink().open(other)
         assert raised.value.kind is Kind.INVALID

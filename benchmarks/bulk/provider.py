@@ -63,6 +63,8 @@ class _Connection(asyncio.Protocol):
             packed = self._rest.find(b'base64"', end) > 0
             self._rest.clear()
             self.ledger.calls += 1
+            for number in numbers:  # what is asked for is paid for, whether anybody is there for the answer or not
+                self.ledger.served[number] += 1
             self.ledger.at_once += 1
             self.ledger.most_at_once = max(self.ledger.most_at_once, self.ledger.at_once)
             asyncio.get_running_loop().call_later(self.latency, self._embed, numbers, packed)
@@ -72,8 +74,7 @@ class _Connection(asyncio.Protocol):
         ledger.at_once -= 1
         if self._transport.is_closing():
             return
-        for number in numbers:
-            ledger.served[number] += 1
+        numbers = numbers or [0]  # the text by which an endpoint is tried has none
         kinds = vectors(packed)
         rows = b",".join(
             b'{"object":"embedding","index":%d,"embedding":%b}' % (place, kinds[number % KINDS])

@@ -19,10 +19,10 @@ async def lanes(stage: Stage) -> list[Row]:
     interval = 60 / limit
     await stage.limit(Limits(requests_per_minute=limit))
     endpoint = await stage.endpoint("text_embedding", {"requests_per_minute": limit})
-    alone = await _searches(stage, endpoint, "alone")
+    alone = await searches(stage, endpoint, "alone")
     began = asyncio.get_running_loop().time()
     ingesting = [asyncio.create_task(_ingest(stage, endpoint, f"ingester {number}")) for number in range(64)]
-    beside = await _searches(stage, endpoint, "beside")
+    beside = await searches(stage, endpoint, "beside")
     seconds = asyncio.get_running_loop().time() - began
     for task in ingesting:
         task.cancel()
@@ -50,7 +50,7 @@ async def storm_503(stage: Stage) -> list[Row]:
     return await _storm(stage, 503, None)
 
 
-async def _searches(stage: Stage, endpoint: Endpoint, name: str) -> list[float]:
+async def searches(stage: Stage, endpoint: Endpoint, name: str) -> list[float]:
     """The seconds that each of them took; they come by chance, and always at the same moments."""
     chance, loop, took = random.Random(1), asyncio.get_running_loop(), list[float]()
     seconds = stage.seconds / 2

@@ -60,6 +60,7 @@ class Stage:
         self.seconds = seconds
         self.times = times
         self.folder = folder
+        self.address = server
         self.server = Asker(server)
         self._provider = Asker(provider)
 

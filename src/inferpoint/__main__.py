@@ -42,7 +42,7 @@ def _serve(arguments: list[str]) -> None:
     from inferpoint.workers.inheritance import inherited  # noqa: PLC0415
 
     forbid_core_dumps()
-    wanted, endpoints = flags.from_command_line(arguments, os.environ, "inferpoint serve")
+    wanted, file = flags.from_command_line(arguments, os.environ, "inferpoint serve")
     is_worker = inherited(os.environ) is not None
     with log.opened(wanted.log_format, wanted.log_level) as lines:
         for problem in () if is_worker else config.unknown_variables(os.environ):
@@ -55,7 +55,7 @@ def _serve(arguments: list[str]) -> None:
             else:
                 from inferpoint import app  # noqa: PLC0415
 
-                app.serve(wanted, os.environ, lines.answered, endpoints)
+                app.serve(wanted, os.environ, lines.answered, file)
         except InferenceError as error:
             if not is_worker and wanted.log_format == "text":
                 raise

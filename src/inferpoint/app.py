@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import uvloop
 
-from inferpoint import services
+from inferpoint import garbage, services
 from inferpoint.access.callers import Callers
 from inferpoint.access.first_start import begin
-from inferpoint.access.keys import Keys
+from inferpoint.access.keys import Keys, kept_keys
 from inferpoint.access.management import Management
 from inferpoint.api import operations
 from inferpoint.api.anthropic import routes as anthropic
 from inferpoint.api.bodies import Bodies
 from inferpoint.api.cohere import routes as cohere
 from inferpoint.api.elastic.form import PRODUCT
+from inferpoint.api.elastic.jobs import JobRoutes
 from inferpoint.api.elastic.routes import FACE
 from inferpoint.api.elastic.security import Security
 from inferpoint.api.face import Face
@@ -35,7 +35,8 @@ from inferpoint.api.openai.responses.store import ResponseStore
 from inferpoint.api.openapi import routes as openapi
 from inferpoint.api.server import Entrance, Server
 from inferpoint.clock import Clock, SystemClock
-from inferpoint.config import Config
+from inferpoint.config import Config, File
+from inferpoint.configuration.places import Place
 from inferpoint.configuration.starting import apply_at_start
 from inferpoint.endpoints.caches import Caches
 from inferpoint.endpoints.directory import Endpoints
@@ -57,9 +58,7 @@ from inferpoint.storage import audit, credentials, store
 from inferpoint.storage.changes import KEY_CHANGES, Changes
 from inferpoint.storage.folder import locked
 from inferpoint.storage.key_ring import KEY_BYTES, key_ring
-from inferpoint.storage.keys import KeyStore
 from inferpoint.storage.vault import Vault
-from inferpoint.tasks import Tasks
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.metrics import SharedCounters
 from inferpoint.telemetry.telemetry import Telemetry
@@ -70,10 +69,14 @@ from inferpoint.workers.inheritance import Inheritance, inherited
 from inferpoint.workers.listening import announce, certificates, listening
 from inferpoint.workers.messages import FromLimiter, Ready, Stop
 
+if TYPE_CHECKING:
+    from inferpoint.bulk.hosted import HostedJobs
+
 Write = Callable[[Answered], None]
 
 MODELS = "models"
 RESPONSES = "responses.sqlite"
+JOBS = "jobs"
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -140,7 +143,8 @@ async def assembled(
         endpoints = Endpoints(kept, await _vault(home.folder, environ, kept), changes)
         await endpoints.load()
         clock = SystemClock()
-        keys = await _keys(home, kept, clock, shared, stack)
+        key_changes = Changes(home.folder, KEY_CHANGES) if home.folder is not None and shared is not None else None
+        keys = await stack.enter_async_context(kept_keys(kept, clock, key_changes))
         limiter = shared.limiter if shared else stack.enter_context(lasting(clock, home.folder, policy.longest_pause))
         breakers, budgets = Breakers(clock), Budgets(clock)
         standings = lambda: groups(limiter, endpoints.all()), lambda: limiter.callers(ANONYMOUS)
@@ -159,20 +163,6 @@ async def assembled(
         yield Parts(engine, keys, telemetry, clock, http, memory)
 
 
-async def _keys(
-    home: Home, kept: store.Store, clock: Clock, shared: Shared | None, stack: contextlib.AsyncExitStack
-) -> Keys:
-    """The keys of callers, which are looked at again and again where other processes write them."""
-    changes = Changes(home.folder, KEY_CHANGES) if home.folder is not None and shared is not None else None
-    keys = Keys(KeyStore(kept), clock, changes)
-    await keys.load()
-    tasks = Tasks()
-    tasks.start(keys.watch())
-    stack.push_async_callback(tasks.close)
-    stack.callback(keys.close)
-    return keys
-
-
 async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.Store) -> Vault:
     """The vault that seals the secrets, with a key that lasts as long as they do."""
     if folder is None:
@@ -182,45 +172,40 @@ async def _vault(folder: Path | None, environ: Mapping[str, str], kept: store.St
     return Vault(ring=key_ring(folder, environ, sealed=sealed))
 
 
-def serve(config: Config, environ: Mapping[str, str], log: Write, endpoints: Sequence[Mapping[str, Any]] = ()) -> None:
+def serve(config: Config, environ: Mapping[str, str], log: Write, file: File) -> None:
     """Run the server until it is told to stop: all of it, or one of several workers where there is a supervisor.
 
-    The server starts with the *endpoints* of its configuration file, which the first of several workers makes.
+    The server starts with the endpoints of its configuration *file*, which the first of several workers makes.
     """
     services.check_brought()
     inheritance = inherited(environ)
     if inheritance is None:
-        uvloop.run(_alone(config, environ, log, endpoints))
+        uvloop.run(_alone(config, environ, log, file))
     else:
-        first = endpoints if inheritance.number == 0 else ()
-        uvloop.run(_among_others(config, environ, log, inheritance, first))
+        uvloop.run(_among_others(config, environ, log, inheritance, file))
 
 
-async def _alone(
-    config: Config, environ: Mapping[str, str], log: Write, endpoints: Sequence[Mapping[str, Any]]
-) -> None:
+async def _alone(config: Config, environ: Mapping[str, str], log: Write, file: File) -> None:
     listener, secured = listening(config), certificates(config)
-    async with _server(config, environ, log, listener) as (server, lifecycle):
+    async with _server(config, environ, log, listener, places=file.places) as (server, lifecycle, jobs):
         for name in STOPPING:
             asyncio.get_running_loop().add_signal_handler(name, server.stop)
-        await apply_at_start(lifecycle, endpoints)
+        await apply_at_start(lifecycle, file.endpoints)
         announce(config, listener)
-        await server.serve(listener, secured)
+        async with contextlib.nullcontext() if jobs is None else jobs.runner.working(server):
+            await server.serve(listener, secured)
 
 
 async def _among_others(
-    config: Config,
-    environ: Mapping[str, str],
-    log: Write,
-    inheritance: Inheritance,
-    endpoints: Sequence[Mapping[str, Any]],
+    config: Config, environ: Mapping[str, str], log: Write, inheritance: Inheritance, file: File
 ) -> None:
     channel: Channel[FromLimiter | Stop] = Channel(FromLimiter | Stop)
     limiter = LimiterClient(channel.send, SystemClock(), config.longest_pause_seconds)
     counters = SharedCounters(inheritance.counters, inheritance.number)
     shared = Shared(limiter, counters, Path(inheritance.counters) / RESPONSES, inheritance.number == 0)
     listener, secured = socket.socket(fileno=inheritance.listener), certificates(config)
-    async with _server(config, environ, log, listener, shared) as (server, lifecycle):
+    async with _server(config, environ, log, listener, shared, file.places) as (server, lifecycle, jobs):
+        stop = partial(server.stop, forced=False)
 
         def received(message: FromLimiter | Stop) -> None:
             if isinstance(message, Stop):
@@ -230,36 +215,32 @@ async def _among_others(
 
         def orphaned() -> None:
             limiter.lose()
-            server.stop(forced=False)
+            stop()
 
         for name in STOPPING:
-            asyncio.get_running_loop().add_signal_handler(name, partial(server.stop, forced=False))
+            asyncio.get_running_loop().add_signal_handler(name, stop)
         await channel.open(socket.socket(fileno=inheritance.channel), received, orphaned)
-        await apply_at_start(lifecycle, endpoints)
+        await apply_at_start(lifecycle, file.endpoints if shared.is_first else ())
         channel.send(Ready())
         try:
-            await server.serve(listener, secured)
+            async with contextlib.nullcontext() if jobs is None else jobs.runner.working(server):
+                await server.serve(listener, secured)
         finally:
             channel.close()
 
 
 @contextlib.asynccontextmanager
 async def _server(
-    config: Config, environ: Mapping[str, str], log: Write, listener: socket.socket, shared: Shared | None = None
-) -> AsyncGenerator[tuple[HttpServer, Lifecycle]]:
+    config: Config,
+    environ: Mapping[str, str],
+    log: Write,
+    listener: socket.socket,
+    shared: Shared | None = None,
+    places: Mapping[str, Place] | None = None,
+) -> AsyncGenerator[tuple[HttpServer, Lifecycle, HostedJobs | None]]:
     """All faces on one engine, ready to serve what comes to *listener*, which the engine itself never calls."""
     folder = Path(config.data_dir)
-    home = Home(folder, folder / MODELS)
-    policy = Policy(
-        dict(environ),
-        not config.skip_validation,
-        config.max_chunk_size,
-        config.refuse_hints,
-        config.longest_pause_seconds,
-        config.limits,
-        config.longest_timeout_seconds,
-        audit.file(config.audit_file),
-    )
+    home, policy = Home(folder, folder / MODELS), _policy(config, environ)
     async with contextlib.AsyncExitStack() as stack:
         parts = await stack.enter_async_context(assembled(home, policy, environ, log, config.cache, shared))
         if listener.family != socket.AF_UNIX:
@@ -273,14 +254,38 @@ async def _server(
         origins = config.origins(insecure=config.insecure)
         entrance = Entrance(origins, callers, bodies, config.prefix, config.max_requests_per_key)
         security = Security(Management(parts.keys, parts.clock, parts.engine.audit))
+        jobs = await stack.enter_async_context(_jobs(config, places, parts, callers)) if places else None
         first, *others = faces(shared and shared.responses)
-        all_faces = (replace(first, routes=(*first.routes, *security.routes())), *others)
+        own = (*first.routes, *security.routes(), *JobRoutes(jobs).routes())
+        all_faces = (replace(first, routes=own), *others)
         watching = operations.routes(parts.telemetry.exposition, stopping=lambda: server.draining)
         extra = (*watching, *openapi.routes(all_faces, watching))
         application = Server(parts.engine, all_faces, extra, entrance, parts.telemetry, parts.clock)
         exempt = operations.under(config.prefix)
         server = HttpServer(application, config.connection_limits, [PRODUCT], exempt, config.proxies)
-        gc.freeze()  # what is there now stays: looking through it again and again costs a tenth of a request
         sys.setswitchinterval(0.0005)  # a thread that cuts or reads lets the event loop go on sooner
-        gc.set_threshold(10_000)
-        yield server, parts.engine.lifecycle
+        garbage.settle()
+        yield server, parts.engine.lifecycle, jobs
+
+
+def _policy(config: Config, environ: Mapping[str, str]) -> Policy:
+    return Policy(
+        dict(environ),
+        not config.skip_validation,
+        config.max_chunk_size,
+        config.refuse_hints,
+        config.longest_pause_seconds,
+        config.limits,
+        config.longest_timeout_seconds,
+        audit.file(config.audit_file),
+    )
+
+
+def _jobs(
+    config: Config, places: Mapping[str, Place], parts: Parts, callers: Callers
+) -> contextlib.AbstractAsyncContextManager[HostedJobs]:
+    """The bulk jobs of the server, for which it reads more than one without places for some."""
+    from inferpoint.bulk.hosting import Host, hosted  # noqa: PLC0415
+
+    host = Host(parts.engine, callers, parts.engine.audit, parts.telemetry.jobs, parts.clock)
+    return hosted(config.jobs or Path(config.data_dir) / JOBS, places, host, config.max_jobs)

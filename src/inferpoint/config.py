@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import platformdirs
 from inferpoint.access.variables import VARIABLES
 from inferpoint.configuration import source
 from inferpoint.configuration.listening import Listening, contradictions
+from inferpoint.configuration.places import BULK, Place, read_places
 from inferpoint.configuration.references import START, References
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.cache import CacheSettings
@@ -95,6 +96,12 @@ class Config(Listening):
         "The cache of embeddings for all endpoints without one of their own; off when nothing is said of it.",
         default=None,
     )
+    jobs: str | None = setting(
+        "The folder in which bulk jobs are written down, or for several servers a database of PostgreSQL, as"
+        " postgresql://USER:PASSWORD@HOST/NAME; a folder in the data folder when nothing is said of it.",
+        default=None,
+    )
+    max_jobs: int = setting("The most bulk jobs that each worker works on at once.", default=2, at_least=1)
     insecure: bool = setting("Let in whoever comes, by any name, as long as there is no key.", default=False)
 
     @property
@@ -113,10 +120,11 @@ class Config(Listening):
 
 @dataclass(frozen=True)
 class File:
-    """What a configuration file says: the server's settings, and the endpoints that it is to have."""
+    """What a configuration file says: the server's settings, the endpoints that it is to have, and places of jobs."""
 
     settings: Mapping[str, Any]
     endpoints: Sequence[Mapping[str, Any]] = ()
+    places: Mapping[str, Place] = field(default_factory=dict[str, Place])
 
 
 def read_file(name: str, environ: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> File:
@@ -127,13 +135,13 @@ def read_file(name: str, environ: Mapping[str, str], flags: Mapping[str, Any] | 
     file = source.read(name, _text(name))
     references = References(file, environ, Path(name).parent)
     values, problems = references.resolved(file.values), list[str]()
-    listed = values.pop(ENDPOINTS, None)
+    listed, bulk = values.pop(ENDPOINTS, None), values.pop(BULK, None)
     for path, option in flat():
         raw, text = (_at(one, path) for one in (file.values, values))
         if isinstance(raw, str) and START in raw:
             values = _with(values, path, _typed(option, text))
     for setting_name in unknown(Config, values):
-        names = [*(one.name for one in declared(Config)), ENDPOINTS]
+        names = [*(one.name for one in declared(Config)), ENDPOINTS, BULK]
         problem = f"[{setting_name}] is no setting{did_you_mean(setting_name, names)}"
         problems.append(file.at((setting_name,), problem))
     wrong: list[str] = []
@@ -145,11 +153,12 @@ def read_file(name: str, environ: Mapping[str, str], flags: Mapping[str, Any] | 
 
         largest = _largest_chunk(values, environ, flags or {})
         endpoints = read_endpoints(file, listed, largest_chunk=largest, problems=problems)
+    places = _places(file, bulk, environ, Path(name).parent, problems)
     unset = {problem.partition(": ")[0] for problem in references.problems}  # where a value is wrong for want of one
     problems = [*references.problems, *(one for one in problems if one.partition(": ")[0] not in unset)]
     if problems:
         raise invalid(*problems)
-    return File(values, endpoints)
+    return File(values, endpoints, places)
 
 
 def combined(file: Mapping[str, Any], environ: Mapping[str, str], flags: Mapping[str, Any]) -> Config:
@@ -244,6 +253,16 @@ def _largest_chunk(file: Mapping[str, Any], environ: Mapping[str, str], flags: M
     (option,) = (one for one in declared(Config) if one.name == "max_chunk_size")
     sizes = (_typed(option, text) for text in (flags.get(option.name), environ.get(variable(option))))
     return next((size for size in (*sizes, file.get(option.name)) if isinstance(size, int)), option.default)
+
+
+def _places(
+    file: source.Source, bulk: Any, environ: Mapping[str, str], folder: Path, problems: list[str]
+) -> Mapping[str, Place]:
+    if bulk is None:
+        return {}
+    from inferpoint.bulk.addresses import address  # noqa: PLC0415 - read when there are places
+
+    return read_places(file, bulk, folder=folder, check=lambda written: address(written, environ), problems=problems)
 
 
 def _text(name: str) -> str:

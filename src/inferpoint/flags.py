@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from inferpoint.config import FILE, Config, File, combined, flat, read_file, variable
 from inferpoint.model.settings import Setting
@@ -15,10 +14,8 @@ _EPILOG = (
 )
 
 
-def from_command_line(
-    arguments: Sequence[str], environ: Mapping[str, str], program: str
-) -> tuple[Config, Sequence[Mapping[str, Any]]]:
-    """The configuration that *arguments* and *environ* ask for, and the endpoints of its file.
+def from_command_line(arguments: Sequence[str], environ: Mapping[str, str], program: str) -> tuple[Config, File]:
+    """The configuration that *arguments* and *environ* ask for, and the file with what else there is to be.
 
     A wrong flag ends the program with its usage.
     """
@@ -37,7 +34,7 @@ def from_command_line(
     flags = vars(parser.parse_args(arguments))
     name = flags.pop("config") or environ.get(FILE)
     file = read_file(name, environ, flags) if name else File({})
-    return combined(file.settings, environ, flags), file.endpoints
+    return combined(file.settings, environ, flags), file
 
 
 def _values(option: Setting) -> str:

@@ -17,6 +17,7 @@ from inferpoint.access.callers import Callers
 from inferpoint.access.credentials import Credentials
 from inferpoint.access.management import Wanted
 from inferpoint.api import operations
+from inferpoint.api.elastic.jobs import JobRoutes
 from inferpoint.api.elastic.security import Security
 from inferpoint.api.face import Route
 from inferpoint.app import faces as all_faces
@@ -58,7 +59,12 @@ WATCHING = operations.routes(nothing, stopping=lambda: False)
 def routes() -> list[Route]:
     """Every route that a server has."""
     own: Any = None
-    return [*(route for face in all_faces() for route in face.routes), *WATCHING, *Security(own).routes()]
+    return [
+        *(route for face in all_faces() for route in face.routes),
+        *WATCHING,
+        *Security(own).routes(),
+        *JobRoutes(None).routes(),
+    ]
 
 
 ROUTES = routes()

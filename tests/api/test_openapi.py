@@ -8,12 +8,13 @@ import json
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from described import FACES, OWN, WATCHING, document, every, operation, problems, resolved
+from hosting import REQUEST, hosting
 from in_process import Application, Told
 from world import World, json_reply
 
@@ -96,8 +97,8 @@ def provider(call: Call) -> Reply:
 
 
 @pytest.fixture
-def ask(make_world: Callable[..., World], tmp_path: Path) -> Application:
-    """A server with the endpoints that the examples name, and a key that it may replace."""
+def ask(make_world: Callable[..., World], tmp_path: Path) -> Iterator[Application]:
+    """A server with the endpoints and places that the examples name, and a key that it may replace."""
     world = make_world(provider, validate=False)
     world.endpoints.vault = Vault(ring=key_ring(tmp_path, {}, sealed=False))
     world.store.seal_with(world.endpoints.vault)
@@ -107,7 +108,8 @@ def ask(make_world: Callable[..., World], tmp_path: Path) -> Application:
         world.create(name, kind, {"service": "openai", "service_settings": settings, "aliases": aliases})
     reranker = {"service": "hugging_face", "service_settings": {"api_key": "k", "url": "https://tei.test/rerank"}}
     world.create("my-reranker", TaskType.RERANK, reranker)
-    return Application(world, extra=OWN)
+    with hosting(world, tmp_path) as jobs:
+        yield Application(world, extra=OWN, jobs=jobs)
 
 
 def judged(route: Route, told: Told) -> None:
@@ -160,7 +162,10 @@ def test_what_is_asked_without_a_body_is_answered_as_described(ask: Application,
     path = path.replace("{inference_id}", "my-embeddings").replace("{credential}", "openai-main")
     assert ask("PUT", "/_inference/_credentials/openai-main", {"value": "sk-example"}).status == 200
     path = path.replace("_services/{task_type}", "_services/rerank").replace("{task_type}", "text_embedding")
-    told = ask(route.method, path)
+    assert "{job}" not in path or ask("POST", "/_inference/_jobs", REQUEST).status == 200
+    if name.startswith("DELETE") and "{job}" in path:
+        assert ask("POST", "/_inference/_jobs/job/_pause").status == 200
+    told = ask(route.method, path.replace("{job}", "job"))
     assert told.status == 200, told.body
     judged(route, told)
 

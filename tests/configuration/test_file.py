@@ -258,8 +258,74 @@ def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
     file.write_text(
         YAML + "    chunking_settings: {strategy: word, max_chunk_size: 400, overlap: 0}\nmax_chunk_size: 20\n"
     )
-    config, endpoints = from_command_line(["--config", str(file), "--max-chunk-size", "500"], ENVIRON, "serve")
+    config, settled = from_command_line(["--config", str(file), "--max-chunk-size", "500"], ENVIRON, "serve")
     assert (config.port, config.max_chunk_size) == (5, 500)
-    assert [one["inference_id"] for one in endpoints] == ["gpt"]
+    assert [one["inference_id"] for one in settled.endpoints] == ["gpt"]
     with pytest.raises(InferenceError, match=r":8: \[gpt\] .* less than or equal to \[20"):
         from_command_line(["--config", str(file)], ENVIRON, "serve")
+
+
+PLACES = """
+bulk:
+  places:
+    docs: {address: "s3://bucket/docs", use: source}
+    vectors: {address: "postgresql://me:${KEY}@db/one", use: sink}
+    mail: {address: "https://me:${file:key}@search:9200", use: "${NONE:-both}"}
+    local: {address: /srv/docs, use: both}
+"""
+PLACES_TOML = """
+[bulk.places.docs]
+address = "s3://bucket/docs"
+use = "source"
+[bulk.places.vectors]
+address = "postgresql://me:${KEY}@db/one"
+use = "sink"
+[bulk.places.mail]
+address = "https://me:${file:key}@search:9200"
+use = "both"
+[bulk.places.local]
+address = "/srv/docs"
+use = "both"
+"""
+
+
+@pytest.mark.parametrize(("text", "ending"), [(PLACES, "yaml"), (PLACES_TOML, "toml")])
+def test_places_keep_their_references(tmp_path: Path, text: str, ending: str) -> None:
+    """An address is written down with jobs, so no secret is put into it; a file's path is from the configuration's."""
+    places = read(tmp_path, text, ending).places
+    assert {name: (place.address, place.use) for name, place in places.items()} == {
+        "docs": ("s3://bucket/docs", "source"),
+        "vectors": ("postgresql://me:${KEY}@db/one", "sink"),
+        "mail": (f"https://me:${{file:{tmp_path}/key}}@search:9200", "both"),
+        "local": ("/srv/docs", "both"),
+    }
+
+
+WRONG_PLACES = """
+bulk:
+  place: {}
+  places:
+    Docs: {address: s3://x, use: source}
+    a: {addres: s3://x, use: sauce}
+    b: {address: relative/folder, use: sink}
+    c: {address: "postgresql://me:secret-canary@db/one", use: sink}
+    d: {address: "s3://${UNSET}/x", use: both}
+    e: s3://x
+    f: {address: "https://h/?api_key=secret-canary", use: source}
+    g: {address: 5, use: both}
+"""
+
+
+def test_every_problem_of_places_has_its_line(tmp_path: Path) -> None:
+    """Names, members, what is no address, and keys that stand there in the open, which are not told again."""
+    told = problems(tmp_path, WRONG_PLACES)
+    assert [one.partition(" ")[0] for one in sorted(told, key=lambda one: int(one.split(":")[1]))] == [
+        ":3:", ":5:", ":6:", ":6:", ":6:", ":7:", ":8:", ":9:", ":10:", ":11:", ":12:",
+    ]  # fmt: skip
+    whole = "\n".join(told)
+    assert "secret-canary" not in whole
+    for words in ("[place] is no part of [bulk]", "did you mean [address]", "[use]", "UNSET", "absolute path or a URL"):
+        assert words in whole
+    assert problems(tmp_path, "bulk: 5") == [":1: [bulk] must be an object"]
+    assert problems(tmp_path, "bulk: {places: []}") == [":1: [places] must be an object"]
+    assert read(tmp_path, "bulk:\n").places == {}

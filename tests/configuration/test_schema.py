@@ -128,6 +128,25 @@ def test_it_knows_the_servers_own_settings(setting: Setting) -> None:
     assert not VALIDATOR.is_valid({f"{setting.name}_": 1})
 
 
+@pytest.mark.parametrize(
+    ("bulk", "is_right"),
+    [
+        ({"places": {"docs": {"address": "s3://x", "use": "source"}}}, True),
+        ({"places": {"docs": {"address": "${VAR}", "use": "${VAR}"}}}, True),
+        ({"places": None}, True),
+        (None, True),
+        ({"places": {"Docs": {"address": "s3://x", "use": "source"}}}, False),
+        ({"places": {"docs": {"address": "s3://x"}}}, False),
+        ({"places": {"docs": {"address": "s3://x", "use": "all"}}}, False),
+        ({"places": {"docs": {"address": "s3://x", "use": "sink", "key": "k"}}}, False),
+        ({"place": {}}, False),
+    ],
+)
+def test_it_knows_the_places_of_jobs(bulk: Any, *, is_right: bool) -> None:
+    """Their names, addresses and uses, and no others."""
+    assert VALIDATOR.is_valid({"bulk": bulk}) is is_right
+
+
 @pytest.mark.parametrize("language", ["yaml", "toml"])
 def test_the_examples_are_configurations(language: str, tmp_path: Path) -> None:
     """Each example of the documentation is read by the server, and is one by the schema."""
@@ -138,5 +157,6 @@ def test_the_examples_are_configurations(language: str, tmp_path: Path) -> None:
     for block in blocks:
         file = tmp_path / f"c.{language}"
         file.write_text(block)
-        assert read_file(str(file), {"OPENAI_API_KEY": "k"}).endpoints
+        read = read_file(str(file), {"OPENAI_API_KEY": "k", "SEARCH_PASSWORD": "k"})
+        assert read.endpoints or read.places
         VALIDATOR.validate(source.read(file.name, block).values)

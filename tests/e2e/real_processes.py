@@ -35,7 +35,13 @@ def moved_to(address: str) -> dict[str, str]:
 class Program:
     """A running program. What it writes is read as it comes, so that it never waits for its reader."""
 
-    def __init__(self, arguments: Sequence[str], env: Mapping[str, str], pass_fds: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        pass_fds: Sequence[int] = (),
+        cwd: Path | None = None,
+    ) -> None:
         self._process = subprocess.Popen(
             arguments,
             env=env,
@@ -43,6 +49,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=pass_fds,
+            cwd=cwd,
         )
         self._written = bytearray()
         self._news = threading.Condition()

@@ -53,6 +53,16 @@ class Callers:
         entry = self.keys.get(caller.name)
         return _ended(entry[0], now) if entry else InferenceError(Kind.UNAUTHENTICATED, _WRONG)
 
+    def named(self, name: str, now: float) -> Caller:
+        """The caller of that name, who was let in before; `UNAUTHENTICATED` for one who may not come in any more."""
+        entry = self.keys.get(name)
+        unknown = ANONYMOUS if name == ANONYMOUS.name else Caller(name)
+        caller = unknown if entry is None else entry[1]
+        ended = self.ended(caller, now)
+        if ended is not None:
+            raise ended
+        return caller
+
     def _look(self) -> None:
         """See the keys as they are now."""
         self._known.clear()

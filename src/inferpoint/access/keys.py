@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 
 import msgspec
 
@@ -16,6 +16,8 @@ from inferpoint.errors import InferenceError
 from inferpoint.model.requests import Caller
 from inferpoint.storage.changes import Changes
 from inferpoint.storage.keys import KeyStore, StoredKey, being_changed
+from inferpoint.storage.store import Store
+from inferpoint.tasks import Tasks
 
 _LOG = logging.getLogger(__name__)
 
@@ -136,3 +138,16 @@ class Keys:
             self._expiry = self._clock.at(self._clock.monotonic() + min(ends) - now, self._changed)
         for watcher in self.watchers:
             watcher()
+
+
+@contextlib.asynccontextmanager
+async def kept_keys(store: Store, clock: Clock, changes: Changes | None) -> AsyncGenerator[Keys]:
+    """The keys in *store*, which are looked at again and again where other processes write them, with *changes*."""
+    keys, tasks = Keys(KeyStore(store), clock, changes), Tasks()
+    await keys.load()
+    tasks.start(keys.watch())
+    try:
+        yield keys
+    finally:
+        keys.close()
+        await tasks.close()

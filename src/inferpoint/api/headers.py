@@ -12,6 +12,7 @@ OPAQUE_ID = "x-opaque-id"  # what a caller calls its request; it comes back as i
 TRUNCATED = "x-inferpoint-truncated"  # how many inputs were shortened to fit the model
 FAILED = "x-inferpoint-failed"  # how many inputs of a partial request have an error
 DROPPED = "x-inferpoint-dropped"  # the hints that the provider has no place for
+CALLS = "x-inferpoint-calls"  # that a request took
 TOKENS = "x-inferpoint-{}-tokens"
 ERROR = "x-inferpoint-error"  # the kind of an error, which no face's status tells exactly
 KIND = "kind"  # the same as a member of an error that stands in an answer, where no header can tell it
@@ -28,7 +29,7 @@ def stats_headers(stats: RequestStats) -> dict[str, str]:
     Those of a stream are sent with its first piece, and tell what is known by then.
     """
     headers = {
-        "x-inferpoint-calls": f"{stats.calls}",
+        CALLS: f"{stats.calls}",
         "x-inferpoint-attempts": f"{stats.attempts}",
         "x-inferpoint-queue-ms": f"{stats.queued * 1000:.0f}",
         "x-inferpoint-upstream-ms": f"{stats.upstream * 1000:.0f}",

@@ -46,6 +46,18 @@ class Address(msgspec.Struct, frozen=True):
                 raise invalid(f"[{self.written}] has a parameter [{name}], which is not known; known is {allowed}")
 
 
+class Addresses:
+    """The addresses that a job's specification stands for: those that it has, unless it names places."""
+
+    def source(self, written: str) -> str:
+        """The address of a source."""
+        return written
+
+    def sink(self, written: str) -> str:
+        """The address of a sink."""
+        return written
+
+
 def address(written: str, environ: Mapping[str, str] | None = None) -> Address:
     """What *written* says, with `${NAME}` from *environ* and `${file:PATH}`, which stands for a file's text.
 
@@ -81,7 +93,7 @@ def _by_reference(secrets: Mapping[str, str]) -> None:
     for name, value in secrets.items():
         if value.strip(_MARK):
             raise invalid(
-                f"A {name} must not be written into an address, which is kept and shown: put it into a variable of the "
+                f"[{name}] must not be written into an address, which is kept and shown: put it into a variable of the "
                 "environment and write ${NAME} in its place, or into a file and write ${file:PATH}"
             )
 

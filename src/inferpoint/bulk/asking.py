@@ -92,7 +92,7 @@ class Asking:
         return [(list(texts), request)]
 
     def paid(self, answers: Answers) -> Paid:
-        """What *answers* cost; calls are not known where a server made them."""
+        """What *answers* cost."""
         usage = answers.usage
         cost = Cost(0, usage.input + usage.output, usage.output, usage.cached, usage.cache_written, answers.calls)
         return Paid(answers.calls, cost.tokens, None if self.price is None else self.price.nano_usd(cost))

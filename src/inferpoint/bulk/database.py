@@ -20,6 +20,8 @@ def database(place: str | Path) -> sql.Engine:
     """The database in the folder *place*, made when it is not there, or the PostgreSQL database of that address."""
     if isinstance(place, str) and place.startswith(_POSTGRES):
         return _postgres(place)
+    if isinstance(place, str) and "://" in place:
+        raise invalid(f"Jobs are written down in a folder, or in a database whose address begins with {_POSTGRES}")
     return _sqlite(Path(place))
 
 

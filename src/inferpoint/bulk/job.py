@@ -50,6 +50,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     many items are done at most. `max_failed` is the share of items of which more may not fail. `server` is the address
     of the server that is asked; None asks an engine in the worker's own process. In mode `batch` a provider is asked
     every `poll` seconds whether it is done, and what is not back after `fallback` seconds is asked for as in `now`.
+    `caller` is the name of who started the job through a server, which asks in that name.
     """
 
     endpoint: str
@@ -66,6 +67,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     server: str | None = None
     poll: float = 60.0
     fallback: float | None = None
+    caller: str | None = None
     task_settings: Mapping[str, Any] = {}
 
     def most_failures(self, planned: int) -> int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 from inferpoint.bulk import pinning, starting
+from inferpoint.bulk.addresses import Addresses
 from inferpoint.bulk.asking import Asking
 from inferpoint.bulk.batch_shards import BatchShards
 from inferpoint.bulk.batch_work import BatchWorker, cancel_batches
@@ -31,34 +34,46 @@ Opening = Callable[[Spec], AbstractAsyncContextManager[Inference]]
 
 
 class Jobs:
-    """Jobs by name. *inference* opens the endpoint of a job's specification.
+    """Jobs by name. *inference* opens the endpoint of a job's specification, *addresses* tell where its ends are.
 
-    What is unknown is `NOT_FOUND`; what cannot be done with a job as it is, `CONFLICT`.
+    In the folder *spool* is kept what jobs have from standard input, which cannot be read twice. What is unknown is
+    `NOT_FOUND`; what cannot be done with a job as it is, `CONFLICT`.
     """
 
-    def __init__(self, manifest: Manifest, inference: Opening, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        inference: Opening,
+        clock: Clock | None = None,
+        spool: Path | None = None,
+        addresses: Addresses | None = None,
+    ) -> None:
         self._manifest = manifest
         self._inference = inference
         self._clock = clock or SystemClock()
+        self._spool = spool
+        self._addresses = addresses or Addresses()
 
     async def start(self, spec: Spec, name: str | None = None, *, accept: bool = False) -> Job:
         """The job of that *name*, new or to go on with, ready to be worked on; one that is done is left as it is.
 
         With *accept* it goes on although its source or its chunking is not what it was.
         """
-        name = name or starting.usual_name(spec)
+        if name is None:
+            starting.refuse_nameless(spec)
+            name = starting.usual_name(spec)
         starting.refuse_name(name)
         job = await asyncio.to_thread(self._manifest.find, name)
         if job is not None:
             starting.refuse_other(job, spec)
-        async with self._inference(spec) as inference, _source(spec) as source:
+        async with self._inference(spec) as inference, self._source(name, spec) as source:
             objects = await asyncio.to_thread(source.fingerprints)
             pinned = pinning.pinned(await inference.shown(), objects)
             if spec.mode == "batch":
                 inference.batches()  # or why there are none
             if job is not None:
                 return await asyncio.to_thread(starting.resumed, job, spec, pinned, self._manifest, accept=accept)
-            async with _sink(name, spec, pinned.space):
+            async with self._sink(name, spec, pinned.space):
                 pass  # what is wrong with it is told before anything is planned or paid
             now = self._clock.now().timestamp()
             return await asyncio.to_thread(starting.started, name, spec, pinned, source, self._manifest, now)
@@ -75,14 +90,14 @@ class Jobs:
         """A worker of the job of that *name*, whose places are open; *waiting* is told why it stands still."""
         job = await self.find(name)
         spec = job.spec
-        async with self._inference(spec) as inference, _source(spec) as source:
+        async with self._inference(spec) as inference, self._source(name, spec) as source:
             shown = await inference.shown()
             objects = await asyncio.to_thread(source.fingerprints)
             pinning.refuse_changed(job.pinned, pinning.pinned(shown, objects), accept=False)
             embeds = TaskType(job.pinned.task_type).embeds
             price = price_of(shown)
             asking = Asking(inference, self._clock, embeds, spec.chunk, spec.task_settings, price, waiting)
-            async with _sink(name, spec, job.pinned.space) as sink:
+            async with self._sink(name, spec, job.pinned.space) as sink:
                 arguments = (job, Places(self._manifest, source, sink), asking, self._clock, shards, lease)
                 now = spec.mode == "now"
                 yield Worker(*arguments) if now else BatchWorker(*arguments, batches=inference.batches())
@@ -135,14 +150,16 @@ class Jobs:
         """Forget it; what is in its sink stays there."""
         await self.find(name)
         await asyncio.to_thread(self._manifest.remove, name)
+        if self._spool is not None:
+            await asyncio.to_thread(shutil.rmtree, self._spool / name, ignore_errors=True)
 
     async def verify(self, name: str) -> Verified:
         """The recount of it, from its source and its sink."""
         job = await self.find(name)
-        async with _source(job.spec) as source:
+        async with self._source(name, job.spec) as source:
             objects = await asyncio.to_thread(source.fingerprints)
             pinning.refuse_changed_objects(job.pinned.objects, objects)
-            async with _sink(name, job.spec, job.pinned.space) as sink:
+            async with self._sink(name, job.spec, job.pinned.space) as sink:
                 return await asyncio.to_thread(verified, job, Places(self._manifest, source, sink))
 
     async def close(self) -> None:
@@ -156,22 +173,23 @@ class Jobs:
             raise InferenceError(Kind.CONFLICT, f"The job [{name}] is {job.state.value}")
         return await self.find(name)
 
+    @contextlib.asynccontextmanager
+    async def _source(self, name: str, spec: Spec) -> AsyncGenerator[Source]:
+        fields, spool = Fields(spec.text, spec.id, spec.keep), self._spool and self._spool / name
+        where = await asyncio.to_thread(self._addresses.source, spec.source)
+        source = await asyncio.to_thread(sources.opened, where, fields, spool)
+        try:
+            yield source
+        finally:
+            await asyncio.to_thread(source.close)
 
-@contextlib.asynccontextmanager
-async def _source(spec: Spec) -> AsyncGenerator[Source]:
-    source = await asyncio.to_thread(sources.opened, spec.source, Fields(spec.text, spec.id, spec.keep))
-    try:
-        yield source
-    finally:
-        await asyncio.to_thread(source.close)
-
-
-@contextlib.asynccontextmanager
-async def _sink(name: str, spec: Spec, space: Space) -> AsyncGenerator[Sink]:
-    """The sink of a job, ready for rows of *space*."""
-    sink = await asyncio.to_thread(sinks.opened, spec.sink, spec.chunk, spec.keep, name)
-    try:
-        await asyncio.to_thread(sink.open, space)
-        yield sink
-    finally:
-        await asyncio.to_thread(sink.close)
+    @contextlib.asynccontextmanager
+    async def _sink(self, name: str, spec: Spec, space: Space) -> AsyncGenerator[Sink]:
+        """The sink of a job, ready for rows of *space*."""
+        where = await asyncio.to_thread(self._addresses.sink, spec.sink)
+        sink = await asyncio.to_thread(sinks.opened, where, spec.chunk, spec.keep, name)
+        try:
+            await asyncio.to_thread(sink.open, space)
+            yield sink
+        finally:
+            await asyncio.to_thread(sink.close)

@@ -73,6 +73,12 @@ class Manifest:
             rows = connection.execute(sql.select(JOBS).order_by(JOBS.c.created.desc(), JOBS.c.name)).all()
         return [records.job(row) for row in rows]
 
+    def in_state(self, state: JobState) -> list[str]:
+        """The names of the jobs that are in *state*, the oldest first."""
+        select = sql.select(JOBS.c.name).where(JOBS.c.state == state.value).order_by(JOBS.c.created, JOBS.c.name)
+        with self.transaction("read the jobs") as connection:
+            return list(connection.execute(select).scalars())
+
     def remove(self, name: str) -> bool:
         """Forget a job with all that is written of it; what its sink holds stays there."""
         with self.transaction(f"delete the job [{name}]") as connection:

@@ -34,8 +34,8 @@ class Stat(msgspec.Struct, frozen=True):
 class Objects(ABC):
     """Objects in one place, by names relative to it, with `/` between folders.
 
-    What cannot be done is an `InferenceError`: `NOT_FOUND`; `CONFLICT` for an object that is there already; `FORBIDDEN`
-    or `UNAUTHENTICATED`; `INVALID` for one that has changed; `OVERLOADED` for no room; `CUT_OFF` for what may go well
+    What cannot be done is an `InferenceError`: `NOT_FOUND`; `CONFLICT` for an object that is there already, or has
+    changed; `FORBIDDEN` or `UNAUTHENTICATED`; `OVERLOADED` for no room; `CUT_OFF` for what may go well
     another time.
     """
 
@@ -172,6 +172,7 @@ def _below(path: Path) -> Iterator[str]:
     def failed(error: OSError) -> None:
         raise error
 
+    is_new(path)
     for folder, folders, files in os.walk(path, onerror=failed, followlinks=True):
         here = Path(folder)
         folders[:] = [name for name in sorted(folders) if not name.startswith(".") and is_new(here / name)]
@@ -187,7 +188,7 @@ def _stat(file: Path | int) -> Stat:
 
 def changed(name: str) -> InferenceError:
     """The error for an object that is not what it was."""
-    return invalid(f"[{name}] has changed since the job was planned")
+    return InferenceError(Kind.CONFLICT, f"[{name}] has changed since it was looked at")
 
 
 def _make(folder: Path) -> None:

@@ -12,7 +12,7 @@ from inferpoint.model.space import space
 
 _ELEMENTS = {TaskType.SPARSE_EMBEDDING: "weights", TaskType.COMPLETION: "text"}
 _NAMED = 5  # objects in an error
-CHANGED = "The source has changed since the job began"
+CHANGED = "has changed since"
 
 
 def pinned(shown: Mapping[str, Any], objects: Mapping[str, str]) -> Pinned:
@@ -69,5 +69,11 @@ def refuse_changed_objects(before: Mapping[str, str], now: Mapping[str, str]) ->
     if changed:
         names = ", ".join(changed[:_NAMED]) + (f" and {len(changed) - _NAMED} more" if len(changed) > _NAMED else "")
         raise InferenceError(
-            Kind.CONFLICT, f"{CHANGED}: {names}. Start a job of another name, or go on with --accept-changes"
+            Kind.CONFLICT,
+            f"The source {CHANGED} the job began: {names}. Start a job of another name, or go on with --accept-changes",
         )
+
+
+def is_changed_source(error: InferenceError) -> bool:
+    """Whether *error* says that a source is not what it was, when a job is started or while it is worked on."""
+    return error.kind is Kind.CONFLICT and CHANGED in str(error)

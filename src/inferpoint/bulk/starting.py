@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -13,13 +14,14 @@ from msgspec.structs import replace
 from inferpoint.bulk.job import SHARD_ITEMS, Job, JobState, Pinned, Shard, Spec
 from inferpoint.bulk.manifest import Manifest
 from inferpoint.bulk.pinning import refuse_changed
+from inferpoint.bulk.sources.opening import STDIN
 from inferpoint.bulk.sources.source import Source, Span
 from inferpoint.errors import invalid
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
-_CHANGEABLE = frozenset(
-    {"on_error", "max_failed", "server", "poll", "fallback"}
-)  # how a job is done, and not what it does
+_TRIED = 100  # items that are read before a job begins
+# How a job is done, and not what it does.
+_CHANGEABLE = frozenset({"on_error", "max_failed", "server", "caller", "poll", "fallback"})
 
 
 def refuse_name(name: str) -> None:
@@ -29,6 +31,12 @@ def refuse_name(name: str) -> None:
             f"[{name}] is no name of a job: it has up to 64 of a-z, 0-9, [.], [_] and [-], and begins and ends with"
             " a letter or a number"
         )
+
+
+def refuse_nameless(spec: Spec) -> None:
+    """`INVALID` for a job without a name that is about standard input, which is another one each time."""
+    if spec.source.partition("?")[0] == STDIN:
+        raise invalid("A job of standard input needs a name, by which it goes on: --job NAME")
 
 
 def usual_name(spec: Spec) -> str:
@@ -41,6 +49,7 @@ def usual_name(spec: Spec) -> str:
 def started(name: str, spec: Spec, pinned: Pinned, source: Source, manifest: Manifest, now: float) -> Job:
     """A new job with all its shards, written down; `CONFLICT` where another process was faster is `INVALID` here."""
     shards = list(_limited(planned(source.spans(SHARD_ITEMS)), spec.limit))
+    _refuse_unreadable(source, shards[:1])
     job = Job(name, JobState.RUNNING, spec, pinned, now)
     if not manifest.add(job, shards):
         raise invalid(f"The job [{name}] was started by somebody else meanwhile: start it again to go on with it")
@@ -79,6 +88,15 @@ def planned(spans: Iterator[Span]) -> Iterator[Shard]:
     for number, span in enumerate(spans):
         yield Shard(number, span.object, span.begin, span.end, first, span.items)
         first += span.items
+
+
+def _refuse_unreadable(source: Source, shards: Sequence[Shard]) -> None:
+    """`INVALID` where not one of the first items can be read: the fields have other names, or the format is another."""
+    for shard in shards:
+        items = list(islice(source.read(Span(shard.object, shard.begin, shard.end, shard.items)), _TRIED))
+        problems = [item.problem for item in items if item.problem is not None]
+        if problems and len(problems) == len(items):
+            raise invalid(f"Of the first {len(items)} items of [{shard.object}] none can be read: {problems[0]}")
 
 
 def _limited(shards: Iterator[Shard], limit: int | None) -> Iterator[Shard]:

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 LEASE = 60.0  # seconds after which a shard is anybody's whose worker is not heard of
 _LOOK = 1.0  # seconds between two looks at what others have changed
+_LOOKS = 30  # at what another worker may be ending
 _PATIENCE = 300.0  # seconds for which what cannot be written for now is tried again
 
 
@@ -65,7 +66,7 @@ class Worker:
     async def run_shard(self, number: int) -> None:
         """Do the shard of that *number* and no other, once whoever has it has died; one that is done costs nothing."""
         async with self._at_work():
-            while not self._stopping and number in await asyncio.to_thread(self._manifest.left, self._job.name):
+            while not self._stopping and number in await self._wait_for(partial(self._manifest.left, self._job.name)):
                 if (shard := await self._claimed(number)) is not None:
                     await self._do(shard)
                 else:
@@ -96,14 +97,14 @@ class Worker:
             await self._open_shards()
             if self._stopping:
                 return
-            if not await asyncio.to_thread(self._manifest.left, self._job.name):
+            if not await self._wait_for(partial(self._manifest.left, self._job.name)):
                 await self._finish()
                 return
             await self._pause()  # others have what is left
 
     async def _pause(self) -> None:
         await self._clock.sleep(_LOOK)
-        await asyncio.to_thread(_give_back, self._manifest, self._job.name)
+        await self._wait_for(partial(_give_back, self._manifest, self._job.name))
 
     async def _open_shards(self) -> None:
         """Work on so many shards at once, until there is none to claim."""
@@ -170,7 +171,7 @@ class Worker:
 
     async def _has_too_many_failures(self) -> bool:
         """Whether more items have failed than may, which stops the job."""
-        counts = await asyncio.to_thread(self._manifest.counts, self._job.name)
+        counts = await self._wait_for(partial(self._manifest.counts, self._job.name))
         most = self._job.spec.most_failures(counts.planned)
         if counts.failed <= most:
             return False
@@ -181,20 +182,30 @@ class Worker:
         return True
 
     async def _finish(self) -> None:
-        """Bring the sink to its end; another worker may do so at the same time, and the first is enough."""
+        """Bring the sink to its end; of several workers that do so at the same time the first is enough."""
         if await self._has_too_many_failures():
             return
-        receipts = await asyncio.to_thread(self._manifest.receipts, self._job.name)
+        receipts = await self._wait_for(partial(self._manifest.receipts, self._job.name))
+        finish = partial(self._sink.finish, receipts)
         try:
-            await self._wait_for(partial(self._sink.finish, receipts))
-        except InferenceError:
-            job = await asyncio.to_thread(self._manifest.find, self._job.name)
-            if job is None or job.state is not JobState.DONE:
-                raise
+            await self._wait_for(finish)
+        except InferenceError:  # what is missing may be what another worker has joined and removed
+            if await self._is_ended_by_others():
+                return
+            await self._wait_for(finish)
         at = self._clock.now().timestamp()
         await self._wait_for(
             partial(self._manifest.change, self._job.name, JobState.DONE, of=[JobState.RUNNING], at=at)
         )
+
+    async def _is_ended_by_others(self) -> bool:
+        """Whether the job is brought to its end within a while."""
+        for _ in range(_LOOKS):
+            job = await asyncio.to_thread(self._manifest.find, self._job.name)
+            if job is None or job.state is not JobState.RUNNING:
+                return True
+            await self._clock.sleep(_LOOK)
+        return False
 
     async def _end(self, error: InferenceError) -> None:
         """Write down why the job cannot go on, if that can be written."""

@@ -79,7 +79,7 @@ def work_on(
             if job.state is not JobState.RUNNING:
                 why = f": {job.reason}" if job.reason else ""
                 raise InferenceError(Kind.CONFLICT, f"The job [{name}] is {job.state.value}{why}")
-            engine = running.engine(on, server or job.spec.server)
+            engine = running.engine(on, server or job.spec.server, data_dir)
             return await running.worked(jobs, job, shown, running.Work(data_dir, shards, engine))
 
     raise typer.Exit(running.exit_status(work()))

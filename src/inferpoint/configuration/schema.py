@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from inferpoint.configuration import places
+from inferpoint.configuration.places import Place
 from inferpoint.endpoints.schemas import EndpointSchemas
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.json_schema import Schema, SettingSchemas
+from inferpoint.model.json_schema import Schema, SettingSchemas, or_null
 from inferpoint.model.settings import declared
 
 _REFERENCE: Schema = {"type": "string", "pattern": r"(^|[^$])\$\{"}
 _ANY = "endpoint"
 _ENDPOINTS = "The inference endpoints that the server is to have: a list, or an object by task_type/inference_id."
+
+_PLACES = "Where bulk jobs of the server may read and write, by names that their requests say."
 
 
 def schema(config: type[Any]) -> Schema:
@@ -22,9 +26,17 @@ def schema(config: type[Any]) -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "The configuration file of Inferpoint",
         **form,
-        "properties": {**form["properties"], "endpoints": _endpoints(endpoints)},
+        "properties": {**form["properties"], "endpoints": _endpoints(endpoints), places.BULK: _bulk()},
         "$defs": {**endpoints.definitions(), _ANY: endpoints.of_any()},
     }
+
+
+def _bulk() -> Schema:
+    """The places of bulk jobs, by their names."""
+    place = SettingSchemas(_REFERENCE, everywhere=True).object(declared(Place))
+    by_name = {"type": "object", "patternProperties": {f"^(?:{places.NAME})$": place}, "additionalProperties": False}
+    members = {places.PLACES: or_null({**by_name, "description": _PLACES})}
+    return or_null({"type": "object", "properties": members, "additionalProperties": False})
 
 
 def _endpoints(endpoints: EndpointSchemas) -> Schema:

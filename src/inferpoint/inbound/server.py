@@ -41,7 +41,7 @@ class HttpServer:
     """Serves an *application* within *limits*. Every answer has the *headers*; *exempt* paths are never too many.
 
     What *proxies* tell of whom they ask for is believed. `draining` says that the server was told to stop, `stopping`
-    that it takes no new connections.
+    that it takes no new connections, `forced` that it was told to wait for nothing.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class HttpServer:
         self.now = 0.0  # of the loop's clock, at the last tick
         self.draining = False
         self.stopping = False
+        self.forced = False
         self._headers = "".join(f"{name}: {value}\r\n" for name, value in headers)
         self._most = limits.connections
         self._connections: set[Connection] = set()
@@ -95,6 +96,7 @@ class HttpServer:
     def stop(self, *, forced: bool | None = None) -> None:
         """Drain, and finish what has begun, unless it is *forced*: by default when it is told a second time."""
         if self.draining if forced is None else forced:
+            self.forced = True
             self._over.set()
             self._told.set()
         elif not self.draining:

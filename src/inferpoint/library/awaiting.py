@@ -16,7 +16,7 @@ from inferpoint.library.answers import Answer, ChatPiece, Collected
 from inferpoint.library.backend import Backend
 from inferpoint.library.chats import Messages, asked
 from inferpoint.library.inprocess import InProcess
-from inferpoint.library.jobs import Jobs, place
+from inferpoint.library.jobs import Jobs
 from inferpoint.library.many import AnyItems, Embedded, Embedder, ManyOptions, embedded
 from inferpoint.library.options import (
     CallOptions,
@@ -70,7 +70,7 @@ class Inferpoint:
         self._is_open = False
         remote = isinstance(self._backend, Remote)
         folder = None if data_dir is None or remote else Path(data_dir)
-        self._jobs = Jobs(lambda: self.backend, place(os.environ, folder), str(data_dir) if remote else None)
+        self._jobs = Jobs(lambda: self.backend, folder, str(data_dir) if remote else None)
 
     @property
     def jobs(self) -> Jobs:

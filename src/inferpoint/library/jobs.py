@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
@@ -22,6 +23,7 @@ from inferpoint.library.options import Settings, check_names
 
 PLACE = "INFERPOINT_JOBS"  # of the environment: a folder, or the address of a PostgreSQL database
 FOLDER = "jobs"  # in the data folder
+_SPOOL = "input"  # in that folder: what came by standard input
 _APPLICATION = "inferpoint"
 _PAGE = 1000
 
@@ -55,9 +57,9 @@ class JobOptions(TypedDict, total=False):
 class Jobs:
     """The bulk jobs of an `Inferpoint`, as `ip.jobs`. What is unknown is `NOT_FOUND`."""
 
-    def __init__(self, backend: Callable[[], Backend], place: str | Path, server: str | None) -> None:
+    def __init__(self, backend: Callable[[], Backend], folder: Path | None, server: str | None) -> None:
         self._backend = backend
-        self._place = place
+        self._folder = folder
         self._server = server
         self._opened: bulk.Jobs | None = None
         self._opening = asyncio.Lock()
@@ -98,7 +100,8 @@ class Jobs:
         async with self._opening:
             self._backend()  # which says so when nothing is open
             if self._opened is None:
-                self._opened = bulk.Jobs(await asyncio.to_thread(manifest.opened, self._place), self._inference)
+                written = await asyncio.to_thread(manifest.opened, place(os.environ, self._folder))
+                self._opened = bulk.Jobs(written, self._inference, spool=spool(self._folder))
             return self._opened
 
     @contextlib.asynccontextmanager
@@ -182,6 +185,15 @@ class BulkJob:
         return f"BulkJob({self.name!r})"
 
 
-def place(environ: Mapping[str, Any], folder: Path | None) -> str | Path:
+def place(environ: Mapping[str, str], folder: Path | None) -> str | Path:
     """Where jobs are written down: as the environment says, else in the data *folder*, else in the platform's."""
-    return environ.get(PLACE) or (folder or Path(platformdirs.user_data_dir(_APPLICATION))) / FOLDER
+    return environ.get(PLACE) or _folder(folder)
+
+
+def spool(folder: Path | None) -> Path:
+    """Where what comes by standard input is kept: in the data *folder*, or in the platform's."""
+    return _folder(folder) / _SPOOL
+
+
+def _folder(folder: Path | None) -> Path:
+    return (folder or Path(platformdirs.user_data_dir(_APPLICATION))) / FOLDER

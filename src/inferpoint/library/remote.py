@@ -76,6 +76,7 @@ class Remote(Backend):
     @override
     async def infer(self, inference_id: str, request: InferenceRequest, kind: TaskType | None) -> InferenceResult:
         reply = await self._whole(self._inference(_path(inference_id, kind), request))
+        request.stats.calls += wire.calls(reply)
         return wire.result(reply, request)
 
     @override

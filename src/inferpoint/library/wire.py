@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from inferpoint.api.headers import ERROR, KIND, TOKENS, TRUNCATED
+from inferpoint.api.headers import CALLS, ERROR, KIND, TOKENS, TRUNCATED
 from inferpoint.errors import InferenceError, Kind, kind_of_status
 from inferpoint.model.chat import TextPart
 from inferpoint.model.http import Event, Reply, parse, unreadable
@@ -89,6 +89,11 @@ def result(reply: Reply, request: InferenceRequest) -> InferenceResult:
             return Embeddings([None if row.error else row.embedding for row in rows], usage, places, errors)
         case _:
             raise unreadable(RESULT, f"[{name}] is no task type")
+
+
+def calls(reply: Reply) -> int:
+    """How many calls of a provider a result took."""
+    return _count(reply.headers, CALLS) or 0
 
 
 class _Endpoints(msgspec.Struct):

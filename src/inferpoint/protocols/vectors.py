@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import binascii
 import math
+from binascii import a2b_base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -141,6 +141,8 @@ def embeddings(
 
     With *packed* those that came as base64 stay so. The error is raised when none of them is a vector.
     """
+    if packed and all(type(row) is msgspec.Raw and _are_floats(row) for row in rows):
+        return Embeddings(rows, usage, cut)
 
     def read(row: msgspec.Raw | InferenceError | None) -> msgspec.Raw:
         if row is None:
@@ -176,17 +178,23 @@ def placed(rows: Sequence[tuple[Any, V]], count: int) -> list[V | None]:
 
 
 def _checked(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
-    """*raw* when it is base64 of finite floats, for the others of which JSON has no word."""
-    text = bytes(raw)
-    if b"\\" in text:  # some programs write every / so
-        text = b'"' + parse(text, str, of=of).encode() + b'"'
-    try:
-        data = binascii.a2b_base64(text[1:-1], strict_mode=True)
-    except ValueError:
-        data = b""
-    high = data[3::4]  # a sign, and most bits of an exponent: all of them are set in what is not finite
-    if (b"\x7f" in high or b"\xff" in high) and not all(map(math.isfinite, numbers(text))):
-        data = b""
-    if not data or len(data) % 4:
+    """*raw* when it is base64 of finite floats; with its escapes read, as some programs write every / with one."""
+    if _are_floats(raw):
+        return raw
+    read = msgspec.Raw(b'"' + parse(bytes(raw), str, of=of).encode() + b'"')
+    if not _are_floats(read):
         raise unreadable(of, "an embedding is not base64 of 32-bit floats")
-    return raw if len(text) == len(raw) else msgspec.Raw(text)
+    return read
+
+
+def _are_floats(raw: Any) -> bool:
+    """Whether *raw* is base64 without an escape, of floats that are finite: JSON has no word for others."""
+    text = bytes(raw)
+    try:
+        data = a2b_base64(text[1:-1], strict_mode=True)
+    except ValueError:
+        return False
+    high = data[3::4]  # a sign, and most bits of an exponent: all of them are set in what is not finite
+    if b"\x7f" in high or b"\xff" in high:
+        return len(data) % 4 == 0 and all(map(math.isfinite, numbers(text)))
+    return len(data) % 4 == 0 < len(data) and text[:1] == b'"'

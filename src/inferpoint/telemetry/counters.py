@@ -1,4 +1,4 @@
-"""The counters: of requests, of calls to providers, of batches and of caches."""
+"""The counters: of requests, of calls to providers, of batches, of caches and of bulk jobs."""
 
 from __future__ import annotations
 
@@ -107,3 +107,23 @@ class CacheCounters:
         """Note how much is in memory, in embeddings and in bytes."""
         self._entries.value = entries
         self._bytes.value = size
+
+
+class JobCounters:
+    """Counters of the bulk jobs that the server works on."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._items = metrics.counter("inferpoint_job_items", "Items of bulk jobs that ended.", ("outcome",))
+        self._in_work = metrics.gauge(
+            "inferpoint_jobs_in_work", "Bulk jobs that are worked on, once for each worker of the server that does."
+        )[()]
+        self.work_on(0)  # a worker that takes another's place has none
+
+    def wrote(self, done: int, failed: int) -> None:
+        """Count items that were written down."""
+        for outcome, items in (("done", done), ("failed", failed)):
+            self._items[outcome,].value += items
+
+    def work_on(self, jobs: int) -> None:
+        """Note how many jobs this process works on."""
+        self._in_work.value = jobs

@@ -9,14 +9,14 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from inferpoint.model.budgets import CallerReport
 from inferpoint.model.quota import BreakerReport, GroupReport
-from inferpoint.telemetry.counters import BatchCounters, CacheCounters, CallCounters, RequestCounters
+from inferpoint.telemetry.counters import BatchCounters, CacheCounters, CallCounters, JobCounters, RequestCounters
 from inferpoint.telemetry.events import Answered
 from inferpoint.telemetry.metrics import Metrics, SharedCounters
 from inferpoint.telemetry.state import ProcessesCollector, StateCollector
 
 
 class Telemetry:
-    """Counts requests, `calls`, `batches` and what `caches` know, and hands each answered request to *write*.
+    """Counts requests, `calls`, `batches`, `jobs` and what `caches` know, and hands each answered request to *write*.
 
     What is not counted is asked for when Prometheus asks: how the *groups* of calls and the *callers* with limits
     stand, the states of the *breakers*, how many retries the least *budget* has left. With counters *shared* by
@@ -49,6 +49,7 @@ class Telemetry:
         self.calls = CallCounters(metrics)
         self.batches = BatchCounters(metrics)
         self.caches = CacheCounters(metrics)
+        self.jobs = JobCounters(metrics)
 
     def answered(self, answered: Answered) -> None:
         """Count a request and write its line."""

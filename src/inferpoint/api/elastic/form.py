@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from inferpoint.api.face import JSON, Request, Response, Route
 from inferpoint.api.headers import OPAQUE_ID
-from inferpoint.errors import Subject, invalid
+from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.model.wildcards import fits
 
 PRODUCT = ("x-elastic-product", "Elasticsearch")  # clients refuse answers without it, whoever wrote them
@@ -79,6 +79,19 @@ def flag(query: Mapping[str, str], name: str) -> bool:
         problem = f"Failed to parse value [{value}] as only [true] or [false] are allowed."
         raise invalid(problem, subject=Subject.ARGUMENT)
     return value != "false"
+
+
+def number(query: Mapping[str, str], name: str, usual: int, most: int) -> int:
+    """A parameter that is a number from 0 to *most*, and the *usual* one where it is not there."""
+    text = query.get(name, str(usual))
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
+        raise wrong_value(name, text, f"a number from 0 to {most}")
+    return int(text)
+
+
+def wrong_value(name: str, text: str, wanted: str) -> InferenceError:
+    """The error of a parameter that is no *wanted* value."""
+    return invalid(f"Failed to parse value [{text}] of [{name}]: it must be {wanted}", subject=Subject.ARGUMENT)
 
 
 def filtered(value: Any, paths: Sequence[str]) -> Any:

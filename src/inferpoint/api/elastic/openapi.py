@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from inferpoint.api.elastic.openapi_chat import CHATS
+from inferpoint.api.elastic.openapi_jobs import JOBS
+from inferpoint.api.elastic.openapi_jobs import PARAMETERS as JOB_PARAMETERS
 from inferpoint.api.elastic.openapi_secrets import PARAMETERS as SECRET_PARAMETERS
 from inferpoint.api.elastic.openapi_secrets import SECRETS
 from inferpoint.api.elastic.openapi_security import KEYS
@@ -251,6 +253,7 @@ def _schemas() -> dict[str, Any]:
         **CHATS,
         **KEYS,
         **SECRETS,
+        **JOBS,
         **_ANSWERS,
     }
 
@@ -279,6 +282,7 @@ _PARAMETERS = {
     "format": Parameter("Taken, and always JSON.", TEXT),
     **KEY_PARAMETERS,
     **SECRET_PARAMETERS,
+    **JOB_PARAMETERS,
 }
 
 DESCRIPTION = Description(

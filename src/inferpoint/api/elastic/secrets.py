@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 
 from inferpoint.access import actions
 from inferpoint.api.elastic import read
-from inferpoint.api.elastic.form import flag
+from inferpoint.api.elastic.form import flag, number, wrong_value
 from inferpoint.api.face import Request, Response, Route, json_response
 from inferpoint.api.openapi.description import Form
 from inferpoint.engine.engine import Engine
-from inferpoint.errors import InferenceError, Subject, invalid
 from inferpoint.storage.audit import AuditQuery
 
 _CONDITIONS = ("action", "target", "caller")
@@ -54,20 +53,14 @@ async def audit(engine: Engine, request: Request) -> Response:
     """The entries of the audit trail, the newest first."""
     query = request.query
     asked = AuditQuery(
-        skip=_number(query.get("from", "0"), "from", 2**53),
-        size=_number(query.get("size", "100"), "size", _LARGEST_PAGE),
+        skip=number(query, "from", 0, 2**53),
+        size=number(query, "size", 100, _LARGEST_PAGE),
         start=_time(query.get("start"), "start"),
         end=_time(query.get("end"), "end"),
         conditions={name: query[name] for name in _CONDITIONS if name in query},
     )
     count, entries = await engine.audit.entries(asked)
     return json_response({"count": count, "entries": entries})
-
-
-def _number(text: str, name: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
-        raise _wrong(name, text, f"a number from 0 to {most}")
-    return int(text)
 
 
 def _time(text: str | None, name: str) -> datetime | None:
@@ -80,11 +73,7 @@ def _time(text: str | None, name: str) -> datetime | None:
         time = datetime.fromisoformat(text)
         return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _wrong(name, text, "a time as 2026-11-28T14:00:00Z, or in milliseconds") from None
-
-
-def _wrong(name: str, text: str, wanted: str) -> InferenceError:
-    return invalid(f"Failed to parse value [{text}] of [{name}]: it must be {wanted}", subject=Subject.ARGUMENT)
+        raise wrong_value(name, text, "a time as 2026-11-28T14:00:00Z, or in milliseconds") from None
 
 
 _ONE = "/_inference/_credentials/{credential}"

@@ -6,12 +6,16 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from inferpoint.bulk import objects
+from inferpoint.bulk import clusters, objects, postgres
 from inferpoint.bulk.addresses import Address, address
+from inferpoint.bulk.sinks.elasticsearch import ElasticsearchSink
+from inferpoint.bulk.sinks.elasticsearch_forms import Rows, Semantic
+from inferpoint.bulk.sinks.elasticsearch_sending import Sending
 from inferpoint.bulk.sinks.files import FolderSink, Format
 from inferpoint.bulk.sinks.jsonl import JsonLines
 from inferpoint.bulk.sinks.one_file import OneFileSink
 from inferpoint.bulk.sinks.parquet import Parquet
+from inferpoint.bulk.sinks.pgvector import PgvectorSink
 from inferpoint.bulk.sinks.sink import Sink
 from inferpoint.errors import invalid
 
@@ -23,7 +27,7 @@ _FORMATS: Mapping[str, Callable[[bool, tuple[str, ...]], Format]] = {
 }
 
 
-def opened(written: str, chunked: bool, kept: tuple[str, ...], job: str = "") -> Sink:  # noqa: FBT001
+def opened(written: str, chunked: bool, kept: tuple[str, ...], job: str) -> Sink:  # noqa: FBT001
     """The sink at the address *written*, for rows of chunks when *chunked*, with the fields *kept*.
 
     Files belong to the *job* that they are of. `INVALID` says what is wrong with the address, `UNSUPPORTED` which
@@ -34,6 +38,11 @@ def opened(written: str, chunked: bool, kept: tuple[str, ...], job: str = "") ->
     where = address(written)
     if where.scheme in ("", "file", *objects.REMOTE):
         return _of_files(where, job, chunked=chunked, kept=kept)
+    if where.scheme in ("http", "https"):
+        return _of_cluster(where, chunked=chunked)
+    if where.scheme in ("postgresql", "postgres"):
+        where.only("table", *postgres.PARAMETERS)
+        return PgvectorSink(postgres.Connections(where), _named(where, "table"), chunked=chunked, kept=bool(kept))
     raise invalid(f"[{written}] is no sink")
 
 
@@ -52,3 +61,19 @@ def _of_files(where: Address, job: str, *, chunked: bool, kept: tuple[str, ...])
     beside = objects.at(replace(where, path=folder or slash or "."))
     parts = objects.at(replace(where, path=f"{folder}{slash}.{name}.parts"))
     return OneFileSink(where.written, beside, name, parts, form, job)
+
+
+def _of_cluster(where: Address, *, chunked: bool) -> Sink:
+    """With `field`, the field of the vectors; or with `semantic`, the field of the type `semantic_text`."""
+    where.only("field", "semantic", "inference_id", *clusters.PARAMETERS)
+    form = Rows(where.query.get("field"), chunked=chunked)
+    if semantic := where.query.get("semantic"):
+        form = Semantic(semantic, where.query.get("inference_id"), chunked=chunked)
+    client, index = clusters.connected(where)
+    return ElasticsearchSink(client, index, form, Sending(client, index), chunked=chunked)
+
+
+def _named(where: Address, parameter: str) -> str:
+    if name := where.query.get(parameter):
+        return name
+    raise invalid(f"[{where.written}] must name a {parameter}: add ?{parameter}=documents")

@@ -41,7 +41,6 @@ class Arrow(Reader):
         with self._file.open() as file:
             for batch in self._batches(file):
                 if begin < len(batch):
-                    batch.validate(full=True)  # what others wrote leads nowhere outside of it
                     yield from tables.items(batch.slice(begin), self._fields)
                 begin = max(0, begin - len(batch))
 
@@ -55,7 +54,7 @@ class Arrow(Reader):
         wanted = sorted(schema.names.index(name) for name in tables.columns(schema, self._fields))
         file.seek(0)
         reader = opened(file, options=ipc.IpcReadOptions(included_fields=wanted, use_threads=False))
-        if with_footer:
-            yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
-        else:
-            yield from reader
+        every = map(reader.get_batch, range(reader.num_record_batches)) if with_footer else reader
+        for batch in every:
+            batch.validate(full=True)  # before anything else: what is wrong in it would lead outside of it
+            yield batch

@@ -8,7 +8,6 @@ from collections.abc import Generator, Iterator, Mapping
 
 from typing_extensions import override
 
-from inferpoint.bulk import objects
 from inferpoint.bulk.objects import Objects, Stat
 from inferpoint.bulk.sources import compressed
 from inferpoint.bulk.sources.arrow import Arrow
@@ -16,7 +15,7 @@ from inferpoint.bulk.sources.delimited import Csv
 from inferpoint.bulk.sources.jsonl import JsonLines
 from inferpoint.bulk.sources.parquet import Parquet
 from inferpoint.bulk.sources.reader import Extent, File, Reader
-from inferpoint.bulk.sources.source import Fields, Item, Source, Span
+from inferpoint.bulk.sources.source import Fields, Item, Source, Span, short
 from inferpoint.bulk.sources.text import ByBytes, ByNumbers
 from inferpoint.errors import InferenceError, Kind, invalid
 
@@ -67,7 +66,7 @@ class Files(Source):
                 if number > skip:
                     yield item
             if number < span.items:
-                raise objects.changed(span.object)
+                raise short(span, number)
 
     @override
     def close(self) -> None:

@@ -17,7 +17,7 @@ from typing_extensions import override
 from inferpoint.bulk.addresses import Address
 from inferpoint.bulk.objects import changed
 from inferpoint.bulk.sources.records import SPAN_BYTES, item
-from inferpoint.bulk.sources.source import Fields, Item, Source, Span
+from inferpoint.bulk.sources.source import Fields, Item, Source, Span, short
 from inferpoint.errors import InferenceError, Kind, invalid, kind_of_status
 from inferpoint.extras import extra
 
@@ -71,7 +71,7 @@ class Index(Source):
     @override
     def spans(self, most: int) -> Iterator[Span]:
         for name, shard in self._told().items():
-            size = max(1, min(most, _RESULTS, int(SPAN_BYTES / max(shard.document_bytes, 1))))
+            size = max(1, min(most, _RESULTS - 1, int(SPAN_BYTES / max(shard.document_bytes, 1))))
             begin = 0
             while hits := self._search(name, begin, shard.last + 1, size):
                 end = hits[-1]["sort"][0] + 1
@@ -80,11 +80,13 @@ class Index(Source):
 
     @override
     def read(self, span: Span, skip: int = 0) -> Iterator[Item]:
-        hits = self._search(span.object, span.begin, span.end, min(span.items + 1, _RESULTS), self._fields)
-        if len(hits) != span.items:
+        hits = self._search(span.object, span.begin, span.end, span.items + 1, self._fields)
+        if len(hits) > span.items:  # which of them were planned cannot be told
             raise changed(span.object)
         for hit in hits[skip:]:
             yield item({**hit.get("_source", {}), _ID: hit[_ID]}, self._fields)
+        if len(hits) < span.items:
+            raise short(span, len(hits))
 
     @override
     def close(self) -> None:
@@ -128,6 +130,15 @@ class Index(Source):
         try:
             yield
         except errors.ApiError as error:
-            raise InferenceError(kind_of_status(error.status_code), f"[{self._name}]: {str(error)[:500]}") from None
+            raise InferenceError(kind_of_status(error.status_code), f"[{self._name}]: {_words(error)}") from None
         except errors.TransportError as error:
             raise InferenceError(Kind.CUT_OFF, f"[{self._name}]: {str(error)[:500]}") from None
+
+
+def _words(error: Any) -> str:
+    """What the cluster says of its refusal."""
+    match error.body:
+        case {"error": {"reason": str(reason)}}:
+            return f"{error.status_code}: {reason[:500]}"
+        case _:
+            return str(error)[:500]

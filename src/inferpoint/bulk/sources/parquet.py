@@ -18,7 +18,7 @@ from inferpoint.extras import extra
 
 _MAGIC = b"PAR1"
 _AHEAD = 1 << 20  # bytes of a column that are read at once
-_ROWS = 1 << 20  # that a byte of a row group can stand for, at most
+_ROWS = 1 << 20  # that a byte of a file can stand for, at most
 
 
 class Parquet(Reader):
@@ -44,7 +44,7 @@ class Parquet(Reader):
     def extents(self, most: int) -> Iterator[Extent]:
         with self._file.open() as file:
             parquet, wanted = self._opened(file)
-            yield from tables.cut(_groups(parquet, wanted), most)
+            yield from tables.cut(_groups(parquet, wanted, self._file.stat.size), most)
 
     @override
     def items(self, extent: Extent) -> Iterator[Item]:
@@ -62,7 +62,7 @@ class Parquet(Reader):
         """The items from row number *begin* on; of its row group, the rows before it are read and left out."""
         with self._file.open() as file:
             parquet, wanted = self._opened(file)
-            groups = list(_groups(parquet, wanted))
+            groups = list(_groups(parquet, wanted, self._file.stat.size))
             first = 0
             while first < len(groups) and begin >= groups[first][0]:
                 begin -= groups[first][0]
@@ -76,12 +76,26 @@ class Parquet(Reader):
                 begin = max(0, begin - len(batch))
 
 
-def _groups(parquet: Any, wanted: list[str]) -> Iterator[tuple[int, float]]:
-    """The rows of each row group, and the bytes of a row in the *wanted* columns, on average."""
-    for number in range(parquet.metadata.num_row_groups):
-        group = parquet.metadata.row_group(number)
-        chunks = [group.column(index) for index in range(group.num_columns)]
-        chunks = [chunk for chunk in chunks if {chunk.path_in_schema, chunk.path_in_schema.split(".")[0]} & {*wanted}]
-        if not 0 <= group.num_rows <= _ROWS * sum(max(0, chunk.total_compressed_size) for chunk in chunks):
-            raise invalid(f"Row group {number} says that it has {group.num_rows} rows, which cannot be in its bytes")
-        yield group.num_rows, sum(chunk.total_uncompressed_size for chunk in chunks) / max(group.num_rows, 1)
+def _groups(parquet: Any, wanted: list[str], size: int) -> Iterator[tuple[int, float]]:
+    """The rows of each row group in *size* bytes, and what each of them has in the *wanted* columns, about."""
+    metadata = parquet.metadata
+    share = None
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        if not 0 <= group.num_rows <= _ROWS * size:
+            raise invalid(f"Row group {number} says that it has {group.num_rows} rows, which cannot be in the file")
+        if group.num_rows:
+            share = _share(parquet, number, wanted) if share is None else share
+            yield group.num_rows, share * group.total_byte_size / group.num_rows
+
+
+def _share(parquet: Any, number: int, wanted: list[str]) -> float:
+    """How much of a row group is in the *wanted* columns.
+
+    One row is read first: of a damaged footer that raises, where asking for its columns would abort the process.
+    """
+    next(parquet.iter_batches(1, [number], wanted, use_threads=False), None)
+    paths = [parquet.schema.column(index).path for index in range(len(parquet.schema))]
+    group = parquet.metadata.row_group(number)
+    chunks = [group.column(index) for index, path in enumerate(paths) if {path, path.split(".")[0]} & {*wanted}]
+    return min(1.0, sum(chunk.total_uncompressed_size for chunk in chunks) / max(group.total_byte_size, 1))

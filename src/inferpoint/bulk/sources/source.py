@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from inferpoint.errors import InferenceError, Kind
+
 
 class Span(msgspec.Struct, frozen=True):
     """A stretch of one object: of a file, bytes or rows from `begin` to before `end`, in which there are `items`."""
@@ -57,7 +59,12 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, span: Span, skip: int = 0) -> Iterator[Item]:
-        """The items of *span*, as many as it says, but for the first *skip*."""
+        """The items of *span*, but for the first *skip*; `UNREADABLE` after the last one where there are too few."""
 
     def close(self) -> None:  # noqa: B027 - most sources hold nothing open
         """Let go of what is open."""
+
+
+def short(span: Span, items: int) -> InferenceError:
+    """The error for a *span* that has only so many *items*."""
+    return InferenceError(Kind.UNREADABLE, f"[{span.object}] has {items} items where {span.items} were planned")

@@ -12,7 +12,7 @@ from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.extras import extra
 
 BATCH_BYTES = 256 << 20  # of rows that are held at once, at most
-BATCH_ROWS = 256
+BATCH_ROWS = 128
 
 
 def columns(schema: Any, fields: Fields) -> list[str]:
@@ -80,6 +80,10 @@ def _type(schema: Any, name: str) -> Any:
 
 
 def _values(column: Any) -> list[Any]:
+    if extra("pyarrow", of="bulk").types.is_dictionary(column.type):
+        indices = column.indices.to_pylist()
+        words = {index: _value(column.dictionary[index]) for index in set(indices) - {None}}
+        return [words.get(index) for index in indices]  # one word is one text, however many rows have it
     try:
         return column.to_pylist()
     except UnicodeDecodeError:
@@ -94,6 +98,4 @@ def _value(scalar: Any) -> Any:
         types = extra("pyarrow", of="bulk").types
         if types.is_struct(scalar.type):
             return {name: _value(value) for name, value in scalar.items()}
-        if types.is_dictionary(scalar.type):
-            return _value(scalar.value)
         return scalar.as_buffer().to_pybytes() if hasattr(scalar, "as_buffer") else b"\xff"

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from typing_extensions import override
 
-from inferpoint.bulk.job import Counts, Job
+from inferpoint.bulk.job import Counts, Job, JobState
 from inferpoint.cli.bulk import words
 from inferpoint.cli.bulk.pace import Pace
 from inferpoint.cli.screen import show
@@ -36,7 +36,7 @@ class Display(ABC):
         """Tell that the work begins, or goes on."""
         self._begun = time.monotonic()
         self._pace.add(self._begun, counts)
-        going = "goes on" if counts.done + counts.failed else "begins"
+        going = "goes on" if counts.done + counts.failed else "begins" if counts.planned else "has nothing to do"
         spec = job.spec
         self.say(f"The job [{job.name}] {going}: {counts.planned:,} items of {spec.source} by [{spec.endpoint}]")
 
@@ -68,7 +68,7 @@ class Display(ABC):
     def _row(self, job: Job, counts: Counts) -> dict[str, Any]:
         return {
             "job": job.name,
-            "state": job.state.value,
+            "state": "interrupted" if job.state is JobState.RUNNING else job.state.value,
             "items": f"{counts.planned:,}",
             "done": f"{counts.done:,}",
             "failed": f"{counts.failed:,}",

@@ -16,7 +16,7 @@ from inferpoint.cli.remote import URL, api_key
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.library.backend import Backend
 from inferpoint.library.endpoint import EndpointInference
-from inferpoint.library.jobs import place
+from inferpoint.library.jobs import place, spool
 from inferpoint.model.endpoint import TaskType
 
 
@@ -66,7 +66,8 @@ class Endpoints:
 async def jobs(data_dir: Path, endpoints: Endpoints | None = None) -> AsyncGenerator[Jobs]:
     """The jobs that are written down where *data_dir* or the environment says."""
     written = await asyncio.to_thread(manifest.opened, place(os.environ, data_dir))
-    opened = Jobs(written, (endpoints or Endpoints(data_dir, None)).open)
+    endpoints = endpoints or Endpoints(data_dir, None)
+    opened = Jobs(written, endpoints.open, spool=spool(data_dir))
     try:
         yield opened
     finally:

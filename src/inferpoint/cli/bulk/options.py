@@ -18,11 +18,12 @@ from inferpoint.config import ADDRESS, Config
 from inferpoint.errors import invalid
 from inferpoint.model.times import seconds
 
+DATA_DIR = "INFERPOINT_DATA_DIR"  # of the environment
 Folder = Annotated[
     Path,
     typer.Option(
         "--data-dir",
-        envvar="INFERPOINT_DATA_DIR",
+        envvar=DATA_DIR,
         help="The folder of endpoints, as `serve` has it, and of what is written down of jobs.",
     ),
 ]

@@ -15,12 +15,13 @@ from typing import Any
 
 import uvloop
 
+from inferpoint import garbage
 from inferpoint.bulk.job import Counts, Job, JobState
 from inferpoint.bulk.jobs import Jobs
-from inferpoint.bulk.pinning import CHANGED as SOURCE_CHANGED
+from inferpoint.bulk.pinning import is_changed_source
 from inferpoint.cli.bulk import words
 from inferpoint.cli.bulk.display import Display
-from inferpoint.errors import InferenceError, Kind, invalid
+from inferpoint.errors import InferenceError, invalid
 from inferpoint.tasks import Tasks
 
 DONE, FAILED, SOME_FAILED, STOPPED, CHANGED, INTERRUPTED = 0, 1, 3, 4, 5, 130
@@ -31,7 +32,7 @@ def exit_status(work: Coroutine[Any, Any, int]) -> int:
     try:
         return uvloop.run(work)
     except InferenceError as error:
-        if error.kind is not Kind.CONFLICT or not str(error).startswith(SOURCE_CHANGED):
+        if not is_changed_source(error):
             raise
         print(f"inferpoint: {error}", file=sys.stderr)
         return CHANGED
@@ -39,16 +40,17 @@ def exit_status(work: Coroutine[Any, Any, int]) -> int:
 
 @dataclass(frozen=True)
 class Engine:
-    """Processes of Dask or Ray that do shards, which ask a *server*."""
+    """Processes of Dask or Ray that do shards, which ask a *server*; jobs are written down in a data *folder*."""
 
     run: Callable[[Callable[[int], None], Sequence[int]], None]
     server: str
+    folder: str
 
-    async def work(self, jobs: Jobs, name: str, data_dir: Path) -> None:
+    async def work(self, jobs: Jobs, name: str) -> None:
         """Have all shards done that are left; what the engine gives up is left to whoever works on the job next."""
         from inferpoint.library.distributed import run_shard  # noqa: PLC0415 - only where there is an engine
 
-        one = partial(run_shard, job=name, server=self.server, folder=os.path.abspath(data_dir))  # noqa: PTH100 - reads no disk
+        one = partial(run_shard, job=name, server=self.server, folder=self.folder)
         await asyncio.to_thread(self.run, one, await jobs.left(name))
 
 
@@ -61,7 +63,7 @@ class Work:
     engine: Engine | None = None
 
 
-def engine(address: str | None, server: str | None) -> Engine | None:
+def engine(address: str | None, server: str | None, data_dir: Path) -> Engine | None:
     """The engine at *address*; `INVALID` without a *server* that keeps the limits of all its processes."""
     if address is None:
         return None
@@ -69,13 +71,14 @@ def engine(address: str | None, server: str | None) -> Engine | None:
 
     if server is None:
         raise invalid("--on needs --server: the processes of an engine ask one server, which keeps the limits of all")
-    return Engine(engine(address), server)
+    return Engine(engine(address), server, str(data_dir.absolute()))
 
 
 async def worked(jobs: Jobs, job: Job, display: Display, work: Work) -> int:
     """Work on *job*, and tell how it goes; the exit status."""
     async with jobs.worker(job.name, display.wait, shards=work.shards) as worker:
         display.start(job, await jobs.counts(job.name))
+        garbage.settle()
         tasks = Tasks()
 
         def stop() -> None:
@@ -87,7 +90,7 @@ async def worked(jobs: Jobs, job: Job, display: Display, work: Work) -> int:
             try:
                 async with _watched(jobs, job.name, display):
                     if work.engine is not None:
-                        await work.engine.work(jobs, job.name, work.data_dir)
+                        await work.engine.work(jobs, job.name)
                     await worker.run()
             except InferenceError:
                 display.say("What is done is kept: the same command goes on with it.")

@@ -15,7 +15,7 @@ from inferpoint.errors import InferenceError, Kind
 def start(options: JobOptions, *, embeds: bool, chunk: bool = False) -> None:
     """Do what was typed, and exit with the status that says what became of it."""
     spec = options.spec(chunk=chunk)
-    engine = running.engine(options.on, spec.server)
+    engine = running.engine(options.on, spec.server, options.data_dir)
     endpoints = opening.Endpoints(options.data_dir, options.api_key_file, embeds=embeds)
     if options.dry_run:
         running.exit_status(dry_run.told(spec, endpoints, as_json=options.json))

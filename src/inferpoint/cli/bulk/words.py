@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
 from inferpoint.bulk.job import Counts
-from inferpoint.cli.bulk.options import FOLDER
+from inferpoint.cli.bulk.options import DATA_DIR, FOLDER
 from inferpoint.cli.bulk.pace import Pace
 from inferpoint.errors import InferenceError
 from inferpoint.model.price import NANO
@@ -48,5 +49,6 @@ def short(text: str) -> str:
 
 def command(verb: str, name: str, data_dir: Path) -> str:
     """The command that does *verb* to the job called *name*."""
-    folder = "" if data_dir == FOLDER else f" --data-dir {shlex.quote(str(data_dir))}"
+    usual = os.environ.get(DATA_DIR) or FOLDER
+    folder = "" if str(data_dir) == str(usual) else f" --data-dir {shlex.quote(str(data_dir))}"
     return f"inferpoint jobs {verb} {name}{folder}"

@@ -1,0 +1,121 @@
+"""Bulk jobs: speed, memory, what is lost or served twice, beside other tools on the same provider in the same run.
+
+Run as `make bench-bulk`. The provider is a process on the same machine that answers after 20 ms, in base64 where it is
+asked for that, with vectors of 384 numbers; whoever asks and it share the cores. Rounds alternate, medians count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import uvloop
+from bulk import jobs
+from bulk.documents import written
+from bulk.limited import limited
+from bulk.measured import ROOT, Provider, Run, provider
+from quota.stage import stage
+
+PEERS = {"LangChain": "langchain", "LlamaIndex": "llamaindex", "Daft": "daft_openai", "Ray Data": "ray_data"}
+OURS = "inferpoint"
+_PYTHON = ROOT / ".venvs/bench-bulk/bin/python"
+_ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": tempfile.gettempdir(), "RAY_USAGE_STATS_ENABLED": "0"}
+_HEAD = ("what", "documents a second", "CPU-s per 1,000", "peak MB", "calls, at once", "lost", "served twice", "sink")
+
+
+def main() -> None:
+    """Play, and print each row as it comes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--documents", type=int, default=1_000_000, help="Of our own job.")
+    parser.add_argument("--beside", type=int, default=100_000, help="Documents that each tool embeds.")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peers", default=" ".join(PEERS.values()))
+    parser.add_argument("--seconds", type=float, default=60.0, help="Of the job at a provider with a limit.")
+    parser.add_argument("--only", action="append", choices=["whole", "limited", "beside"])
+    asked = parser.parse_args()
+    played = asked.only or ["whole", "limited", "beside"]
+    with tempfile.TemporaryDirectory() as name, provider(Path(name)) as on:
+        folder = Path(name)
+        if "whole" in played:
+            _show(_whole(on, folder, asked.documents))
+        if "beside" in played:
+            _show(_beside(on, folder, asked.beside, asked.rounds, asked.peers.split()))
+    if "limited" in played:
+        with stage(asked.seconds, 1) as limits:
+            source = written(200_000, limits.folder / "limited.parquet")
+            for row in uvloop.run(limited(limits, source)):
+                print(f"| {row.what} | {row.measured} | {row.target} |", flush=True)
+
+
+def _whole(on: Provider, folder: Path, count: int) -> Iterator[Sequence[str]]:
+    """Our own job to Parquet and to JSON Lines, and what starting it again takes."""
+    source, data = written(count, folder / "whole.parquet"), folder / "whole"
+    for form in ("parquet", "jsonl"):
+        sink = folder / f"whole-{form}"
+        run = jobs.job(on, source, count, sink, data, form)
+        wrong = jobs.verified(sink, count) if form == "parquet" else ""
+        yield _row(f"{OURS}, {count:,} to {form}", count, [run], run.seconds, wrong)
+        yield f"{OURS}, started again: {jobs.again(source, sink, data, form).seconds:.2f} s", *[""] * (len(_HEAD) - 1)
+
+
+def _beside(on: Provider, folder: Path, count: int, rounds: int, peers: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Every tool in turns; of a peer's command, only what it does after it was imported counts."""
+    source = written(count, folder / "beside.parquet")
+    contenders: dict[str, Callable[[Path], tuple[Run, float]]] = {OURS: lambda sink: _ours(on, source, count, sink)}
+    for name, script in PEERS.items():
+        if script in peers:
+            contenders[name] = lambda sink, script=script: _theirs(on, source, count, sink, script)
+    runs: dict[str, list[tuple[Run, float]]] = {name: [] for name in contenders}
+    wrong = dict.fromkeys(contenders, "")
+    for number in range(rounds):
+        for name, contender in contenders.items():
+            sink = folder / f"beside-{number}-{name.replace(' ', '')}"
+            sink.mkdir()
+            runs[name].append(contender(sink))
+            wrong[name] = jobs.verified(sink, count)
+    for name, measured_runs in runs.items():
+        seconds = statistics.median(seconds for _, seconds in measured_runs)
+        yield _row(f"{name}, {count:,}", count, [run for run, _ in measured_runs], seconds, wrong[name])
+
+
+def _ours(on: Provider, source: Path, count: int, sink: Path) -> tuple[Run, float]:
+    run = jobs.job(on, source, count, sink, sink.with_name(f"{sink.name}-data"))
+    return run, run.seconds
+
+
+def _theirs(on: Provider, source: Path, count: int, sink: Path, script: str) -> tuple[Run, float]:
+    program = Path(__file__).parent / f"peers/{script}.py"
+    command = [str(_PYTHON), str(program), str(source), f"{on.url}/v1", str(sink)]
+    run = on.run(command, count, _ENVIRON)
+    return run, json.loads(run.output.splitlines()[-1])["seconds"]
+
+
+def _row(name: str, count: int, runs: Sequence[Run], seconds: float, wrong: str) -> Sequence[str]:
+    run = runs[-1]
+    spent = statistics.median(run.processor_seconds for run in runs)
+    held = statistics.median(run.peak_bytes for run in runs)
+    served = run.served
+    return (
+        name,
+        f"{count / seconds:,.0f}",
+        f"{spent / count * 1000:.4f}",
+        f"{held / 1e6:.0f}",
+        f"{served['calls']}, {served['at_once']}",
+        f"{max(run.served['lost'] for run in runs)}",
+        f"{max(run.served['again'] for run in runs)}",
+        wrong,
+    )
+
+
+def _show(rows: Iterator[Sequence[str]]) -> None:
+    print(f"\n| {' | '.join(_HEAD)} |\n|{'---|' * len(_HEAD)}", flush=True)
+    for row in rows:
+        print(f"| {' | '.join(row)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
