@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -64,7 +65,7 @@ def value(one: Setting) -> Any:
     if one.url:
         return "https://first.test/v1"
     if one.pattern:
-        return "us-east-1"
+        return next(text for text in ("us-east-1", "s3://bucket/folder") if re.fullmatch(one.pattern, text))
     if one.pairs:
         return [["a", "b"]]
     kinds: Mapping[Any, Any] = {str: f"a {one.name}", int: 3, float: 0.5, bool: True, list: ["a"], dict: {"x-a": "b"}}

@@ -27,7 +27,7 @@ SECONDS = 600.0  # of one request: retries of what is ingested go on until then
 LONGEST_PAUSE = 60.0  # seconds between two tries of what is refused for now
 _PROMPTS = 32  # completions at once
 _OF_NOW = frozenset({Kind.RATE_LIMITED, Kind.OVERLOADED, Kind.TIMED_OUT, Kind.CUT_OFF, Kind.UNREADABLE, Kind.INTERNAL})
-_OF_THE_ITEM = frozenset({Kind.INVALID, Kind.CONTEXT_OVERFLOW, Kind.TOO_LARGE})
+OF_THE_ITEM = frozenset({Kind.INVALID, Kind.CONTEXT_OVERFLOW, Kind.TOO_LARGE})
 
 Value = Any  # a vector as it came, weights of tokens, a text, or a sequence of `Chunk`
 
@@ -73,6 +73,24 @@ class Asking:
                 pause = min(pause * 2, LONGEST_PAUSE)
         return answers
 
+    def requests(self, texts: Mapping[int, str]) -> list[tuple[list[int], InferenceRequest]]:
+        """The requests for *texts*, each with the places of those that are in it: one of all, or one of each prompt."""
+        if not self.embeds:
+            return [
+                ([place], InferenceRequest((prompt,), options=self.options, timeout=SECONDS))
+                for place, prompt in texts.items()
+            ]
+        request = InferenceRequest(
+            tuple(texts.values()),
+            InputType.INGEST,
+            options=self.options,
+            chunking=Chunking(return_text=True) if self.chunked else None,
+            partial=True,
+            packed=True,
+            timeout=SECONDS,
+        )
+        return [(list(texts), request)]
+
     def paid(self, answers: Answers) -> Paid:
         """What *answers* cost."""
         usage = answers.usage
@@ -81,28 +99,19 @@ class Asking:
 
     async def _embed(self, left: Mapping[int, str], answers: Answers) -> InferenceError | None:
         """Take in what one request answers; the refusal of what has to be asked again, if there is some."""
-        places = list(left)
-        request = InferenceRequest(
-            tuple(left.values()),
-            InputType.INGEST,
-            options=self.options,
-            chunking=Chunking(return_text=True) if self.chunked else None,
-            partial=True,
-            packed=True,
-            timeout=SECONDS,
-        )
+        ((places, request),) = self.requests(left)
         try:
             result = await self.inference.infer(request)
         except InferenceError as error:
             answers.calls += request.stats.calls
-            return _for_now(error, answers, places)
+            return for_now(error, answers, places)
         answers.calls += request.stats.calls
-        values, usage, errors = _read(result)
+        values, usage, errors = read(result)
         answers.usage += usage or Usage()
         refusal: InferenceError | None = None
         for index, place in enumerate(places):
             if index in errors:
-                refusal = _for_now(errors[index], answers, [place]) or refusal
+                refusal = for_now(errors[index], answers, [place]) or refusal
             else:
                 answers.values[place] = values[index]
         return refusal
@@ -111,30 +120,35 @@ class Asking:
         """Take in what the prompts are answered, so many of them at once."""
         turn = asyncio.Semaphore(_PROMPTS)
 
-        async def one(place: int, prompt: str) -> InferenceError | None:
+        async def one(place: int, request: InferenceRequest) -> InferenceError | None:
             async with turn:
-                request = InferenceRequest((prompt,), options=self.options, timeout=SECONDS)
                 try:
                     result = await self.inference.infer(request)
                 except InferenceError as error:
-                    return _for_now(error, answers, [place])
+                    return for_now(error, answers, [place])
                 finally:
                     answers.calls += request.stats.calls
             assert isinstance(result, Completion)
             answers.usage += result.usage or Usage()
-            answers.values[place] = result.choices[0].text if result.choices else ""
+            answers.values[place] = text_of(result)
             return None
 
         tasks: list[asyncio.Task[InferenceError | None]] = []
         try:
             async with asyncio.TaskGroup() as group:
-                tasks += [group.create_task(one(place, prompt)) for place, prompt in left.items()]
+                tasks += [group.create_task(one(place, request)) for (place,), request in self.requests(left)]
         except* InferenceError as errors:
             raise errors.exceptions[0] from None
         return next((refusal for task in tasks if (refusal := task.result()) is not None), None)
 
 
-def _read(result: InferenceResult) -> tuple[Sequence[Value], Usage | None, Mapping[int, InferenceError]]:
+def text_of(completion: Completion) -> str:
+    """What a model wrote to a prompt."""
+    return completion.choices[0].text if completion.choices else ""
+
+
+def read(result: InferenceResult) -> tuple[Sequence[Value], Usage | None, Mapping[int, InferenceError]]:
+    """The value of each input of an embedding, what they cost, and the errors of those that have none."""
     match result:
         case Embeddings(vectors, usage, _, errors):
             return vectors, usage, errors
@@ -146,11 +160,16 @@ def _read(result: InferenceResult) -> tuple[Sequence[Value], Usage | None, Mappi
             raise InferenceError(Kind.INTERNAL, f"A result of the type {type(result).__name__} is no embedding")
 
 
-def _for_now(error: InferenceError, answers: Answers, places: Sequence[int]) -> InferenceError | None:
+def passes(error: InferenceError) -> bool:
+    """Whether what is refused with *error* may be taken later."""
+    return error.kind in _OF_NOW or (error.upstream is not None and error.upstream.status >= 500)
+
+
+def for_now(error: InferenceError, answers: Answers, places: Sequence[int]) -> InferenceError | None:
     """*error* where it passes; None where it is the items' own and written down; raised where it concerns them all."""
-    if error.kind in _OF_NOW or (error.upstream is not None and error.upstream.status >= 500):
+    if passes(error):
         return error
-    if error.kind not in _OF_THE_ITEM or len(places) > 1:
+    if error.kind not in OF_THE_ITEM or len(places) > 1:
         raise error
     kind = FailureKind.TOO_LONG if error.kind is Kind.CONTEXT_OVERFLOW else FailureKind.REFUSED
     answers.failures[places[0]] = (kind, error.whole())

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sql
 
+from inferpoint.bulk import owed
 from inferpoint.bulk.job import Counts, ShardState
 from inferpoint.bulk.tables import FAILURES, PARTS, SHARDS
 
@@ -29,7 +30,7 @@ def counted(connection: sql.Connection, name: str) -> Counts:
     failed = connection.execute(failures).scalar_one()
     return Counts(
         planned=int(planned),
-        done=int(begun) - failed,
+        done=int(begun) - failed - len(owed.numbers(connection, name)),
         failed=failed,
         rows=int(paid[0]),
         calls=int(paid[1]),

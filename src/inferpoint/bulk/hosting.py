@@ -69,7 +69,7 @@ def hosted_jobs(manifest: Manifest, places: Mapping[str, Place], host: Host, mos
     async def inference(spec: Spec) -> AsyncGenerator[Inference]:
         yield ServedInference(host.walk, partial(host.who, spec.caller or ""), spec.endpoint)
 
-    jobs = Jobs(manifest, inference, host.clock, named)
+    jobs = Jobs(manifest, inference, host.clock, addresses=named)
     runner = Runner(jobs, manifest, host.who, host.counters, host.clock, most)
     return HostedJobs(jobs, manifest, named, runner, host.walk, host.audit)
 

@@ -6,8 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+from inferpoint.calls.batches import EndpointBatches
+from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import InferenceResult
+
+ELSEWHERE = (
+    "Batches are handed in where the endpoint is kept: run the job there without --server, or have that server run it"
+    " (POST /_inference/_jobs)"
+)
 
 
 class Inference(ABC):
@@ -20,3 +27,7 @@ class Inference(ABC):
     @abstractmethod
     async def infer(self, request: InferenceRequest) -> InferenceResult:
         """The whole result of *request*."""
+
+    def batches(self) -> EndpointBatches:
+        """The batches of the endpoint; `UNSUPPORTED` where it has none, or where it is not in this process."""
+        raise InferenceError(Kind.UNSUPPORTED, ELSEWHERE)

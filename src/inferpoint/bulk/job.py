@@ -48,8 +48,9 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `text` and `id` name fields of the source's records, dotted where they are nested; without `id` an item's number is
     its id. `keep` names fields that go along to the sink. With `chunk` each chunk of a text is a row. `limit` is how
     many items are done at most. `max_failed` is the share of items of which more may not fail. `server` is the address
-    of the server that is asked; None asks an engine in the worker's own process. `caller` is the name of who
-    started the job through a server, which asks in that name.
+    of the server that is asked; None asks an engine in the worker's own process. In mode `batch` a provider is asked
+    every `poll` seconds whether it is done, and what is not back after `fallback` seconds is asked for as in `now`.
+    `caller` is the name of who started the job through a server, which asks in that name.
     """
 
     endpoint: str
@@ -64,6 +65,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_error: Literal["skip", "stop"] = "skip"
     max_failed: float = 0.01
     server: str | None = None
+    poll: float = 60.0
+    fallback: float | None = None
     caller: str | None = None
     task_settings: Mapping[str, Any] = {}
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from inferpoint.bulk import pinning, starting
 from inferpoint.bulk.addresses import Addresses
 from inferpoint.bulk.asking import Asking
+from inferpoint.bulk.batch_shards import BatchShards
+from inferpoint.bulk.batch_work import BatchWorker, cancel_batches
 from inferpoint.bulk.inference import Inference
 from inferpoint.bulk.job import SHARDS, Counts, Failure, Job, JobState, Space, Spec
 from inferpoint.bulk.manifest import Manifest
@@ -43,14 +45,14 @@ class Jobs:
         manifest: Manifest,
         inference: Opening,
         clock: Clock | None = None,
-        addresses: Addresses | None = None,
         spool: Path | None = None,
+        addresses: Addresses | None = None,
     ) -> None:
         self._manifest = manifest
         self._inference = inference
         self._clock = clock or SystemClock()
-        self._addresses = addresses or Addresses()
         self._spool = spool
+        self._addresses = addresses or Addresses()
 
     async def start(self, spec: Spec, name: str | None = None, *, accept: bool = False) -> Job:
         """The job of that *name*, new or to go on with, ready to be worked on; one that is done is left as it is.
@@ -67,6 +69,8 @@ class Jobs:
         async with self._inference(spec) as inference, self._source(name, spec) as source:
             objects = await asyncio.to_thread(source.fingerprints)
             pinned = pinning.pinned(await inference.shown(), objects)
+            if spec.mode == "batch":
+                inference.batches()  # or why there are none
             if job is not None:
                 return await asyncio.to_thread(starting.resumed, job, spec, pinned, self._manifest, accept=accept)
             async with self._sink(name, spec, pinned.space):
@@ -94,7 +98,9 @@ class Jobs:
             price = price_of(shown)
             asking = Asking(inference, self._clock, embeds, spec.chunk, spec.task_settings, price, waiting)
             async with self._sink(name, spec, job.pinned.space) as sink:
-                yield Worker(job, Places(self._manifest, source, sink), asking, self._clock, shards, lease)
+                arguments = (job, Places(self._manifest, source, sink), asking, self._clock, shards, lease)
+                now = spec.mode == "now"
+                yield Worker(*arguments) if now else BatchWorker(*arguments, batches=inference.batches())
 
     async def all(self) -> list[Job]:
         """Every job, the newest first."""
@@ -128,8 +134,12 @@ class Jobs:
         return await self._change(name, JobState.RUNNING, _GOING)
 
     async def cancel(self, name: str) -> Job:
-        """Have it run no more, ever; what is in its sink stays there."""
-        return await self._change(name, JobState.CANCELLED, (*_GOING, JobState.CANCELLED))
+        """Have it run no more, ever, nor its batches; what is in its sink stays there."""
+        job = await self._change(name, JobState.CANCELLED, (*_GOING, JobState.CANCELLED))
+        if job.spec.mode == "batch":
+            async with self._inference(job.spec) as inference:
+                await cancel_batches(BatchShards(self._manifest, name), inference.batches())
+        return job
 
     async def retry(self, name: str) -> int:
         """Have its failed items tried again; how many they are."""

@@ -15,7 +15,7 @@ import msgspec
 import sqlalchemy as sql
 from sqlalchemy.exc import SQLAlchemyError
 
-from inferpoint.bulk import records
+from inferpoint.bulk import owed, records
 from inferpoint.bulk.counting import counted
 from inferpoint.bulk.database import database
 from inferpoint.bulk.job import Counts, Failure, FailureKind, Job, JobState, Paid, Pinned, Shard, ShardState, Spec
@@ -27,12 +27,16 @@ _MANY = 1000  # rows of one statement
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of the next `items` of a shard: what was written, those that failed, what was paid."""
+    """What became of the next `items` of a shard: what was written, those that failed, what was paid.
+
+    `owed` are the places in the shard of those that are to be asked for once more, as a shard of their own.
+    """
 
     items: int
     receipt: Receipt
     failures: Sequence[Failure]
     paid: Paid
+    owed: Sequence[int] = ()
 
 
 class Manifest:
@@ -43,13 +47,13 @@ class Manifest:
 
     def prepare(self) -> None:
         """Make the tables that are not there."""
-        with self._transaction("open the jobs") as connection:
+        with self.transaction("open the jobs") as connection:
             METADATA.create_all(connection)
 
     def add(self, job: Job, shards: Sequence[Shard]) -> bool:
         """Write a new job down with all its shards; False when there is one of its name."""
         rows = [records.of_shard(job.name, shard) for shard in shards]
-        with self._transaction(f"write the job [{job.name}]") as connection:
+        with self.transaction(f"write the job [{job.name}]") as connection:
             if connection.execute(_job(job.name)).first() is not None:
                 return False
             connection.execute(sql.insert(JOBS).values(records.of_job(job)))
@@ -59,25 +63,25 @@ class Manifest:
 
     def find(self, name: str) -> Job | None:
         """The job called *name*."""
-        with self._transaction(f"read the job [{name}]") as connection:
+        with self.transaction(f"read the job [{name}]") as connection:
             row = connection.execute(_job(name)).first()
         return None if row is None else records.job(row)
 
     def jobs(self) -> list[Job]:
         """All jobs, the newest first."""
-        with self._transaction("read the jobs") as connection:
+        with self.transaction("read the jobs") as connection:
             rows = connection.execute(sql.select(JOBS).order_by(JOBS.c.created.desc(), JOBS.c.name)).all()
         return [records.job(row) for row in rows]
 
     def in_state(self, state: JobState) -> list[str]:
         """The names of the jobs that are in *state*, the oldest first."""
         select = sql.select(JOBS.c.name).where(JOBS.c.state == state.value).order_by(JOBS.c.created, JOBS.c.name)
-        with self._transaction("read the jobs") as connection:
+        with self.transaction("read the jobs") as connection:
             return list(connection.execute(select).scalars())
 
     def remove(self, name: str) -> bool:
         """Forget a job with all that is written of it; what its sink holds stays there."""
-        with self._transaction(f"delete the job [{name}]") as connection:
+        with self.transaction(f"delete the job [{name}]") as connection:
             for table in (FAILURES, PARTS, SHARDS):
                 connection.execute(sql.delete(table).where(table.c.job == name))
             return connection.execute(sql.delete(JOBS).where(JOBS.c.name == name)).rowcount > 0
@@ -88,13 +92,13 @@ class Manifest:
         """Give a job another state, if its own is one *of* some; *at* is when it ended, where it has."""
         where = (JOBS.c.name == name, JOBS.c.state.in_([before.value for before in of]))
         values = {"state": state.value, "reason": reason, "finished": at}
-        with self._transaction(f"change the job [{name}]") as connection:
+        with self.transaction(f"change the job [{name}]") as connection:
             return connection.execute(sql.update(JOBS).where(*where).values(values)).rowcount > 0
 
     def respecify(self, name: str, spec: Spec, pinned: Pinned) -> None:
         """Have a job do what *spec* says from now on, relying on what is *pinned*."""
         values = {"spec": records.json(spec), "pinned": records.json(pinned)}
-        with self._transaction(f"change the job [{name}]") as connection:
+        with self.transaction(f"change the job [{name}]") as connection:
             connection.execute(sql.update(JOBS).where(JOBS.c.name == name).values(values))
 
     def claim(self, name: str, owner: str, now: float, seconds: float, number: int | None = None) -> Shard | None:
@@ -115,7 +119,7 @@ class Manifest:
             .limit(1)
             .with_for_update(skip_locked=True, of=SHARDS)
         )
-        with self._transaction(f"claim a shard of [{name}]") as connection:
+        with self.transaction(f"claim a shard of [{name}]") as connection:
             row = connection.execute(first).first()
             if row is None:
                 return None
@@ -126,19 +130,19 @@ class Manifest:
 
     def renew(self, name: str, owner: str, until: float) -> int:
         """Keep the shards of *owner* until a later moment; how many it has."""
-        with self._transaction(f"renew the leases of [{name}]") as connection:
+        with self.transaction(f"renew the leases of [{name}]") as connection:
             return connection.execute(sql.update(SHARDS).where(*_of(name, owner)).values(until=until)).rowcount
 
     def release(self, name: str, owner: str) -> int:
         """Give back the shards that *owner* has, for anybody to claim at once; how many they were."""
         values = {"state": ShardState.PENDING.value, "owner": None, "until": None}
-        with self._transaction(f"release the shards of [{name}]") as connection:
+        with self.transaction(f"release the shards of [{name}]") as connection:
             return connection.execute(sql.update(SHARDS).where(*_of(name, owner)).values(values)).rowcount
 
     def owners(self, name: str) -> list[str]:
         """Whoever has a shard of the job."""
         where = (SHARDS.c.job == name, SHARDS.c.state == ShardState.LEASED.value)
-        with self._transaction(f"read who works on [{name}]") as connection:
+        with self.transaction(f"read who works on [{name}]") as connection:
             return list(connection.execute(sql.select(SHARDS.c.owner).where(*where).distinct()).scalars())
 
     def commit(self, name: str, owner: str, shard: Shard, outcome: Outcome) -> bool:
@@ -153,29 +157,30 @@ class Manifest:
             values |= {"state": ShardState.DONE.value, "owner": None, "until": None, "external": None}
         mine = (*_is(name, shard.number), SHARDS.c.owner == owner, SHARDS.c.attempt == shard.attempt)
         update = sql.update(SHARDS).where(*mine, SHARDS.c.done == shard.done).values(values)
-        with self._transaction(f"write down a part of [{name}]") as connection:
+        with self.transaction(f"write down a part of [{name}]") as connection:
             counts = connection.execute(update).rowcount > 0
             row = records.of_part(name, part, outcome.items, outcome.receipt, outcome.paid)
             connection.execute(sql.insert(PARTS).values({**row, "counts": counts}))
             if counts:
                 _write_failures(connection, name, _numbers(shard, shard.done, end), outcome.failures)
+                owed.put(connection, name, shard, outcome.owed)
         return counts
 
     def counts(self, name: str) -> Counts:
         """How far the job has come."""
-        with self._transaction(f"read how far [{name}] is") as connection:
+        with self.transaction(f"read how far [{name}] is") as connection:
             return counted(connection, name)
 
     def left(self, name: str) -> list[int]:
         """The numbers of the shards that are not done."""
         where = (SHARDS.c.job == name, SHARDS.c.state != ShardState.DONE.value)
-        with self._transaction(f"read how far [{name}] is") as connection:
+        with self.transaction(f"read how far [{name}] is") as connection:
             statement = sql.select(SHARDS.c.number).where(*where).order_by(SHARDS.c.number)
             return list(connection.execute(statement).scalars())
 
     def shards(self, name: str) -> list[Shard]:
         """All shards, by number."""
-        with self._transaction(f"read the shards of [{name}]") as connection:
+        with self.transaction(f"read the shards of [{name}]") as connection:
             rows = connection.execute(sql.select(SHARDS).where(SHARDS.c.job == name).order_by(SHARDS.c.number)).all()
         return [records.shard(row) for row in rows]
 
@@ -183,7 +188,7 @@ class Manifest:
         """What the parts that count became, in the order of the items."""
         where = (PARTS.c.job == name, PARTS.c.counts)
         order = (PARTS.c.shard, PARTS.c.begin, PARTS.c.attempt)
-        with self._transaction(f"read the parts of [{name}]") as connection:
+        with self.transaction(f"read the parts of [{name}]") as connection:
             rows = connection.execute(
                 sql.select(PARTS.c.rows, PARTS.c.file, PARTS.c.digest).where(*where).order_by(*order)
             ).all()
@@ -192,7 +197,7 @@ class Manifest:
     def failures(self, name: str, after: int = -1, most: int = _MANY) -> list[Failure]:
         """The items that failed, by number: at most so many, of those that come *after* one."""
         where = (FAILURES.c.job == name, FAILURES.c.item > after)
-        with self._transaction(f"read the failures of [{name}]") as connection:
+        with self.transaction(f"read the failures of [{name}]") as connection:
             rows = connection.execute(sql.select(FAILURES).where(*where).order_by(FAILURES.c.item).limit(most)).all()
         return [Failure(row.item, row.id, FailureKind(row.kind), row.message) for row in rows]
 
@@ -209,7 +214,7 @@ class Manifest:
         They count as failed until they are done.
         """
         failed = [failure.item for failure in self.every_failure(name)]
-        with self._transaction(f"retry the failures of [{name}]") as connection:
+        with self.transaction(f"retry the failures of [{name}]") as connection:
             rows = connection.execute(sql.select(SHARDS).where(SHARDS.c.job == name).order_by(SHARDS.c.number)).all()
             waiting = {
                 row.first_item + place
@@ -233,7 +238,8 @@ class Manifest:
         self._engine.dispose()
 
     @contextlib.contextmanager
-    def _transaction(self, purpose: str) -> Generator[sql.Connection]:
+    def transaction(self, purpose: str) -> Generator[sql.Connection]:
+        """What happens in it happens whole or not at all; `INTERNAL`, with its *purpose*, where it cannot."""
         try:
             with self._engine.begin() as connection:
                 yield connection

@@ -20,7 +20,8 @@ from inferpoint.errors import invalid
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _TRIED = 100  # items that are read before a job begins
-_CHANGEABLE = frozenset({"on_error", "max_failed", "server", "caller"})  # how a job is done, and not what it does
+# How a job is done, and not what it does.
+_CHANGEABLE = frozenset({"on_error", "max_failed", "server", "caller", "poll", "fallback"})
 
 
 def refuse_name(name: str) -> None:

@@ -39,6 +39,7 @@ SHARDS = sql.Table(
     sql.Column("owner", sql.Text),
     sql.Column("until", sql.Float),
     sql.Column("external", sql.Text),
+    sql.Column("owed", sql.Boolean, nullable=False, default=False),
     sql.Index("bulk_shards_by_state", "job", "state"),
 )
 # What was paid for, a row for each part that was written: never changed. One that came too late does not count.

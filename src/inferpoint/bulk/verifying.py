@@ -6,7 +6,7 @@ from collections import Counter
 
 import msgspec
 
-from inferpoint.bulk import rows
+from inferpoint.bulk import owed, rows
 from inferpoint.bulk.job import Job
 from inferpoint.bulk.sources.source import Span
 from inferpoint.bulk.working import Places
@@ -41,7 +41,7 @@ def verified(job: Job, places: Places) -> Verified:
     """The recount of *job*, for which the whole source and the whole sink are read."""
     counts = places.manifest.counts(job.name)
     failed = {failure.item for failure in places.manifest.every_failure(job.name)}
-    documents, items = _documents(job, places, failed)
+    documents, items = _documents(job, places, failed | _owed(job, places))
     held: Counter[str] = Counter()
     total = foreign = 0
     several: Counter[str] = Counter()
@@ -69,11 +69,16 @@ def verified(job: Job, places: Places) -> Verified:
     )
 
 
+def _owed(job: Job, places: Places) -> set[int]:
+    with places.manifest.transaction(f"read how far [{job.name}] is") as connection:
+        return owed.numbers(connection, job.name)
+
+
 def _document(job: Job, row: str) -> str:
     return row.rpartition("#")[0] if job.spec.chunk else row
 
 
-def _documents(job: Job, places: Places, failed: set[int]) -> tuple[Counter[str], int]:
+def _documents(job: Job, places: Places, without: set[int]) -> tuple[Counter[str], int]:
     """How many items that are done have each id, and how many items there are in all."""
     documents: Counter[str] = Counter()
     items = 0
@@ -85,6 +90,6 @@ def _documents(job: Job, places: Places, failed: set[int]) -> tuple[Counter[str]
         for number, item in zip(
             range(shard.first_item, shard.first_item + shard.done), places.source.read(span), strict=False
         ):
-            if number not in failed:
+            if number not in without:
                 documents[rows.item_id(number, item)] += 1
     return documents, items

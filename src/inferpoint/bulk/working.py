@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from inferpoint.bulk import rows
 from inferpoint.bulk.asking import Answers, Asking
-from inferpoint.bulk.job import SHARDS, UNCOMMITTED, Job, JobState, Shard
+from inferpoint.bulk.job import SHARDS, UNCOMMITTED, Job, JobState, Paid, Shard
 from inferpoint.bulk.manifest import Manifest, Outcome
 from inferpoint.bulk.owners import has_died, own_name
 from inferpoint.bulk.sinks.sink import Part, Receipt, Sink
@@ -70,8 +70,7 @@ class Worker:
                 if (shard := await self._claimed(number)) is not None:
                     await self._do(shard)
                 else:
-                    await self._clock.sleep(_LOOK)
-                    await self._wait_for(partial(_give_back, self._manifest, self._job.name))
+                    await self._pause()
 
     def stop(self) -> None:
         """Have the worker write down what it has asked for, and end."""
@@ -101,8 +100,11 @@ class Worker:
             if not await self._wait_for(partial(self._manifest.left, self._job.name)):
                 await self._finish()
                 return
-            await self._clock.sleep(_LOOK)  # others have what is left
-            await self._wait_for(partial(_give_back, self._manifest, self._job.name))
+            await self._pause()  # others have what is left
+
+    async def _pause(self) -> None:
+        await self._clock.sleep(_LOOK)
+        await self._wait_for(partial(_give_back, self._manifest, self._job.name))
 
     async def _open_shards(self) -> None:
         """Work on so many shards at once, until there is none to claim."""
@@ -127,19 +129,24 @@ class Worker:
         steps = Steps(self._source, shard, UNCOMMITTED // self._shards)
         while step := await self._wait_for(steps.next):
             answers = await self._asking.ask(rows.texts(step))
-            if not await self._commit(shard, step, answers):
+            if not await self._commit(shard, step, answers, self._asking.paid(answers)):
                 return
             shard = replace(shard, done=shard.done + len(step))
             if self._stopping:
                 return
 
-    async def _commit(self, shard: Shard, step: Sequence[rows.Numbered], answers: Answers) -> bool:
-        """Write what was answered to the sink, then down; False when the shard is somebody else's by now."""
+    async def _commit(
+        self, shard: Shard, step: Sequence[rows.Numbered], answers: Answers, paid: Paid, owed: Collection[int] = ()
+    ) -> bool:
+        """Write what was answered to the sink, then down; False when the shard is somebody else's by now.
+
+        Items with the numbers *owed* are neither done nor failed.
+        """
         part = Part(shard.number, shard.done, shard.attempt)
         written = rows.rows(step, answers)
         receipt = await self._wait_for(partial(self._sink.write, part, written)) if written else Receipt(0)
-        failures = rows.failures(step, answers, receipt.rejected)
-        outcome = Outcome(len(step), receipt, failures, self._asking.paid(answers))
+        failures = [one for one in rows.failures(step, answers, receipt.rejected) if one.item not in owed]
+        outcome = Outcome(len(step), receipt, failures, paid, [number - shard.first_item for number in sorted(owed)])
         commit = partial(self._manifest.commit, self._job.name, self._owner, shard, outcome)
         committed = await self._wait_for(commit)
         if failures:
@@ -227,7 +234,7 @@ _LASTING = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.FORBIDDEN, Kind.UNAUTHEN
 
 
 async def _to_its_end(act: Callable[[], T]) -> T:
-    """The result of *act* in a thread; who is cancelled waits for it: what was claimed later would be given back by none."""
+    """The result of *act* in a thread; who is cancelled waits, or what it claims would stay with nobody."""
     acting = asyncio.ensure_future(asyncio.to_thread(act))
     try:
         return await asyncio.shield(acting)

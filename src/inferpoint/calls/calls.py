@@ -27,6 +27,7 @@ from inferpoint.model.wording import HIDDEN
 from inferpoint.outbound.outbound import Outbound
 from inferpoint.outbound.ticket import Job, Permit, Refusal, Ticket
 from inferpoint.outbound.transport import Arriving
+from inferpoint.protocols.batches import At, Batches
 from inferpoint.protocols.service import Moment, Question
 from inferpoint.telemetry.counters import CallCounters
 from inferpoint.telemetry.log import warn
@@ -59,6 +60,14 @@ class Calls:
     def origin(self, resolved: Resolved) -> str:
         """The address of the endpoint's provider."""
         return self._plans.of(resolved).origin
+
+    def at(self, resolved: Resolved, batches: Batches[Any]) -> At[Any]:
+        """Where the *batches* of the endpoint's provider are."""
+        return self._plans.at(resolved, batches)
+
+    def left_out(self, resolved: Resolved) -> frozenset[str]:
+        """The members of our own that the endpoint's server refuses, as far as is known."""
+        return self._plans.of(resolved).left_out
 
     def single(self, resolved: Resolved, request: InferenceRequest) -> SingleJob:
         """The job of *request* alone; `INVALID` when its tokens are more than those of a minute."""
@@ -93,11 +102,40 @@ class Calls:
     async def ask(self, resolved: Resolved, request: InferenceRequest, question: Question[Any, Any, A]) -> A:
         """What the provider replies to *question* about *request*."""
         job = QuestionJob(resolved, self.origin(resolved), request, self.sizing(resolved), question)
+        return await self.answered(job, question.decode)
+
+    async def answered(self, job: EndpointJob, read: Callable[[Reply], A]) -> A:
+        """What *read* makes of the reply to a *job* that costs no tokens."""
         try:
             reply, permit = await self._sent(job, self._outbound.send)
             with permit:
                 permit.settle(Cost())
-                return question.decode(reply)
+                return read(reply)
+        except InferenceError as error:
+            raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
+
+    async def received(self, job: EndpointJob, take: Callable[[bytes], None]) -> None:
+        """Have *take* the reply to a *job* that costs no tokens, piece by piece, however long it is."""
+        try:
+            arriving, permit = await self._sent(job, self._outbound.open)
+            with permit:
+                permit.settle(Cost())
+                try:
+                    async with aclosing(arriving.pieces()) as body:
+                        async for piece in body:
+                            take(piece)
+                finally:
+                    arriving.close()
+        except InferenceError as error:
+            raise provider_errors.public(job.resolved, error, job.secrets) from error.__cause__
+
+    def read(self, resolved: Resolved, request: InferenceRequest, reply: Reply) -> InferenceResult:
+        """The result that a *reply* to *request* holds, which came in another way than by its own call."""
+        job = SingleJob(resolved, self.origin(resolved), request, self.sizing(resolved))
+        try:
+            if not 200 <= job.status(reply) < 300:
+                raise provider_errors.from_reply(resolved, job.secrets, None, reply, self._clock.now())
+            return _public(job, job.decode(reply))
         except InferenceError as error:
             raise provider_errors.public(resolved, error, job.secrets) from error.__cause__
 

@@ -84,7 +84,11 @@ class EndpointJob(Job):
 
     @override
     def sign(self, call: Call, now: datetime) -> Call:
-        return self.resolved.service.sign(call, self.resolved.endpoint.settings, Moment(now, self.token))
+        return self.resolved.service.sign(call, self.resolved.endpoint.settings, self.moment(now))
+
+    def moment(self, now: datetime) -> Moment:
+        """The world as signing needs it."""
+        return Moment(now, self.token)
 
     # As it is a function of the reply alone it is not wrapped; pyright takes it for a method without `self`.
     status = staticmethod(error_bodies.status)  # pyright: ignore[reportAssignmentType]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from inferpoint.calls.sizing import Sizing
 from inferpoint.endpoints.resolved import Resolved
+from inferpoint.protocols.batches import At, Batches
 
 _REMEMBERED = 1000  # versions of endpoints
 _WHENEVER = datetime(2000, 1, 1, tzinfo=UTC)
@@ -46,3 +48,9 @@ class Plans:
                 del self._plans[next(iter(self._plans))]
             plan = self._plans[version] = Plan(resolved, self._environ)
             return plan
+
+    def at(self, resolved: Resolved, batches: Batches[Any]) -> At[Any]:
+        """The account of the endpoint, and the addresses of its *batches* and of their files."""
+        settings, environ = resolved.endpoint.settings, self._environ
+        origin = self.of(resolved).origin if batches.origin is None else batches.origin.of(settings, environ)
+        return At(settings, origin, "" if batches.files is None else batches.files.of(settings, environ))

@@ -16,6 +16,7 @@ from inferpoint.access import actions
 from inferpoint.access.decision import allow, may
 from inferpoint.batching.batcher import Batcher
 from inferpoint.batching.ranking import ranking
+from inferpoint.calls.batches import EndpointBatches
 from inferpoint.calls.calls import Calls
 from inferpoint.calls.deadlines import OTHER_SECONDS, InTime, timed
 from inferpoint.chunking.settings import LARGEST, Whole
@@ -27,6 +28,7 @@ from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.endpoints.seen import seen
 from inferpoint.engine import chunked
+from inferpoint.engine.batches import BatchWalk
 from inferpoint.engine.bounded import bounded
 from inferpoint.engine.preflight import cannot_stream, prepared, refuse_many
 from inferpoint.engine.report import Quota, quotas
@@ -140,6 +142,10 @@ class Engine:
         request = timed(resolved, replace(request, stream=True), self.clock, self._longest)
         in_time = InTime(resolved, request, request.stats.begun, self.clock)
         return self._calls.pieces(self._calls.single(resolved, request), in_time)
+
+    def batches(self, resolved: Resolved) -> EndpointBatches:
+        """The batches of an endpoint, which its provider answers later and for less money."""
+        return BatchWalk(resolved, self._calls, self._spans, self.clock)
 
     async def count(self, resolved: Resolved, request: InferenceRequest) -> int:
         """How many tokens a chat's prompt has: as its provider counts them, or an estimate where none does."""

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
+from inferpoint.calls.batches import EndpointBatches
 from inferpoint.library.chats import Chat
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.requests import InferenceRequest
@@ -46,6 +47,10 @@ class Backend(ABC):
     @abstractmethod
     async def infer(self, inference_id: str, request: InferenceRequest, kind: TaskType | None) -> InferenceResult:
         """The whole result of texts or documents, of an endpoint of the task type *kind* where one is named."""
+
+    def batches(self, _inference_id: str, /) -> EndpointBatches | None:
+        """The batches of an endpoint; None where that is not in this process."""
+        return None
 
     @abstractmethod
     def stream(self, inference_id: str, request: InferenceRequest) -> AsyncGenerator[Sequence[Delta]]:

@@ -7,7 +7,6 @@ gives up is done by whoever works on the job next. The limit is kept by the serv
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from inferpoint.errors import invalid
 from inferpoint.extras import extra
 from inferpoint.library.awaiting import Inferpoint
-from inferpoint.library.jobs import Jobs, place
+from inferpoint.library.jobs import Jobs
 
 _TRIES = 10  # of a task whose process died
 _LOCAL = "local"
@@ -35,7 +34,7 @@ def run_shard(number: int, *, job: str, server: str, folder: str) -> None:
 
 async def _run_shard(number: int, job: str, server: str, folder: Path) -> None:
     async with Inferpoint(server) as ip:
-        opened = Jobs(lambda: ip.backend, place(os.environ, folder), server)
+        opened = Jobs(lambda: ip.backend, folder, server)
         try:
             await (await opened.get(job)).run_shard(number)
         finally:

@@ -8,6 +8,7 @@ from typing import Any
 from typing_extensions import override
 
 from inferpoint.bulk.inference import Inference
+from inferpoint.calls.batches import EndpointBatches
 from inferpoint.library.backend import Backend
 from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import InferenceResult
@@ -27,3 +28,8 @@ class EndpointInference(Inference):
     @override
     async def infer(self, request: InferenceRequest) -> InferenceResult:
         return await self._backend.infer(self._inference_id, request, None)
+
+    @override
+    def batches(self) -> EndpointBatches:
+        batches = self._backend.batches(self._inference_id)
+        return super().batches() if batches is None else batches

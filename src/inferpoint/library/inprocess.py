@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from inferpoint import services
 from inferpoint.app import MODELS, Home, Parts, assembled
+from inferpoint.calls.batches import EndpointBatches
 from inferpoint.endpoints.lifecycle import Lifecycle
 from inferpoint.engine.engine import Engine, Policy
 from inferpoint.library.backend import Backend
@@ -74,6 +75,10 @@ class InProcess(Backend):
     @override
     async def infer(self, inference_id: str, request: InferenceRequest, kind: TaskType | None) -> InferenceResult:
         return await self._engine.infer(self._engine.find(INTERNAL, inference_id), request, kind)
+
+    @override
+    def batches(self, inference_id: str, /) -> EndpointBatches:
+        return self._engine.batches(self._engine.find(INTERNAL, inference_id))
 
     @override
     def stream(self, inference_id: str, request: InferenceRequest) -> AsyncGenerator[Sequence[Delta]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -19,6 +19,9 @@ from inferpoint.model.settings import setting, settings
 from inferpoint.protocols.framing import Framing
 from inferpoint.protocols.oversize import Oversize, by_status
 from inferpoint.protocols.sse import ServerSentEvents
+
+if TYPE_CHECKING:  # its values stand on those of this file
+    from inferpoint.protocols.batches import Batches
 
 S = TypeVar("S")
 O = TypeVar("O")  # noqa: E741 - S and O are the contract's own letters: settings and options
@@ -205,6 +208,7 @@ class Task(Generic[S, O]):
     are. `fixed` are settings that nobody sets, shown with those that are.
     `count` asks for the tokens of a prompt, where a provider counts them; `lengths` how long each text is, as a part of
     what the model takes, where it can tell: chunks of more than 1 are cut again.
+    `batches` is how the provider takes many requests at once, for less money and later, where it does.
     """
 
     label: str
@@ -216,6 +220,7 @@ class Task(Generic[S, O]):
     reader: Callable[[S], Reader] | None = None
     count: Question[S, O, int] | None = None
     lengths: Question[S, O, Sequence[float]] | None = None
+    batches: Batches[S] | None = None
     framing: Callable[[], Framing] = ServerSentEvents
     with_model: Callable[[S, str], S] | None = None
     takes_tokens: bool = False

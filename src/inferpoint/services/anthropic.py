@@ -13,20 +13,11 @@ from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import rate_headers
 from inferpoint.protocols.anthropic import failures, replies, requests, thinking
+from inferpoint.protocols.anthropic.batches import MessageBatches
 from inferpoint.protocols.anthropic.stream import Messages
 from inferpoint.protocols.auth import header
 from inferpoint.protocols.oversize import told_by
-from inferpoint.protocols.service import (
-    Failures,
-    Limits,
-    Origin,
-    Question,
-    RateLimit,
-    Rates,
-    Service,
-    Task,
-    rate_limit,
-)
+from inferpoint.protocols.service import Failures, Limits, Origin, Question, RateLimit, Rates, Service, Task, rate_limit
 
 ADDRESS = "https://api.anthropic.com"
 # The last version that takes temperature, top_p and top_k; 2026-10-21 refuses all three.
@@ -78,7 +69,12 @@ def encode(request: InferenceRequest, model: Account, options: Options, origin: 
     else:
         defaults |= {name: getattr(options, name) for name in _SAMPLING}
     body |= {name: value for name, value in defaults.items() if name not in body}
-    return _call(request, model.url or f"{origin}/v1/messages", body)
+    return _call(request, address(model, origin), body)
+
+
+def address(model: Account, origin: str) -> str:
+    """Where messages are posted."""
+    return model.url or f"{origin}/v1/messages"
 
 
 def encode_count(request: InferenceRequest, model: Account, _options: Options, origin: str) -> Call:
@@ -88,7 +84,7 @@ def encode_count(request: InferenceRequest, model: Account, _options: Options, o
     """
     asked = requests.request_body(request)
     body = {"model": model.model_id, **{name: asked[name] for name in _COUNTED if name in asked}}
-    return _call(request, f"{model.url or f'{origin}/v1/messages'}/count_tokens", body)
+    return _call(request, f"{address(model, origin)}/count_tokens", body)
 
 
 def _call(request: InferenceRequest, url: str, body: Mapping[str, Any]) -> Call:
@@ -118,6 +114,7 @@ COMPLETE = Task(
     reader=lambda _: Messages(COMPLETIONS),
     hints=lambda account, _origin: thinking.hints(requests.HINTS, account.model_id),
     with_model=lambda account, model: replace(account, model_id=model),
+    batches=MessageBatches(address, {"anthropic-version": VERSION}),
     rates=Rates(default=50, group=group, limits=lambda _: Limits(inputs=1)),
     failures=Failures(
         complaint=failures.complaint,

@@ -16,6 +16,7 @@ from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import embedding_settings, oauth2, rate_headers, truncation
 from inferpoint.protocols.openai import account
 from inferpoint.protocols.openai.account import Options
+from inferpoint.protocols.openai.batches import OpenAIBatches
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.embeddings import embedding
 from inferpoint.protocols.openai.failures import FAILURES
@@ -88,6 +89,7 @@ EMBED = replace(
     embedding("OpenAI embeddings", EmbeddingSettings, Rates(default=3000, group=group, limits=lambda _: LIMITS)),
     check=check,
     failures=replace(FAILURES, phrases={**FAILURES.phrases, 429: COUNTERS}),
+    batches=OpenAIBatches("/embeddings"),
 )
 
 
@@ -116,7 +118,7 @@ def hints(account: Account, origin: str) -> frozenset[str]:
     return taken - {Hint.EFFORT} if _PLAIN.search(account.model_id) else taken
 
 
-CHAT = replace(_CHAT, check=check, hints=hints)
+CHAT = replace(_CHAT, check=check, hints=hints, batches=OpenAIBatches("/chat/completions"))
 
 SERVICE = Service(
     name="openai",

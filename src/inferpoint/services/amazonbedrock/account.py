@@ -8,7 +8,7 @@ from urllib.parse import quote
 from inferpoint.errors import InferenceError, Upstream, invalid
 from inferpoint.model.http import Event
 from inferpoint.model.settings import setting, settings
-from inferpoint.protocols import aws
+from inferpoint.protocols import aws, s3
 from inferpoint.protocols.oversize import told_by
 from inferpoint.protocols.readers import broken
 from inferpoint.protocols.service import Failures, Limits, RateLimit, Rates, rate_limit
@@ -26,6 +26,12 @@ class Account:
     provider: str = setting("Who made the model.", choices=PROVIDERS, any_case=True)
     model: str = setting("The id of a base model or inference profile, or an ARN.")
     rate_limit: RateLimit | None = rate_limit()
+    batch_role_arn: str | None = setting(
+        "The role by which Bedrock reads and writes the files of batches.", default=None, updatable=True
+    )
+    batch_s3_uri: str | None = setting(
+        "Where the files of batches are, such as s3://bucket/folder.", default=None, updatable=True, pattern=s3.URI
+    )
 
 
 def refuse_unavailable(account: Account, task: str, providers: tuple[str, ...]) -> None:

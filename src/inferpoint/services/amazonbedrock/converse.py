@@ -20,6 +20,7 @@ from inferpoint.protocols.eventstream import AmazonEventStream
 from inferpoint.protocols.service import Limits, Task
 from inferpoint.services.amazonbedrock import account, conversation, replies
 from inferpoint.services.amazonbedrock.account import PROVIDERS, Account
+from inferpoint.services.amazonbedrock.batches import InvocationJobs
 from inferpoint.services.amazonbedrock.dialect import CLAUDE
 from inferpoint.services.amazonbedrock.stream import Events
 
@@ -122,6 +123,7 @@ COMPLETE = Task(
     framing=AmazonEventStream,
     hints=hints,
     with_model=lambda account, model: replace(account, model=model),
+    batches=InvocationJobs("Converse"),
     rates=account.rates(lambda _: Limits(inputs=1)),
     failures=account.FAILURES,
 )

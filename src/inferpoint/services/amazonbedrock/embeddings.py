@@ -25,6 +25,7 @@ from inferpoint.protocols.readers import count
 from inferpoint.protocols.service import Limits, NoOptions, Task
 from inferpoint.services.amazonbedrock import account
 from inferpoint.services.amazonbedrock.account import Account
+from inferpoint.services.amazonbedrock.batches import InvocationJobs
 
 EMBEDDINGS = "Amazon Bedrock embeddings"
 OF = f"{EMBEDDINGS} response"
@@ -131,6 +132,7 @@ EMBED = Task(
     decode=embeddings,
     input_types=frozenset({InputType.CLASSIFICATION, InputType.CLUSTERING}),
     similarity=lambda _: "cosine",
+    batches=InvocationJobs("InvokeModel"),
     rates=account.rates(lambda model: Limits(inputs=FORMATS[model.provider].inputs)),
     failures=account.FAILURES,
 )

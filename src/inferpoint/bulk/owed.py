@@ -1,0 +1,28 @@
+"""Items that their shard is done with, and that have no result yet: another shard asks for them once more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import sqlalchemy as sql
+
+from inferpoint.bulk import records
+from inferpoint.bulk.job import Shard, ShardState
+from inferpoint.bulk.tables import SHARDS
+
+
+def put(connection: sql.Connection, name: str, shard: Shard, places: Sequence[int]) -> None:
+    """Make a shard of the items at *places* of *shard*."""
+    if not places:
+        return
+    last = connection.execute(sql.select(sql.func.max(SHARDS.c.number)).where(SHARDS.c.job == name)).scalar_one()
+    again = msgspec.structs.replace(shard, number=last + 1, only=tuple(places), done=0, attempt=0, external=None)
+    connection.execute(sql.insert(SHARDS).values({**records.of_shard(name, again), "owed": True}))
+
+
+def numbers(connection: sql.Connection, name: str) -> set[int]:
+    """The numbers in the job of the items that are still owed a result."""
+    where = (SHARDS.c.job == name, SHARDS.c.owed, SHARDS.c.state != ShardState.DONE.value)
+    rows = connection.execute(sql.select(SHARDS.c.first_item, SHARDS.c.only, SHARDS.c.done).where(*where))
+    return {first + place for first, only, done in rows for place in msgspec.json.decode(only, type=list[int])[done:]}
