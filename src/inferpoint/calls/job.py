@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from inferpoint.calls import provider_errors
 from inferpoint.calls.call_ids import CallIds
-from inferpoint.calls.sizing import Load, Sizing, load_of
+from inferpoint.calls.sizing import MEDIUM_BYTES, Load, Sizing, load_of
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model.chat import Conversation, FilePart, ImagePart, Part, TextPart
 from inferpoint.model.deadline import NEVER, Deadline
@@ -26,7 +26,6 @@ from inferpoint.outbound.ticket import Job, Ticket
 from inferpoint.protocols import error_bodies
 from inferpoint.protocols.service import Moment, Question
 
-_IMAGE_BYTES = 4800  # of words that take as many tokens as the largest image, about 1600
 _FILE_BYTES = 10  # of a PDF for each byte of its words: a page is 75 KB, and takes about 2500 tokens
 _LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
 
@@ -208,7 +207,7 @@ def _beyond_words(part: Part) -> int:
     """The bytes of an image or a document beyond those of words that would take as many tokens."""
     match part:
         case ImagePart(url) if url.startswith("data:"):
-            return max(0, len(url) - _IMAGE_BYTES)
+            return max(0, len(url) - MEDIUM_BYTES)
         case FilePart(data) if data.startswith("data:"):
             return len(data) - len(data) // _FILE_BYTES
         case _:

@@ -13,7 +13,7 @@ from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.requests import Documents, InferenceRequest, InputType, Tokens
+from inferpoint.model.requests import Contents, Documents, InferenceRequest, InputType, Media, Tokens
 
 _OF_TOKENS = (TaskType.TEXT_EMBEDDING, TaskType.EMBEDDING)
 _EVERYWHERE = frozenset({InputType.INGEST, InputType.SEARCH})
@@ -72,13 +72,26 @@ def _with_model(resolved: Resolved, conversation: Conversation) -> Resolved:
 
 
 def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
-    """Inputs of another kind are taken only where they are tokens for an embedding."""
+    """Inputs of another kind are taken only where they are tokens for an embedding, or media that it takes."""
     kind = resolved.endpoint.task_type
+    if isinstance(request.input, Contents) and kind is TaskType.EMBEDDING:
+        _refuse_media(resolved, request.input)
+        return
     if isinstance(request.input, Tokens) and kind in _OF_TOKENS:
         return
     if kind is TaskType.CHAT_COMPLETION:
         raise chat_only(resolved)
     raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
+
+
+def _refuse_media(resolved: Resolved, contents: Contents) -> None:
+    taken, name = resolved.task.media(resolved.endpoint.settings), resolved.service.name
+    if not taken:
+        raise invalid(f"The {name} service does not support embedding with non-text inputs")
+    mediums = {content.medium for content in contents.inputs if isinstance(content, Media)}
+    if others := ", ".join(sorted(mediums - taken)):
+        problem = f"The {name} service does not support embedding with inputs of type [{others}]"
+        raise invalid(f"{problem}; beside text it takes [{', '.join(sorted(taken))}]")
 
 
 def _input_class(kind: TaskType) -> type[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -65,6 +65,28 @@ class Tokens(msgspec.Struct, frozen=True):
     inputs: tuple[tuple[int, ...], ...]
 
 
+class Medium(StrEnum):
+    """A kind of input that is no text."""
+
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+    PDF = "pdf"
+
+
+class Media(msgspec.Struct, frozen=True):
+    """An input that is no text, as a data URI."""
+
+    medium: Medium
+    uri: str
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """Inputs of which some are no texts."""
+
+    inputs: tuple[str | Media, ...]
+
+
 class Documents(msgspec.Struct, frozen=True):
     """The input of a rerank: documents to put in order by how well they answer a query."""
 
@@ -74,7 +96,14 @@ class Documents(msgspec.Struct, frozen=True):
     top_n: int | None = None
 
 
-Input = Texts | Tokens | Documents | Conversation
+Input = Texts | Tokens | Contents | Documents | Conversation
+
+
+def of_inputs(inputs: Iterable[str | Media]) -> Texts | Contents:
+    """*inputs* as those of a request: texts alone, where they are nothing else."""
+    whole = tuple(inputs)
+    texts = tuple(content for content in whole if isinstance(content, str))
+    return texts if len(texts) == len(whole) else Contents(whole)
 
 
 class Chunking(msgspec.Struct, frozen=True):
@@ -158,6 +187,12 @@ class InferenceRequest(msgspec.Struct, frozen=True):
         return self.input
 
     @property
+    def inputs(self) -> tuple[Any, ...]:
+        """The inputs of an embedding request, each of which has a vector: texts, texts as tokens, or media."""
+        assert isinstance(self.input, tuple | Tokens | Contents)
+        return self.input if isinstance(self.input, tuple) else self.input.inputs
+
+    @property
     def documents(self) -> Documents:
         """The query and documents of a rerank request."""
         assert isinstance(self.input, Documents)
@@ -174,7 +209,7 @@ class InferenceRequest(msgspec.Struct, frozen=True):
         match self.input:
             case tuple():
                 return len(self.input)
-            case Tokens(inputs):
+            case Tokens(inputs) | Contents(inputs):
                 return len(inputs)
             case _:
                 return 1

@@ -13,7 +13,7 @@ from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import Element, TaskType
 from inferpoint.model.http import Call, Event, Reply
 from inferpoint.model.quota import Allowance
-from inferpoint.model.requests import InferenceRequest, InputType
+from inferpoint.model.requests import InferenceRequest, InputType, Medium
 from inferpoint.model.results import Delta, InferenceResult
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols.framing import Framing
@@ -128,6 +128,11 @@ def floats(_settings: Any) -> Element:
     return Element.FLOAT
 
 
+def no_media(_settings: Any) -> frozenset[Medium]:
+    """Texts alone: the default of `Task.media`."""
+    return frozenset()
+
+
 def no_hints(_settings: Any, _origin: str) -> frozenset[str]:
     """No hint has a place on the wire: the default of `Task.hints`."""
     return frozenset()
@@ -195,6 +200,7 @@ class Task(Generic[S, O]):
     call, `decode` reads the whole reply, `reader` a streamed one; a task without a reader does not stream. `with_model`
     gives the settings with the model that a chat asks for in place of theirs: for the queue, and for the reader.
     `takes_tokens` says that `encode` takes inputs that are tokens already; otherwise they are made texts again.
+    `media` are the kinds of inputs beside texts that an `embedding` with these settings takes.
     A completion that takes `several` inputs takes them as turns of one conversation. `input_types` are those on the
     wire beyond `search` and `ingest`, which every embedding takes. `hints` are the names of those that `encode` sends
     on for an endpoint with these settings at this origin; the others never reach it.
@@ -219,6 +225,7 @@ class Task(Generic[S, O]):
     framing: Callable[[], Framing] = ServerSentEvents
     with_model: Callable[[S, str], S] | None = None
     takes_tokens: bool = False
+    media: Callable[[S], frozenset[Medium]] = no_media
     several: bool = False
     input_types: frozenset[InputType] = frozenset()
     hints: Callable[[S, str], frozenset[str]] = no_hints
