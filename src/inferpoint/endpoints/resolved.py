@@ -135,8 +135,7 @@ def task_of(name: Any, task_type: TaskType) -> tuple[Service, Task[Any, Any]]:
         raise invalid("Inference endpoint configuration is missing the [service] setting")
     service = services.find(name if isinstance(name, str) else settings.as_java(name))
     if task_type not in service.tasks:
-        why = f": {service.missing[task_type]}" if task_type in service.missing else ""
-        raise invalid(f"The [{service.name}] service does not support task type [{task_type.value}]{why}")
+        raise invalid(f"The [{service.name}] service does not support task type [{task_type.value}]")
     return service, service.tasks[task_type]
 
 

@@ -243,8 +243,8 @@ class Service:
     """One provider: what it can do, how its calls are signed, where it is.
 
     `sign` adds headers and changes nothing else. `quota` reads what a reply's headers, in lower case, tell of the
-    provider's limits; it never fails. `missing` says of tasks that one would expect why they are not there. `contract`
-    is the version of this file's promises that the service was written for.
+    provider's limits; it never fails. `contract` is the version of this file's promises that the service was written
+    for.
     """
 
     name: str
@@ -254,5 +254,4 @@ class Service:
     quota: Callable[[Mapping[str, str], datetime], Allowance] = no_allowance
     grant: Grant[Any] | None = None
     origin: Origin[Any] | None = None
-    missing: Mapping[TaskType, str] = field(default_factory=dict[TaskType, str])
     contract: int = CONTRACT
