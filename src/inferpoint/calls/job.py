@@ -23,7 +23,7 @@ from inferpoint.model.requests import Caller, InferenceRequest, InputType, Reque
 from inferpoint.model.results import InferenceResult, Usage
 from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.ticket import Job, Ticket
-from inferpoint.protocols import error_bodies
+from inferpoint.protocols import error_bodies, pauses
 from inferpoint.protocols.service import Moment, Question
 
 _FILE_BYTES = 10  # of a PDF for each byte of its words: a page is 75 KB, and takes about 2500 tokens
@@ -85,8 +85,9 @@ class EndpointJob(Job):
     def sign(self, call: Call, now: datetime) -> Call:
         return self.resolved.service.sign(call, self.resolved.endpoint.settings, Moment(now, self.token))
 
-    # As it is a function of the reply alone it is not wrapped; pyright takes it for a method without `self`.
+    # As they are functions of the reply alone they are not wrapped; pyright takes them for methods without `self`.
     status = staticmethod(error_bodies.status)  # pyright: ignore[reportAssignmentType]
+    pause = staticmethod(pauses.told)  # pyright: ignore[reportAssignmentType]
 
     @override
     def is_final(self, reply: Reply | None) -> bool:

@@ -123,8 +123,8 @@ class RequestStats(msgspec.Struct):
 
     `calls` were made in `attempts`. `queued` and `upstream` are the longest times of any call, in seconds: waiting, for
     its turns and between its attempts; and at the provider. `known` of the `asked` inputs were in the cache, None where
-    there is none. `dropped` are the hints that the provider has no place for. `endpoint` is the id of the one that was
-    asked, once it is known.
+    there is none. `dropped` are the hints that the provider has no place for, `told` the headers of its replies that
+    are handed on. `endpoint` is the id of the one that was asked, once it is known.
     """
 
     calls: int = 0
@@ -134,6 +134,7 @@ class RequestStats(msgspec.Struct):
     known: int | None = None
     asked: int = 0
     dropped: frozenset[str] = frozenset()
+    told: Mapping[str, str] = {}
     endpoint: str = ""
 
     def begun(self) -> bool:
@@ -150,6 +151,7 @@ class RequestStats(msgspec.Struct):
             self.known = (self.known or 0) + other.known
         self.asked += other.asked
         self.dropped |= other.dropped
+        self.told = {**self.told, **other.told}
 
 
 class InferenceRequest(msgspec.Struct, frozen=True):

@@ -90,14 +90,15 @@ class Reader(Protocol):
 class Grant(Generic[S]):
     """A token to fetch before a call can be signed; fetched once for all who wait, and kept for its lifetime.
 
-    `ask` makes the call for the token, or None for settings that need none. `read` gives the token and its lifetime in
-    seconds. `complaint` reads an error body of the address that gives tokens; it may raise an `InferenceError`, and
-    then the error goes without.
+    `ask` makes the call for the token at an address, or None for settings that need none. That is `origin`'s, or empty
+    where the settings alone say it. `read` gives the token and its lifetime in seconds. `complaint` reads an error body
+    of the address that gives tokens; it may raise an `InferenceError`, and then the error goes without.
     """
 
-    ask: Callable[[S, datetime], Call | None]
+    ask: Callable[[S, datetime, str], Call | None]
     read: Callable[[Reply], tuple[str, float]]
     complaint: Callable[[Reply], Upstream]
+    origin: Origin[S] | None = None
 
 
 @dataclass(frozen=True)
@@ -243,8 +244,8 @@ class Service:
     """One provider: what it can do, how its calls are signed, where it is.
 
     `sign` adds headers and changes nothing else. `quota` reads what a reply's headers, in lower case, tell of the
-    provider's limits; it never fails. `contract` is the version of this file's promises that the service was written
-    for.
+    provider's limits; it never fails. `told` picks those of an answer that whoever asked is told, under the names that
+    they have for callers. `contract` is the version of this file's promises that the service was written for.
     """
 
     name: str
@@ -252,6 +253,7 @@ class Service:
     tasks: Mapping[TaskType, Task[Any, Any]]
     sign: Callable[[Call, Any, Moment], Call]
     quota: Callable[[Mapping[str, str], datetime], Allowance] = no_allowance
+    told: Callable[[Mapping[str, str]], Mapping[str, str]] | None = None
     grant: Grant[Any] | None = None
     origin: Origin[Any] | None = None
     contract: int = CONTRACT
