@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
@@ -164,8 +165,10 @@ def cost_of(usage: Usage) -> Cost:
 
 
 def lane(request: InferenceRequest) -> Lane:
-    """The lane of a request, as its input type tells."""
-    return Lane.OTHER if request.input_type is None else _LANES.get(request.input_type, Lane.OTHER)
+    """The lane of a request, as its input type tells; one whose patience ends, as a trial's, is like any other."""
+    if request.input_type is None or request.patience < math.inf:
+        return Lane.OTHER
+    return _LANES.get(request.input_type, Lane.OTHER)
 
 
 def ticket(

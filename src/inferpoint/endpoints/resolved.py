@@ -18,7 +18,7 @@ from inferpoint.model.chat import Conversation, said
 from inferpoint.model.credentials import Credential
 from inferpoint.model.endpoint import Element, Endpoint, TaskType
 from inferpoint.model.quota import UNITS, Rate
-from inferpoint.model.requests import Documents, InferenceRequest, Texts
+from inferpoint.model.requests import Documents, InferenceRequest, InputType, Texts
 from inferpoint.model.secrets import Secrets
 from inferpoint.protocols.service import RateLimit, Service, Task
 
@@ -87,8 +87,12 @@ class Resolved:
 
     @property
     def probe(self) -> InferenceRequest:
-        """The request that Elasticsearch makes of an endpoint of this task type to see that it works."""
-        return InferenceRequest(_PROBES[self.endpoint.task_type])
+        """The request that Elasticsearch makes of an endpoint of this task type to see that it works.
+
+        An embedding is asked for as for what is ingested, which is what most of an endpoint's are for.
+        """
+        kind = self.endpoint.task_type
+        return InferenceRequest(_PROBES[kind], InputType.INGEST if kind.embeds else None)
 
     def shown(self) -> dict[str, Any]:
         """The endpoint as everybody may see it, in the form of Elasticsearch's GET."""
