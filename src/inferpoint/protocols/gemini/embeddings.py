@@ -13,7 +13,7 @@ from inferpoint.model.requests import InputType
 from inferpoint.model.results import Embeddings
 from inferpoint.protocols import vectors
 
-TASK_TYPES: Mapping[str | None, str] = {
+PURPOSES: Mapping[str, str] = {
     InputType.INGEST: "RETRIEVAL_DOCUMENT",
     InputType.SEARCH: "RETRIEVAL_QUERY",
     InputType.CLASSIFICATION: "CLASSIFICATION",
