@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from sending import sent
 
+import inferpoint
 from inferpoint.errors import InferenceError
 from inferpoint.local.models import find, import_model
 from inferpoint.local.transport import LocalModels
@@ -20,6 +21,8 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import json_call
 
 GOLDEN = Path(__file__).parent / "golden"  # by make.py there
+WORDS = {"strategy": "word", "max_chunk_size": 30, "overlap": 0}
+LONG = " ".join(["the sky is blue"] * 12)
 SPARSE, RANKER, SPLADE = (json.loads((GOLDEN / f"{name}.json").read_text()) for name in ("sparse", "ranker", "splade"))
 
 
@@ -89,6 +92,32 @@ def test_a_real_splade_makes_the_vectors_of_transformers(splade: Path, tmp_path:
     models = LocalModels(tmp_path / "models")
     assert alike(answer(models, "sparse_embedding", model.name, SPLADE["texts"])["embeddings"], SPLADE["weights"])
     models.close()
+
+
+def test_endpoints_of_them_embed_and_rank(tmp_path: Path) -> None:
+    """By Elasticsearch's names for them, from the trial call on; long texts in chunks that the model takes."""
+    for name in ("sparse", "ranker"):
+        import_model(GOLDEN / name, tmp_path / "models")
+
+    async def asked() -> tuple[Any, Any, Any]:
+        async with inferpoint.Inferpoint(tmp_path) as engine:
+            using = {"num_allocations": 1, "num_threads": 1}
+            sparse = {"model_id": "sparse", **using}
+            await engine.put("s", task_type="sparse_embedding", service="elser", service_settings=sparse)
+            await engine.put("r", task_type="rerank", service="elasticsearch", service_settings={"model_id": "ranker"})
+            return (
+                await engine.sparse("s", SPARSE["texts"][:4]),
+                await engine.infer("s", LONG, chunked=True, chunking_settings=WORDS),
+                await engine.rerank("r", RANKER["query"], RANKER["documents"], return_documents=True),
+            )
+
+    embedded, chunked, ranked = asyncio.run(asked())
+    assert alike([dict(weights) for weights, _ in embedded.weights], SPARSE["weights"][:4])
+    cut = [LONG[chunk.start_offset : chunk.end_offset] for chunk in chunked.inputs[0]]
+    assert "".join(cut) == LONG
+    assert all(len(piece.split()) <= 14 for piece in cut)  # of 16 word pieces two mark the ends
+    best = sorted(range(3), key=lambda place: -RANKER["scores"][place])
+    assert [(row.index, row.text) for row in ranked.ranked] == [(place, RANKER["documents"][place]) for place in best]
 
 
 @pytest.mark.parametrize(
