@@ -1,4 +1,4 @@
-"""`GET _inference/_services` beside what Elasticsearch lists: equal, but for differences that are named with a reason."""
+"""`GET _inference/_services` beside what Elasticsearch lists: equal, but for differences that have a reason."""
 
 from __future__ import annotations
 
