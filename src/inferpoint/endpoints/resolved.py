@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, final
@@ -20,6 +20,7 @@ from inferpoint.model.endpoint import Element, Endpoint, TaskType
 from inferpoint.model.quota import UNITS, Rate
 from inferpoint.model.requests import Documents, InferenceRequest, InputType, Texts
 from inferpoint.model.secrets import Secrets
+from inferpoint.model.wording import unknown_settings
 from inferpoint.protocols.service import RateLimit, Service, Task
 
 _TEXTS = ("how big",)
@@ -139,8 +140,16 @@ def task_of(name: Any, task_type: TaskType) -> tuple[Service, Task[Any, Any]]:
         raise invalid("Inference endpoint configuration is missing the [service] setting")
     service = services.find(name if isinstance(name, str) else settings.as_java(name))
     if task_type not in service.tasks:
-        raise invalid(f"The [{service.name}] service does not support task type [{task_type.value}]")
+        instead = ", ".join(service.tasks)
+        problem = f"The [{service.name}] service does not support task type [{task_type.value}], but [{instead}]"
+        raise invalid(problem)
     return service, service.tasks[task_type]
+
+
+def refuse_unknown(left: Mapping[str, Any], service: Service, of: str, names: Iterable[str]) -> None:
+    """`INVALID` when anything is *left* over beside the *names* that *of* takes."""
+    if left:
+        raise invalid(unknown_settings(left, service.name, of, names))
 
 
 def _shown(rate: Rate) -> dict[str, int]:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, assert_never
 
-from inferpoint.endpoints.document import refuse_unknown
-from inferpoint.endpoints.resolved import Resolved
+from inferpoint.endpoints.resolved import Resolved, refuse_unknown
 from inferpoint.endpoints.sections import TASK_SETTINGS
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
@@ -47,7 +46,8 @@ def prepared(resolved: Resolved, request: InferenceRequest, kind: TaskType | Non
 def _with_options(resolved: Resolved, requested: Mapping[str, Any]) -> Resolved:
     problems: list[str] = []
     requested, left = settings.gathered(resolved.task.options, requested)
-    refuse_unknown(left, resolved.service)
+    names = [option.name for option in settings.declared(resolved.task.options) if not option.rest]
+    refuse_unknown(left, resolved.service, f"[{TASK_SETTINGS}] of [{resolved.endpoint.task_type}]", names)
     options = settings.overlay(resolved.endpoint.options, requested, scope=TASK_SETTINGS, problems=problems)
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
