@@ -35,6 +35,10 @@ AZURE = "Requests to the ChatCompletions_Create Operation have exceeded call rat
     [
         (GOOGLE, 34.074824224),  # its words are more exact than its details, which come after them
         ({"error": {"details": [GOOGLE["error"]["details"][1]]}}, 34),
+        (
+            {"error": {"message": json.dumps({"details": [GOOGLE["error"]["details"][1]]})}},
+            34,
+        ),  # as a gateway quotes it
         ([GOOGLE], 34.074824224),  # as a stream of Gemini's has it
         ({"error": {"message": GROQ.format("4.97s"), "type": "tokens", "code": "rate_limit_exceeded"}}, 4.97),
         ({"error": {"message": GROQ.format("2m59.56s")}}, 179.56),

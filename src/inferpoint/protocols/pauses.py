@@ -11,7 +11,7 @@ _STATUSES = (429, 503)
 _LONGEST = 16 * 1024  # bytes; no refusal is longer
 _TOLD = re.compile(
     rb"""
-    "retryDelay"\s*:\s*"(?P<google>[0-9.]{1,20}s)"  # google.rpc.RetryInfo, of Gemini and Vertex AI
+    "retryDelay\\*"\s*:\s*\\*"(?P<google>[0-9.]{1,20}s)\b  # google.rpc.RetryInfo; a gateway may quote its JSON
     | "estimated_time"\s*:\s*(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1,9})?)\b  # of Hugging Face, until a model is loaded
     | \b(?:try\ again|retry)\ (?:in|after)\ (?:about\ )?
       (?:(?P<duration>(?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:h|ms|m|s))+)\b  # 1m2.5s, of OpenAI and Groq
