@@ -18,7 +18,7 @@ JAVA_NAMES: Mapping[type[Any], str] = {
 }
 # Rather too much is hidden than too little: who wrote `apiKey` for `api_key` put a key there all the same.
 _SECRET_NAME = re.compile(
-    r"(keys?|secrets?|passwords?|token|authorization|credentials?)$|^(secret_parameters|service_account_json|entra_id)$",
+    r"(keys?|secrets?|passwords?|token|authorization|credentials?|secret_?parameters|service_?account_?json|entra_?id)$",
     re.IGNORECASE,
 )
 _DEEPEST = 20
