@@ -237,7 +237,7 @@ def config(service: str, settings: Mapping[str, Any], address: str, needed: Mapp
         given["rate_limit"] = {"requests_per_minute": 1_000_000}
     if service == "openai":
         given["url"] = address
-    given |= {name: address for name in needed if name in declared_here and declared_here[name].url}
+    given |= {name: address for name, one in declared_here.items() if one.url and one.required}
     if service == "alibabacloud-ai-search":
         given["host"] = address.split("/")[2]
     if "client_secret" in settings:

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 import pytest
 from every_setting import EVERY, value, whole
+from msgspec.structs import replace
 from world import World
 
 from inferpoint import services
 from inferpoint.api.elastic.errors import envelope
+from inferpoint.engine.preflight import prepared
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.setting import Setting
@@ -194,6 +196,27 @@ def test_an_update_is_checked_like_what_it_updates(make_world: Callable[..., Wor
                     assert KEY not in json.dumps(told)
                     assert all(words in told["error"]["reason"] for words in wrong.words), (wrong.path, wrong.why)
     assert world.get("e") == before
+
+
+@pytest.mark.parametrize(("name", "kind"), EVERY)
+def test_a_requests_own_task_settings_are_checked_like_the_endpoints(
+    make_world: Callable[..., World], name: str, kind: TaskType
+) -> None:
+    """Before any call, and with the same words; what is unknown is told with what there is."""
+    world = make_world(validate=False)
+    made = world.create("e", kind, right(name, kind))
+    options = made.task.options
+    every_option = [one for one in declared(options) if not one.rest]
+    for wrong in (wrong for one in every_option for wrongs in KINDS[1:] for wrong in wrongs((one.name,), one)):
+        if not isinstance(wrong.value, dict) or wrong.value:  # an empty map takes nothing away
+            with pytest.raises(InferenceError) as caught:
+                prepared(made, replace(made.probe, options={wrong.path[0]: wrong.value}), None)
+            assert all(words in str(caught.value) for words in wrong.words), (wrong.path, wrong.why)
+    if not any(one.rest for one in declared(options)):
+        takes = ", ".join(one.name for one in declared(options))
+        with pytest.raises(InferenceError) as caught:
+            prepared(made, replace(made.probe, options={"of_no_task": 1}), None)
+        assert str(caught.value).endswith(f"[task_settings] of [{kind}] takes {f'[{takes}]' if takes else 'none'}")
 
 
 @pytest.mark.parametrize(("name", "kind"), EVERY)
