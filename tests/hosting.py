@@ -37,7 +37,9 @@ def hosting(
         (folder / name).mkdir()
     source = folder / "docs" / SOURCE_PATH
     source.parent.mkdir()
-    source.write_text("".join(json.dumps({"id": f"d{n}", "text": text}) + "\n" for n, text in enumerate(texts)))
+    source.write_text(
+        "".join(json.dumps({"id": f"d{n}", "text": text, "lang": "en"}) + "\n" for n, text in enumerate(texts))
+    )
     manifest = opened(folder / "jobs")
     host = Host(
         world.engine, Callers(world.keys, is_open=True), world.engine.audit, world.telemetry.jobs, clock or world.clock

@@ -162,11 +162,27 @@ def test_an_address_is_no_place() -> None:
             NamedPlaces(PLACES).source(written)
 
 
-def test_a_path_goes_before_the_parameters_of_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """References and parameters stay as the configuration has them."""
+@pytest.mark.parametrize(
+    ("base", "path", "whole"),
+    [
+        ("/srv/docs", "a/b", "/srv/docs/a/b"),
+        ("/srv/docs/", "a/", "/srv/docs/a/"),
+        ("s3://bucket/x?format=jsonl", "a", "s3://bucket/x/a?format=jsonl"),
+        ("https://me:${PW}@search:9200?semantic=body", "index", "https://me:${PW}@search:9200/index?semantic=body"),
+        ("postgresql://me:${PW}@db/one?sslmode=require", "t", "postgresql://me:${PW}@db/one?sslmode=require&table=t"),
+        ("lancedb+s3://bucket/x", "t", "lancedb+s3://bucket/x?table=t"),
+    ],
+)
+def test_a_path_is_what_the_sort_of_its_place_says(base: str, path: str, whole: str) -> None:
+    """A file, an index or a table; references and parameters stay as the configuration has them."""
+    assert joined(base, path) == whole
+
+
+def test_a_place_has_its_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No value of a variable is put into the address that a job works with."""
     monkeypatch.setenv("PW", "secret")
-    assert NamedPlaces(PLACES).sink("place:vectors/docs") == "postgresql://me:${PW}@db/one/docs?sslmode=require"
-    assert joined("/srv/docs/", "a/b") == "/srv/docs/a/b"
+    place = NamedPlaces(PLACES)
+    assert place.sink("place:vectors/docs") == "postgresql://me:${PW}@db/one?sslmode=require&table=docs"
 
 
 def test_addresses_are_told_by_names() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,27 @@ from msgspec.structs import replace
 
 from inferpoint.bulk import starting
 from inferpoint.bulk.asking import Asking
-from inferpoint.bulk.job import UNCOMMITTED, FailureKind, Job, JobState
+from inferpoint.bulk.job import UNCOMMITTED, FailureKind, Job, JobState, Shard
 from inferpoint.bulk.manifest import Manifest, opened
 from inferpoint.bulk.sinks.sink import Receipt
 from inferpoint.bulk.sources.source import Item
 from inferpoint.bulk.verifying import verified
-from inferpoint.bulk.working import Places, Worker
+from inferpoint.bulk.working import GRACE, Places, Worker
 from inferpoint.clock import SystemClock
 from inferpoint.errors import InferenceError, Kind
 
 
 class Hurried(SystemClock):
-    """The machine's clock, on which nobody waits long."""
+    """The machine's clock, on which nobody waits long; but who is to stop waits for answers as long as it takes."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
+        self.gives_up = False
 
     async def sleep(self, seconds: float, /) -> None:
         self.waits.append(seconds)
+        if seconds == GRACE and not self.gives_up:
+            await asyncio.Event().wait()
         await asyncio.sleep(min(seconds, 0.01))
 
 
@@ -251,6 +255,29 @@ def test_a_worker_that_is_stopped_writes_down_what_it_asked_for(bench: Callable[
     assert set(one.inference.asked.values()) == {1}
 
 
+def test_a_worker_that_is_stopped_does_not_wait_for_ever(bench: Callable[..., Bench]) -> None:
+    """What is not answered for a while after a stop is given up, and asked for again by whoever goes on."""
+    one = bench(20000)
+    one.clock.gives_up = True
+
+    async def stopped() -> None:
+        worker = one.worker(one.begin())
+        one.inference.open.clear()
+        running = asyncio.create_task(worker.run())
+        await one.inference.busy(UNCOMMITTED)
+        worker.stop()
+        await running
+        one.inference.open.set()
+
+    asyncio.run(stopped())
+    assert one.manifest.counts("job").done == len(one.held()) == 0
+    assert one.manifest.owners("job") == []
+    assert GRACE in one.clock.waits
+    one.clock.gives_up = False
+    assert one.run().state is JobState.DONE
+    assert set(one.inference.asked.values()) == {1}
+
+
 def test_a_job_that_somebody_pauses_is_left(bench: Callable[..., Bench]) -> None:
     """A worker sees that its job was paused elsewhere, and ends."""
     one = bench(20000)
@@ -348,3 +375,29 @@ def test_two_workers_end_a_job_once(bench: Callable[..., Bench], *, ends: bool) 
     one.sink.finish = joined_by_another  # type: ignore[method-assign]
     assert one.run().state is JobState.DONE
     assert tries == (1 if ends else 2)
+
+
+def test_who_is_cancelled_gives_back_what_is_being_claimed(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that claims goes on when its worker is cancelled; what it claims is given back all the same."""
+    one = bench(10)
+    claiming, go_on, claim = threading.Event(), threading.Event(), one.manifest.claim
+
+    def slow(*given: Any) -> Shard | None:
+        claiming.set()
+        go_on.wait(60)
+        return claim(*given)
+
+    monkeypatch.setattr(one.manifest, "claim", slow)
+
+    async def work() -> None:
+        running = asyncio.create_task(one.worker(one.begin()).run())
+        await asyncio.to_thread(claiming.wait, 60)
+        running.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.wait({running})
+
+    asyncio.run(work())
+    assert one.manifest.owners("job") == []

@@ -21,6 +21,7 @@ from inferpoint.model.wording import did_you_mean
 _MARK = "place:"
 _ANY = "*"  # stands for any letters of a name, or for any folders
 _OTHERS = frozenset(" !'()+,-.=@_")  # that a name may have beside letters and digits
+_TABLES = {"postgresql": "table", "postgres": "table", "lancedb": "table", "qdrant": "collection"}  # by parameters
 _LONGEST = 1024  # characters of a path
 _FOLDERS = ("", "file")  # schemes of what is on this machine
 
@@ -92,8 +93,11 @@ class NamedPlaces(Addresses):
 
 
 def joined(base: str, path: str) -> str:
-    """The address of *path* below a place's, whose parameters stay at its end."""
+    """The address of *path* in a place: below it, where it has files or indices, or as the name of its table."""
     where, mark, parameters = base.partition("?")
+    kind = base.partition("://")[0].partition("+")[0].lower()
+    if kind in _TABLES:
+        return f"{base}{'&' if mark else '?'}{_TABLES[kind]}={path}"
     return f"{where.rstrip('/')}/{path}{mark}{parameters}"
 
 

@@ -2,7 +2,8 @@
 
 Each shard gives every change a number that is never used again (`_seq_no`), and a span is a range of them: the same
 documents for whoever reads it and whenever, without a point in time that the cluster must hold open and a crash loses.
-The largest number tells whether an index has changed. What came within the last refresh interval is not seen yet.
+The largest number tells whether an index has changed. What came within the last refresh interval is not seen yet, and
+an index whose sequence numbers are trimmed refuses to be searched by them, and says so.
 """
 
 from __future__ import annotations
