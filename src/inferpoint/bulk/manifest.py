@@ -87,10 +87,22 @@ class Manifest:
             return connection.execute(sql.delete(JOBS).where(JOBS.c.name == name)).rowcount > 0
 
     def change(
-        self, name: str, state: JobState, *, of: Sequence[JobState], reason: str | None = None, at: float | None = None
+        self,
+        name: str,
+        state: JobState,
+        *,
+        of: Sequence[JobState],
+        reason: str | None = None,
+        at: float | None = None,
+        spec: Spec | None = None,
     ) -> bool:
-        """Give a job another state, if its own is one *of* some; *at* is when it ended, where it has."""
-        where = (JOBS.c.name == name, JOBS.c.state.in_([before.value for before in of]))
+        """Give a job another state, if its own is one *of* some; *at* is when it ended, where it has.
+
+        With a *spec* only a job is changed that is still to do what that says.
+        """
+        where = [JOBS.c.name == name, JOBS.c.state.in_([before.value for before in of])]
+        if spec is not None:
+            where.append(JOBS.c.spec == records.json(spec))
         values = {"state": state.value, "reason": reason, "finished": at}
         with self.transaction(f"change the job [{name}]") as connection:
             return connection.execute(sql.update(JOBS).where(*where).values(values)).rowcount > 0
