@@ -53,7 +53,7 @@ def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
 def test_a_secret_that_is_written_out_is_refused(written: str, name: str) -> None:
     """The refusal says how to do it right, and does not repeat the secret."""
     with pytest.raises(
-        InferenceError, match=rf"^\[{name}\] must not be written into an address.*\$\{{NAME\}}"
+        InferenceError, match=rf"^The {name} must not be written into an address.*\$\{{NAME\}}"
     ) as raised:
         address(written, ENVIRON)
     assert raised.value.kind is Kind.INVALID

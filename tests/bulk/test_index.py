@@ -138,7 +138,7 @@ def test_a_cluster_that_is_not_there_is_told() -> None:
         ("http://host:9200/a/b", "must be a host and the name of one index"),
         ("http:///a", "must be a host and the name of one index"),
         ("http://host:9200/a?format=csv", r"has a parameter \[format\], which is not known; known is \[api_key\]"),
-        ("http://host:9200/a?api_key=written", r"^\[api_key\] must not be written into an address"),
+        ("http://host:9200/a?api_key=written", r"^The api_key must not be written into an address"),
     ],
 )
 def test_what_is_no_index_is_told(address: str, problem: str) -> None:

@@ -72,3 +72,11 @@ def test_what_is_no_place_is_refused(written: str, problem: str) -> None:
     """The refusal says what is one."""
     with pytest.raises(InferenceError, match=problem):
         objects.at(address(written))
+
+
+def test_a_cloud_without_an_account_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, and not as something that may go well another time."""
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    with pytest.raises(InferenceError, match=r"^\[az://container/x\]: .*Account must be specified") as raised:
+        objects.at(address("az://container/x"))
+    assert raised.value.kind is Kind.INVALID

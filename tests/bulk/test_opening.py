@@ -84,7 +84,7 @@ def test_what_names_no_file_is_told(folder: Path, address: str, kind: Kind, prob
     assert raised.value.kind is kind
 
 
-@pytest.mark.parametrize(("address", "allowed"), [("ftp://host/x.jsonl", "s3://, gs:// or az://"), ("-", "a folder")])
+@pytest.mark.parametrize(("address", "allowed"), [("ftp://host/x.jsonl", "or az://"), ("-", "a folder to keep it in")])
 def test_what_is_no_source_is_told(address: str, allowed: str) -> None:
     """With what is one."""
     with pytest.raises(InferenceError, match=allowed):
@@ -144,6 +144,15 @@ def test_standard_input_that_breaks_off_is_not_taken_for_all(tmp_path: Path, mon
     assert [item.text for span in source.spans(1) for item in source.read(span)] == ["whole"]
 
 
+def test_a_format_that_nobody_knows_is_told_before_standard_input_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for it learns so at once."""
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(InferenceError, match=r"\[xml\] ends in no format that is known"):
+        opened("-?format=xml", TEXT, tmp_path)
+
+
 @pytest.mark.parametrize("name", ["a.parquet", "a.arrow", "a.jsonl.zst"])
 def test_without_pyarrow_its_formats_say_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -161,6 +170,6 @@ def test_without_pyarrow_its_formats_say_what_to_install(
 
 def test_a_secret_in_an_address_is_refused() -> None:
     """Before anything is opened."""
-    with pytest.raises(InferenceError, match=r"^\[password\] must not be written into an address") as raised:
+    with pytest.raises(InferenceError, match=r"^The password must not be written into an address") as raised:
         opened("https://elastic:hunter2@host:9200/index", TEXT)
     assert "hunter2" not in str(raised.value)

@@ -234,7 +234,7 @@ def test_what_a_job_joined_is_not_changed_by_others(tmp_path: Path) -> None:
         ("out/?other=1", (), r"\[other\]"),
         ("ftp://host/x", (), "is no sink"),
         ("out.jsonl", ("text",), r"\[text\] cannot be kept"),
-        ("postgresql://user:word@host/db?table=t", (), "password must not be written"),
+        ("postgresql://user:word@host/db?table=t", (), r"password.? must not be written"),
     ],
 )
 def test_an_address_that_is_none_is_told(address: str, kept: tuple[str, ...], words: str) -> None:
@@ -243,6 +243,25 @@ def test_an_address_that_is_none_is_told(address: str, kept: tuple[str, ...], wo
         opened(address, False, kept, "job")
     assert raised.value.kind is Kind.INVALID
     assert ":word@" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "module", "of"),
+    [
+        ("out/", "pyarrow", "bulk"),
+        ("s3://bucket/out/", "obstore", "bulk"),
+        ("https://host/index", "elasticsearch", "elasticsearch"),
+        ("postgresql://host/db?table=t", "psycopg", "postgres"),
+        ("lancedb:///folder?table=t", "lancedb", "lancedb"),
+        ("qdrant://host/collection", "qdrant_client", "qdrant"),
+    ],
+)
+def test_what_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch, address: str, module: str, of: str) -> None:
+    """With the command that installs it."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(InferenceError, match=rf"pip install 'inferpoint\[{of}\]'") as raised:
+        opened(address, False, (), "job")
+    assert raised.value.kind is Kind.UNSUPPORTED
 
 
 def test_nothing_is_imported_before_it_is_used(tmp_path: Path) -> None:

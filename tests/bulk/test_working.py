@@ -19,19 +19,22 @@ from inferpoint.bulk.manifest import Manifest, opened
 from inferpoint.bulk.sinks.sink import Receipt
 from inferpoint.bulk.sources.source import Item
 from inferpoint.bulk.verifying import verified
-from inferpoint.bulk.working import Places, Worker
+from inferpoint.bulk.working import GRACE, Places, Worker
 from inferpoint.clock import SystemClock
 from inferpoint.errors import InferenceError, Kind
 
 
 class Hurried(SystemClock):
-    """The machine's clock, on which nobody waits long."""
+    """The machine's clock, on which nobody waits long; but who is to stop waits for answers as long as it takes."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
+        self.gives_up = False
 
     async def sleep(self, seconds: float, /) -> None:
         self.waits.append(seconds)
+        if seconds == GRACE and not self.gives_up:
+            await asyncio.Event().wait()
         await asyncio.sleep(min(seconds, 0.01))
 
 
@@ -248,6 +251,29 @@ def test_a_worker_that_is_stopped_writes_down_what_it_asked_for(bench: Callable[
     asyncio.run(stopped())
     assert one.manifest.counts("job").done == len(one.held()) == UNCOMMITTED
     assert one.manifest.owners("job") == []
+    assert one.run().state is JobState.DONE
+    assert set(one.inference.asked.values()) == {1}
+
+
+def test_a_worker_that_is_stopped_does_not_wait_for_ever(bench: Callable[..., Bench]) -> None:
+    """What is not answered for a while after a stop is given up, and asked for again by whoever goes on."""
+    one = bench(20000)
+    one.clock.gives_up = True
+
+    async def stopped() -> None:
+        worker = one.worker(one.begin())
+        one.inference.open.clear()
+        running = asyncio.create_task(worker.run())
+        await one.inference.busy(UNCOMMITTED)
+        worker.stop()
+        await running
+        one.inference.open.set()
+
+    asyncio.run(stopped())
+    assert one.manifest.counts("job").done == len(one.held()) == 0
+    assert one.manifest.owners("job") == []
+    assert GRACE in one.clock.waits
+    one.clock.gives_up = False
     assert one.run().state is JobState.DONE
     assert set(one.inference.asked.values()) == {1}
 

@@ -93,8 +93,8 @@ def _by_reference(secrets: Mapping[str, str]) -> None:
     for name, value in secrets.items():
         if value.strip(_MARK):
             raise invalid(
-                f"[{name}] must not be written into an address, which is kept and shown: put it into a variable of the "
-                "environment and write ${NAME} in its place, or into a file and write ${file:PATH}"
+                f"The {name} must not be written into an address, which is kept and shown: put it into a variable of "
+                "the environment and write ${NAME} in its place, or into a file and write ${file:PATH}"
             )
 
 

@@ -27,7 +27,7 @@ class Bucket(Objects):
     def __init__(self, url: str) -> None:
         self._obstore = extra("obstore", of="bulk")
         retries = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
-        with self._worded(url):
+        with self._worded(url, Kind.INVALID):
             self._store = extra("obstore.store", of="bulk").from_url(url, retry_config=retries)
 
     @override
@@ -77,7 +77,7 @@ class Bucket(Objects):
             return self._obstore.get(self._store, name, options=options).bytes()
 
     @contextlib.contextmanager
-    def _worded(self, name: str) -> Generator[None]:
+    def _worded(self, name: str, otherwise: Kind = Kind.CUT_OFF) -> Generator[None]:
         errors = extra("obstore.exceptions", of="bulk")
         kinds = {
             errors.NotFoundError: Kind.NOT_FOUND,
@@ -95,7 +95,7 @@ class Bucket(Objects):
             raise changed(name) from None
         except (errors.BaseError, OSError, ValueError) as error:
             words = re.sub(r"\?\S*", "", str(error).partition("\n")[0])  # a query may hold a signature
-            raise InferenceError(kinds.get(type(error), Kind.CUT_OFF), f"[{name}]: {words[:500]}") from None
+            raise InferenceError(kinds.get(type(error), otherwise), f"[{name}]: {words[:500]}") from None
 
 
 class _Ranges(io.RawIOBase):

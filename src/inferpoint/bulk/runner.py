@@ -90,11 +90,15 @@ class Runner:
             await self._tasks.close()
 
     async def _watch(self, server: Ending) -> None:
+        told = ""
         while not server.draining:
             try:
                 await self._look()
+                told = ""
             except InferenceError as error:
-                warn(f"The bulk jobs cannot be looked at: {error}")
+                if str(error) != told:  # once, and not each second
+                    warn(f"The bulk jobs cannot be looked at: {error}")
+                told = str(error)
             except Exception:  # noqa: BLE001 - a fault of ours at one look keeps nobody from the next
                 _LOG.exception("The bulk jobs cannot be looked at")
             await self._clock.sleep(_LOOK)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 LEASE = 60.0  # seconds after which a shard is anybody's whose worker is not heard of
 _LOOK = 1.0  # seconds between two looks at what others have changed
+GRACE = 20.0  # seconds for which a worker that is to stop waits for answers: less than programs are given to end
 _LOOKS = 30  # at what another worker may be ending
 _PATIENCE = 300.0  # seconds for which what cannot be written for now is tried again
 
@@ -56,7 +57,7 @@ class Worker:
         self._shards = shards
         self._lease = lease
         self._owner = own_name()
-        self._stopping = False
+        self._stopped = asyncio.Event()
 
     async def run(self) -> None:
         """Work; what ends the job early is in its state when this ends, and what prevents the work is raised."""
@@ -73,8 +74,8 @@ class Worker:
                     await self._pause()
 
     def stop(self) -> None:
-        """Have the worker write down what it has asked for, and end."""
-        self._stopping = True
+        """Have the worker write down what it has asked for, and end; what is not answered for a while is given up."""
+        self._stopped.set()
 
     @contextlib.asynccontextmanager
     async def _at_work(self) -> AsyncGenerator[None]:
@@ -128,12 +129,33 @@ class Worker:
         """Do a shard step by step, each of which is written down; left when it is somebody else's."""
         steps = Steps(self._source, shard, UNCOMMITTED // self._shards)
         while step := await self._wait_for(steps.next):
-            answers = await self._asking.ask(rows.texts(step))
+            answers = await self._answered(rows.texts(step))
+            if answers is None:
+                return
             if not await self._commit(shard, step, answers, self._asking.paid(answers)):
                 return
             shard = replace(shard, done=shard.done + len(step))
             if self._stopping:
                 return
+
+    async def _answered(self, texts: Mapping[int, str]) -> Answers | None:
+        """The answers to *texts*; None when the worker is to stop, and they do not come for a while."""
+        tasks = Tasks()
+        asked, late = tasks.start(self._asking.ask(texts)), tasks.start(self._late())
+        try:
+            await asyncio.wait([asked, late], return_when=asyncio.FIRST_COMPLETED)
+            return asked.result() if asked.done() else None
+        finally:
+            await tasks.close()
+
+    async def _late(self) -> None:
+        """Wait until what is asked for is waited for no more."""
+        await self._stopped.wait()
+        await self._clock.sleep(GRACE)
+
+    @property
+    def _stopping(self) -> bool:
+        return self._stopped.is_set()
 
     async def _commit(
         self, shard: Shard, step: Sequence[rows.Numbered], answers: Answers, paid: Paid, owed: Collection[int] = ()
@@ -175,7 +197,7 @@ class Worker:
         most = self._job.spec.most_failures(counts.planned)
         if counts.failed <= most:
             return False
-        self._stopping = True
+        self._stopped.set()
         await asyncio.to_thread(
             self._change, JobState.STOPPED, f"[{counts.failed}] items have failed, and [{most}] may"
         )
@@ -223,7 +245,7 @@ class Worker:
             with contextlib.suppress(InferenceError):  # what is prevented now is tried at the next look
                 job = await asyncio.to_thread(self._manifest.find, self._job.name)
                 if job is None or job.state is not JobState.RUNNING:
-                    self._stopping = True
+                    self._stopped.set()
                 if self._clock.monotonic() - renewed >= self._lease / 3:
                     until = self._clock.now().timestamp() + self._lease
                     await asyncio.to_thread(self._manifest.renew, self._job.name, self._owner, until)

@@ -34,8 +34,7 @@ class Files(Source):
         self._files = {name: File(place, name, stat) for name, stat in files.items()}
         self._fields, self._form = fields, form
         for name in files:
-            if not readable(form or name):
-                raise invalid(f"[{form or name}] ends in no format that is known: {ALLOWED}")
+            refuse_unknown(form or name)
         self._readers: dict[str, Reader] = {}  # the last used last
         self._lock = threading.Lock()
 
@@ -84,9 +83,10 @@ class Files(Source):
             return reader
 
 
-def readable(name: str) -> bool:
-    """Whether a name ends in one of the endings that are known."""
-    return _ending(name)[0] is not None
+def refuse_unknown(name: str) -> None:
+    """Raise `INVALID` when a *name* ends in none of the formats that are known."""
+    if _ending(name)[0] is None:
+        raise invalid(f"[{name}] ends in no format that is known: {ALLOWED}")
 
 
 def _ending(name: str) -> tuple[str | None, str]:

@@ -15,7 +15,7 @@ import msgspec
 from inferpoint.bulk import objects
 from inferpoint.bulk.addresses import Address, address
 from inferpoint.bulk.objects import Objects, Stat
-from inferpoint.bulk.sources.files import Files
+from inferpoint.bulk.sources.files import Files, refuse_unknown
 from inferpoint.bulk.sources.source import Fields, Source
 from inferpoint.errors import InferenceError, Kind, invalid
 
@@ -44,7 +44,9 @@ def opened(written: str, fields: Fields, spool: Path | None = None) -> Source:
     if not place.scheme and place.path == STDIN:
         if spool is None:
             raise invalid("Standard input can be a source only where there is a folder to keep it in")
-        return Files(*_kept(spool, sys.stdin.buffer), fields, form or "jsonl")
+        form = form or "jsonl"
+        refuse_unknown(form)  # before whoever waits for it has read it all
+        return Files(*_kept(spool, sys.stdin.buffer), fields, form)
     folder, files = _named(place)
     if not files:
         raise InferenceError(Kind.NOT_FOUND, f"[{written}] names no file that is there")

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -23,18 +24,19 @@ _COLUMNS = ("job", "state", "items", "done", "failed", "rows", "calls", "tokens"
 
 
 class Display(ABC):
-    """The progress of one job, told as it comes."""
+    """The progress of one job, told as it comes; *now* gives the time in seconds."""
 
     every = 1.0  # seconds between two looks
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._pace = Pace()
         self._waiting: InferenceError | None = None
-        self._begun = time.monotonic()
+        self._begun = self._now()
 
     def start(self, job: Job, counts: Counts) -> None:
         """Tell that the work begins, or goes on."""
-        self._begun = time.monotonic()
+        self._begun = self._now()
         self._pace.add(self._begun, counts)
         going = "goes on" if counts.done + counts.failed else "begins" if counts.planned else "has nothing to do"
         spec = job.spec
@@ -42,7 +44,7 @@ class Display(ABC):
 
     def advance(self, counts: Counts) -> None:
         """Tell how far the job has come."""
-        self._pace.add(time.monotonic(), counts)
+        self._pace.add(self._now(), counts)
         self._tell(counts)
 
     def wait(self, error: InferenceError | None) -> None:
@@ -76,15 +78,15 @@ class Display(ABC):
             "calls": f"{counts.calls:,}" if counts.calls else "",
             "tokens": f"{counts.tokens:,}" if counts.tokens else "",
             "cost": "" if counts.nano_usd is None else words.dollars(counts.nano_usd),
-            "took": words.duration(time.monotonic() - self._begun),
+            "took": words.duration(self._now() - self._begun),
         }
 
 
 class Bar(Display):
     """A bar on a terminal."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(now)
         columns = (BarColumn(), TextColumn("{task.description}", markup=False))
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self._progress.add_task("", total=None)
@@ -114,14 +116,14 @@ class Lines(Display):
 
     _between = 60.0
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._told = time.monotonic()
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(now)
+        self._told = self._now()
 
     @override
     def _tell(self, counts: Counts) -> None:
-        if time.monotonic() - self._told >= self._between:
-            self._told = time.monotonic()
+        if self._now() - self._told >= self._between:
+            self._told = self._now()
             self.say(words.progress(counts, self._pace, self._waiting))
 
 
@@ -132,7 +134,7 @@ class Events(Display):
 
     @override
     def start(self, job: Job, counts: Counts) -> None:
-        self._begun = time.monotonic()
+        self._begun = self._now()
         self._pace.add(self._begun, counts)
         self._event("started", job=job.name, spec=msgspec.to_builtins(job.spec), counts=msgspec.to_builtins(counts))
 
@@ -144,7 +146,7 @@ class Events(Display):
 
     @override
     def end(self, job: Job, counts: Counts) -> None:
-        seconds = round(time.monotonic() - self._begun, 3)
+        seconds = round(self._now() - self._begun, 3)
         whole = {"job": job.name, "state": job.state.value, "reason": job.reason, "seconds": seconds}
         self._event("finished", **whole, counts=msgspec.to_builtins(counts))
 

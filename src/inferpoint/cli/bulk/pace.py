@@ -14,10 +14,14 @@ class Pace:
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
+        self._moved = 0.0
 
     def add(self, at: float, counts: Counts) -> None:
         """Take in what was counted at a moment."""
-        self._seen.append((at, counts.done + counts.failed))
+        finished = counts.done + counts.failed
+        if not self._seen or finished != self._seen[-1][1]:
+            self._moved = at
+        self._seen.append((at, finished))
         while len(self._seen) > 2 and self._seen[1][0] <= at - SECONDS:
             self._seen.popleft()
 
@@ -27,6 +31,10 @@ class Pace:
             return None
         (begin, before), (end, after) = self._seen[0], self._seen[-1]
         return (after - before) / (end - begin) if end > begin else None
+
+    def still(self) -> float:
+        """For how many seconds nothing was done."""
+        return self._seen[-1][0] - self._moved if self._seen else 0.0
 
     def seconds_left(self, counts: Counts) -> float | None:
         """In how many seconds all items are done at this pace; None when nothing moves."""

@@ -12,6 +12,7 @@ from inferpoint.cli.bulk.pace import Pace
 from inferpoint.errors import InferenceError
 from inferpoint.model.price import NANO
 
+_STILL = 20.0  # seconds after which it is told that nothing is done
 _LONGEST = 120  # of a reason on one line
 
 
@@ -24,6 +25,7 @@ def progress(counts: Counts, pace: Pace, waiting: InferenceError | None) -> str:
     parts += [] if counts.nano_usd is None else [dollars(counts.nano_usd)]
     parts += [f"{duration(left)} left"] if left is not None and waiting is None else []
     parts += [f"{counts.failed:,} failed"] if counts.failed else []
+    parts += [f"nothing for {duration(pace.still())}"] if pace.still() > _STILL else []
     parts += [f"waits: {short(str(waiting))}"] if waiting is not None else []
     return ", ".join(parts)
 
