@@ -26,3 +26,17 @@ def numbers(connection: sql.Connection, name: str) -> set[int]:
     where = (SHARDS.c.job == name, SHARDS.c.owed, SHARDS.c.state != ShardState.DONE.value)
     rows = connection.execute(sql.select(SHARDS.c.first_item, SHARDS.c.only, SHARDS.c.done).where(*where))
     return {first + place for first, only, done in rows for place in msgspec.json.decode(only, type=list[int])[done:]}
+
+
+def again(shards: Sequence[Shard], failed: Sequence[int]) -> list[Shard]:
+    """For each of *shards* that has items which *failed*, in their order, one that is about those alone."""
+    shards_again: list[Shard] = []
+    at = 0
+    for shard in shards:
+        begin, end = at, shard.first_item + shard.items
+        while at < len(failed) and failed[at] < end:
+            at += 1
+        if at > begin:
+            only = tuple(number - shard.first_item for number in failed[begin:at])
+            shards_again.append(msgspec.structs.replace(shard, only=only, done=0, attempt=0, external=None))
+    return shards_again
