@@ -222,7 +222,7 @@ class Manifest:
                 if row.only is not None and row.state != ShardState.DONE.value
                 for place in msgspec.json.decode(row.only)
             }
-            again = _again(
+            again = owed.again(
                 [records.shard(row) for row in rows if row.only is None], [n for n in failed if n not in waiting]
             )
             first = rows[-1].number + 1 if rows else 0
@@ -287,17 +287,3 @@ def _numbers(shard: Shard, begin: int, end: int) -> Sequence[int]:
     if shard.only is None:
         return range(shard.first_item + begin, shard.first_item + end)
     return [shard.first_item + place for place in shard.only[begin:end]]
-
-
-def _again(shards: Sequence[Shard], failed: Sequence[int]) -> list[Shard]:
-    """For each of *shards* that has items which *failed*, in their order, one that is about those alone."""
-    again: list[Shard] = []
-    at = 0
-    for shard in shards:
-        begin, end = at, shard.first_item + shard.items
-        while at < len(failed) and failed[at] < end:
-            at += 1
-        if at > begin:
-            only = tuple(number - shard.first_item for number in failed[begin:at])
-            again.append(msgspec.structs.replace(shard, only=only, done=0, attempt=0, external=None))
-    return again
