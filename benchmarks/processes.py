@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -16,6 +18,15 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _CORES = sorted(os.sched_getaffinity(0))
 GATEWAY = _CORES[:1]  # the core of what is measured
 REST = _CORES[1:] or _CORES  # those of who asks and who answers
+
+
+def here() -> str:
+    """Hour, machine and Python, for a document."""
+    cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text("utf-8"))
+    name = cpu[1] if cpu else platform.machine()
+    now = dt.datetime.now(dt.UTC)
+    where = f"{now:%d %B %Y, %H:%M} UTC; {name}, {os.cpu_count()} cores"
+    return f"{where}; Linux {platform.release()}, Python {platform.python_version()}"
 
 
 def pinned(cores: Sequence[int], command: Sequence[str]) -> list[str]:

@@ -14,17 +14,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import uvloop
-from bulk import jobs
+from bulk import jobs, report
 from bulk.documents import written
 from bulk.limited import limited
 from bulk.measured import ROOT, Provider, Run, provider
-from quota.stage import stage
+from quota.stage import Row, stage
 
 PEERS = {"LangChain": "langchain", "LlamaIndex": "llamaindex", "Daft": "daft_openai", "Ray Data": "ray_data"}
 OURS = "inferpoint"
 _PYTHON = ROOT / ".venvs/bench-bulk/bin/python"
 _ENVIRON = {"PATH": "/usr/bin:/bin", "HOME": tempfile.gettempdir(), "RAY_USAGE_STATS_ENABLED": "0"}
-_HEAD = ("what", "documents a second", "CPU-s per 1,000", "peak MB", "calls, at once", "lost", "served twice", "sink")
 
 
 def main() -> None:
@@ -35,31 +34,38 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", default=" ".join(PEERS.values()))
     parser.add_argument("--seconds", type=float, default=60.0, help="Of the job at a provider with a limit.")
+    parser.add_argument("--document", type=Path, default=ROOT / "docs/performance.md", help="Written at the end.")
     parser.add_argument("--only", action="append", choices=["whole", "limited", "beside"])
     asked = parser.parse_args()
-    played = asked.only or ["whole", "limited", "beside"]
+    played = asked.only or ["whole", "beside", "limited"]
+    whole, beside, rows = list[Sequence[str]](), list[Sequence[str]](), list[Row]()
     with tempfile.TemporaryDirectory() as name, provider(Path(name)) as on:
         folder = Path(name)
         if "whole" in played:
-            _show(_whole(on, folder, asked.documents))
+            whole = _shown(_whole(on, folder, asked.documents))
         if "beside" in played:
-            _show(_beside(on, folder, asked.beside, asked.rounds, asked.peers.split()))
+            beside = _shown(_beside(on, folder, asked.beside, asked.rounds, asked.peers.split()))
     if "limited" in played:
         with stage(asked.seconds, 1) as limits:
-            source = written(200_000, limits.folder / "limited.parquet")
-            for row in uvloop.run(limited(limits, source)):
-                print(f"| {row.what} | {row.measured} | {row.target} |", flush=True)
+            rows = uvloop.run(limited(limits, written(200_000, limits.folder / "limited.parquet")))
+            print(*(report.line((row.what, row.measured, row.target)) for row in rows), sep="\n", flush=True)
+    if not asked.only:
+        command = f"make bench-bulk DOCUMENTS={asked.documents} BESIDE={asked.beside} ROUNDS={asked.rounds}"
+        report.write(asked.document, report.text(whole, beside, rows, command))
 
 
 def _whole(on: Provider, folder: Path, count: int) -> Iterator[Sequence[str]]:
-    """Our own job to Parquet and to JSON Lines, and what starting it again takes."""
-    source, data = written(count, folder / "whole.parquet"), folder / "whole"
-    for form in ("parquet", "jsonl"):
-        sink = folder / f"whole-{form}"
-        run = jobs.job(on, source, count, sink, data, form)
-        wrong = jobs.verified(sink, count) if form == "parquet" else ""
-        yield _row(f"{OURS}, {count:,} to {form}", count, [run], run.seconds, wrong)
-        yield f"{OURS}, started again: {jobs.again(source, sink, data, form).seconds:.2f} s", *[""] * (len(_HEAD) - 1)
+    """Our own job to Parquet, what starting it again takes, and a tenth of it to JSON Lines."""
+    data = folder / "whole"
+    for form, documents in (("parquet", count), ("jsonl", count // 10)):
+        source, sink = written(documents, folder / f"whole-{form}.parquet"), folder / f"whole-{form}"
+        run = jobs.job(on, source, documents, sink, data, form)
+        wrong = jobs.verified(sink, documents) if form == "parquet" else ""
+        yield _row(f"{OURS}, {documents:,} to {form}", documents, [run], run.seconds, wrong)
+        if form == "parquet":
+            again = jobs.again(source, sink, data)
+            told = f"the same, started again: {again.seconds:.2f} s", "", "", f"{again.peak_bytes / 1e6:.0f}"
+            yield *told, *[""] * (len(report.HEAD) - len(told))
 
 
 def _beside(on: Provider, folder: Path, count: int, rounds: int, peers: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -111,10 +117,14 @@ def _row(name: str, count: int, runs: Sequence[Run], seconds: float, wrong: str)
     )
 
 
-def _show(rows: Iterator[Sequence[str]]) -> None:
-    print(f"\n| {' | '.join(_HEAD)} |\n|{'---|' * len(_HEAD)}", flush=True)
+def _shown(rows: Iterator[Sequence[str]]) -> list[Sequence[str]]:
+    """The *rows*, printed as they come."""
+    print(report.head(report.HEAD), flush=True)
+    shown: list[Sequence[str]] = []
     for row in rows:
-        print(f"| {' | '.join(row)} |", flush=True)
+        print(report.line(row), flush=True)
+        shown.append(row)
+    return shown
 
 
 if __name__ == "__main__":

@@ -38,4 +38,4 @@ def right(folder: Path, kinds: int) -> Iterator[str]:
 
 
 def _row(number: int, chance: random.Random) -> dict[str, Any]:
-    return {"id": f"doc-{number}", "text": f"d{number:07d} {' '.join(chance.choices(_WORDS, k=27))}"}
+    return {"id": f"doc-{number}", "text": f"d{number:07d} {' '.join(chance.choices(_WORDS, k=22))}"}

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import os
-import platform
-import re
 import shutil
 import statistics
 import subprocess
@@ -15,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from processes import here
 from works import CHAT, COMPLETION, HELD, OPENAI
 
 from gateways.peers import VARIANTS, Gateway
@@ -30,13 +28,9 @@ _COLORS = ("#1f6feb", "#57606a", "#bf3989", "#1a7f37", "#9a6700", "#8250df")
 
 def machine(options: argparse.Namespace, before: Sequence[float]) -> str:
     """Machine, hour, load, tools and command, in two sentences."""
-    cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text("utf-8"))
-    name = cpu[1] if cpu else platform.machine()
-    now = dt.datetime.now(dt.UTC)
     tools = "the provider's double and the load in Python" if options.python else _tools()
     return (
-        f"{now:%d %B %Y, %H:%M} UTC; {name}, {os.cpu_count()} cores; Linux {platform.release()}, Python "
-        f"{platform.python_version()}; {tools}. Load average {before[0]:.1f} at first, {os.getloadavg()[0]:.1f} "
+        f"{here()}; {tools}. Load average {before[0]:.1f} at first, {os.getloadavg()[0]:.1f} "
         f'at the end. `make bench SECONDS={options.seconds:g} ROUNDS={options.rounds} PEERS="{options.peers}"`.'
     )
 

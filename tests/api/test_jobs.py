@@ -36,6 +36,7 @@ def ask(make_world: Callable[..., World], tmp_path: Path) -> Iterator[Applicatio
     world.create("my-embeddings", EMBEDDING, openai(aliases=["alias"]))
     world.create("theirs", EMBEDDING, openai({"model_id": "other"}))
     world.create("writes", COMPLETION, openai())
+    world.create("ours", EMBEDDING, hugging_face())
     world.create("ranks", TaskType.RERANK, hugging_face({"url": "https://tei.test/rerank"}))
     with hosting(world, tmp_path, ["a", "b", "c", "d", "e"]) as jobs:
         yield Application(world, jobs=jobs)
@@ -122,6 +123,10 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"sink": {"place": "vectors", "path": "*.jsonl"}}, ["[sink.path]"]),
     ({"text": 1, "keep": "a", "chunk": 1}, ["field [text]", "field [keep]", "field [chunk]"]),
     ({"limit": 0, "max_failed": 2, "on_error": "x"}, ["[limit]", "[max_failed]", "[on_error]"]),
+    (
+        {"mode": "later", "poll_seconds": 0, "fallback_seconds": "6h"},
+        ["[mode]", "[poll_seconds]", "[fallback_seconds]"],
+    ),
 ]
 
 
@@ -147,6 +152,7 @@ def test_all_that_is_wrong_with_a_body_is_told(ask: Application, members: dict[s
         ({"sink": {"place": "vectors", "path": "x"}}, 400, "place:vectors/x"),
         ({"keep": ["embedding"]}, 400, "[embedding] cannot be kept"),
         ({"task_settings": {"nothing": 1}}, 400, "nothing"),
+        ({"inference_id": "ours", "mode": "batch"}, 405, "The service [hugging_face] has no batches"),
         ({"task_settings": {"headers": {"x-team": "sk-canary"}}}, 400, "[headers] may hold a secret"),
     ],
 )
@@ -298,6 +304,16 @@ def test_who_only_looks_changes_nothing(closed: Application, manifest: Manifest)
         assert (told.status == 200) is (route.method == "GET"), route.path
         assert told.status in (200, 403)
     assert [job.state for job in manifest.jobs()] == [JobState.RUNNING]
+
+
+def test_batches_are_not_for_a_key_with_limits(closed: Application) -> None:
+    """What they use is known too late to be held to any."""
+    heads = bearing(make(closed.world, MANAGE, budget={"tokens_per_day": 5})[1])
+    body = {**REQUEST, "name": "later", "mode": "batch", "sink": {"place": "vectors", "path": "later.jsonl"}}
+    told = closed("POST", JOBS, body, headers=heads)
+    assert (told.status, "held to no limits" in reason(told)) == (403, True)
+    told = closed("POST", JOBS, body, headers=bearing(make(closed.world, MANAGE)[1]))
+    assert (told.status, told.json["mode"]) == (200, "batch")
 
 
 def test_whoever_resumes_a_job_is_its_caller(closed: Application) -> None:

@@ -245,6 +245,25 @@ def test_an_address_that_is_none_is_told(address: str, kept: tuple[str, ...], wo
     assert ":word@" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("address", "module", "of"),
+    [
+        ("out/", "pyarrow", "bulk"),
+        ("s3://bucket/out/", "obstore", "bulk"),
+        ("https://host/index", "elasticsearch", "elasticsearch"),
+        ("postgresql://host/db?table=t", "psycopg", "postgres"),
+        ("lancedb:///folder?table=t", "lancedb", "lancedb"),
+        ("qdrant://host/collection", "qdrant_client", "qdrant"),
+    ],
+)
+def test_what_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch, address: str, module: str, of: str) -> None:
+    """With the command that installs it."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(InferenceError, match=rf"pip install 'inferpoint\[{of}\]'") as raised:
+        opened(address, False, (), "job")
+    assert raised.value.kind is Kind.UNSUPPORTED
+
+
 def test_nothing_is_imported_before_it_is_used(tmp_path: Path) -> None:
     """The sinks are known without the libraries of any, and JSON Lines are written without one."""
     program = (

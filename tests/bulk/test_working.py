@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from inferpoint.bulk import starting
 from inferpoint.bulk.asking import Asking
-from inferpoint.bulk.job import UNCOMMITTED, FailureKind, Job, JobState
+from inferpoint.bulk.job import UNCOMMITTED, FailureKind, Job, JobState, Shard
 from inferpoint.bulk.manifest import Manifest, opened
 from inferpoint.bulk.sinks.sink import Receipt
 from inferpoint.bulk.sources.source import Item
@@ -374,3 +375,29 @@ def test_two_workers_end_a_job_once(bench: Callable[..., Bench], *, ends: bool) 
     one.sink.finish = joined_by_another  # type: ignore[method-assign]
     assert one.run().state is JobState.DONE
     assert tries == (1 if ends else 2)
+
+
+def test_who_is_cancelled_gives_back_what_is_being_claimed(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that claims goes on when its worker is cancelled; what it claims is given back all the same."""
+    one = bench(10)
+    claiming, go_on, claim = threading.Event(), threading.Event(), one.manifest.claim
+
+    def slow(*given: Any) -> Shard | None:
+        claiming.set()
+        go_on.wait(60)
+        return claim(*given)
+
+    monkeypatch.setattr(one.manifest, "claim", slow)
+
+    async def work() -> None:
+        running = asyncio.create_task(one.worker(one.begin()).run())
+        await asyncio.to_thread(claiming.wait, 60)
+        running.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        await asyncio.wait({running})
+
+    asyncio.run(work())
+    assert one.manifest.owners("job") == []

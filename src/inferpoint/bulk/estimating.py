@@ -28,7 +28,7 @@ class Estimate(msgspec.Struct, frozen=True):
     """What a job would take: `tokens` are estimated from the bytes of `sampled` items, with a `margin` of so much.
 
     `inputs` are items, or their chunks. `output` are tokens that a model would write. `minutes` are those of the rate
-    limits of the endpoint, None where it has none; `usd` is None without a price.
+    limits of the endpoint, None where it has none, or a batch is not held to them; `usd` is None without a price.
     """
 
     items: int
@@ -55,7 +55,7 @@ def estimated(spec: Spec, shown: Mapping[str, Any], source: Source) -> Estimate:
     completes = shown["task_type"] == TaskType.COMPLETION
     rate, calls = _calls(shown, load, completes=completes)
     output = round(OUTPUT_GUESS * items) if completes else 0
-    price = price_of(shown)
+    price, batches = price_of(shown), _task(shown).batches if spec.mode == "batch" else None
     cost = Cost(0, tokens + output, output, calls=calls)
     return Estimate(
         items,
@@ -65,8 +65,8 @@ def estimated(spec: Spec, shown: Mapping[str, Any], source: Source) -> Estimate:
         tokens,
         _margin(sizes),
         output,
-        _minutes(rate, calls, tokens + output),
-        None if price is None else price.nano_usd(cost) / 1e9,
+        None if batches else _minutes(rate, calls, tokens + output),
+        None if price is None else price.nano_usd(cost) * (batches.price if batches else 1) / 1e9,
     )
 
 
@@ -91,9 +91,13 @@ def _cut(sample: Sequence[Item], settings: Mapping[str, Any] | None) -> tuple[in
     return chunks, sizes
 
 
+def _task(shown: Mapping[str, Any]) -> Task[Any, Any]:
+    return services.find(shown["service"]).tasks[TaskType(shown["task_type"])]
+
+
 def _calls(shown: Mapping[str, Any], load: Load, *, completes: bool) -> tuple[Rate, int]:
     """The limits of the endpoint's rate group, and how many calls *load* takes."""
-    task: Task[Any, Any] = services.find(shown["service"]).tasks[TaskType(shown["task_type"])]
+    task = _task(shown)
     unseen = {setting.name: "-" for setting in declared(task.settings) if setting.secret}
     settings = read(task.settings, {**unseen, **shown["service_settings"]}, scope="", problems=[])
     limit: Mapping[str, int] = shown["service_settings"].get("rate_limit") or {}

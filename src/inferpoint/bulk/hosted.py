@@ -49,6 +49,7 @@ class HostedJobs:
         """The job of that *name*, new or to go on with; see `Jobs.start`."""
         async with self._doing(caller, actions.START_JOB, name or spec.endpoint):
             resolved = self._walk.find(caller, spec.endpoint)
+            _refuse_limits(caller, spec)
             spec = replace(spec, endpoint=resolved.endpoint.inference_id, caller=caller.name)
             _refuse_options(self._walk, resolved, spec)
             name = name or usual_name(spec)
@@ -95,7 +96,9 @@ class HostedJobs:
 
     async def cancel(self, caller: Caller, name: str) -> Job:
         """Have a job run no more, ever."""
-        async with self._changing(caller, actions.CANCEL_JOB, name):
+        async with self._changing(caller, actions.CANCEL_JOB, name) as job:
+            if job.spec.mode == "batch" and job.state not in _ENDED:
+                await self._take_over(caller, job)  # whoever began it may be gone, and its batches are to end
             return await self._jobs.cancel(name)
 
     async def retry(self, caller: Caller, name: str) -> tuple[Job, int]:
@@ -122,6 +125,7 @@ class HostedJobs:
 
     async def _take_over(self, caller: Caller, job: Job) -> None:
         self._walk.find(caller, job.spec.endpoint)
+        _refuse_limits(caller, job.spec)
         spec = replace(job.spec, caller=caller.name)
         await asyncio.to_thread(self._manifest.respecify, job.name, spec, job.pinned)
 
@@ -148,6 +152,13 @@ class HostedJobs:
 
 def _is_for(caller: Caller, job: Job) -> bool:
     return read_within(job.spec.source) is not None and may(caller, None, job.spec.endpoint, job.pinned.task_type)
+
+
+def _refuse_limits(caller: Caller, spec: Spec) -> None:
+    """`FORBIDDEN` for batches of a key with limits: what they cost is known when they are done, and held to none."""
+    if spec.mode == "batch" and caller.limits is not None:
+        problem = "What a provider's batches use is held to no limits, and the key [{}] has some: run the job now"
+        raise InferenceError(Kind.FORBIDDEN, problem.format(caller.name))
 
 
 def _refuse_options(walk: Walk, resolved: Resolved, spec: Spec) -> None:

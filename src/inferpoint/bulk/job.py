@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -120,6 +120,12 @@ class Shard(msgspec.Struct, frozen=True):
     def count(self) -> int:
         """How many items it is about."""
         return self.items if self.only is None else len(self.only)
+
+    def numbers(self, begin: int, end: int) -> Sequence[int]:
+        """The numbers in the job of the items from *begin* to before *end*."""
+        if self.only is None:
+            return range(self.first_item + begin, self.first_item + end)
+        return [self.first_item + place for place in self.only[begin:end]]
 
 
 class Failure(msgspec.Struct, frozen=True):

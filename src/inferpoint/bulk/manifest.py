@@ -162,7 +162,7 @@ class Manifest:
             row = records.of_part(name, part, outcome.items, outcome.receipt, outcome.paid)
             connection.execute(sql.insert(PARTS).values({**row, "counts": counts}))
             if counts:
-                _write_failures(connection, name, _numbers(shard, shard.done, end), outcome.failures)
+                _write_failures(connection, name, shard.numbers(shard.done, end), outcome.failures)
                 owed.put(connection, name, shard, outcome.owed)
         return counts
 
@@ -280,13 +280,6 @@ def _write_failures(connection: sql.Connection, name: str, items: Sequence[int],
     ]
     if rows:
         connection.execute(sql.insert(FAILURES), rows)
-
-
-def _numbers(shard: Shard, begin: int, end: int) -> Sequence[int]:
-    """The numbers in the job of the items of *shard* from *begin* to before *end*."""
-    if shard.only is None:
-        return range(shard.first_item + begin, shard.first_item + end)
-    return [shard.first_item + place for place in shard.only[begin:end]]
 
 
 def _again(shards: Sequence[Shard], failed: Sequence[int]) -> list[Shard]:

@@ -94,7 +94,9 @@ class Runner:
             try:
                 await self._look()
             except InferenceError as error:
-                _LOG.warning("The bulk jobs cannot be looked at: %s", error)
+                warn(f"The bulk jobs cannot be looked at: {error}")
+            except Exception:  # noqa: BLE001 - a fault of ours at one look keeps nobody from the next
+                _LOG.exception("The bulk jobs cannot be looked at")
             await self._clock.sleep(_LOOK)
         self._stop()
 
@@ -110,9 +112,10 @@ class Runner:
         running = await asyncio.to_thread(self._manifest.in_state, JobState.RUNNING)
         for name, caller in [*self._callers.items()]:
             if (ended := self._ended(caller)) is not None:
-                await self._pause(name, ended)
-                self._work[name].cancel()
                 del self._callers[name]  # to be cancelled once: what it has is given back then
+                await self._pause(name, caller, ended)
+                if (task := self._work.get(name)) is not None:
+                    task.cancel()
         for name in running:
             if name not in self._work and len(self._work) < self._most:
                 await self._begin(name)
@@ -155,15 +158,17 @@ class Runner:
 
     async def _end(self, job: Job, error: InferenceError) -> None:
         if (ended := self._ended(job.spec.caller or "")) is not None:
-            await self._pause(job.name, ended)
+            await self._pause(job.name, job.spec.caller, ended)
         elif error.kind in _FOR_NOW or error.upstream is not None:
             self._resting[job.name] = self._clock.monotonic() + _REST
         else:
             change = partial(self._manifest.change, job.name, JobState.STOPPED, of=[JobState.RUNNING])
             await asyncio.to_thread(change, reason=error.whole())
 
-    async def _pause(self, name: str, ended: InferenceError) -> None:
-        """Have a job wait for somebody who may go on with it."""
+    async def _pause(self, name: str, caller: str | None, ended: InferenceError) -> None:
+        """Have a job wait for somebody who may go on with it, unless somebody did so."""
+        if (await self._jobs.find(name)).spec.caller != caller:
+            return
         change = partial(self._manifest.change, name, JobState.PAUSED, of=[JobState.RUNNING, JobState.STOPPED])
         await asyncio.to_thread(change, reason=ended.whole())
 

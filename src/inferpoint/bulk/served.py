@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from inferpoint.bulk.inference import Inference
+from inferpoint.calls.batches import EndpointBatches
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model.requests import Caller, InferenceRequest, InputType
 from inferpoint.model.results import InferenceResult
@@ -27,6 +28,10 @@ class Walk(Protocol):
 
     def infer(self, resolved: Resolved, request: InferenceRequest, /) -> Coroutine[Any, Any, InferenceResult]:
         """The whole result; raises at once where the request does not fit the endpoint."""
+        ...
+
+    def batches(self, resolved: Resolved, /) -> EndpointBatches:
+        """The batches of an endpoint."""
         ...
 
 
@@ -52,3 +57,7 @@ class ServedInference(Inference):
         caller = self._who()
         resolved = self._walk.find(caller, self._inference_id)
         return await self._walk.infer(resolved, replace(request, caller=caller, input_type=InputType.INGEST))
+
+    @override
+    def batches(self) -> EndpointBatches:
+        return self._walk.batches(self._walk.find(self._who(), self._inference_id))

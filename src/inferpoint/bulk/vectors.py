@@ -9,6 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from inferpoint.model.vectors import is_packed
+
 _FEWEST, _MOST = 6, 9  # digits that a 32-bit float may need for its shortest decimal, and those that always suffice
 _EXACT = 22  # the largest power of ten that a 64-bit float holds exactly
 _TENS = np.array([float(f"1e{power}") for power in range(_EXACT + 1)])
@@ -18,9 +20,9 @@ _BLANKS = b" \t\r\n"
 
 def length(vector: msgspec.Raw) -> int:
     """How many numbers a vector holds."""
+    if is_packed(vector):
+        return (len(vector) - 2) * 3 // 16  # of what fills the last four characters up there is less than a number
     text = bytes(vector)
-    if text.startswith(b'"'):
-        return (len(text) - 2) * 3 // 16  # of what fills the last four characters up there is less than a number
     return text.count(b",") + 1 if text[1:-1].strip() else 0
 
 
@@ -35,10 +37,9 @@ def matrix(vectors: Sequence[msgspec.Raw], wide: int) -> NDArray[np.float32]:
 
 
 def _floats(vector: msgspec.Raw) -> bytes:
-    text = bytes(vector)
-    if text.startswith(b'"'):
-        return binascii.a2b_base64(text[1:-1])
-    return np.array(msgspec.json.decode(text, type=list[float]), "<f4").tobytes()
+    if is_packed(vector):
+        return binascii.a2b_base64(memoryview(vector)[1:-1])
+    return np.array(msgspec.json.decode(vector, type=list[float]), "<f4").tobytes()
 
 
 def as_json(vectors: Sequence[msgspec.Raw]) -> list[msgspec.Raw]:

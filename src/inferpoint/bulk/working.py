@@ -180,7 +180,7 @@ class Worker:
         until, pause = self._clock.monotonic() + _PATIENCE, 1.0
         while True:
             try:
-                result = await asyncio.to_thread(act)
+                result = await _to_its_end(act)
             except InferenceError as error:
                 if error.kind in _LASTING or self._clock.monotonic() + pause > until or self._stopping:
                     raise
@@ -253,6 +253,16 @@ class Worker:
 
 
 _LASTING = frozenset({Kind.INVALID, Kind.CONFLICT, Kind.FORBIDDEN, Kind.UNAUTHENTICATED, Kind.NOT_FOUND})
+
+
+async def _to_its_end(act: Callable[[], T]) -> T:
+    """The result of *act* in a thread; who is cancelled waits, or what it claims would stay with nobody."""
+    acting = asyncio.ensure_future(asyncio.to_thread(act))
+    try:
+        return await asyncio.shield(acting)
+    except asyncio.CancelledError:
+        await asyncio.wait({acting})
+        raise
 
 
 def _give_back(manifest: Manifest, name: str) -> None:

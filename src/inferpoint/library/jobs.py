@@ -33,15 +33,20 @@ Waiting = Callable[[InferenceError | None], None]
 class JobOptions(TypedDict, total=False):
     """How a job differs from the usual one: `text`, `id` and `keep` name fields of the source's records.
 
-    `chunk` makes a row of each chunk. `limit` is how many items are done at most. `on_error` is `skip` or `stop`,
-    `max_failed` the share of items of which more may not fail. `task_settings` go before the endpoint's.
-    `accept_changes` goes on with a job whose source has changed.
+    `chunk` makes a row of each chunk. In `mode` `batch` shards are handed in as batches, which a provider answers
+    within a day for less money: it is asked for them every `poll` seconds, and for what is not back after `fallback`
+    seconds as in mode `now`. `limit` is how many items are done at most. `on_error` is `skip` or `stop`, `max_failed`
+    the share of items of which more may not fail. `task_settings` go before the endpoint's. `accept_changes` goes on
+    with a job whose source has changed.
     """
 
     text: str
     id: str | None
     keep: Iterable[str]
     chunk: bool
+    mode: Literal["now", "batch"]
+    poll: float
+    fallback: float | None
     limit: int | None
     on_error: Literal["skip", "stop"]
     max_failed: float

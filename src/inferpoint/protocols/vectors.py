@@ -189,12 +189,12 @@ def _checked(raw: msgspec.Raw, *, of: str) -> msgspec.Raw:
 
 def _are_floats(raw: Any) -> bool:
     """Whether *raw* is base64 without an escape, of floats that are finite: JSON has no word for others."""
-    text = bytes(raw)
+    text = memoryview(raw)
     try:
         data = a2b_base64(text[1:-1], strict_mode=True)
     except ValueError:
         return False
     high = data[3::4]  # a sign, and most bits of an exponent: all of them are set in what is not finite
-    if b"\x7f" in high or b"\xff" in high:
-        return len(data) % 4 == 0 and all(map(math.isfinite, numbers(text)))
-    return len(data) % 4 == 0 < len(data) and text[:1] == b'"'
+    if 0x7F in high or 0xFF in high:
+        return len(data) % 4 == 0 and all(map(math.isfinite, numbers(raw)))
+    return len(data) % 4 == 0 < len(data) and text[0] == ord('"')

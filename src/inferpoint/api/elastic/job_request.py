@@ -35,6 +35,13 @@ class JobRequest:
     id: str | None = setting("The field that has its id; without one its number is its id.", default=None)
     keep: tuple[str, ...] | None = setting("Fields that go along to the sink.", default=None)
     chunk: bool = setting("Whether each chunk of a text is a row.", default=False)
+    mode: str = setting(
+        "Whether the provider is asked now, or in batches for less money.", default="now", choices=("now", "batch")
+    )
+    poll_seconds: float = setting("How often a provider is asked for its batches.", default=60.0, at_least=1)
+    fallback_seconds: float | None = setting(
+        "After how long what a batch has not brought is asked for now.", default=None, at_least=1
+    )
     limit: int | None = setting("How many records are done at most.", default=None, at_least=1, wide=True)
     on_error: str = setting("What a record that fails does to the job.", default="skip", choices=("skip", "stop"))
     max_failed: float = setting("The share of records of which more may not fail.", default=0.01, at_least=0, at_most=1)
@@ -52,6 +59,9 @@ class JobRequest:
             id=self.id,
             keep=self.keep or (),
             chunk=self.chunk,
+            mode="batch" if self.mode == "batch" else "now",
+            poll=self.poll_seconds,
+            fallback=self.fallback_seconds,
             limit=self.limit,
             on_error="stop" if self.on_error == "stop" else "skip",
             max_failed=self.max_failed,

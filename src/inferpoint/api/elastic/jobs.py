@@ -137,6 +137,7 @@ class JobRoutes:
             "text": spec.text,
             "keep": spec.keep,
             "chunk": spec.chunk,
+            "mode": spec.mode,
             "on_error": spec.on_error,
             "max_failed": spec.max_failed,
             "task_settings": spec.task_settings,

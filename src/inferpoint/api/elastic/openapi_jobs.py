@@ -48,6 +48,7 @@ JOBS: dict[str, Schema] = {
             "text": TEXT,
             "keep": TEXTS,
             "chunk": FLAG,
+            "mode": one_of("now", "batch"),
             "on_error": one_of("skip", "stop"),
             "max_failed": NUMBER,
             "task_settings": OBJECT,

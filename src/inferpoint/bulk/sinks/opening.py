@@ -8,11 +8,13 @@ from msgspec.structs import replace
 
 from inferpoint.bulk import clusters, objects, postgres
 from inferpoint.bulk.addresses import Address, address
+from inferpoint.bulk.sinks import qdrant
 from inferpoint.bulk.sinks.elasticsearch import ElasticsearchSink
 from inferpoint.bulk.sinks.elasticsearch_forms import Rows, Semantic
 from inferpoint.bulk.sinks.elasticsearch_sending import Sending
 from inferpoint.bulk.sinks.files import FolderSink, Format
 from inferpoint.bulk.sinks.jsonl import JsonLines
+from inferpoint.bulk.sinks.lancedb import LanceSink
 from inferpoint.bulk.sinks.one_file import OneFileSink
 from inferpoint.bulk.sinks.parquet import Parquet
 from inferpoint.bulk.sinks.pgvector import PgvectorSink
@@ -20,6 +22,7 @@ from inferpoint.bulk.sinks.sink import Sink
 from inferpoint.errors import invalid
 
 _OWN = frozenset({"id", "document", "text", "chunk", "start", "end", "embedding", "weights", "completion"})
+_LANCE = ("lancedb", *(f"lancedb+{scheme}" for scheme in objects.REMOTE))
 _FORMATS: Mapping[str, Callable[[bool, tuple[str, ...]], Format]] = {
     ".parquet": lambda chunked, kept: Parquet(chunked=chunked, kept=kept),
     ".jsonl": lambda chunked, _: JsonLines(chunked=chunked, compressed=False),
@@ -43,6 +46,12 @@ def opened(written: str, chunked: bool, kept: tuple[str, ...], job: str) -> Sink
     if where.scheme in ("postgresql", "postgres"):
         where.only("table", *postgres.PARAMETERS)
         return PgvectorSink(postgres.Connections(where), _named(where, "table"), chunked=chunked, kept=bool(kept))
+    if where.scheme in _LANCE:
+        where.only("table")
+        return LanceSink(where, _named(where, "table"), chunked=chunked, kept=bool(kept))
+    if where.scheme in qdrant.SCHEMES:
+        where.only("collection", "api_key")
+        return qdrant.QdrantSink(where, chunked=chunked)
     raise invalid(f"[{written}] is no sink")
 
 

@@ -9,11 +9,10 @@ from typing import Any, BinaryIO
 import msgspec
 from typing_extensions import override
 
-from inferpoint.bulk import vectors
 from inferpoint.bulk.job import Space
+from inferpoint.bulk.sinks.columns import about, own_column, own_fields
 from inferpoint.bulk.sinks.files import Format, Opening, Piece
 from inferpoint.bulk.sinks.sink import Row
-from inferpoint.bulk.sinks.spaces import numbers_of, text, value_name, weights
 from inferpoint.extras import extra
 
 _EVENED = b"inferpoint.evened"  # in the metadata of a file that was written anew
@@ -33,41 +32,13 @@ class Parquet(Format):
 
     @override
     def part(self, rows: Sequence[Row], space: Space) -> bytes:
-        fields = self._own_fields(space)
-        columns = [self._own(rows, field, space) for field in fields]
+        fields = own_fields(space, chunked=self._chunked)
+        columns = [own_column(rows, field, space) for field in fields]
         for name in self._kept:
             field, column = self._typed(name, [row.fields.get(name) for row in rows])
             fields.append(field)
             columns.append(column)
-        return self._written(self._arrow.table(columns, self._arrow.schema(fields, _about(space))))
-
-    def _own_fields(self, space: Space) -> list[Any]:
-        pa = self._arrow
-        whole = [pa.field(name, pa.int32()) for name in ("chunk", "start", "end")]
-        of_chunks = [pa.field("document", pa.string()), *whole] if self._chunked else []
-        value = pa.field(value_name(space), self._type(space))
-        return [pa.field("id", pa.string()), *of_chunks, pa.field("text", pa.large_string()), value]
-
-    def _type(self, space: Space) -> Any:
-        pa = self._arrow
-        match space.element:
-            case "text":
-                return pa.large_string()
-            case "weights":
-                return pa.map_(pa.string(), pa.float32())
-            case element:
-                wide = numbers_of(space)
-                return pa.list_(pa.float32() if element == "float" else pa.int8(), -1 if wide is None else wide)
-
-    def _own(self, rows: Sequence[Row], field: Any, space: Space) -> Any:
-        pa = self._arrow
-        if field.name != value_name(space):
-            return pa.array([getattr(row, field.name) for row in rows], field.type)
-        values = [row.value for row in rows]
-        if pa.types.is_fixed_size_list(field.type):
-            flat = pa.array(vectors.matrix(values, field.type.list_size).ravel()).cast(field.type.value_type)
-            return pa.FixedSizeListArray.from_arrays(flat, field.type.list_size)
-        return pa.array([_plain(value, space) for value in values], field.type)
+        return self._written(self._arrow.table(columns, self._arrow.schema(fields, about(space))))
 
     def _typed(self, name: str, values: Sequence[Any]) -> tuple[Any, Any]:
         """The field and the column of *values* of any type."""
@@ -146,7 +117,7 @@ class Parquet(Format):
                 field = schema.field(name)
                 kinds[name][_kind(field)] = field
         kept = [self._one_of(name, [*fields.values()]) for name, fields in kinds.items()]
-        return self._arrow.schema([*self._own_fields(space), *kept], _about(space))
+        return self._arrow.schema([*own_fields(space, chunked=self._chunked), *kept], about(space))
 
     def _one_of(self, name: str, fields: Sequence[Any]) -> Any:
         pa = self._arrow
@@ -169,20 +140,6 @@ class Parquet(Format):
         return self._as_json(column.to_pylist()) if _kind(field)[1] else column.cast(field.type, safe=False)
 
 
-def _plain(value: Any, space: Space) -> Any:
-    match space.element:
-        case "text":
-            return text(value)
-        case "weights":
-            return [*weights(value).items()]
-        case _:
-            return vectors.numbers(value)
-
-
 def _kind(field: Any) -> tuple[Any, bool]:
     """The type of a column, and whether its texts are JSON."""
     return field.type, bool(field.metadata) and field.metadata.get(b"inferpoint") == b"json"
-
-
-def _about(space: Space) -> Mapping[bytes, bytes]:
-    return {b"inferpoint.space": msgspec.json.encode(space)}

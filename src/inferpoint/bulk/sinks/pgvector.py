@@ -111,7 +111,7 @@ class PgvectorSink(Sink):
                 return "PostgreSQL holds no text with a NUL"
             if len(row.id.encode()) > _LONGEST_ID:
                 return f"An id has at most {_LONGEST_ID} bytes"
-            if is_vectors(self._space) and not np.isfinite(vectors.numbers(row.value)).all():
+            if is_vectors(self._space) and not _is_finite(row.value):
                 return "A vector has a number that is infinite or none"
         return None
 
@@ -159,6 +159,11 @@ class PgvectorSink(Sink):
 
     def _run(self, connection: Any, statement: str, **names: Any) -> None:
         connection.execute(self._filled(statement, **names))
+
+
+def _is_finite(vector: msgspec.Raw) -> bool:
+    """Whether all numbers are ones that JSON has, too."""
+    return not bytes(vector).startswith(b'"') or bool(np.isfinite(vectors.numbers(vector)).all())
 
 
 def _columns(space: Space, *, chunked: bool, kept: bool) -> list[_Column]:

@@ -16,6 +16,7 @@ from inferpoint.cli.remote import KeyFile
 from inferpoint.cli.screen import read_json
 from inferpoint.config import ADDRESS, Config
 from inferpoint.errors import invalid
+from inferpoint.model.times import seconds
 
 DATA_DIR = "INFERPOINT_DATA_DIR"  # of the environment
 Folder = Annotated[
@@ -57,6 +58,10 @@ class JobOptions:
     keep: Annotated[list[str] | None, typer.Option(metavar="FIELD", help="A field to take along; repeatable.")] = None
     job: Annotated[str | None, typer.Option(metavar="NAME", help="The job's name; else one by what it does.")] = None
     mode: Annotated[Literal["now", "batch"], typer.Option(help="Now, or by the provider's batches.")] = "now"
+    poll: Annotated[str, typer.Option(metavar="TIME", help="How often batches are asked for, such as 60s.")] = "60s"
+    fallback: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Ask now for what no batch has brought by then, such as 6h.")
+    ] = None
     limit: Annotated[int | None, typer.Option(min=1, help="Do so many items, the first ones.")] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it would take; nothing is called.")] = False
     server: Server = None
@@ -86,6 +91,8 @@ class JobOptions:
             keep=tuple(self.keep or ()),
             chunk=chunk,
             mode=self.mode,
+            poll=seconds(self.poll, name="--poll"),
+            fallback=None if self.fallback is None else seconds(self.fallback, name="--fallback"),
             limit=self.limit,
             on_error=self.on_error,
             max_failed=_share(self.max_failed),
