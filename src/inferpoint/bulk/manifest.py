@@ -292,25 +292,3 @@ def _write_failures(connection: sql.Connection, name: str, items: Sequence[int],
     ]
     if rows:
         connection.execute(sql.insert(FAILURES), rows)
-
-
-<<<<<<< HEAD
-def _numbers(shard: Shard, begin: int, end: int) -> Sequence[int]:
-    """The numbers in the job of the items of *shard* from *begin* to before *end*."""
-    if shard.only is None:
-        return range(shard.first_item + begin, shard.first_item + end)
-    return [shard.first_item + place for place in shard.only[begin:end]]
-=======
-def _again(shards: Sequence[Shard], failed: Sequence[int]) -> list[Shard]:
-    """For each of *shards* that has items which *failed*, in their order, one that is about those alone."""
-    again: list[Shard] = []
-    at = 0
-    for shard in shards:
-        begin, end = at, shard.first_item + shard.items
-        while at < len(failed) and failed[at] < end:
-            at += 1
-        if at > begin:
-            only = tuple(number - shard.first_item for number in failed[begin:at])
-            again.append(msgspec.structs.replace(shard, only=only, done=0, attempt=0, external=None))
-    return again
->>>>>>> bulk
