@@ -1,4 +1,4 @@
-"""Items that their shard is done with, and that have no result yet: another shard asks for them once more."""
+"""Items that another shard asks for once more: those that failed, and those that their own shard is done without."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def put(connection: sql.Connection, name: str, shard: Shard, places: Sequence[in
     if not places:
         return
     last = connection.execute(sql.select(sql.func.max(SHARDS.c.number)).where(SHARDS.c.job == name)).scalar_one()
-    again = msgspec.structs.replace(shard, number=last + 1, only=tuple(places), done=0, attempt=0, external=None)
-    connection.execute(sql.insert(SHARDS).values({**records.of_shard(name, again), "owed": True}))
+    more = msgspec.structs.replace(shard, number=last + 1, only=tuple(places), done=0, attempt=0, external=None)
+    connection.execute(sql.insert(SHARDS).values({**records.of_shard(name, more), "owed": True}))
 
 
 def numbers(connection: sql.Connection, name: str) -> set[int]:
