@@ -7,10 +7,9 @@ asked for that, with vectors of 384 numbers; whoever asks and it share the cores
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvloop
@@ -69,35 +68,28 @@ def _whole(on: Provider, folder: Path, count: int) -> Iterator[Sequence[str]]:
 
 
 def _beside(on: Provider, folder: Path, count: int, rounds: int, peers: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Every tool in turns; of a peer's command, only what it does after it was imported counts."""
+    """Every tool in turns, each as a command of its own."""
     source = written(count, folder / "beside.parquet")
-    contenders: dict[str, Callable[[Path], tuple[Run, float]]] = {OURS: lambda sink: _ours(on, source, count, sink)}
-    for name, script in PEERS.items():
-        if script in peers:
-            contenders[name] = lambda sink, script=script: _theirs(on, source, count, sink, script)
-    runs: dict[str, list[tuple[Run, float]]] = {name: [] for name in contenders}
-    wrong = dict.fromkeys(contenders, "")
+    names = [OURS, *(name for name, script in PEERS.items() if script in peers)]
+    runs: dict[str, list[Run]] = {name: [] for name in names}
+    wrong = dict.fromkeys(names, "")
     for number in range(rounds):
-        for name, contender in contenders.items():
+        for name in names:
             sink = folder / f"beside-{number}-{name.replace(' ', '')}"
             sink.mkdir()
-            runs[name].append(contender(sink))
+            if name == OURS:
+                runs[name].append(jobs.job(on, source, count, sink, sink.with_name(f"{sink.name}-data")))
+            else:
+                runs[name].append(_theirs(on, source, count, sink, PEERS[name]))
             wrong[name] = jobs.verified(sink, count)
-    for name, measured_runs in runs.items():
-        seconds = statistics.median(seconds for _, seconds in measured_runs)
-        yield _row(f"{name}, {count:,}", count, [run for run, _ in measured_runs], seconds, wrong[name])
+    for name in names:
+        seconds = statistics.median(run.seconds for run in runs[name])
+        yield _row(f"{name}, {count:,}", count, runs[name], seconds, wrong[name])
 
 
-def _ours(on: Provider, source: Path, count: int, sink: Path) -> tuple[Run, float]:
-    run = jobs.job(on, source, count, sink, sink.with_name(f"{sink.name}-data"))
-    return run, run.seconds
-
-
-def _theirs(on: Provider, source: Path, count: int, sink: Path, script: str) -> tuple[Run, float]:
+def _theirs(on: Provider, source: Path, count: int, sink: Path, script: str) -> Run:
     program = Path(__file__).parent / f"peers/{script}.py"
-    command = [str(_PYTHON), str(program), str(source), f"{on.url}/v1", str(sink)]
-    run = on.run(command, count, _ENVIRON)
-    return run, json.loads(run.output.splitlines()[-1])["seconds"]
+    return on.run([str(_PYTHON), str(program), str(source), f"{on.url}/v1", str(sink)], count, _ENVIRON)
 
 
 def _row(name: str, count: int, runs: Sequence[Run], seconds: float, wrong: str) -> Sequence[str]:

@@ -5,7 +5,7 @@ import asyncio
 import pyarrow as pa
 import pyarrow.parquet as pq
 from langchain_openai import OpenAIEmbeddings
-from peer import asked, timed
+from peer import asked
 
 
 async def main() -> None:
@@ -17,5 +17,4 @@ async def main() -> None:
     pq.write_table(pa.table({"id": table["id"], "embedding": pa.array(vectors, pa.list_(pa.float32()))}), asked.file)
 
 
-with timed():
-    asyncio.run(main())
+asyncio.run(main())

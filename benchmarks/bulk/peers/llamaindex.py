@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 from llama_index.core.ingestion import IngestionPipeline
 from llama_index.core.schema import TextNode
 from llama_index.embeddings.openai import OpenAIEmbedding
-from peer import asked, timed
+from peer import asked
 
 
 async def main() -> None:
@@ -21,5 +21,4 @@ async def main() -> None:
     pq.write_table(pa.table({"id": [node.node_id for node in done], "embedding": vectors}), asked.file)
 
 
-with timed():
-    asyncio.run(main())
+asyncio.run(main())

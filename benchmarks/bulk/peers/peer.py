@@ -1,10 +1,6 @@
-"""What each peer here is asked, and how long its work took once it was imported."""
+"""What each peer here is asked."""
 
-import json
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -23,11 +19,3 @@ class Asked:
 
 
 asked = Asked(*sys.argv[1:4])
-
-
-@contextmanager
-def timed() -> Iterator[None]:
-    """Say how many seconds the block takes."""
-    began = time.perf_counter()
-    yield
-    print(json.dumps({"seconds": time.perf_counter() - began}))

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pyarrow as pa
 import ray
 from openai import AsyncOpenAI
-from peer import asked, timed
+from peer import asked
 
 
 class Embedder:
@@ -21,8 +21,7 @@ class Embedder:
         yield pa.table({"id": batch["id"], "embedding": vectors})
 
 
-with timed():
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
-    documents = ray.data.read_parquet(asked.source)
-    embedded = documents.map_batches(Embedder, batch_size=512, batch_format="pyarrow", concurrency=1)
-    embedded.write_parquet(asked.folder)
+ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+documents = ray.data.read_parquet(asked.source)
+embedded = documents.map_batches(Embedder, batch_size=512, batch_format="pyarrow", concurrency=1)
+embedded.write_parquet(asked.folder)
