@@ -123,7 +123,7 @@ def test_a_job_is_done_once(folder: Path, embeddings: Embeddings) -> None:
     """Each document is a row with its id and what was kept; the same command again has nothing left to do."""
     first = embed(folder, "--keep", "page", "--job", "docs")
     assert first.returncode == 0, first.stderr
-    assert first.stderr.startswith(f"The job [docs] begins: {COUNT} items of docs.jsonl by [e]\n")
+    assert first.stderr.startswith(f"The job [docs] begins: {COUNT} items of {folder}/docs.jsonl by [e]\n")
     assert re.search(
         rf"│ docs +│ done +│ {COUNT} +│ {COUNT} +│ 0 +│ {COUNT} +│ \d+ +│ \$0\.\d+ +│ 0:\d\d │", first.stdout
     )
@@ -164,7 +164,7 @@ def test_events_are_json(folder: Path) -> None:
     assert not done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [events[0]["event"], events[-1]["event"]] == ["started", "finished"]
-    assert events[0]["spec"]["source"] == "docs.jsonl"
+    assert events[0]["spec"]["source"] == f"{folder}/docs.jsonl"
     assert events[-1]["counts"]["done"] == COUNT
     assert events[-1]["state"] == "done"
 
@@ -206,7 +206,8 @@ def test_a_source_that_changed_is_told(folder: Path) -> None:
     write(folder, COUNT + 1)
     assert "The source has changed since the job began: docs.jsonl" in problem(embed(folder, "--job", "docs"), 5)
     assert problem(embed(folder, "--job", "docs", to="other.jsonl")) == (
-        "The job [docs] is one with [sink] [out.jsonl] and not [other.jsonl]: a job of another name does that"
+        f"The job [docs] is one with [sink] [{folder}/out.jsonl] and not [{folder}/other.jsonl]: a job of another name"
+        " does that"
     )
 
 
@@ -342,7 +343,7 @@ def test_a_terminal_has_a_bar(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["embed", "none.jsonl", "--endpoint", "e", "--to", "o.jsonl"], "[none.jsonl] names no file that is there"),
+        (["embed", "none.jsonl", "--endpoint", "e", "--to", "o.jsonl"], "none.jsonl] names no file that is there"),
         (
             ["embed", "docs.jsonl", "--endpoint", "e", "--to", "o.jsonl"],
             "The record has no field [text]; it has [key], [body], [page]",
@@ -357,7 +358,7 @@ def test_a_terminal_has_a_bar(folder: Path) -> None:
             "[r] is for [rerank], which is about one question at a time",
         ),
         ([*EMBED, "--to", "ftp://a/b"], "[ftp://a/b]"),
-        ([*EMBED, "--to", "o.txt"], "[o.txt] has no format"),
+        ([*EMBED, "--to", "o.txt"], "o.txt] has no format"),
         ([*EMBED, "--to", "o.jsonl", "--job", "No Name"], "[No Name] is no name of a job"),
         ([*EMBED, "--to", "o.jsonl", "--task-settings", "[]"], "--task-settings is no JSON object"),
         (["embed", "s3:/docs", "--endpoint", "e", "--to", "o.jsonl"], "s3:/docs"),
