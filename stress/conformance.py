@@ -46,6 +46,7 @@ UNTRIED = "x-untried"
 ENOUGH = 20_000  # requests
 _DONE = re.compile(r'^inferpoint_requests_total\{method="(\w+)",route="([^"]+)",status="200"\}', re.MULTILINE)
 ALIAS = "maker/model"
+JOBS = "/_inference/_jobs"
 # Rules that a schema does not tell, such as that a tool's turn answers a call.
 EXCLUDED = ("positive_data_acceptance",)
 # What changes keys, and what deletes, comes last, as it may be the very key or endpoint by which all is asked.
@@ -91,7 +92,7 @@ def target(folder: Path) -> Iterator[Inferpoint]:
     with Provider(provider) as playing:
         proxies = dict.fromkeys(("http_proxy", "https_proxy"), playing.url)
         env = {**moved_to(playing.url), **proxies}
-        with Inferpoint(folder / "data", "--skip-validation", env=env) as server:
+        with Inferpoint(folder / "data", "--skip-validation", f"--config={places(folder)}", env=env) as server:
             for task, (service, settings) in ENDPOINTS.items():
                 named = {name: _at(value, playing.url) for name, value in settings.items()}
                 aliases = [ALIAS] if task == "text_embedding" else []
@@ -99,6 +100,32 @@ def target(folder: Path) -> Iterator[Inferpoint]:
                 made = ask(server.url, "PUT", f"/_inference/{task}/{task}", config)
                 assert made.status == 200, made.body
             yield server
+
+
+def places(folder: Path) -> Path:
+    """A configuration with places of bulk jobs in *folder*, and texts in one of them."""
+    (folder / "docs/2026").mkdir(parents=True)
+    (folder / "vectors").mkdir()
+    (folder / "docs/2026/docs.jsonl").write_text('{"id": "a", "text": "How big is a whale?"}\n')
+    uses = {"docs": "source", "vectors": "sink"}
+    named = {name: {"address": str(folder / name), "use": use} for name, use in uses.items()}
+    file = folder / "inferpoint.yaml"
+    file.write_text(json.dumps({"bulk": {"places": named}}))
+    return file
+
+
+def jobs(url: str, sent: Mapping[str, str], document: Mapping[str, Any]) -> None:
+    """Make a paused job for whatever is done to one, called as that is."""
+    ends = {"source": {"place": "docs", "path": "2026/docs.jsonl"}, "inference_id": "text_embedding"}
+    for path, methods in document["paths"].items():
+        for name in {_job(path, method) for method in methods} if "{job}" in path else ():
+            body = {**ends, "name": name, "sink": {"place": "vectors", "path": f"{name}.jsonl"}}
+            for made in (ask(url, "POST", JOBS, body, sent), ask(url, "POST", f"{JOBS}/{name}/_pause", None, sent)):
+                assert made.status == 200, made.body
+
+
+def _job(path: str, method: str) -> str:
+    return "deleted" if method == "delete" else path.rpartition("/")[2].strip("_{}")
 
 
 def _at(value: Any, url: str) -> Any:
@@ -118,9 +145,10 @@ def narrowed(document: Mapping[str, Any], known: Mapping[str, str]) -> dict[str,
             if method == "delete" and "{task_type}" in path:  # the first of all is gone by then
                 names, told = ["rerank"], {**known, "task_type": "rerank"}
             for one in operation["parameters"]:
-                _name(one, method, told, names)
+                _name(one, method, {**told, "job": _job(path, method)}, names)
     for schema in written["components"]["schemas"].values():
         _name_model(schema)
+    written["components"]["schemas"]["JobRequest"]["examples"][0]["inference_id"] = "text_embedding"
     for task in ENDPOINTS:
         for path in ("/_inference/{task_type}/{inference_id}", "/_inference/{task_type}/{inference_id}/_stream"):
             if task in STREAMED or not path.endswith("_stream"):
@@ -182,6 +210,7 @@ def asked(folder: Path, phases: Sequence[str], examples: int, seed: int) -> Foun
         kept = ask(server.url, "POST", "/v1/responses", body, sent).json["id"]
         known = {"response": kept, "maker": maker, "model": model, "id": spare}
         document = ask(server.url, "GET", "/openapi.json").json
+        jobs(server.url, sent, document)
         file = folder / "openapi.json"
         file.write_text(json.dumps(narrowed(document, known)))
         key = f"--header=Authorization:{sent['Authorization']}"
