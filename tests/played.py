@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from world import elasticsearchs
+
 from inferpoint.api.elastic.errors import envelope
 from inferpoint.calls import provider_errors
 from inferpoint.endpoints.document import parse
@@ -28,11 +30,12 @@ def endpoint(kind: TaskType, service: str, settings: Mapping[str, Any], options:
 
 
 def refused(kind: TaskType, config: Mapping[str, Any]) -> tuple[int, str, str] | None:
-    """Status, type and reason with which Elasticsearch's face refuses a configuration; None when it does not."""
+    """Status, type and Elasticsearch's part of the reason why a configuration is refused; None where it is not."""
     try:
         parse("e", kind, config, largest_chunk=300)
     except InferenceError as error:
-        return told(error)
+        status, name, reason = told(error)
+        return status, name, elasticsearchs(reason)
     return None
 
 

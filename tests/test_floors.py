@@ -230,6 +230,13 @@ def test_no_service_is_read_before_it_is_named(data: Path, program: str, read: s
     assert {name for name in loaded(program, str(data)) if name.startswith("inferpoint.services.")} == read
 
 
+def test_no_service_brings_a_package_of_its_provider(data: Path) -> None:
+    """All services together read nothing but ourselves: none has an SDK, be it Amazon's, Google's or IBM's."""
+    every = "from inferpoint import services\n[services.find(name) for name in services.names()]\n"
+    more = loaded(SERVED + every, str(data)) - loaded(SERVED, str(data))
+    assert {name.partition(".")[0] for name in more} == {"inferpoint"}
+
+
 def test_the_package_alone_reads_nothing_heavy() -> None:
     """`import inferpoint` is its names and its error; everything else is read on first use."""
     found = loaded("import inferpoint")

@@ -24,7 +24,6 @@ DECLARING = {
     "cli/jobs.py work_on": "typer declares an option by a parameter",
     "cli/keys.py create_key": "typer declares an option by a parameter",
     "cli/keys.py update_key": "typer declares an option by a parameter",
-    "cli/jobs.py work_on": "typer declares an option by a parameter",
 }
 # A docstring is read where it stands: its subject is not in another sentence.
 ALONE = re.compile(r"(It|Its|They|The same|Likewise|There is|There are|Somebody|Nobody)\b")

@@ -41,6 +41,7 @@ class Outgoing:
     final: Callable[[Reply], bool] = lambda reply: reply.status == 500  # one that no retry will change
     judged: Callable[[Reply], int] = lambda reply: reply.status
     quota: Callable[[Mapping[str, str], datetime], Allowance] = lambda _headers, _now: Allowance()
+    asks: Callable[[Reply], float | None] = lambda _: None
     lane: Lane = Lane.OTHER
     service: str = "s"
     group: str = "g"
@@ -63,6 +64,9 @@ class Outgoing:
 
     def status(self, reply: Reply) -> int:
         return self.judged(reply)
+
+    def pause(self, reply: Reply) -> float | None:
+        return self.asks(reply)
 
     def is_final(self, reply: Reply | None) -> bool:
         return reply is not None and self.final(reply)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,6 +39,7 @@ from inferpoint.telemetry.telemetry import Telemetry
 T = TypeVar("T")
 Answer = Callable[[Call], "Reply | Arrived | Exception"]
 
+_OURS = re.compile(r"; (?=.* takes (?:\[|none))|; (?=\[provider\] must be|for others \[api\])|, but (?=\[)")
 KEY = bytes(range(32))
 SECRET = "sk-canary-0123456789"
 EMBEDDING, COMPLETION, CHAT = TaskType.TEXT_EMBEDDING, TaskType.COMPLETION, TaskType.CHAT_COMPLETION
@@ -223,6 +225,11 @@ def without(config: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """*config* without some of its service settings."""
     left = {name: value for name, value in config["service_settings"].items() if name not in names}
     return {**config, "service_settings": left}
+
+
+def elasticsearchs(reason: str) -> str:
+    """The part of a *reason* that Elasticsearch has, without what is allowed, which ours says after it."""
+    return _OURS.split(reason, maxsplit=1)[0]
 
 
 def told(error: InferenceError) -> tuple[int, str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.requests import Medium
 from inferpoint.model.setting import Setting
 from inferpoint.model.settings import declared
 from inferpoint.protocols.service import Service, Task
@@ -128,7 +129,13 @@ def asked(exchange: Exchange) -> dict[str, Any]:
         return recording.conversation
     if recording.query is not None:
         return {"query": recording.query, "input": recording.documents}
-    return {"input": recording.input}
+    return {"input": [content if isinstance(content, str) else _content(content) for content in recording.input]}
+
+
+def _content(media: Mapping[Medium, str]) -> dict[str, Any]:
+    """An input that is no text, in Elasticsearch's form."""
+    ((medium, uri),) = media.items()
+    return {"content": {"type": medium, "value": uri}}
 
 
 def _block(line: str, body: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import chat_fields
 from service_pages import page
 
 from inferpoint import services
@@ -23,6 +24,7 @@ from inferpoint.outbound.breaker import TRANSITIONS
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs/architecture.md"
+COMPATIBILITY = ROOT / "docs/compatibility.md"
 PAGES, RECORDED = ROOT / "docs/services", ROOT / "tests/services"
 SCHEMA = ROOT / "docs/inferpoint.schema.json"
 
@@ -52,7 +54,16 @@ def schema_text() -> str:
     return json.dumps(schema(Config), indent=1) + "\n"
 
 
-TABLES = ((README, "services", service_table), (ARCHITECTURE, "breaker", breaker_table))
+def field_table() -> str:
+    """Fields of chats by services, as the services do it."""
+    return chat_fields.table(RECORDED)
+
+
+TABLES = (
+    (README, "services", service_table),
+    (ARCHITECTURE, "breaker", breaker_table),
+    (COMPATIBILITY, "fields", field_table),
+)
 
 
 def written(text: str, name: str, table: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from inferpoint.model.endpoint import TaskType
 MakeWorld = Callable[..., World]
 REQUEST = "action_request_validation_exception"
 PARSER = "[cluster:internal/xpack/inference]"
+PIXEL = "data:image/png;base64,iVBORw0KGgo="
 
 
 @pytest.fixture
@@ -138,6 +139,47 @@ def test_an_embedding_is_answered_under_its_own_name(world: World) -> None:
     told = post(world, "/_inference/embedding/m", {"input": ["ab", content, {"content": [{**content["content"]}]}]})
     assert told.json == {"embeddings": [{"embedding": [2, 0, 1]}, {"embedding": [3, 0, 1]}, {"embedding": [3, 0, 1]}]}
     assert body(world.provider.calls[-1])["input"] == ["ab", "abc"]  # the same text is asked for once
+
+
+def jina(settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """An endpoint of a model that takes images."""
+    return {"service": "jinaai", "service_settings": {"api_key": "k", "model_id": "jina-clip-v2", **(settings or {})}}
+
+
+def test_images_are_embedded_beside_texts(world: World) -> None:
+    """Each has its vector, in the order of the inputs; one is asked for once, and is no text that reads alike."""
+    world.create("j", TaskType.EMBEDDING, jina({"max_input_tokens": 1}))
+    world.provider.answer = lambda call: json_reply(
+        {"data": [{"embedding": [len(*entry.values()), 0]} for entry in body(call)["input"]]}
+    )
+    image = {"content": {"type": "Image", "format": "BASE64", "value": PIXEL}}
+    told = post(world, "/_inference/embedding/j", {"input": ["abcd", image, PIXEL, image], "input_type": "search"})
+    assert told.status == 200, told.body
+    assert [row["embedding"][0] for row in told.json["embeddings"]] == [3, len(PIXEL), 3, len(PIXEL)]
+    assert told.headers["x-inferpoint-truncated"] == "2"
+    asked = body(world.provider.calls[-1])
+    assert (asked["input"], asked["task"]) == ([{"text": "abc"}, {"image": PIXEL}, {"text": "dat"}], "retrieval.query")
+
+
+@pytest.mark.parametrize(
+    ("settings", "medium", "reason"),
+    [
+        ({"multimodal_model": False}, "image", "The jinaai service does not support embedding with non-text inputs"),
+        (
+            {}, "pdf",
+            "The jinaai service does not support embedding with inputs of type [pdf]; beside text it takes [image]",
+        ),
+    ],
+)  # fmt: skip
+def test_media_that_a_model_does_not_take_are_refused(
+    world: World, settings: Mapping[str, Any], medium: str, reason: str
+) -> None:
+    """Before any call, and as what they are."""
+    world.create("j", TaskType.EMBEDDING, jina(settings))
+    told = post(world, "/_inference/j", {"input": ["a", {"content": {"type": medium, "value": PIXEL}}]})
+    assert (told.status, told.json["error"]["reason"]) == (400, reason)
+    chunked = post(world, "/_inference/j?chunked=true", {"input": {"content": IMAGE}})
+    assert (chunked.status, world.provider.calls) == (400, [])
 
 
 def test_sparse_vectors_are_weights_of_tokens(world: World) -> None:

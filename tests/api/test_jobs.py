@@ -124,8 +124,8 @@ WRONG: list[tuple[dict[str, Any], list[str]]] = [
     ({"text": 1, "keep": "a", "chunk": 1}, ["field [text]", "field [keep]", "field [chunk]"]),
     ({"limit": 0, "max_failed": 2, "on_error": "x"}, ["[limit]", "[max_failed]", "[on_error]"]),
     (
-        {"mode": "later", "poll_seconds": 0, "fallback_seconds": "6h"},
-        ["[mode]", "[poll_seconds]", "[fallback_seconds]"],
+        {"mode": "later", "poll": 0, "fallback": 6},
+        ["[mode]", "[poll]", "[fallback]"],
     ),
 ]
 

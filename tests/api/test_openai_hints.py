@@ -21,6 +21,8 @@ SERVICES: dict[str, dict[str, Any]] = {
     "hugging_face": {"service": "hugging_face", "service_settings": {"api_key": "k", "url": "https://tgi.test/v1"}},
     "groq": {"service": "groq", "service_settings": ACCOUNT},
     "mistral": {"service": "mistral", "service_settings": {"api_key": "k", "model": "m"}},
+    **{name: {"service": name, "service_settings": ACCOUNT} for name in ("ai21", "deepseek", "fireworksai", "nvidia")},
+    "llama": {"service": "llama", "service_settings": {"url": "https://llama.test/v1/chat", "model_id": "m"}},
     "anthropic": {"service": "anthropic", "service_settings": ACCOUNT, "task_settings": {"max_tokens": 9}},
     "amazonbedrock": {"service": "amazonbedrock", "service_settings": AMAZON},
 }
@@ -36,7 +38,9 @@ TAKEN = {
     "openai": HINTS.keys(),
     "hugging_face": HINTS.keys(),
     "groq": {"service_tier"},
-    "mistral": set[str](),
+    **dict.fromkeys(("mistral", "ai21", "deepseek", "nvidia"), frozenset[str]()),
+    "fireworksai": {"metadata", "prompt_cache_key", "service_tier"},
+    "llama": HINTS.keys(),
     "anthropic": {"safety_identifier"},
     "amazonbedrock": set[str](),
 }
@@ -62,7 +66,7 @@ def test_a_hint_of_openais_stops_no_chat(make_world: Make, service: str, name: s
     assert told.status == 200, told.body
     sent = body(ask.world.provider.calls[-1])
     assert told.headers.get("x-inferpoint-dropped") == (None if name in TAKEN[service] else name)
-    if service in ("openai", "hugging_face", "groq", "mistral"):
+    if service not in ("anthropic", "amazonbedrock"):
         assert sent.get(name) == (HINTS[name] if name in TAKEN[service] else None)
     else:
         assert name not in sent or name == "metadata"

@@ -17,7 +17,7 @@ from real_processes import environ
 
 PROGRAM = Path(__file__).parents[1] / "bulk_killed.py"
 COUNT = 30
-EVERY = 4  # points, of which there are some forty
+EVERY = 7  # points, of which there are some eighty
 DONE, KILLED = 0, 9
 
 
@@ -60,4 +60,4 @@ def test_no_batch_is_paid_twice(tmp_path: Path, processes: Callable[..., int], s
         assert held(folder) == provider.handed == provider.paid == Counter(texts), point
         point += EVERY
     assert status == DONE
-    assert point > 20
+    assert point > 40

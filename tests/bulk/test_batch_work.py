@@ -11,11 +11,17 @@ from typing import Any
 import pytest
 from batch_provider import BatchProvider, Outcome, serving
 from bulk_batches import ENDPOINTS, Bench, moved
+from msgspec.structs import replace
+from world import World, openai
 
 from inferpoint.bulk.job import FailureKind, JobState
+from inferpoint.bulk.served import ServedInference
 from inferpoint.bulk.sources.source import Item
-from inferpoint.errors import InferenceError
+from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.caller_limits import CallerLimits
+from inferpoint.model.endpoint import TaskType
 from inferpoint.model.price import Price
+from inferpoint.model.requests import ANONYMOUS
 
 MakeBench = Callable[..., Bench]
 everywhere = pytest.mark.parametrize("service", list(ENDPOINTS))
@@ -211,3 +217,47 @@ def test_what_is_owed_counts_as_neither_done_nor_failed(bench: MakeBench) -> Non
     assert (counts.planned, counts.done, counts.failed) == (40, 20, 0)
     recount = one.verified()
     assert (recount.done, recount.missing, recount.twice) == (20, 0, 0)
+
+
+@pytest.mark.parametrize("kind", [Kind.CONFLICT, Kind.NOT_FOUND])
+def test_a_sink_that_fails_costs_no_batch(bench: MakeBench, kind: Kind) -> None:
+    """The job stops, and whoever goes on with it reads the same batch."""
+    one = bench("openai", 10)
+    one.sink.failing = [InferenceError(kind, "no such bucket")]
+    with pytest.raises(InferenceError, match="no such bucket"):
+        one.run()
+    assert one.now().state is JobState.STOPPED
+    one.run()
+    assert one.is_done(10)
+    assert one.provider.handed.total() == 10
+
+
+def test_a_batch_that_its_provider_has_lost_is_handed_in_again(bench: MakeBench) -> None:
+    """Nobody will ever read its answers."""
+    one = bench("openai", 10, Outcome(polls=10**6))
+
+    async def lost() -> None:
+        work = asyncio.create_task(one.work())
+        await until(lambda: any(made.polled for made in one.provider.batches.values()))
+        one.provider.batches.clear()
+        await work
+
+    asyncio.run(lost())
+    assert one.is_done(10)
+
+
+def test_a_caller_with_limits_has_no_batches(world: World) -> None:
+    """Batches would not be held to what its key may use; one without limits has them."""
+    world.create("e", TaskType.TEXT_EMBEDDING, openai())
+    limited = replace(ANONYMOUS, limits=CallerLimits())
+    with pytest.raises(InferenceError, match="has no batches") as caught:
+        ServedInference(world.engine, lambda: limited, "e").batches()
+    assert caught.value.kind is Kind.FORBIDDEN
+    assert ServedInference(world.engine, lambda: ANONYMOUS, "e").batches().limits.lines == 50_000
+
+
+def test_an_engine_s_tasks_are_no_batches(bench: MakeBench) -> None:
+    """A shard by itself is refused: batches are handed in by one worker of the whole job."""
+    one = bench("openai", 10)
+    with pytest.raises(InferenceError, match="none by itself"):
+        asyncio.run(one.work(shard=0))

@@ -83,7 +83,7 @@ class Bench:
             if holds(job):
                 return job
             await asyncio.sleep(0.01)
-        raise AssertionError("it never came to hold")
+        raise AssertionError(f"it never came to hold: {self.manifest.find(name)}, {self.manifest.owners(name)}")
 
 
 @pytest.fixture

@@ -239,7 +239,8 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         ":11: [gpt] [rate_limit] Invalid value [0]. [requests_per_minute] must be a positive long",
         ":21: [docs] [chunking_settings] Invalid value [900.0]. [max_chunk_size] must be less than or equal to [300.0]",
         ":22: [x] Unknown service [opnai], did you mean [openai]",
-        ":23: [y] The [openai] service does not support task type [rerank]",
+        ":23: [y] The [openai] service does not support task type [rerank],"
+        " but [text_embedding, embedding, completion, chat_completion]",
         ":24: [rerank/z] An endpoint must be an object",
         ":26: [completion/other] [inference_id] is [another], and the endpoint's name says [other]",
     ]

@@ -186,8 +186,10 @@ def eventually(holds: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def run(arguments: Sequence[str], env: Mapping[str, str], given: str = "") -> subprocess.CompletedProcess[str]:
+def run(
+    arguments: Sequence[str], env: Mapping[str, str], given: str = "", cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a program to its end."""
     return subprocess.run(
-        arguments, env=env, input=given, capture_output=True, text=True, timeout=PATIENCE, check=False
+        arguments, env=env, input=given, capture_output=True, text=True, timeout=PATIENCE, check=False, cwd=cwd
     )

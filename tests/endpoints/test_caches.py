@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import CHAT, COMPLETION, EMBEDDING, KEY, World, hugging_face, openai, told
 
-from inferpoint.endpoints.caches import SHARED_FILE, Caches, decoded, encoded, item_key, key_prefix
+from inferpoint.endpoints.caches import SHARED_FILE, Caches, Input, decoded, encoded, item_key, key_prefix
 from inferpoint.endpoints.directory import Endpoints
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.engine.preflight import prepared
 from inferpoint.errors import InferenceError
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.requests import ANONYMOUS, InferenceRequest, InputType, Tokens
+from inferpoint.model.requests import ANONYMOUS, InferenceRequest, InputType, Media, Medium, Tokens
 from inferpoint.storage.cache import Cache
 from inferpoint.storage.vault import Vault
 
@@ -293,7 +293,8 @@ def test_every_difference_makes_another_key(world: World) -> None:
             InferenceRequest(Tokens(((1, 2),))),
         )
     ]
-    items: list[str | tuple[int, ...]] = ["", "a", "A", "a ", "ä", "a\u0308", "(1, 2)", "\ud83d", "\ud83d\ude00", "😀"]
+    items: list[Input] = ["", "a", "A", "a ", "ä", "a\u0308", "(1, 2)", "\ud83d", "\ud83d\ude00", "😀"]
+    items += [Media(medium, uri) for medium in (Medium.IMAGE, Medium.PDF) for uri in ("data:,a", "data:,b")]
     keys = [item_key(prefix, item) for prefix in prefixes for item in [*items, (1,), (1, 2), (12,), ()]]
     assert len(set(keys)) == len(prefixes) * (len(items) + 4) - len(prefixes)  # tokens are told by their prefix
     assert {len(key) for key in keys} == {32}

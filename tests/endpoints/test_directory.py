@@ -78,7 +78,8 @@ def changed(world: World, **values: Any) -> World:
         ({"task_type": "dance"}, "Unknown task_type [dance] for inference endpoint [e]."),
         (
             {"task_type": "rerank"},
-            "The [openai] service does not support task type [rerank] for inference endpoint [e].",
+            "The [openai] service does not support task type [rerank], but [text_embedding, embedding, completion,"
+            " chat_completion] for inference endpoint [e].",
         ),
         (
             {"document": {}},

@@ -48,7 +48,8 @@ def refused(act: Callable[[], Any]) -> str:
 def test_what_is_no_section_is_unknown(world: World) -> None:
     """Neither a creation nor an update takes it."""
     assert refused(lambda: world.create("e", EMBEDDING, openai(priority="high"))) == (
-        "Configuration contains settings [{priority=high}] unknown to the [openai] service"
+        "Configuration contains settings [{priority=high}] unknown to the [openai] service; an endpoint takes"
+        f" [service, task_type, force, {', '.join(section.name for section in sections.SECTIONS)}]"
     )
     world.create("e", EMBEDDING, openai())
     assert "fields which cannot be updated" in refused(lambda: world.update("e", {"priority": "high"}))

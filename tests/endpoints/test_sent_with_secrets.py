@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from every_setting import EVERY, OAUTH2, whole
 from in_process import Application
-from service_accounts import key_file
 from world import (
     EMBEDDING,
     KEY,
@@ -31,21 +30,11 @@ from inferpoint.endpoints.directory import Endpoints
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.requests import ANONYMOUS, InferenceRequest
-from inferpoint.model.setting import Setting
 from inferpoint.model.settings import declared, secret, setting, settings
 from inferpoint.protocols.openai.account import Options
 from inferpoint.storage.vault import Vault
 
 MakeWorld = Callable[..., World]
-OAUTH2 = {
-    "api_key": None,
-    "client_id": "c",
-    "client_secret": "made-up-secret",
-    "scopes": ["s"],
-    "token_url": "https://tokens.test/",
-}
-ENTRA = ("entra_id", "client_id", "client_secret", "scopes", "tenant_id")
-EVERY = [(name, kind) for name in services.names() for kind in services.find(name).tasks]
 
 
 def refused(act: Callable[[], Any]) -> str:
@@ -54,47 +43,6 @@ def refused(act: Callable[[], Any]) -> str:
     status, _, reason = told(caught.value)
     assert status == 400
     return reason
-
-
-def value(one: Setting) -> Any:
-    """A value that *one* takes, by which it can be told from its default."""
-    if one.choices:
-        return one.choices[0]
-    if one.nested:
-        return {inner.name: value(inner) for inner in declared(one.kind)}
-    if one.url:
-        return "https://first.test/v1"
-    if one.pattern:
-        return next(text for text in ("us-east-1", "s3://bucket/folder") if re.fullmatch(one.pattern, text))
-    if one.pairs:
-        return [["a", "b"]]
-    kinds: Mapping[Any, Any] = {str: f"a {one.name}", int: 3, float: 0.5, bool: True, list: ["a"], dict: {"x-a": "b"}}
-    return kinds[one.kind]
-
-
-def whole(name: str, kind: TaskType) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Service settings of a task, all of them, and its task settings; those with several kinds of key with one."""
-    task = services.find(name).tasks[kind]
-    given = {one.name: value(one) for one in declared(task.settings)}
-    if name == "azureopenai":
-        given = {one: text for one, text in given.items() if one not in ENTRA}
-    if name == "openai":
-        given = {one: text for one, text in given.items() if one not in OAUTH2 or one == "api_key"}
-    if name == "azureaistudio":
-        given |= {"provider": "cohere", "endpoint_type": "token"}
-    if name == "googlevertexai":
-        given["service_account_json"] = key_file()
-    if name == "custom":  # whose paths begin with a sign
-        given["secret_parameters"] = {"a_secret": "a secret"}
-        given["response"] = {"json_parser": {path: f"$.{path}" for path in given["response"]["json_parser"]}}
-        given["response"]["json_parser"] |= {"embedding_type": "byte"} if kind is EMBEDDING else {}
-    if name == "amazon_sagemaker":
-        given |= {"api": "elastic"}
-    if name == "amazonbedrock":
-        provider = {TaskType.RERANK: "cohere"}.get(kind, "cohere" if kind is EMBEDDING else "anthropic")
-        given |= {"provider": provider, "model": f"{provider}.m"}
-    options = [one for one in declared(task.options) if not one.rest]
-    return given, {one.name: value(one) for one in options if name != "amazonbedrock"}
 
 
 @pytest.mark.parametrize(("name", "kind"), EVERY)
@@ -326,4 +274,6 @@ def test_a_shown_length_is_one_that_the_model_must_have(world: World) -> None:
     assert world.create("e", EMBEDDING, shown).endpoint.dimensions == 3
     assert "The request is for [f], and its body for [e]" in refused(lambda: world.create("f", EMBEDDING, shown))
     other = {**elasticsearch({"similarity": "l2_norm"}), "inference_id": "f"}
-    assert "unknown to the [elasticsearch] service" in refused(lambda: world.create("f", EMBEDDING, other))
+    assert "[similarity] is [l2_norm], and that of this endpoint is [cosine]" in refused(
+        lambda: world.create("f", EMBEDDING, other)
+    )

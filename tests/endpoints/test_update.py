@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from world import COMPLETION, EMBEDDING, SECRET, World, body, hugging_face, json_reply, openai, told
+from world import COMPLETION, EMBEDDING, SECRET, World, body, elasticsearchs, hugging_face, json_reply, openai, told
 
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
@@ -76,7 +76,8 @@ def test_what_cannot_be_updated_has_elasticsearchs_words(
     before = stored.get("e")
     with pytest.raises(InferenceError) as caught:
         stored.update("e", config)
-    assert told(caught.value) == (status, name, reason)
+    found = told(caught.value)
+    assert (*found[:2], elasticsearchs(found[2])) == (status, name, reason)
     assert stored.provider.calls == []
     assert stored.get("e") == before
 

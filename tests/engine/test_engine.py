@@ -138,6 +138,7 @@ def test_options_of_a_request_are_for_that_request_only(ready: World) -> None:
 def test_wrong_options_of_a_request_are_refused_without_a_call(ready: World) -> None:
     """Unknown and wrong options of a request have the words that those of an endpoint have."""
     unknown = "Configuration contains settings [{nothing=1}] unknown to the [openai] service"
+    unknown += "; [task_settings] of [text_embedding] takes [user, headers]"
     assert refused(lambda: ready.infer("e", "x", options={"nothing": 1})) == (400, STATUS, unknown)
     wrong = "Validation Failed: 1: [task_settings] Invalid value empty string. [user] must be a non-empty string;"
     assert refused(lambda: ready.infer("e", "x", options={"user": ""})) == (400, SETTINGS, wrong)

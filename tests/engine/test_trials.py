@@ -10,12 +10,14 @@ import pytest
 from batches import Late
 from clock import settle
 from in_process import Application
-from world import EMBEDDING, World, in_turn, json_reply, like_openai, openai
+from world import COMPLETION, EMBEDDING, World, body, in_turn, json_reply, like_openai, openai
 
 from inferpoint.endpoints.lifecycle import TRIAL_PATIENCE
 from inferpoint.errors import InferenceError, Kind
+from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Reply
 from inferpoint.model.requests import ANONYMOUS, InferenceRequest
+from inferpoint.outbound.retries import ATTEMPTS
 
 MakeWorld = Callable[..., World]
 SLOW = openai({"rate_limit": {"requests_per_minute": 6}})
@@ -129,3 +131,26 @@ def test_who_waits_in_the_queue_meanwhile_is_not_made_to_leave(make_world: MakeW
         await asked
 
     asyncio.run(both())
+
+
+@pytest.mark.parametrize(
+    ("kind", "service", "member", "purpose"),
+    [
+        (EMBEDDING, "jinaai", "task", "retrieval.passage"),
+        (TaskType.EMBEDDING, "jinaai", "task", "retrieval.passage"),
+        (EMBEDDING, "voyageai", "input_type", "document"),
+        (EMBEDDING, "cohere", "input_type", "search_document"),
+        (EMBEDDING, "nvidia", "input_type", "passage"),
+        (EMBEDDING, "openai", "input_type", None),
+        (COMPLETION, "openai", "input_type", None),
+    ],
+)
+def test_a_trial_is_of_what_is_ingested(
+    make_world: MakeWorld, kind: TaskType, service: str, member: str, purpose: str | None
+) -> None:
+    """As Elasticsearch's is, where a service tells purposes apart; but it is given up as soon as any other request."""
+    world = make_world(lambda _: Reply(503))
+    config = {"service": service, "service_settings": {"api_key": "k", "model_id": "m"}}
+    answer = Application(world)("PUT", f"/_inference/{kind}/new", config)
+    assert answer.status == 400
+    assert [body(call).get(member) for call in world.provider.calls] == [purpose] * ATTEMPTS

@@ -67,6 +67,20 @@ def test_a_stream_is_asked_for_again_without_its_options(
     assert [OPTIONS in body(call) for call in world.provider.calls] == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    "refusal", [*REFUSALS, lambda name: complaint(f"body -> {name}\n  Extra inputs are not permitted")]
+)
+def test_a_chat_is_asked_for_again_without_the_number_of_choices(
+    make_world: MakeWorld, refusal: Callable[[str], Reply]
+) -> None:
+    """Which is one anyhow, and which some models of NVIDIA's refuse; a number that the caller chose is sent on."""
+    world = make_world(refusing("n", refusal("n")), validate=False)
+    world.create("c", CHAT, openai())
+    for _ in range(2):
+        assert [delta.text for delta in streamed(world) if isinstance(delta, Text)] == ["hi"]
+    assert ["n" in body(call) for call in world.provider.calls] == [True, False, False]
+
+
 def streamed(world: World) -> list[Any]:
     async def read() -> list[Any]:
         return [delta async for deltas in world.streaming("c", InferenceRequest(said("hi"))) for delta in deltas]

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 NUMBERS = {"with encoding_format": "the SDK asks for base64 unless told; numbers are the provider's own default"}
+REFUSAL = "a refusal is a text of ours, as in Elasticsearch; the SDK has it apart"
 
 APART: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("alibabacloud-ai-search", "alibabacloud-searchplat20240529"): {
         "rerank 1 ranked": "the API has no `top_n`, so we keep the best ourselves",
+        "rerank 2 ranked": "likewise",
         "sparse_embedding 1 weights": "we leave out weights of 0 and tokens with a dot, which no index can hold",
+        "sparse_embedding 3 weights": "likewise",
     },
     ("anthropic", "anthropic"): {
         "header authorization": "the SDK sends the key as a bearer's; the API's reference has `x-api-key`",
@@ -60,6 +63,7 @@ APART: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("groq", "groq"): {
         "header openai-organization": "a setting of Elasticsearch's, which the SDK does not have",
         "without stream_options": "a member that the SDK's types tell of, and its method has no parameter for",
+        "completion 2 text": REFUSAL,
     },
     ("hugging_face", "huggingface-hub"): {
         "with model": "the SDK fills in a name; a server of one model needs none",
@@ -81,7 +85,7 @@ APART: Mapping[tuple[str, str], Mapping[str, str]] = {
     },
     ("openai", "openai"): {
         "text_embedding 2 embeddings": "the SDK reads base64 only where it asked for it",
-        "completion 2 text": "a refusal is a text of ours, as in Elasticsearch; the SDK has it apart",
+        "completion 2 text": REFUSAL,
     },
     ("openshift_ai", "openai"): {
         **NUMBERS,

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from sdk_judges import DOCUMENT, JUDGES, Judge, differences, row, verdicts
 
+from inferpoint import services
+
 IDS = [f"{judge.service}-{judge.package}" for judge in JUDGES]
 judged = pytest.mark.parametrize("judge", JUDGES, ids=IDS)
 
@@ -31,6 +33,17 @@ def test_a_providers_own_client_sends_and_reads_the_same(installed: Judge) -> No
 def test_the_table_says_what_was_judged(judge: Judge) -> None:
     """The judge's line in docs/judges.md is that of the recorded conversations and the locked version."""
     assert row(judge) in DOCUMENT.read_text("utf-8")
+
+
+def test_every_service_has_a_judge_or_says_why_not() -> None:
+    """A service that is added is judged, or is named among those that nobody judges."""
+    text = DOCUMENT.read_text("utf-8")
+    assert [name for name in services.names() if f"| `{name}` |" not in text and f"`{name}`" not in nobody(text)] == []
+
+
+def nobody(text: str) -> str:
+    """What is said of those that have no judge."""
+    return text.partition("## What nobody judges")[2]
 
 
 RIGHT: dict[str, Any] = {

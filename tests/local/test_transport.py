@@ -190,7 +190,7 @@ def test_nothing_imported_early() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        json_call("local:rerank", {"model": MODEL, "inputs": []}),
+        json_call("local:completion", {"model": MODEL, "inputs": []}),
         Call("local:text_embedding", b""),
         Call("local:text_embedding", b"\xff{"),
         call("a", num_threads=0),

@@ -150,6 +150,19 @@ def test_a_provider_is_waited_for_as_long_as_it_asks(
     assert way.clock.passed == pytest.approx(seconds) if seconds else 0 < way.clock.passed <= 1
 
 
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("headers", "seconds"), [({}, 6.2), ({"retry-after": "7"}, 7), ({"retry-after-ms": "1500"}, 1.5)]
+)
+def test_a_provider_may_ask_in_its_words(status: int, headers: Mapping[str, str], seconds: float) -> None:
+    """What the body of a refusal tells is heeded as a header is, which goes before it; whoever asked is told both."""
+    way = Way(Reply(status, b"in a while", headers), OK)
+    assert way.send(asks=lambda reply: 6.2 if reply.body == b"in a while" else None) == OK
+    assert way.clock.passed == pytest.approx(seconds)
+    refused = Way(Reply(status, b"in a while", headers)).send(asks=lambda _: 6.2, seconds=0.0005)
+    assert refused.headers == (headers or {"retry-after-ms": "6200"})
+
+
 def test_nothing_is_tried_again_after_the_deadline() -> None:
     """A pause that would outlast the deadline is not begun: the caller hears at once what the provider said."""
     for status in (429, 503):

@@ -40,8 +40,7 @@ def test_elser_is_found_and_says_what_is_missing(make_world: Callable[..., World
     with pytest.raises(InferenceError) as caught:
         world.create("e", TaskType.SPARSE_EMBEDDING, config)
     assert str(caught.value).startswith(
-        "The [elasticsearch] service does not support task type [sparse_embedding]: the weights of ELSER come with"
-        " Elasticsearch alone"
+        "The weights of [.elser_model_2] come with Elasticsearch alone; set [model_id] to a model that"
     )
 
 

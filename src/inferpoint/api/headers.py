@@ -26,9 +26,11 @@ _FORMS = 'ApiKey, Bearer realm="inferpoint", Basic realm="inferpoint", charset="
 def stats_headers(stats: RequestStats) -> dict[str, str]:
     """The headers of an inference: its calls, times in whole milliseconds, and `known/asked` of a cache.
 
-    Those of a stream are sent with its first piece, and tell what is known by then.
+    Those of a stream are sent with its first piece, and tell what is known by then. Beside them is what a provider told
+    in headers of its own.
     """
     headers = {
+        **stats.told,
         CALLS: f"{stats.calls}",
         "x-inferpoint-attempts": f"{stats.attempts}",
         "x-inferpoint-queue-ms": f"{stats.queued * 1000:.0f}",

@@ -26,7 +26,7 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.quota import Cost
-from inferpoint.model.requests import InferenceRequest, RequestStats, Tokens
+from inferpoint.model.requests import InferenceRequest, RequestStats
 from inferpoint.model.results import Embeddings, SparseEmbeddings
 from inferpoint.tasks import Tasks
 from inferpoint.telemetry.counters import BatchCounters
@@ -225,7 +225,7 @@ def _key(resolved: Resolved, request: InferenceRequest) -> Hashable:
         repr(resolved.endpoint.options) if request.options else "",
         request.input_type,
         repr(request.params) if request.params else "",
-        isinstance(request.input, Tokens),
+        type(request.input),
         request.packed,
         request.caller.name,
     )

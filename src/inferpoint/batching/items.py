@@ -14,7 +14,7 @@ from inferpoint.calls.sizing import Bounds, Load, load_of
 from inferpoint.endpoints.caches import Input
 from inferpoint.errors import InferenceError
 from inferpoint.model.deadline import Deadline
-from inferpoint.model.requests import InferenceRequest, RequestStats, Tokens
+from inferpoint.model.requests import InferenceRequest, RequestStats
 from inferpoint.model.results import Embeddings, SparseEmbeddings, Usage
 
 
@@ -87,7 +87,7 @@ class Waiter:
         self.request = request
         self.begin_by = begin_by
         self._began = began
-        self.inputs: Sequence[Input] = request.input.inputs if isinstance(request.input, Tokens) else request.texts
+        self.inputs: Sequence[Input] = request.inputs
         self.items: Collection[Item] = ()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._missing = len(self.inputs)

@@ -14,7 +14,7 @@ from inferpoint.endpoints.caches import Input
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.deadline import Deadline
-from inferpoint.model.requests import InferenceRequest, RequestStats, Tokens
+from inferpoint.model.requests import InferenceRequest, RequestStats
 from inferpoint.model.results import Embeddings, InferenceResult, SparseEmbeddings
 from inferpoint.protocols import vectors
 
@@ -38,8 +38,8 @@ class Pool:
         self.in_vain = 0  # inputs in a row that were refused on their own
         self.too_large = 0  # calls in a row
         self.failed_parts = 0  # in a row, of calls that may have failed for one of their inputs
-        self._tokens = isinstance(request.input, Tokens)
-        self.like = replace(request, input=Tokens(()) if self._tokens else (), stats=RequestStats())
+        self._kind: Any = type(request.input)
+        self.like = replace(request, input=self._kind(()), stats=RequestStats())
 
     def put(self, loads: Mapping[Input, Load]) -> None:
         """Have more inputs wait, each of such a load."""
@@ -94,8 +94,8 @@ class Pool:
 
     def request(self, items: Sequence[Item]) -> InferenceRequest:
         """The request to the provider for *items*."""
-        inputs: Any = tuple([item.sent for item in items])
-        return replace(self.like, input=Tokens(inputs) if self._tokens else inputs, deadline=self.deadline)
+        inputs = self._kind(tuple([item.sent for item in items]))
+        return replace(self.like, input=inputs, deadline=self.deadline)
 
     def _wait_no_more(self, items: Sequence[Item]) -> Load:
         for item in items:

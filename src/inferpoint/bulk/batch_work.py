@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from typing_extensions import override
@@ -21,18 +21,24 @@ from inferpoint.bulk.asking import Answers, passes
 from inferpoint.bulk.batch_items import BatchItems, Sorted, items_of, sort
 from inferpoint.bulk.batch_shards import BatchShards, Handed, part_of, together
 from inferpoint.bulk.job import Job, Paid, Shard
+from inferpoint.bulk.pricing import added, cheaper
 from inferpoint.bulk.working import Worker
 from inferpoint.calls.batches import EndpointBatches
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.model.batches import Ended, FateUnknownError, PlannedBatch
 from inferpoint.model.requests import InferenceRequest
 
+T = TypeVar("T")
 Planned = tuple[BatchItems, PlannedBatch]
 
 SHARDS_OF_A_BATCH = 8  # at most: all its answers are in memory when it is collected
 SETTLED = 60.0  # seconds after which a batch that its provider does not list was not made
 _BYTES = 2  # of a character as it is sent; where that is too few, smaller batches are handed in
-_GONE = (Kind.NOT_FOUND, Kind.CONFLICT)
+_READ = 5.0  # seconds between two looks at which batches there are
+
+
+class GoneError(Exception):
+    """That a provider has a batch no more, so that nobody will ever read its answers."""
 
 
 class BatchWorker(Worker):
@@ -46,7 +52,7 @@ class BatchWorker(Worker):
         self._settled = settled
         self._books = BatchShards(self._manifest, self._job.name)
         self._ask_at: dict[str, float] = {}
-        self._hand_in_at = 0.0
+        self._read_at = self._hand_in_at = 0.0
         self._carried: BatchItems | None = None
         self._most = most
 
@@ -70,6 +76,9 @@ class BatchWorker(Worker):
 
     async def _ask_for_batches(self) -> None:
         """Ask for each batch whose time has come, and collect what has ended."""
+        if self._clock.monotonic() < self._read_at:
+            return
+        self._read_at = self._clock.monotonic() + min(self._job.spec.poll, _READ)
         for handed in await self._wait_for(self._books.submitted):
             name, now = handed.batch.name, self._clock.monotonic()
             if self._stopping or now < self._ask_at.get(name, 0.0):
@@ -77,16 +86,15 @@ class BatchWorker(Worker):
             self._ask_at[name] = now + self._job.spec.poll
             try:
                 await self._ask_for(handed)
+            except GoneError:
+                await self._wait_for(partial(self._books.unmade, name))
             except InferenceError as error:
-                if error.kind in _GONE:  # what it has answered can be had no more
-                    await self._wait_for(partial(self._books.unmade, name))
-                elif passes(error):
-                    self._asking.waiting(error)
-                else:
+                if not passes(error):
                     raise
+                self._asking.waiting(error)
 
     async def _ask_for(self, handed: Handed) -> None:
-        state = await self._batches.look(handed.batch)
+        state = await there(self._batches.look(handed.batch))
         if isinstance(state, Ended):
             if state.refusal is None:
                 await self._collect(handed, state)
@@ -116,7 +124,7 @@ class BatchWorker(Worker):
         try:
             every = [await self._items(shard) for shard in taken.shards]
             requests = numbered([(of, of.part) for of in every])
-            answers = await self._batches.collect(taken.batch, ended, requests)
+            answers = await there(self._batches.collect(taken.batch, ended, requests))
             for of in every:
                 await self._take_in(of, sort(of, answers))
                 left.remove(of.shard)
@@ -257,6 +265,16 @@ class BatchWorker(Worker):
         return await self._wait_for(partial(items_of, self._source, shard, self._asking))
 
 
+async def there(asked: Awaitable[T]) -> T:
+    """What a provider says of a batch; `GoneError` where it has none of that id, or one that is another's."""
+    try:
+        return await asked
+    except InferenceError as error:
+        if error.kind in (Kind.NOT_FOUND, Kind.CONFLICT):
+            raise GoneError from error
+        raise
+
+
 def numbered(every: Sequence[Planned]) -> dict[int, InferenceRequest]:
     """The requests of *every* shard with the numbers that they have in the batch."""
     return {number: one for of, part in every for number, one in of.numbered(min(part.lines)).items()}
@@ -267,17 +285,6 @@ def batch_name(job: Job, shard: Shard) -> str:
     digest = hashlib.sha256(f"{job.name}\n{job.created}".encode()).hexdigest()[:8]
     stem = re.sub(r"[^a-z0-9]+", "-", job.name)[:20].strip("-")
     return f"{stem}-{digest}-{shard.number}-{shard.attempt}"
-
-
-def cheaper(paid: Paid, price: float) -> Paid:
-    """What was *paid*, at a part of the price."""
-    return msgspec.structs.replace(paid, nano_usd=None if paid.nano_usd is None else round(paid.nano_usd * price))
-
-
-def added(one: Paid, other: Paid) -> Paid:
-    """What both cost."""
-    usd = None if one.nano_usd is None or other.nano_usd is None else one.nano_usd + other.nano_usd
-    return Paid(one.calls + other.calls, one.tokens + other.tokens, usd)
 
 
 async def cancel_batches(books: BatchShards, batches: EndpointBatches) -> None:

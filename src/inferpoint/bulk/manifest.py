@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sql
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from inferpoint.bulk import owed, records
 from inferpoint.bulk.counting import counted
@@ -54,9 +54,10 @@ class Manifest:
         """Write a new job down with all its shards; False when there is one of its name."""
         rows = [records.of_shard(job.name, shard) for shard in shards]
         with self.transaction(f"write the job [{job.name}]") as connection:
-            if connection.execute(_job(job.name)).first() is not None:
+            try:
+                connection.execute(sql.insert(JOBS).values(records.of_job(job)))
+            except IntegrityError:
                 return False
-            connection.execute(sql.insert(JOBS).values(records.of_job(job)))
             for begin in range(0, len(rows), _MANY):
                 connection.execute(sql.insert(SHARDS), rows[begin : begin + _MANY])
             return True
@@ -87,10 +88,22 @@ class Manifest:
             return connection.execute(sql.delete(JOBS).where(JOBS.c.name == name)).rowcount > 0
 
     def change(
-        self, name: str, state: JobState, *, of: Sequence[JobState], reason: str | None = None, at: float | None = None
+        self,
+        name: str,
+        state: JobState,
+        *,
+        of: Sequence[JobState],
+        reason: str | None = None,
+        at: float | None = None,
+        spec: Spec | None = None,
     ) -> bool:
-        """Give a job another state, if its own is one *of* some; *at* is when it ended, where it has."""
-        where = (JOBS.c.name == name, JOBS.c.state.in_([before.value for before in of]))
+        """Give a job another state, if its own is one *of* some; *at* is when it ended, where it has.
+
+        With a *spec* only a job is changed that is still to do what that says.
+        """
+        where = [JOBS.c.name == name, JOBS.c.state.in_([before.value for before in of])]
+        if spec is not None:
+            where.append(JOBS.c.spec == records.json(spec))
         values = {"state": state.value, "reason": reason, "finished": at}
         with self.transaction(f"change the job [{name}]") as connection:
             return connection.execute(sql.update(JOBS).where(*where).values(values)).rowcount > 0
@@ -222,7 +235,7 @@ class Manifest:
                 if row.only is not None and row.state != ShardState.DONE.value
                 for place in msgspec.json.decode(row.only)
             }
-            again = _again(
+            again = owed.again(
                 [records.shard(row) for row in rows if row.only is None], [n for n in failed if n not in waiting]
             )
             first = rows[-1].number + 1 if rows else 0
@@ -280,17 +293,3 @@ def _write_failures(connection: sql.Connection, name: str, items: Sequence[int],
     ]
     if rows:
         connection.execute(sql.insert(FAILURES), rows)
-
-
-def _again(shards: Sequence[Shard], failed: Sequence[int]) -> list[Shard]:
-    """For each of *shards* that has items which *failed*, in their order, one that is about those alone."""
-    again: list[Shard] = []
-    at = 0
-    for shard in shards:
-        begin, end = at, shard.first_item + shard.items
-        while at < len(failed) and failed[at] < end:
-            at += 1
-        if at > begin:
-            only = tuple(number - shard.first_item for number in failed[begin:at])
-            again.append(msgspec.structs.replace(shard, only=only, done=0, attempt=0, external=None))
-    return again

@@ -68,7 +68,7 @@ class Runner:
         self._tasks = Tasks()
         self._work: dict[str, asyncio.Task[None]] = {}
         self._workers: dict[str, Worker] = {}
-        self._callers: dict[str, str] = {}
+        self._begun: dict[str, Job] = {}  # as they were when the work began
         self._resting: dict[str, float] = {}  # until when
         self._looks = 0
         self._stopped: float | None = None  # since when
@@ -90,11 +90,15 @@ class Runner:
             await self._tasks.close()
 
     async def _watch(self, server: Ending) -> None:
+        told = ""
         while not server.draining:
             try:
                 await self._look()
+                told = ""
             except InferenceError as error:
-                warn(f"The bulk jobs cannot be looked at: {error}")
+                if str(error) != told:  # once, and not each second
+                    warn(f"The bulk jobs cannot be looked at: {error}")
+                told = str(error)
             except Exception:  # noqa: BLE001 - a fault of ours at one look keeps nobody from the next
                 _LOG.exception("The bulk jobs cannot be looked at")
             await self._clock.sleep(_LOOK)
@@ -110,10 +114,10 @@ class Runner:
     async def _look(self) -> None:
         """Begin with jobs that run and that nobody here works on, and end those whose callers may not go on."""
         running = await asyncio.to_thread(self._manifest.in_state, JobState.RUNNING)
-        for name, caller in [*self._callers.items()]:
-            if (ended := self._ended(caller)) is not None:
-                del self._callers[name]  # to be cancelled once: what it has is given back then
-                await self._pause(name, caller, ended)
+        for name, job in [*self._begun.items()]:
+            if (ended := self._ended(job)) is not None:
+                del self._begun[name]  # to be cancelled once: what it has is given back then
+                await self._end(job, JobState.PAUSED, ended)
                 if (task := self._work.get(name)) is not None:
                     task.cancel()
         for name in running:
@@ -129,13 +133,13 @@ class Runner:
         job = await self._jobs.find(name)
         if job.spec.caller is None or read_within(job.spec.source) is None:
             return  # started elsewhere, at addresses of its own
-        self._callers[name] = job.spec.caller
+        self._begun[name] = job
         self._work[name] = task = self._tasks.start(self._work_on(job))
         task.add_done_callback(partial(self._ended_work, name))
         self._counters.work_on(len(self._work))
 
     def _ended_work(self, name: str, _task: asyncio.Task[None]) -> None:
-        for entries in (self._work, self._workers, self._callers, self.waits):
+        for entries in (self._work, self._workers, self._begun, self.waits):
             entries.pop(name, None)
         self._counters.work_on(len(self._work))
 
@@ -151,30 +155,28 @@ class Runner:
         except InferenceError as error:
             warn(f"The job [{name}] does not go on: {error.whole()}")
             with contextlib.suppress(InferenceError):  # what cannot be written now is tried again at the next look
-                await self._end(job, error)
+                await self._give_up(job, error)
         except Exception:  # noqa: BLE001 - a fault of ours in one job ends no other
             _LOG.exception("The job [%s] failed", name)
             self._resting[name] = self._clock.monotonic() + _REST
 
-    async def _end(self, job: Job, error: InferenceError) -> None:
-        if (ended := self._ended(job.spec.caller or "")) is not None:
-            await self._pause(job.name, job.spec.caller, ended)
+    async def _give_up(self, job: Job, error: InferenceError) -> None:
+        if (ended := self._ended(job)) is not None:
+            await self._end(job, JobState.PAUSED, ended)  # for somebody who may go on with it
         elif error.kind in _FOR_NOW or error.upstream is not None:
             self._resting[job.name] = self._clock.monotonic() + _REST
         else:
-            change = partial(self._manifest.change, job.name, JobState.STOPPED, of=[JobState.RUNNING])
-            await asyncio.to_thread(change, reason=error.whole())
+            await self._end(job, JobState.STOPPED, error)
 
-    async def _pause(self, name: str, caller: str | None, ended: InferenceError) -> None:
-        """Have a job wait for somebody who may go on with it, unless somebody did so."""
-        if (await self._jobs.find(name)).spec.caller != caller:
-            return
-        change = partial(self._manifest.change, name, JobState.PAUSED, of=[JobState.RUNNING, JobState.STOPPED])
-        await asyncio.to_thread(change, reason=ended.whole())
+    async def _end(self, job: Job, state: JobState, why: InferenceError) -> None:
+        """Have a job run no more, unless somebody has resumed it in another name meanwhile."""
+        change = partial(self._manifest.change, job.name, state, of=[JobState.RUNNING, JobState.STOPPED])
+        await asyncio.to_thread(change, reason=why.whole(), spec=job.spec)
 
-    def _ended(self, caller: str) -> InferenceError | None:
+    def _ended(self, job: Job) -> InferenceError | None:
+        """Why the caller of *job* may not go on; None for one that may."""
         try:
-            self._who(caller)
+            self._who(job.spec.caller or "")
         except InferenceError as error:
             return error
         return None

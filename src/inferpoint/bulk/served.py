@@ -11,6 +11,7 @@ from typing_extensions import override
 from inferpoint.bulk.inference import Inference
 from inferpoint.calls.batches import EndpointBatches
 from inferpoint.endpoints.resolved import Resolved
+from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.requests import Caller, InferenceRequest, InputType
 from inferpoint.model.results import InferenceResult
 
@@ -60,4 +61,10 @@ class ServedInference(Inference):
 
     @override
     def batches(self) -> EndpointBatches:
-        return self._walk.batches(self._walk.find(self._who(), self._inference_id))
+        """The batches of the endpoint; `FORBIDDEN` to a caller with limits, which a provider does not hold them to."""
+        caller = self._who()
+        if caller.limits is not None:
+            raise InferenceError(
+                Kind.FORBIDDEN, "A key with limits of its own has no batches: they are not held to them"
+            )
+        return self._walk.batches(self._walk.find(caller, self._inference_id))

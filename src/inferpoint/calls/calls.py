@@ -229,13 +229,16 @@ class Calls:
         plan, refused_token = self._plans.of(job.resolved), ""
         while True:
             if plan.needs_token:
-                job.token = await self._grants.token(job.resolved, job.caller)
+                job.token = await self._grants.token(job.resolved, job.caller, plan.token_origin)
             job.left_out = plan.left_out
             answer = await send(job)
             if type(answer) is Refusal:
                 raise refused(answer, job.ticket(ahead=True), job.resolved.endpoint.inference_id)
             reply, permit = answer
             if 200 <= reply.status < 300:
+                if job.resolved.service.told is not None:
+                    told = job.resolved.service.told(reply.headers)
+                    job.stats.told = {**job.stats.told, **{name: job.secrets.hide(told[name]) for name in told}}
                 return reply, permit
             with permit:
                 permit.settle(Cost())  # what is refused is not counted

@@ -43,8 +43,8 @@ class Grants:
         self._coming: dict[str, asyncio.Task[str]] = {}
         self._tasks = Tasks()
 
-    async def token(self, resolved: Resolved, caller: Caller) -> str:
-        """The token that calls of *resolved* need; empty when they need none."""
+    async def token(self, resolved: Resolved, caller: Caller, origin: str) -> str:
+        """The token that calls of *resolved* need, fetched at *origin*; empty when they need none."""
         grant, version = resolved.service.grant, resolved.endpoint.version
         if grant is None:
             return ""
@@ -53,7 +53,7 @@ class Grants:
             return kept.token
         coming = self._coming.get(version)
         if coming is None:
-            call = grant.ask(resolved.endpoint.settings, self._clock.now())
+            call = grant.ask(resolved.endpoint.settings, self._clock.now(), origin)
             if call is None:
                 return ""
             anybody = replace(caller, limits=None)  # the token is for all who wait for it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing_extensions import override
 
 from inferpoint.calls import provider_errors
 from inferpoint.calls.call_ids import CallIds
-from inferpoint.calls.sizing import Load, Sizing, load_of
+from inferpoint.calls.sizing import MEDIUM_BYTES, Load, Sizing, load_of
 from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model.chat import Conversation, FilePart, ImagePart, Part, TextPart
 from inferpoint.model.deadline import NEVER, Deadline
@@ -23,10 +24,9 @@ from inferpoint.model.requests import Caller, InferenceRequest, InputType, Reque
 from inferpoint.model.results import InferenceResult, Usage
 from inferpoint.model.secrets import Secrets
 from inferpoint.outbound.ticket import Job, Ticket
-from inferpoint.protocols import error_bodies
+from inferpoint.protocols import error_bodies, pauses
 from inferpoint.protocols.service import Moment, Question
 
-_IMAGE_BYTES = 4800  # of words that take as many tokens as the largest image, about 1600
 _FILE_BYTES = 10  # of a PDF for each byte of its words: a page is 75 KB, and takes about 2500 tokens
 _LANES = {InputType.SEARCH: Lane.SEARCH, InputType.INGEST: Lane.INGEST}
 
@@ -90,8 +90,9 @@ class EndpointJob(Job):
         """The world as signing needs it."""
         return Moment(now, self.token)
 
-    # As it is a function of the reply alone it is not wrapped; pyright takes it for a method without `self`.
+    # As they are functions of the reply alone they are not wrapped; pyright takes them for methods without `self`.
     status = staticmethod(error_bodies.status)  # pyright: ignore[reportAssignmentType]
+    pause = staticmethod(pauses.told)  # pyright: ignore[reportAssignmentType]
 
     @override
     def is_final(self, reply: Reply | None) -> bool:
@@ -168,8 +169,10 @@ def cost_of(usage: Usage) -> Cost:
 
 
 def lane(request: InferenceRequest) -> Lane:
-    """The lane of a request, as its input type tells."""
-    return Lane.OTHER if request.input_type is None else _LANES.get(request.input_type, Lane.OTHER)
+    """The lane of a request, as its input type tells; one whose patience ends, as a trial's, is like any other."""
+    if request.input_type is None or request.patience < math.inf:
+        return Lane.OTHER
+    return _LANES.get(request.input_type, Lane.OTHER)
 
 
 def ticket(
@@ -212,7 +215,7 @@ def _beyond_words(part: Part) -> int:
     """The bytes of an image or a document beyond those of words that would take as many tokens."""
     match part:
         case ImagePart(url) if url.startswith("data:"):
-            return max(0, len(url) - _IMAGE_BYTES)
+            return max(0, len(url) - MEDIUM_BYTES)
         case FilePart(data) if data.startswith("data:"):
             return len(data) - len(data) // _FILE_BYTES
         case _:

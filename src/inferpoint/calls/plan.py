@@ -17,15 +17,17 @@ _WHENEVER = datetime(2000, 1, 1, tzinfo=UTC)
 class Plan:
     """The facts of a version's calls, and what their answers taught.
 
-    `origin` is the address of its provider, `needs_token` whether calls are signed with the token of a grant. `sizing`
-    is how much they may hold, `left_out` names the members of our own that the server refuses, and `key_refused` says
-    that the log has been told that it refuses the key.
+    `origin` is the address of its provider, `needs_token` whether calls are signed with the token of a grant, which
+    `token_origin` gives. `sizing` is how much they may hold, `left_out` names the members of our own that the server
+    refuses, and `key_refused` says that the log has been told that it refuses the key.
     """
 
     def __init__(self, resolved: Resolved, environ: Mapping[str, str]) -> None:
         service, settings = resolved.service, resolved.endpoint.settings
         self.origin = "" if service.origin is None else service.origin.of(settings, environ)
-        self.needs_token = service.grant is not None and service.grant.ask(settings, _WHENEVER) is not None
+        grant = service.grant
+        self.token_origin = "" if grant is None or grant.origin is None else grant.origin.of(settings, environ)
+        self.needs_token = grant is not None and grant.ask(settings, _WHENEVER, self.token_origin) is not None
         self.sizing = Sizing(resolved.task.rates.limits(settings), resolved.rate)
         self.left_out: frozenset[str] = frozenset()
         self.key_refused = False

@@ -17,6 +17,7 @@ import msgspec
 from inferpoint.endpoints.caches import Input
 from inferpoint.model.deadline import Deadline
 from inferpoint.model.quota import Rate
+from inferpoint.model.requests import Media
 from inferpoint.protocols.oversize import Oversize
 from inferpoint.protocols.service import Limits
 
@@ -24,6 +25,7 @@ FILLED = 0.95
 SECONDS_A_CALL = 1.0  # no call takes more than a second's tokens, so that who comes next need not wait long
 MEAN, DEVIATION = 1 / 4, 1 / 24  # tokens a byte before anything was counted: a third, by the rule of `tokens`
 _MEMORY = 4096  # bytes of text that weigh as much as all that was seen before: a few words say little
+MEDIUM_BYTES = 4800  # of words that take as many tokens as the largest image, about 1600
 OUTPUT_GUESS = 256.0  # tokens that a model writes
 _SLOWLY, _FASTER = 1 / 8, 1 / 4
 _ONE_OF_MANY = 1 / 4  # of what a call was estimated to hold: a provider that counted less speaks of one input of it
@@ -63,9 +65,12 @@ def load_of(content: Input) -> Load:
 
 
 def loads_of(contents: Collection[Input]) -> Sequence[Load]:
-    """The loads of several inputs, one after the other, which are all texts or all tokens."""
+    """The loads of several inputs, one after the other, which are all tokens or none of them."""
     if type(next(iter(contents), "")) is tuple:
-        return [Load(1, 7 * count, count) for count in map(len, contents)]  # a token's number and a comma
+        tokens = cast(Collection[tuple[int, ...]], contents)
+        return [Load(1, 7 * count, count) for count in map(len, tokens)]  # a token's number and a comma
+    if Media in set(map(type, contents)):
+        return [Load(1, MEDIUM_BYTES) if isinstance(content, Media) else load_of(content) for content in contents]
     texts = cast(Collection[str], contents)
     if not all(map(str.isascii, texts)):
         return [Load(1, len(text.encode("utf-8", "surrogatepass"))) for text in texts]

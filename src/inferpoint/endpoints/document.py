@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 from inferpoint.endpoints import sections
-from inferpoint.endpoints.resolved import Resolved, task_of
-from inferpoint.endpoints.sections import Context
+from inferpoint.endpoints.resolved import Resolved, refuse_unknown, task_of
+from inferpoint.endpoints.sections import Context, Section
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import credentials, settings
 from inferpoint.model.credentials import Credential, missing, named
@@ -48,15 +48,14 @@ def parse(
         raise invalid(f"The request is for [{inference_id}], and its body for [{settings.as_java(config[_ID])}]")
     service, task = task_of(config.get("service"), kind)
     config, facts = _without_facts(config, task)
-    for section in sections.SECTIONS:
-        if section.required and section.name not in config:
-            raise invalid(f"Missing required field [{section.name}]")
+    if absent := [one.name for one in sections.SECTIONS if one.required and one.name not in config]:
+        raise invalid(f"Missing required field [{absent[0]}]")
     config = sections.placed(config, task)
     context = Context(inference_id, kind, task, largest_chunk, credentials=known)
     values = _values(config, context)
-    refuse_unknown(_strange(config), service)
+    refuse_unknown(_strange(config), service, "an endpoint", _members())
     for section in sections.SECTIONS:
-        refuse_unknown(section.unknown(config.get(section.name), context), service)
+        _refuse_strange(section, config.get(section.name), context, service)
     endpoint = Endpoint(
         inference_id=inference_id,
         task_type=kind,
@@ -67,8 +66,9 @@ def parse(
     )
     refuse_strange_addresses(endpoint)
     task.check(endpoint.settings, endpoint.options)
-    if "similarity" in facts and task.similarity and task.similarity(endpoint.settings) != facts["similarity"]:
-        refuse_unknown({"similarity": facts["similarity"]}, service)
+    if "similarity" in facts and task.similarity and facts["similarity"] != task.similarity(endpoint.settings):
+        compared = task.similarity(endpoint.settings)
+        raise invalid(f"[similarity] is [{facts['similarity']}], and that of this endpoint is [{compared}]")
     return Resolved(endpoint, service, task)
 
 
@@ -109,7 +109,7 @@ def merge(
     context = Context(before.inference_id, before.task_type, task, largest_chunk, update=True, credentials=known)
     named = [section for section in sections.SECTIONS if section.name in config]
     for section in named:
-        refuse_unknown(section.unknown(config[section.name], context), resolved.service)
+        _refuse_strange(section, config[section.name], context, resolved.service)
     problems: list[str] = []
     values = {
         section.field: section.merge(getattr(before, section.field), config[section.name], context, problems)
@@ -218,11 +218,10 @@ def _opened(stored: StoredEndpoint, name: str, vault: Vault, known: Credentials)
     return known[credential]
 
 
-def refuse_unknown(left: Mapping[str, Any], service: Service) -> None:
-    """`INVALID` when anything is left over."""
-    if left:
-        shown = settings.as_java(left)
-        raise invalid(f"Configuration contains settings [{shown}] unknown to the [{service.name}] service")
+def _refuse_strange(section: Section, config: Any, context: Context, service: Service) -> None:
+    """`INVALID` when anything in the JSON of a *section* is unknown, or in an update never changes."""
+    of = f"[{section.name}] of {'an update of ' if context.update else ''}[{context.task_type}]"
+    refuse_unknown(section.unknown(config, context), service, of, section.known(context))
 
 
 def not_updatable(fields: Mapping[str, Any]) -> InferenceError:
@@ -257,8 +256,12 @@ def _is_fact(name: str, value: Any, task: Task[Any, Any]) -> bool:
 
 def _strange(config: Mapping[str, Any]) -> dict[str, Any]:
     """The members of a configuration that are neither its head nor a section."""
-    known = {*_HEAD, *(section.name for section in sections.SECTIONS)}
+    known = _members()
     return {name: value for name, value in config.items() if name not in known}
+
+
+def _members() -> tuple[str, ...]:
+    return (*_HEAD, *(section.name for section in sections.SECTIONS))
 
 
 def _sealed(endpoint: Endpoint) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, final
@@ -18,8 +18,9 @@ from inferpoint.model.chat import Conversation, said
 from inferpoint.model.credentials import Credential
 from inferpoint.model.endpoint import Element, Endpoint, TaskType
 from inferpoint.model.quota import UNITS, Rate
-from inferpoint.model.requests import Documents, InferenceRequest, Texts
+from inferpoint.model.requests import Documents, InferenceRequest, InputType, Texts
 from inferpoint.model.secrets import Secrets
+from inferpoint.model.wording import unknown_settings
 from inferpoint.protocols.service import RateLimit, Service, Task
 
 _TEXTS = ("how big",)
@@ -87,8 +88,12 @@ class Resolved:
 
     @property
     def probe(self) -> InferenceRequest:
-        """The request that Elasticsearch makes of an endpoint of this task type to see that it works."""
-        return InferenceRequest(_PROBES[self.endpoint.task_type])
+        """The request that Elasticsearch makes of an endpoint of this task type to see that it works.
+
+        An embedding is asked for as for what is ingested, which is what most of an endpoint's are for.
+        """
+        kind = self.endpoint.task_type
+        return InferenceRequest(_PROBES[kind], InputType.INGEST if kind.embeds else None)
 
     def shown(self) -> dict[str, Any]:
         """The endpoint as everybody may see it, in the form of Elasticsearch's GET."""
@@ -135,9 +140,16 @@ def task_of(name: Any, task_type: TaskType) -> tuple[Service, Task[Any, Any]]:
         raise invalid("Inference endpoint configuration is missing the [service] setting")
     service = services.find(name if isinstance(name, str) else settings.as_java(name))
     if task_type not in service.tasks:
-        why = f": {service.missing[task_type]}" if task_type in service.missing else ""
-        raise invalid(f"The [{service.name}] service does not support task type [{task_type.value}]{why}")
+        instead = ", ".join(service.tasks)
+        problem = f"The [{service.name}] service does not support task type [{task_type.value}], but [{instead}]"
+        raise invalid(problem)
     return service, service.tasks[task_type]
+
+
+def refuse_unknown(left: Mapping[str, Any], service: Service, of: str, names: Iterable[str]) -> None:
+    """`INVALID` when anything is *left* over beside the *names* that *of* takes."""
+    if left:
+        raise invalid(unknown_settings(left, service.name, of, names))
 
 
 def _shown(rate: Rate) -> dict[str, int]:

@@ -95,7 +95,7 @@ class Section(ABC):
         return self.read(config, context, problems)
 
     def known(self, _context: Context, /) -> Sequence[str]:
-        """The names that may stand in it, where it is an object that declares them."""
+        """The names that may stand in it, or be changed by an update, where it is an object that declares them."""
         return ()
 
     def unknown(self, _config: Any, _context: Context, /) -> Mapping[str, Any]:
@@ -136,7 +136,8 @@ class _OfTask(Section):
 
     @override
     def known(self, context: Context, /) -> Sequence[str]:
-        return [one.name for one in settings.declared(self.record(context.task)) if not one.rest]
+        every = [one for one in settings.declared(self.record(context.task)) if not one.rest]
+        return [one.name for one in every if one.updatable or not (self.guarded and context.update)]
 
     @override
     def unknown(self, config: Any, context: Context, /) -> Mapping[str, Any]:

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, assert_never
 
-from inferpoint.endpoints.document import refuse_unknown
-from inferpoint.endpoints.resolved import Resolved
+from inferpoint.endpoints.resolved import Resolved, refuse_unknown
 from inferpoint.endpoints.sections import TASK_SETTINGS
 from inferpoint.errors import InferenceError, Kind, Subject, invalid
 from inferpoint.model import settings
 from inferpoint.model.chat import Conversation
 from inferpoint.model.endpoint import TaskType
-from inferpoint.model.requests import Documents, InferenceRequest, InputType, Tokens
+from inferpoint.model.requests import Contents, Documents, InferenceRequest, InputType, Media, Tokens
 
 _OF_TOKENS = (TaskType.TEXT_EMBEDDING, TaskType.EMBEDDING)
 _EVERYWHERE = frozenset({InputType.INGEST, InputType.SEARCH})
@@ -47,7 +46,8 @@ def prepared(resolved: Resolved, request: InferenceRequest, kind: TaskType | Non
 def _with_options(resolved: Resolved, requested: Mapping[str, Any]) -> Resolved:
     problems: list[str] = []
     requested, left = settings.gathered(resolved.task.options, requested)
-    refuse_unknown(left, resolved.service)
+    names = [option.name for option in settings.declared(resolved.task.options) if not option.rest]
+    refuse_unknown(left, resolved.service, f"[{TASK_SETTINGS}] of [{resolved.endpoint.task_type}]", names)
     options = settings.overlay(resolved.endpoint.options, requested, scope=TASK_SETTINGS, problems=problems)
     if problems:
         raise invalid(*problems, subject=Subject.SETTINGS)
@@ -72,13 +72,26 @@ def _with_model(resolved: Resolved, conversation: Conversation) -> Resolved:
 
 
 def _refuse_other_input(resolved: Resolved, request: InferenceRequest) -> None:
-    """Inputs of another kind are taken only where they are tokens for an embedding."""
+    """Inputs of another kind are taken only where they are tokens for an embedding, or media that it takes."""
     kind = resolved.endpoint.task_type
+    if isinstance(request.input, Contents) and kind is TaskType.EMBEDDING:
+        _refuse_media(resolved, request.input)
+        return
     if isinstance(request.input, Tokens) and kind in _OF_TOKENS:
         return
     if kind is TaskType.CHAT_COMPLETION:
         raise chat_only(resolved)
     raise invalid(f"The input of a request to [{resolved.endpoint.inference_id}] is not one for task type [{kind}]")
+
+
+def _refuse_media(resolved: Resolved, contents: Contents) -> None:
+    taken, name = resolved.task.media(resolved.endpoint.settings), resolved.service.name
+    if not taken:
+        raise invalid(f"The {name} service does not support embedding with non-text inputs")
+    mediums = {content.medium for content in contents.inputs if isinstance(content, Media)}
+    if others := ", ".join(sorted(mediums - taken)):
+        problem = f"The {name} service does not support embedding with inputs of type [{others}]"
+        raise invalid(f"{problem}; beside text it takes [{', '.join(sorted(taken))}]")
 
 
 def _input_class(kind: TaskType) -> type[Any]:

@@ -1,16 +1,21 @@
-"""A sentence-transformers model as it is published: which files it has and what they say."""
+"""A BERT model as it is published: which files it has and what they say.
+
+A sentence-transformers folder is of dense vectors; without its pooling the head tells: that of a masked language model
+makes sparse vectors, as SPLADE's, that of a classification scores pairs, as a cross-encoder's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import msgspec
 
 from inferpoint.errors import invalid
 from inferpoint.local import safetensors
-from inferpoint.local.bert import Architecture, sentence_encoder
+from inferpoint.local.bert import Architecture, cross_encoder, sentence_encoder, sparse_encoder
+from inferpoint.model.endpoint import TaskType
 
 T = TypeVar("T")
 
@@ -20,8 +25,18 @@ CONFIG = "config.json"
 SENTENCES = "sentence_bert_config.json"
 POOLING = "1_Pooling/config.json"
 MODULES = "modules.json"
-REQUIRED = (WEIGHTS, TOKENIZER, CONFIG, SENTENCES, POOLING)
+SPARSE_POOLING = "1_SpladePooling/config.json"
+FILES = (WEIGHTS, TOKENIZER, CONFIG, SENTENCES, POOLING, MODULES, SPARSE_POOLING)
+REQUIRED: Mapping[TaskType, tuple[str, ...]] = {
+    TaskType.TEXT_EMBEDDING: (WEIGHTS, TOKENIZER, CONFIG, SENTENCES, POOLING),
+    TaskType.SPARSE_EMBEDDING: (WEIGHTS, TOKENIZER, CONFIG),
+    TaskType.RERANK: (WEIGHTS, TOKENIZER, CONFIG),
+}
 
+_TASKS = {
+    "BertForMaskedLM": TaskType.SPARSE_EMBEDDING,
+    "BertForSequenceClassification": TaskType.RERANK,
+}
 _POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 _MODULES = (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
 
@@ -48,20 +63,59 @@ class _Tokenizer:
 
 
 @dataclass(frozen=True)
+class _Kind:
+    """The members of `config.json` that say what a model is for."""
+
+    architectures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _SparsePooling:
+    pooling_strategy: str = "max"
+    activation_function: str = "relu"
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """The files of one model, read."""
+    """The files of one model, read; `pooling` and whether vectors are `normalized` are of those for dense ones."""
 
     weights: bytes = field(repr=False)
     tokenizer: bytes = field(repr=False)
     architecture: Architecture
     max_tokens: int
-    pooling: str
-    normalized: bool
+    task: TaskType
+    pooling: str = "mean"
+    normalized: bool = True
 
     def graph(self) -> bytes:
         """The model as an ONNX file."""
         weights = safetensors.read(self.weights)
-        return sentence_encoder(self.architecture, weights, pooling=self.pooling, normalized=self.normalized)
+        match self.task:
+            case TaskType.SPARSE_EMBEDDING:
+                return sparse_encoder(self.architecture, weights)
+            case TaskType.RERANK:
+                return cross_encoder(self.architecture, weights)
+            case _:
+                return sentence_encoder(self.architecture, weights, pooling=self.pooling, normalized=self.normalized)
+
+    @property
+    def dimensions(self) -> int:
+        """How many numbers the model answers for a text, or for a pair of them."""
+        match self.task:
+            case TaskType.SPARSE_EMBEDDING:
+                return self.architecture.vocab_size
+            case TaskType.RERANK:
+                return 1
+            case _:
+                return self.architecture.hidden_size
+
+
+def task(files: Collection[str], config: bytes) -> TaskType:
+    """What a model with these *files* and this `config.json` is for: dense vectors, unless its head says otherwise."""
+    if POOLING in files:
+        return TaskType.TEXT_EMBEDDING
+    kind = _json({CONFIG: config}, CONFIG, _Kind)
+    return next((_TASKS[name] for name in kind.architectures if name in _TASKS), TaskType.TEXT_EMBEDDING)
 
 
 def read(files: Mapping[str, bytes]) -> Checkpoint:
@@ -69,14 +123,19 @@ def read(files: Mapping[str, bytes]) -> Checkpoint:
     architecture = _json(files, CONFIG, Architecture)
     architecture.check()
     _check_tokenizer(_json(files, TOKENIZER, _Tokenizer).model, architecture)
-    return Checkpoint(
+    sentences = _json(files, SENTENCES, _Sentences) if SENTENCES in files else _Sentences()
+    common = Checkpoint(
         weights=files[WEIGHTS],
         tokenizer=files[TOKENIZER],
         architecture=architecture,
-        max_tokens=_max_tokens(_json(files, SENTENCES, _Sentences), architecture),
-        pooling=_pooling(_json(files, POOLING, dict[str, Any])),
-        normalized=_normalized(files),
+        max_tokens=_max_tokens(sentences, architecture),
+        task=task(files, files[CONFIG]),
     )
+    if common.task is not TaskType.TEXT_EMBEDDING:
+        _check_sparse_pooling(files)
+        return common
+    pooling = _pooling(_json(files, POOLING, dict[str, Any]))
+    return replace(common, pooling=pooling, normalized=_normalized(files))
 
 
 def _json(files: Mapping[str, bytes], name: str, shape: type[T]) -> T:
@@ -106,6 +165,14 @@ def _pooling(config: Mapping[str, Any]) -> str:
     if len(chosen) != 1 or chosen[0] not in _POOLINGS:
         raise invalid(f"Only the poolings mean and cls are supported, and this model has {chosen}")
     return _POOLINGS[chosen[0]]
+
+
+def _check_sparse_pooling(files: Mapping[str, bytes]) -> None:
+    """Refuse weights that are not made as SPLADE's are: by the largest logit, and its relu before the logarithm."""
+    pooling = _json(files, SPARSE_POOLING, _SparsePooling) if SPARSE_POOLING in files else _SparsePooling()
+    if pooling != _SparsePooling():
+        problem = f"by [{pooling.pooling_strategy}] and [{pooling.activation_function}]"
+        raise invalid(f"Only weights by [max] and [relu] are supported, and this model's are {problem}")
 
 
 def _normalized(files: Mapping[str, bytes]) -> bool:

@@ -26,6 +26,7 @@ import msgspec
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.local import checkpoint
 from inferpoint.local.encoder import load
+from inferpoint.model.endpoint import TaskType
 from inferpoint.storage.folder import make_private, make_private_file
 
 HUB = "https://huggingface.co"
@@ -56,13 +57,18 @@ _PINNED = (
 
 @dataclass(frozen=True)
 class InstalledModel:
-    """A model that is ready to run; `size` is in bytes, `sha256` is that of the weights it was made from."""
+    """A model that is ready to run; `size` is in bytes, `sha256` is that of the weights it was made from.
+
+    `dimensions` are the numbers that it answers for a text, or for a pair of them. Those of a sparse vector are the
+    word pieces that it knows.
+    """
 
     name: str
     dimensions: int
     max_tokens: int
     size: int
     sha256: str
+    task: TaskType = TaskType.TEXT_EMBEDDING
 
 
 @dataclass(frozen=True)
@@ -153,11 +159,11 @@ def _model_files(files: Mapping[PurePath, _File]) -> dict[str, bytes]:
     roots = [path.parent for path in files if path.name == checkpoint.WEIGHTS]
     if len(roots) != 1:
         raise invalid(f"One file [{checkpoint.WEIGHTS}] is expected there, and there are {len(roots)}")
-    named = {name: files.get(roots[0] / name) for name in (*checkpoint.REQUIRED, checkpoint.MODULES)}
-    missing = [name for name in checkpoint.REQUIRED if named[name] is None]
-    if missing:
+    kept = {name: files[roots[0] / name] for name in checkpoint.FILES if roots[0] / name in files}
+    config = kept.get(checkpoint.CONFIG)
+    task = checkpoint.task(kept, b"{}" if config is None else config.read())
+    if missing := [name for name in checkpoint.REQUIRED[task] if name not in kept]:
         raise invalid(f"The model is not complete: {', '.join(missing)} missing beside [{checkpoint.WEIGHTS}]")
-    kept = {name: file for name, file in named.items() if file is not None}
     if sum(file.size for file in kept.values()) > _LARGEST:
         raise invalid(f"The model is too large: {_LARGEST} bytes are taken")
     return {name: file.read() for name, file in kept.items()}
@@ -197,7 +203,7 @@ def _build(source: checkpoint.Checkpoint, workshop: Path, name: str, sha256: str
     """Write the model's three files, and see that it runs."""
     graph = source.graph()
     size = len(graph) + len(source.tokenizer)
-    model = InstalledModel(name, source.architecture.hidden_size, source.max_tokens, size, sha256)
+    model = InstalledModel(name, source.dimensions, source.max_tokens, size, sha256, source.task)
     contents = {"model.onnx": graph, "tokenizer.json": source.tokenizer, "model.json": msgspec.json.encode(model)}
     for file, content in contents.items():
         make_private_file(workshop / file)
@@ -207,7 +213,8 @@ def _build(source: checkpoint.Checkpoint, workshop: Path, name: str, sha256: str
             os.fsync(stream.fileno())
     encoder = load(workshop, model.max_tokens, num_threads=1)
     try:
-        encoder.vectors(encoder.pieces(["", "It runs."]))
+        texts = ["", "It runs."]
+        encoder.numbers(encoder.pairs("?", texts) if source.task is TaskType.RERANK else encoder.pieces(texts))
     except InferenceError as error:
         raise invalid(f"The model does not run: {error}") from None
     return model

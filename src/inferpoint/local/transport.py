@@ -1,6 +1,7 @@
 """Models that run in our own process: the transport of `local:` addresses.
 
-A call's body names the model and the texts, and how many threads and workers to use; its reply holds the vectors.
+A call's body names the model and the texts, and how many threads and workers to use; its reply holds the vectors, the
+weights of word pieces or, for a `query`, the scores.
 Nothing but waiting happens on the event loop. The texts are cut into short batches and every call has only as many
 of them in the workers' queue as there are workers: calls take turns, and one that is cancelled stops at its next batch.
 """
@@ -10,7 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -20,13 +22,15 @@ from typing_extensions import override
 from inferpoint.errors import InferenceError, Kind, invalid
 from inferpoint.local import models
 from inferpoint.local.encoder import Encoder, Pieces, load
+from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply
 from inferpoint.outbound.transport import Arriving, Transport, Whole
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-EMBED, LENGTHS = "local:text_embedding", "local:lengths"
+LENGTHS = "local:lengths"
+_TASKS = {f"local:{task}": task for task in (TaskType.TEXT_EMBEDDING, TaskType.SPARSE_EMBEDDING, TaskType.RERANK)}
 _JSON = {"content-type": "application/json"}
 _BATCH_PIECES = 512  # padding counted; a tenth of a second on one core, and more at once is no faster
 _SLICE_CHARACTERS = 65_536
@@ -42,12 +46,13 @@ class _Order:
     truncate: Literal["none", "end"] = "none"
     num_threads: _Count = 1
     num_allocations: _Count = 1
+    query: str | None = None
 
 
 class LocalModels(Transport):
     """The installed models, each loaded when it is first asked for and kept.
 
-    A reply holds vectors, or the words of an `error`.
+    A reply holds numbers, or the words of an `error`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -71,17 +76,19 @@ class LocalModels(Transport):
             pool.shutdown(wait=False, cancel_futures=True)
 
     async def _answer(self, call: Call) -> bytes:
-        """The vectors of texts, or how long each is as a part of what the model takes."""
+        """The numbers of texts, or how long each is as a part of what the model takes."""
         order = await _run(self._desk, _read, call)
         encoder = await self._encoder(order.model, order.num_threads)
+        task = _task(encoder, call, order)
         slices = await _run(self._desk, plan, [len(text) for text in order.inputs], _SLICE_CHARACTERS)
-        pieces = await _batch_by_batch(self._desk, 1, encoder.pieces, order.inputs, slices)
+        cut = encoder.pieces if order.query is None else partial(encoder.pairs, order.query)
+        pieces = await _batch_by_batch(self._desk, 1, cut, order.inputs, slices)
         if call.url == LENGTHS:
             return await _run(self._desk, _lengths, pieces, encoder.max_tokens)
         batches = await _run(self._desk, _batches, order, pieces, encoder.max_tokens)
         workers = self._pool(order)
-        vectors = await _batch_by_batch(workers, order.num_allocations, encoder.vectors, pieces, batches)
-        return await _run(self._desk, _written, vectors, pieces)
+        results = await _batch_by_batch(workers, order.num_allocations, _work(encoder, task), pieces, batches)
+        return await _run(self._desk, _written, task, results, pieces)
 
     async def _encoder(self, model: str, num_threads: int) -> Encoder:
         """The model, loaded once for all who ask; a failure is forgotten, so that it may be mended meanwhile."""
@@ -102,7 +109,7 @@ class LocalModels(Transport):
                 f"The model [{name}] is not installed (installed: {present}); "
                 "see `inferpoint models list`, and install one with `inferpoint models import`"
             )
-        return load(self._folder / name, model.max_tokens, num_threads)
+        return replace(load(self._folder / name, model.max_tokens, num_threads), task=model.task)
 
     def _pool(self, order: _Order) -> ThreadPoolExecutor:
         key = (order.model, order.num_threads, order.num_allocations)
@@ -124,12 +131,33 @@ def plan(sizes: Sequence[int], budget: int) -> list[list[int]]:
 
 
 def _read(call: Call) -> _Order:
-    if call.url not in (EMBED, LENGTHS):
-        raise invalid(f"Local models do text embeddings only; there is nothing at [{call.url}]")
+    if call.url not in (*_TASKS, LENGTHS):
+        problem = f"Local models do dense and sparse embeddings and rankings; there is nothing at [{call.url}]"
+        raise invalid(problem)
     try:
         return msgspec.json.decode(call.body, type=_Order)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise invalid(f"The call to the local model cannot be read: {error}") from None
+
+
+def _task(encoder: Encoder, call: Call, order: _Order) -> TaskType:
+    """What is asked of a model, which must be what it is for; of lengths, that is all the same."""
+    task = _TASKS.get(call.url, encoder.task)
+    if task is not encoder.task:
+        raise invalid(f"The model [{order.model}] does [{encoder.task}], and not [{task}]")
+    if call.url != LENGTHS and (task is TaskType.RERANK) is not (order.query is not None):
+        raise invalid("The call to the local model cannot be read: a ranking has a query, and nothing else has one")
+    return task
+
+
+def _work(encoder: Encoder, task: TaskType) -> Callable[[Sequence[Pieces]], list[bytes]]:
+    match task:
+        case TaskType.SPARSE_EMBEDDING:
+            return encoder.weights
+        case TaskType.RERANK:
+            return encoder.scores
+        case _:
+            return encoder.vectors
 
 
 def _batches(order: _Order, pieces: Sequence[Pieces], limit: int) -> list[list[int]]:
@@ -149,10 +177,11 @@ def _lengths(pieces: Sequence[Pieces], limit: int) -> bytes:
     return msgspec.json.encode({"lengths": [text.count / limit for text in pieces]})
 
 
-def _written(vectors: Sequence[bytes], pieces: Sequence[Pieces]) -> bytes:
+def _written(task: TaskType, results: Sequence[bytes], pieces: Sequence[Pieces]) -> bytes:
     tokens = sum(len(text.ids) for text in pieces)
     cut = msgspec.json.encode([index for index, text in enumerate(pieces) if text.cut])
-    return b'{"embeddings":[%b],"tokens":%d,"cut":%b}' % (b",".join(vectors), tokens, cut)
+    name = b"scores" if task is TaskType.RERANK else b"embeddings"
+    return b'{"%b":[%b],"tokens":%d,"cut":%b}' % (name, b",".join(results), tokens, cut)
 
 
 async def _run(pool: ThreadPoolExecutor, work: Callable[..., R], *arguments: object) -> R:

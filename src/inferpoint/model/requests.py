@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -65,6 +65,28 @@ class Tokens(msgspec.Struct, frozen=True):
     inputs: tuple[tuple[int, ...], ...]
 
 
+class Medium(StrEnum):
+    """A kind of input that is no text."""
+
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+    PDF = "pdf"
+
+
+class Media(msgspec.Struct, frozen=True):
+    """An input that is no text, as a data URI."""
+
+    medium: Medium
+    uri: str
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """Inputs of which some are no texts."""
+
+    inputs: tuple[str | Media, ...]
+
+
 class Documents(msgspec.Struct, frozen=True):
     """The input of a rerank: documents to put in order by how well they answer a query."""
 
@@ -74,7 +96,14 @@ class Documents(msgspec.Struct, frozen=True):
     top_n: int | None = None
 
 
-Input = Texts | Tokens | Documents | Conversation
+Input = Texts | Tokens | Contents | Documents | Conversation
+
+
+def of_inputs(inputs: Iterable[str | Media]) -> Texts | Contents:
+    """*inputs* as those of a request: texts alone, where they are nothing else."""
+    whole = tuple(inputs)
+    texts = tuple(content for content in whole if isinstance(content, str))
+    return texts if len(texts) == len(whole) else Contents(whole)
 
 
 class Chunking(msgspec.Struct, frozen=True):
@@ -94,8 +123,8 @@ class RequestStats(msgspec.Struct):
 
     `calls` were made in `attempts`. `queued` and `upstream` are the longest times of any call, in seconds: waiting, for
     its turns and between its attempts; and at the provider. `known` of the `asked` inputs were in the cache, None where
-    there is none. `dropped` are the hints that the provider has no place for. `endpoint` is the id of the one that was
-    asked, once it is known.
+    there is none. `dropped` are the hints that the provider has no place for, `told` the headers of its replies that
+    are handed on. `endpoint` is the id of the one that was asked, once it is known.
     """
 
     calls: int = 0
@@ -105,6 +134,7 @@ class RequestStats(msgspec.Struct):
     known: int | None = None
     asked: int = 0
     dropped: frozenset[str] = frozenset()
+    told: Mapping[str, str] = {}
     endpoint: str = ""
 
     def begun(self) -> bool:
@@ -121,6 +151,7 @@ class RequestStats(msgspec.Struct):
             self.known = (self.known or 0) + other.known
         self.asked += other.asked
         self.dropped |= other.dropped
+        self.told = {**self.told, **other.told}
 
 
 class InferenceRequest(msgspec.Struct, frozen=True):
@@ -160,6 +191,12 @@ class InferenceRequest(msgspec.Struct, frozen=True):
         return self.input
 
     @property
+    def inputs(self) -> tuple[Any, ...]:
+        """The inputs of an embedding request, each of which has a vector: texts, texts as tokens, or media."""
+        assert isinstance(self.input, tuple | Tokens | Contents)
+        return self.input if isinstance(self.input, tuple) else self.input.inputs
+
+    @property
     def documents(self) -> Documents:
         """The query and documents of a rerank request."""
         assert isinstance(self.input, Documents)
@@ -176,7 +213,7 @@ class InferenceRequest(msgspec.Struct, frozen=True):
         match self.input:
             case tuple():
                 return len(self.input)
-            case Tokens(inputs):
+            case Tokens(inputs) | Contents(inputs):
                 return len(inputs)
             case _:
                 return 1

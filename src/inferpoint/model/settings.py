@@ -265,8 +265,8 @@ def _object(setting: Setting, value: Any, problems: list[str]) -> Any:
     if not isinstance(value, dict):
         problems.append(checks.not_a(setting, value, "Map"))
         return None
-    if not value:
-        return None if setting.required else setting.default
+    if not value and not setting.required:
+        return setting.default
     values = typing.cast("dict[str, Any]", value)
     if extra := unknown(setting.kind, values):
         problems.append(f"{setting.label.capitalize()} settings contain unknown entries [{as_java(extra)}]")

@@ -17,7 +17,10 @@ JAVA_NAMES: Mapping[type[Any], str] = {
     list: "List",
 }
 # Rather too much is hidden than too little: who wrote `apiKey` for `api_key` put a key there all the same.
-_SECRET_NAME = re.compile(r"(keys?|secrets?|passwords?|token|authorization|credentials?)$", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(keys?|secrets?|passwords?|token|authorization|credentials?|secret_?parameters|service_?account_?json|entra_?id)$",
+    re.IGNORECASE,
+)
 _DEEPEST = 20
 _ALIKE = 0.75  # of 1, above which two names may be meant for each other
 _LONGEST_NAME, _MOST_NAMES = 100, 1000  # beyond these looking for one takes longer than an error is worth
@@ -58,6 +61,18 @@ def did_you_mean(name: str, names: Collection[str]) -> str:
     lower = {known.lower(): known for known in names}
     alike = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=_ALIKE)
     return f", did you mean [{lower[alike[0]]}]" if alike else ""
+
+
+def unknown_settings(left: Mapping[str, Any], service: str, of: str, names: Iterable[str]) -> str:
+    """The problem of what is *left* over in a configuration, and the *names* that may stand there, *of* whatever it is.
+
+    The first half is Elasticsearch's.
+    """
+    takes = ", ".join(names)
+    return (
+        f"Configuration contains settings [{as_java(left)}] unknown to the [{service}] service;"
+        f" {of} takes {f'[{takes}]' if takes else 'none'}"
+    )
 
 
 def numbered(problems: Iterable[str]) -> str:

@@ -198,6 +198,10 @@ class Job(Protocol):
         """The status that a whole reply stands for: that of its body's error, where a good one has an error in it."""
         return reply.status
 
+    def pause(self, _reply: Reply, /) -> float | None:
+        """The seconds after which a refused call may come again, as the body of the refusal tells."""
+        return None
+
     def is_final(self, _reply: Reply | None, /) -> bool:
         """Whether a refusal, or None where the provider hung up, is one after which there is no other attempt."""
         return False

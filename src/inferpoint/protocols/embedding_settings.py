@@ -42,6 +42,9 @@ def input_type(purposes: Iterable[str]) -> Any:
 
 
 def purpose(request: InferenceRequest, options: Any, words: Mapping[str, str], unsaid: str | None = None) -> str | None:
-    """What an embedding is for, in a provider's *words*: as the request says, the endpoint, or else *unsaid*."""
-    name = request.input_type or options.input_type or unsaid
+    """What an embedding is for, in a provider's *words*: as the request says, the endpoint, or else *unsaid*.
+
+    Where endpoints say nothing of it, *options* have no `input_type`.
+    """
+    name = request.input_type or getattr(options, "input_type", None) or unsaid
     return words[name] if name else None

@@ -67,12 +67,15 @@ def read(reply: Reply) -> tuple[str, float]:
     return token, seconds if seconds > 0 else 0.0
 
 
-class _Refusal(msgspec.Struct):
+class _Refusal(msgspec.Struct, rename={"ibms_message": "errorMessage", "ibms_code": "errorCode"}):
     error: str = ""
     error_description: str = ""
+    ibms_message: str = ""
+    ibms_code: str = ""
 
 
 def complaint(reply: Reply) -> Upstream:
-    """The members of `{"error", "error_description"}` (RFC 6749, 5.2)."""
+    """The members of `{"error", "error_description"}` (RFC 6749, 5.2), or of IBM's `{"errorCode", "errorMessage"}`."""
     refusal = parse(reply.body, _Refusal, of="error")
-    return Upstream(reply.status, refusal.error_description or refusal.error, refusal.error or None)
+    name = refusal.error or refusal.ibms_code
+    return Upstream(reply.status, refusal.error_description or refusal.ibms_message or name, name or None)

@@ -26,7 +26,7 @@ def openai(headers: Mapping[str, str], _now: datetime) -> Allowance:
 
     def bucket(what: str) -> Bucket | None:
         limit, remaining, reset = (headers.get(f"x-ratelimit-{part}-{what}", "") for part in _PARTS)
-        return _bucket(limit, remaining, _duration(reset))
+        return _bucket(limit, remaining, duration(reset))
 
     return Allowance(bucket("requests"), bucket("tokens"))
 
@@ -56,7 +56,8 @@ def _bucket(limit: str, remaining: str, full_in: float | None) -> Bucket | None:
     return Bucket(size, left, min(max(full_in, 0.0), LONGEST)) if 0 < size >= left else None
 
 
-def _duration(text: str) -> float | None:
+def duration(text: str) -> float | None:
+    """The seconds of a duration as Go writes it, such as `1m2.5s`; None for any other text."""
     if not _DURATION.fullmatch(text):
         return None
     return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))

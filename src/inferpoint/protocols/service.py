@@ -13,7 +13,7 @@ from inferpoint.errors import InferenceError, Kind, Upstream
 from inferpoint.model.endpoint import Element, TaskType
 from inferpoint.model.http import Call, Event, Reply
 from inferpoint.model.quota import Allowance
-from inferpoint.model.requests import InferenceRequest, InputType
+from inferpoint.model.requests import InferenceRequest, InputType, Medium
 from inferpoint.model.results import Delta, InferenceResult
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols.framing import Framing
@@ -93,14 +93,15 @@ class Reader(Protocol):
 class Grant(Generic[S]):
     """A token to fetch before a call can be signed; fetched once for all who wait, and kept for its lifetime.
 
-    `ask` makes the call for the token, or None for settings that need none. `read` gives the token and its lifetime in
-    seconds. `complaint` reads an error body of the address that gives tokens; it may raise an `InferenceError`, and
-    then the error goes without.
+    `ask` makes the call for the token at an address, or None for settings that need none. That is `origin`'s, or empty
+    where the settings alone say it. `read` gives the token and its lifetime in seconds. `complaint` reads an error body
+    of the address that gives tokens; it may raise an `InferenceError`, and then the error goes without.
     """
 
-    ask: Callable[[S, datetime], Call | None]
+    ask: Callable[[S, datetime, str], Call | None]
     read: Callable[[Reply], tuple[str, float]]
     complaint: Callable[[Reply], Upstream]
+    origin: Origin[S] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,11 @@ def unlimited(_settings: Any) -> Limits:
 def floats(_settings: Any) -> Element:
     """Vectors of floats: the default of `Task.element`."""
     return Element.FLOAT
+
+
+def no_media(_settings: Any) -> frozenset[Medium]:
+    """Texts alone: the default of `Task.media`."""
+    return frozenset()
 
 
 def no_hints(_settings: Any, _origin: str) -> frozenset[str]:
@@ -198,6 +204,7 @@ class Task(Generic[S, O]):
     call, `decode` reads the whole reply, `reader` a streamed one; a task without a reader does not stream. `with_model`
     gives the settings with the model that a chat asks for in place of theirs: for the queue, and for the reader.
     `takes_tokens` says that `encode` takes inputs that are tokens already; otherwise they are made texts again.
+    `media` are the kinds of inputs beside texts that an `embedding` with these settings takes.
     A completion that takes `several` inputs takes them as turns of one conversation. `input_types` are those on the
     wire beyond `search` and `ingest`, which every embedding takes. `hints` are the names of those that `encode` sends
     on for an endpoint with these settings at this origin; the others never reach it.
@@ -224,6 +231,7 @@ class Task(Generic[S, O]):
     framing: Callable[[], Framing] = ServerSentEvents
     with_model: Callable[[S, str], S] | None = None
     takes_tokens: bool = False
+    media: Callable[[S], frozenset[Medium]] = no_media
     several: bool = False
     input_types: frozenset[InputType] = frozenset()
     hints: Callable[[S, str], frozenset[str]] = no_hints
@@ -241,8 +249,8 @@ class Service:
     """One provider: what it can do, how its calls are signed, where it is.
 
     `sign` adds headers and changes nothing else. `quota` reads what a reply's headers, in lower case, tell of the
-    provider's limits; it never fails. `missing` says of tasks that one would expect why they are not there. `contract`
-    is the version of this file's promises that the service was written for.
+    provider's limits; it never fails. `told` picks those of an answer that whoever asked is told, under the names that
+    they have for callers. `contract` is the version of this file's promises that the service was written for.
     """
 
     name: str
@@ -250,7 +258,7 @@ class Service:
     tasks: Mapping[TaskType, Task[Any, Any]]
     sign: Callable[[Call, Any, Moment], Call]
     quota: Callable[[Mapping[str, str], datetime], Allowance] = no_allowance
+    told: Callable[[Mapping[str, str]], Mapping[str, str]] | None = None
     grant: Grant[Any] | None = None
     origin: Origin[Any] | None = None
-    missing: Mapping[TaskType, str] = field(default_factory=dict[TaskType, str])
     contract: int = CONTRACT

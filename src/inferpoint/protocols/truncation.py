@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from inferpoint.model.requests import Texts, Tokens
+from inferpoint.model.requests import Contents, Media, Texts, Tokens
 from inferpoint.model.settings import setting
 
 I = TypeVar("I", str, tuple[int, ...])  # noqa: E741 - an input, as text or as tokens
@@ -35,11 +35,20 @@ def cut_tokens(inputs: Tokens, tokens: int | None) -> tuple[Tokens, frozenset[in
     return Tokens(kept), places
 
 
-def halved(whole: str | tuple[int, ...], tokens: int | None) -> str | tuple[int, ...]:
+def cut_texts(contents: Contents, tokens: int | None) -> tuple[Contents, frozenset[int]]:
+    """*contents* with the texts among them cut as `cut` does, and their places."""
+    pairs = [cut((content,), tokens) if isinstance(content, str) else ((content,), ()) for content in contents.inputs]
+    kept = tuple(content for (content,), _ in pairs)
+    return Contents(kept), frozenset(place for place, (_, places) in enumerate(pairs) if places)
+
+
+def halved(whole: str | tuple[int, ...] | Media, tokens: int | None) -> str | tuple[int, ...]:
     """The first half of an input, of what *tokens* leave of it; empty when nothing can be taken away.
 
     Elasticsearch sends that after a 413, and half of it after another.
     """
+    if isinstance(whole, Media):
+        return ""
     if isinstance(whole, str):
         (text,), _ = cut((whole,), tokens)
         return text[: len(text) // 2]

@@ -8,6 +8,7 @@ from inferpoint.model.endpoint import TaskType
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai.chats import chat
+from inferpoint.protocols.openai.hints import taken
 from inferpoint.protocols.service import NoOptions, Origin, RateLimit, Rates, Service, rate_limit
 
 
@@ -25,7 +26,11 @@ class Account:
 
 
 RATES: Rates[Account] = Rates(default=200, group=lambda account: (account.model_id, account.api_key))
-CHAT = replace(chat("AI21 chat completions", Account, RATES, max_tokens="max_tokens"), options=NoOptions)
+CHAT = replace(
+    chat("AI21 chat completions", Account, RATES, max_tokens="max_tokens"),
+    options=NoOptions,
+    hints=taken(),  # none is among the members that AI21 documents, of bodies and of messages
+)
 
 SERVICE = Service(
     name="ai21",

@@ -34,7 +34,7 @@ from inferpoint.protocols.service import (
 
 KEYS = ("entra_id", "api_key", "client_secret")
 OAUTH2 = ("client_id", "scopes", "tenant_id")
-AUTHORITY = "https://login.microsoftonline.com"
+ENTRA: Origin[Any] = Origin(lambda _: "https://login.microsoftonline.com", "AZURE_AUTHORITY_HOST")
 
 
 @settings
@@ -80,11 +80,11 @@ def check(account: Account, _options: Options) -> Sequence[str]:
     return ()
 
 
-def ask(account: Account, _now: datetime) -> Call | None:
+def ask(account: Account, _now: datetime, origin: str) -> Call | None:
     """The call for a token of Entra, where the account has a client's secret."""
     if account.client_secret is None:
         return None
-    address = f"{AUTHORITY}/{quote(account.tenant_id or '', safe='')}/oauth2/v2.0/token"
+    address = f"{origin}/{quote(account.tenant_id or '', safe='')}/oauth2/v2.0/token"
     return oauth2.ask(address, account.client_id or "", account.client_secret, account.scopes or ())
 
 
@@ -134,6 +134,6 @@ SERVICE = Service(
     },
     sign=sign,
     quota=rate_headers.openai,
-    grant=Grant(ask, oauth2.read, oauth2.complaint),
+    grant=Grant(ask, oauth2.read, oauth2.complaint, ENTRA),
     origin=Origin(lambda account: f"https://{account.resource_name}.openai.azure.com", "AZURE_OPENAI_ENDPOINT"),
 )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.hints import Hint
 from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai.chats import chat
+from inferpoint.protocols.openai.hints import taken
 from inferpoint.protocols.service import NoOptions, Origin, Rates, Service
 
 
@@ -21,7 +23,9 @@ class Account:
 
 
 CHAT = replace(
-    chat("DeepSeek chat completions", Account, Rates(group=lambda _: ()), max_tokens="max_tokens"), options=NoOptions
+    chat("DeepSeek chat completions", Account, Rates(group=lambda _: ()), max_tokens="max_tokens"),
+    options=NoOptions,
+    hints=taken(Hint.EFFORT, Hint.THOUGHTS),  # of OpenAI's DeepSeek documents none
 )
 
 SERVICE = Service(

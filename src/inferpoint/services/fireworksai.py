@@ -6,12 +6,14 @@ from collections.abc import Hashable
 from dataclasses import replace
 
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.hints import Hint
 from inferpoint.model.settings import settings
 from inferpoint.protocols import embedding_settings, rate_headers, truncation
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai.account import Account
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.embeddings import embedding, of_length
+from inferpoint.protocols.openai.hints import taken
 from inferpoint.protocols.service import Limits, NoOptions, Origin, Rates, Service
 
 
@@ -45,7 +47,11 @@ EMBED = replace(
     options=NoOptions,
     similarity=similarity,
 )
-CHAT = chat("FireworksAI chat completions", Account, Rates(default=6000, group=group))
+# Fireworks refuses members that it does not know; of OpenAI's hints its own SDK has these.
+CHAT = replace(
+    chat("FireworksAI chat completions", Account, Rates(default=6000, group=group)),
+    hints=taken(Hint.EFFORT, Hint.THOUGHTS, "metadata", "prompt_cache_key", "service_tier"),
+)
 
 SERVICE = Service(
     name="fireworksai",

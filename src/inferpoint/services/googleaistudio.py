@@ -18,7 +18,7 @@ from inferpoint.model.settings import secret, setting, settings
 from inferpoint.protocols import embedding_settings, truncation, vectors
 from inferpoint.protocols.auth import header
 from inferpoint.protocols.gemini import replies, requests, thinking
-from inferpoint.protocols.gemini.embeddings import INPUT_TYPES, TASK_TYPES, of_one_length
+from inferpoint.protocols.gemini.embeddings import INPUT_TYPES, PURPOSES, of_one_length
 from inferpoint.protocols.gemini.failures import failures
 from inferpoint.protocols.gemini.stream import Answers
 from inferpoint.protocols.service import Limits, NoOptions, Origin, RateLimit, Rates, Service, Task, rate_limit
@@ -51,14 +51,14 @@ def url(origin: str, model: str, method: str) -> str:
     return f"{origin}/v1/models/{quote(model, safe='')}:{method}"
 
 
-def embed(request: InferenceRequest, model: EmbeddingSettings, _options: NoOptions, origin: str) -> Call:
+def embed(request: InferenceRequest, model: EmbeddingSettings, options: NoOptions, origin: str) -> Call:
     """A request for each text, with what it is for."""
     texts, _ = truncation.cut(request.texts, model.max_input_tokens)
     asked = present(
         {
             "model": f"models/{model.model_id}",
             "outputDimensionality": model.dimensions,
-            "taskType": TASK_TYPES.get(request.input_type),
+            "taskType": embedding_settings.purpose(request, options, PURPOSES),
         }
     )
     asking = [{**asked, "content": {"parts": [{"text": text}]}} for text in texts]

@@ -10,6 +10,7 @@ from inferpoint.model.settings import settings
 from inferpoint.protocols import rate_headers
 from inferpoint.protocols.openai import account
 from inferpoint.protocols.openai.chats import chat
+from inferpoint.protocols.openai.hints import taken
 from inferpoint.protocols.openai.stream import Chunks
 from inferpoint.protocols.service import Origin, Rates, Service
 
@@ -30,24 +31,19 @@ def reader(_account: Account) -> Chunks:
     return Chunks(COMPLETIONS, extension="x_groq")
 
 
-def hints(_account: Account, _origin: str) -> frozenset[str]:
-    """Those of every chat, and of OpenAI's the one that Groq has."""
-    return frozenset({Hint.EFFORT, Hint.THOUGHTS, "service_tier"})
-
-
 # Groq refuses a message that has its thoughts under another name.
 CHAT = replace(
     chat(
         COMPLETIONS, Account, RATES, path="/openai/v1/chat/completions", thoughts=lambda _account, _origin: "reasoning"
     ),
     reader=reader,
-    hints=hints,
+    hints=taken(Hint.EFFORT, Hint.THOUGHTS, "service_tier"),
 )
 
 SERVICE = Service(
     name="groq",
     title="Groq",
-    tasks={TaskType.CHAT_COMPLETION: CHAT},
+    tasks={TaskType.COMPLETION: CHAT, TaskType.CHAT_COMPLETION: CHAT},
     sign=account.sign,
     quota=rate_headers.openai,
     origin=Origin(lambda _: "https://api.groq.com", "GROQ_BASE_URL"),

@@ -12,6 +12,7 @@ from inferpoint.protocols import embedding_settings, truncation
 from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.embeddings import FORMAT, PACKED, embedding
+from inferpoint.protocols.openai.hints import taken
 from inferpoint.protocols.openai.replies import CONTENT
 from inferpoint.protocols.service import Limits, NoOptions, Origin, RateLimit, Rates, Service, rate_limit
 
@@ -48,11 +49,6 @@ def group(account: Account) -> Hashable:
     return account.model, account.api_key
 
 
-def hints(_account: Account, _origin: str) -> frozenset[str]:
-    """What a model thought, and how hard it is to think; all else of OpenAI's is refused."""
-    return frozenset({Hint.EFFORT, Hint.THOUGHTS})
-
-
 def with_model(account: Account, model: str) -> Account:
     """The account with another of its models."""
     return replace(account, model=model)
@@ -80,7 +76,7 @@ CHAT = replace(
         thoughts=lambda _account, _origin: CONTENT,
     ),
     options=NoOptions,
-    hints=hints,
+    hints=taken(Hint.EFFORT, Hint.THOUGHTS),
     with_model=with_model,
 )
 

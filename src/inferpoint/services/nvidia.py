@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.hints import Hint
 from inferpoint.model.http import Reply, parse
 from inferpoint.model.requests import InferenceRequest, InputType
 from inferpoint.model.results import Usage
@@ -18,6 +19,7 @@ from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai.account import Account, group
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.embeddings import FORMAT, PACKED, embedding
+from inferpoint.protocols.openai.hints import taken
 from inferpoint.protocols.rerank import Row, rerank, usage
 from inferpoint.protocols.service import Limits, NoOptions, Origin, Rates, Service
 
@@ -101,7 +103,9 @@ EMBED = replace(
     options=EmbeddingOptions,
 )
 CHAT = replace(
-    chat("NVIDIA chat completions", Account, RATES, max_tokens="max_tokens", tells_usage=False), options=NoOptions
+    chat("NVIDIA chat completions", Account, RATES, max_tokens="max_tokens", tells_usage=False),
+    options=NoOptions,
+    hints=taken(Hint.EFFORT, Hint.THOUGHTS),  # any other is an "Unsupported parameter"
 )
 
 SERVICE = Service(

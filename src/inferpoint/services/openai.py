@@ -65,7 +65,7 @@ def check(account: Account, _options: Options) -> tuple[str, ...]:
     return ()
 
 
-def ask(account: Account, _now: datetime) -> Call | None:
+def ask(account: Account, _now: datetime, _origin: str) -> Call | None:
     """The call for a token, unless there is a key."""
     if account.client_secret is None:
         return None

@@ -16,7 +16,7 @@ from inferpoint.batching.pool import rows
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Event, Reply
-from inferpoint.model.requests import Documents, InferenceRequest
+from inferpoint.model.requests import Documents, InferenceRequest, Media, Medium, of_inputs
 from inferpoint.model.results import Embeddings, InferenceResult, SparseEmbeddings
 from inferpoint.model.settings import read
 from inferpoint.protocols.openai import messages
@@ -105,7 +105,8 @@ class Exchange:
             return asking(recording.conversation, stream=recording.stream)
         if recording.query is not None:
             return InferenceRequest(Documents(recording.query, tuple(recording.documents)))
-        return InferenceRequest(tuple(recording.input), stream=recording.stream, packed=recording.packed)
+        inputs = of_inputs(content if isinstance(content, str) else _media(content) for content in recording.input)
+        return InferenceRequest(inputs, stream=recording.stream, packed=recording.packed)
 
     @property
     def origin(self) -> str:
@@ -165,6 +166,11 @@ class Exchange:
         except InferenceError as error:
             deltas.append(error)
         return deltas
+
+
+def _media(content: Mapping[Medium, str]) -> Media:
+    ((medium, uri),) = content.items()
+    return Media(medium, uri)
 
 
 def asking(body: Mapping[str, Any], *, stream: bool = False) -> InferenceRequest:

@@ -48,6 +48,8 @@ from typing import Any, cast
 
 import msgspec
 
+from inferpoint.model.requests import Medium
+
 
 class RecordedCall(msgspec.Struct, frozen=True):
     """A call exactly as it must leave, signed at noon (UTC) on the 20th of November 2026; `body` is its JSON."""
@@ -70,20 +72,21 @@ class RecordedReply(msgspec.Struct, frozen=True):
 class Recording(msgspec.Struct, frozen=True):
     """One request and its reply.
 
-    What is asked stands in `input` (texts), in `query` and `documents`, or in `conversation`, the members of a request
-    in OpenAI's form. `result` is what a whole reply means, with `usage`: `embeddings` or sparse `weights` (and `cut`),
-    `ranked` documents (index, score, text), or `choices` (`text`, `reason`, and where there are any `tool_calls`,
-    `reasoning` or `thoughts` that are sealed, `stop_sequence`) with `id` and `model`. A conversation with `stream` has
-    `deltas` instead, each a list of its type's name and its values, of which the last may be left out where they are
-    the usual ones. A stream that is `unmarked` has no last event: it ends with its body. `origin_address` is for a
-    service that was moved. With `packed` vectors may come as base64; the result has their numbers.
+    What is asked stands in `input` (texts, or `{"image": <data URI>}`), in `query` and `documents`, or in
+    `conversation`, the members of a request in OpenAI's form. `result` is what a whole reply means, with `usage`:
+    `embeddings` or sparse `weights` (and `cut`), `ranked` documents (index, score, text), or `choices` (`text`,
+    `reason`, and where there are any `tool_calls`, `reasoning` or `thoughts` that are sealed, `stop_sequence`) with
+    `id` and `model`. A conversation with `stream` has `deltas` instead, each a list of its type's name and its values,
+    of which the last may be left out where they are the usual ones. A stream that is `unmarked` has no last event: it
+    ends with its body. `origin_address` is for a service that was moved. With `packed` vectors may come as base64; the
+    result has their numbers.
     """
 
     origin: str
     settings: dict[str, Any]
     call: RecordedCall
     reply: RecordedReply
-    input: list[str] = []
+    input: list[str | dict[Medium, str]] = []
     query: str | None = None
     documents: list[str] = []
     conversation: dict[str, Any] | None = None

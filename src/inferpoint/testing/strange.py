@@ -58,8 +58,11 @@ def strange_versions(body: bytes) -> Iterator[bytes]:
             yield msgspec.json.encode(put(value, path, strange))
 
 
-def newer_versions(body: bytes) -> Iterator[bytes]:
-    """*body* with a member more in each object of its JSON, as providers add them; nothing when it is none."""
+def newer_versions(body: bytes, *, into_numbers: bool = True) -> Iterator[bytes]:
+    """*body* with a member more in each object of its JSON, as providers add them; nothing when it is none.
+
+    Objects of nothing but numbers get one only with *into_numbers*.
+    """
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -68,8 +71,12 @@ def newer_versions(body: bytes) -> Iterator[bytes]:
         inner: Any = value
         for name in path:
             inner = inner[name]
-        if isinstance(inner, dict):
+        if isinstance(inner, dict) and (into_numbers or not _of_numbers(cast("dict[str, Any]", inner))):
             yield msgspec.json.encode(put(value, path, {**inner, "a_new_member": {"of": [1, None]}}))
+
+
+def _of_numbers(members: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, int | float) for value in members.values())
 
 
 def strange_events(event: Event) -> Iterator[Event]:

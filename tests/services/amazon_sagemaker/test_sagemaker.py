@@ -12,8 +12,9 @@ from botocore.eventstream import EventStreamBuffer
 from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 from frames import frame
+from in_process import post
 from played import answered, asked, complained, endpoint, refused, reply, streamed, told
-from world import World, json_reply
+from world import Arrived, World, json_reply
 
 from inferpoint import services
 from inferpoint.endpoints.resolved import Resolved
@@ -262,3 +263,35 @@ def test_several_completions_are_several_results() -> None:
     found = answered(model(settings=ELASTIC), reply({"completion": [{"result": "a"}, {"result": "b"}]}), "x", "y")
     assert isinstance(found, Completion)
     assert [choice.text for choice in found.choices] == ["a", "b"]
+
+
+def test_what_a_container_says_beside_its_answer_is_handed_on(make_world: Callable[..., World]) -> None:
+    """Under Elasticsearch's names, whole and streamed, of the calls of one request together; never a key of ours."""
+    beside = {
+        "x-amzn-sagemaker-custom-attributes": "trace_id=1",
+        "x-amzn-sagemaker-new-session-id": "s-1; Expires=2026-11-28T12:00:00Z",
+        "x-amzn-sagemaker-closed-session-id": "secret-example",
+        "x-amzn-invoked-production-variant": "a",
+    }
+    wanted = {
+        "x-elastic-sagemaker-custom-attributes": "trace_id=1",
+        "x-elastic-sagemaker-new-session-id": "s-1; Expires=2026-11-28T12:00:00Z",
+        "x-elastic-sagemaker-closed-session-id": "***",
+    }
+    world = make_world(lambda _: json_reply({"sparse_embedding": [{"embedding": {"a": 1}}]}, **beside), validate=False)
+    world.create("s", SPARSE, config(ELASTIC))
+    world.create("c", COMPLETION, config(ELASTIC))
+
+    def handed_on(path: str) -> dict[str, str]:
+        answer = post(world, path, {"input": "x"})
+        assert answer.status == 200, answer.body
+        return {name: value for name, value in answer.headers.items() if "sagemaker" in name}
+
+    assert handed_on("/_inference/s") == wanted
+    piece = frame({":message-type": "event", ":event-type": "PayloadPart"}, b'{"completion":[{"delta":"Hi"}]}')
+    world.provider.answer = lambda _: Arrived(
+        200, [piece], {**beside, "content-type": "application/vnd.amazon.eventstream"}
+    )
+    assert handed_on("/_inference/c/_stream") == wanted
+    world.provider.answer = lambda _: json_reply({"completion": [{"result": "a"}]})
+    assert handed_on("/_inference/c") == {}

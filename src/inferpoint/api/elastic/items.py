@@ -6,15 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from inferpoint.errors import InferenceError, Subject, invalid
-from inferpoint.model.requests import Texts
+from inferpoint.model.requests import Contents, Media, Medium, Texts, of_inputs
 from inferpoint.model.wording import as_java, nothing_in
 
 _FORMATS: Mapping[str, tuple[str, ...]] = {
     "text": ("text",),
-    "image": ("base64",),
-    "audio": ("base64",),
-    "video": ("base64",),
-    "pdf": ("base64",),
+    **dict.fromkeys(Medium, ("base64",)),
 }
 _URI = "base64 inputs must be specified as data URIs with the format [data:{MIME-type};base64,...]"
 
@@ -49,15 +46,15 @@ def query(value: Any, problems: list[str]) -> str:
     return text
 
 
-def contents(value: Any, problems: list[str], *, service: str) -> Texts:
+def contents(value: Any, problems: list[str], *, service: str) -> Texts | Contents:
     """The inputs of an `embedding`: texts, or objects with one content each. *service* is the one that embeds them."""
     if problem := nothing_in("inputs", value):
         problems.append(problem)
         return ()
-    return tuple(_content(entry, index, service) for index, entry in enumerate(_listed(value)))
+    return of_inputs(_content(entry, index, service) for index, entry in enumerate(_listed(value)))
 
 
-def _content(value: Any, index: int, service: str) -> str:
+def _content(value: Any, index: int, service: str) -> str | Media:
     if isinstance(value, str):
         return value
     if not isinstance(value, dict) or set(cast("dict[str, Any]", value)) != {"content"}:
@@ -71,9 +68,7 @@ def _content(value: Any, index: int, service: str) -> str:
             f" found at $.input.content[{index}]"
         )
     kind, text = _item(entries[0], "content", f"that of entry [{index}]")
-    if kind != "text":
-        raise invalid(f"The {service} service does not support embedding with non-text inputs")
-    return text
+    return text if kind == "text" else Media(Medium(kind), text)
 
 
 def _item(value: Any, name: str, place: str) -> tuple[str, str]:

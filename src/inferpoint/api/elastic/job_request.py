@@ -9,6 +9,7 @@ from inferpoint.bulk.job import Spec
 from inferpoint.bulk.named_places import NamedPlaces, Within
 from inferpoint.errors import Subject, invalid
 from inferpoint.model.settings import declared, read, setting, settings, unknown
+from inferpoint.model.times import seconds
 from inferpoint.model.wording import did_you_mean
 
 SCOPE = "job"
@@ -35,13 +36,9 @@ class JobRequest:
     id: str | None = setting("The field that has its id; without one its number is its id.", default=None)
     keep: tuple[str, ...] | None = setting("Fields that go along to the sink.", default=None)
     chunk: bool = setting("Whether each chunk of a text is a row.", default=False)
-    mode: str = setting(
-        "Whether the provider is asked now, or in batches for less money.", default="now", choices=("now", "batch")
-    )
-    poll_seconds: float = setting("How often a provider is asked for its batches.", default=60.0, at_least=1)
-    fallback_seconds: float | None = setting(
-        "After how long what a batch has not brought is asked for now.", default=None, at_least=1
-    )
+    mode: str = setting("Now, or by the provider's batches.", default="now", choices=("now", "batch"))
+    poll: str = setting("How often a batch is asked for, such as 60s.", default="60s")
+    fallback: str | None = setting("After how long a batch is ended, and the rest asked for now.", default=None)
     limit: int | None = setting("How many records are done at most.", default=None, at_least=1, wide=True)
     on_error: str = setting("What a record that fails does to the job.", default="skip", choices=("skip", "stop"))
     max_failed: float = setting("The share of records of which more may not fail.", default=0.01, at_least=0, at_most=1)
@@ -60,8 +57,8 @@ class JobRequest:
             keep=self.keep or (),
             chunk=self.chunk,
             mode="batch" if self.mode == "batch" else "now",
-            poll=self.poll_seconds,
-            fallback=self.fallback_seconds,
+            poll=seconds(self.poll, name="poll"),
+            fallback=None if self.fallback is None else seconds(self.fallback, name="fallback"),
             limit=self.limit,
             on_error="stop" if self.on_error == "stop" else "skip",
             max_failed=self.max_failed,

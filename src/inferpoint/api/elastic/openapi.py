@@ -66,7 +66,7 @@ _ITEM = asked(
     {"type": {"type": "string", "pattern": in_any_case(["text", "image", "audio", "video", "pdf"])}, "value": TEXT},
     {"format": {"type": "string", "pattern": in_any_case(["text", "base64"])}},
     more=False,
-    description="A text, or another medium as a data URI; services here take texts.",
+    description="A text, or another medium as a data URI, where the service takes that.",
 )
 _CONTENT = asked({"content": either(ref("Item"), listed(ref("Item"), 1))}, more=False)
 _SECTIONS = {section.name: OBJECT if section.always_object else ANYTHING for section in SECTIONS}

@@ -15,16 +15,16 @@ from typing import Any
 import msgspec
 from typing_extensions import override
 
+from inferpoint.bulk import clusters
 from inferpoint.bulk.addresses import Address
 from inferpoint.bulk.objects import changed
 from inferpoint.bulk.sources.records import SPAN_BYTES, item
 from inferpoint.bulk.sources.source import Fields, Item, Source, Span, short
-from inferpoint.errors import InferenceError, Kind, invalid, kind_of_status
+from inferpoint.errors import InferenceError, Kind, kind_of_status
 from inferpoint.extras import extra
 
 _ID = "_id"
 _RESULTS = 10_000  # of one search at most, unless an index allows more
-_PORTS = {"http": 9200, "https": 443}
 
 
 def index(place: Address, fields: Fields) -> Source:
@@ -32,21 +32,8 @@ def index(place: Address, fields: Fields) -> Source:
 
     Parameters are `api_key`, and `ca_certs` for a file of certificates that are trusted.
     """
-    place.only("api_key", "ca_certs")
-    name = place.path.strip("/")
-    if not name or "/" in name or not place.host:
-        raise invalid(f"[{place.written}] must be a host and the name of one index: https://host:9200/index")
-    port = "" if place.host.rpartition(":")[2].isdigit() else f":{_PORTS[place.scheme]}"
-    who: dict[str, Any] = {"basic_auth": (place.user, place.password or "")} if place.user else {}
-    client = extra("elasticsearch", of="elasticsearch").Elasticsearch(
-        f"{place.scheme}://{place.host}{port}",
-        **who,
-        **place.query,
-        request_timeout=60,
-        max_retries=5,
-        retry_on_timeout=True,
-        retry_on_status=(429, 502, 503, 504),
-    )
+    place.only(*clusters.PARAMETERS)
+    client, name = clusters.connected(place)
     return Index(client, name, fields)
 
 

@@ -14,7 +14,7 @@ from inferpoint.model.results import Embeddings
 from inferpoint.model.vectors import written
 from inferpoint.protocols import vectors
 
-TASK_TYPES: Mapping[str | None, str] = {
+PURPOSES: Mapping[str, str] = {
     InputType.INGEST: "RETRIEVAL_DOCUMENT",
     InputType.SEARCH: "RETRIEVAL_QUERY",
     InputType.CLASSIFICATION: "CLASSIFICATION",

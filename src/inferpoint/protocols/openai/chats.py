@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar, cast
 
 from inferpoint.model.hints import Hint
-from inferpoint.model.http import Call, Reply
+from inferpoint.model.http import Call
 from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import Completion
 from inferpoint.protocols.openai import replies
 from inferpoint.protocols.openai.account import Options, post
 from inferpoint.protocols.openai.failures import FAILURES
@@ -34,7 +33,7 @@ class Model(Protocol):
 
 
 M = TypeVar("M", bound=Model)
-_STREAM_OPTIONS = "stream_options"
+_STREAM_OPTIONS, _CHOICES = "stream_options", "n"
 _HINTS = NAMES | {Hint.EFFORT}
 
 
@@ -62,23 +61,21 @@ def chat(
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
         asked = request_body(request.conversation, model.model_id, most=max_tokens, thoughts=thoughts(model, origin))
-        body = {**asked, "n": n, "stream": request.stream, **request.params, **request.hints}
+        choices = None if _CHOICES in request.left_out else n
+        body = {**asked, _CHOICES: choices, "stream": request.stream, **request.params, **request.hints}
         if request.stream and tells_usage and _STREAM_OPTIONS not in request.left_out:
             body[_STREAM_OPTIONS] = {"include_usage": True}
         return post(model.url or f"{origin}{path}", body, options)
-
-    def decode(reply: Reply, _request: InferenceRequest, _model: M, _options: object) -> Completion:
-        return replies.completion(reply, label)
 
     return Task(
         label=label,
         settings=settings,
         options=Options,
         encode=encode,
-        decode=decode,
+        decode=lambda reply, _request, _model, _options: replies.completion(reply, label),
         reader=lambda _: Chunks(label),
         hints=lambda model, origin: _HINTS if thoughts(model, origin) is None else _HINTS | {Hint.THOUGHTS},
-        unasked=frozenset({_STREAM_OPTIONS} if tells_usage else ()),
+        unasked=frozenset([*([_STREAM_OPTIONS] if tells_usage else []), *([_CHOICES] if n is not None else [])]),
         with_model=lambda account, model: replace(cast("Any", account), model_id=model),
         rates=rates,
         failures=FAILURES,

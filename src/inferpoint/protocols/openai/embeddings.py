@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from inferpoint.errors import InferenceError
 from inferpoint.model.endpoint import Element
 from inferpoint.model.http import NOT_JSON, Call, Reply, parse, unreadable
-from inferpoint.model.requests import InferenceRequest, Texts, Tokens
+from inferpoint.model.requests import Contents, InferenceRequest, Tokens
 from inferpoint.model.results import Embeddings
 from inferpoint.protocols import truncation, vectors
 from inferpoint.protocols.openai import chats, usage
@@ -64,14 +64,14 @@ def embedding(
 ) -> Task[M, Any]:
     """The task of dense embeddings, of numbers that are an *element* each; what else differs is said by `replace`.
 
-    *path* follows the service's address, *members* are those of the body beside the inputs and the model. Vectors
-    compare by their dot product unless the user says otherwise: such vectors are normalised, so it is the cosine.
+    *path* follows the service's address, *members* are those of the body beside the inputs and the model, or in place
+    of them. Vectors compare by their dot product unless the user says otherwise: such vectors are normalised, so it is
+    the cosine.
     """
 
     def encode(request: InferenceRequest, model: M, options: object, origin: str) -> Call:
         cut, _ = _cut(request, model)
-        inputs = cut.inputs if isinstance(cut, Tokens) else cut
-        body = {"input": inputs, "model": model.model_id, **members(request, model, options)}
+        body = {"input": cut.inputs, "model": model.model_id, **members(cut, model, options)}
         return post(model.url or f"{origin}{path}", body, options)
 
     def decode(reply: Reply, request: InferenceRequest, model: M, _options: object) -> Embeddings:
@@ -95,13 +95,19 @@ def embedding(
     )
 
 
-def _cut(request: InferenceRequest, model: Model) -> tuple[Texts | Tokens, frozenset[int]]:
-    inputs = cast(Texts | Tokens, request.input)
-    if model.max_input_tokens is None:
-        return inputs, frozenset()
-    if isinstance(inputs, Tokens):
-        return truncation.cut_tokens(inputs, model.max_input_tokens)
-    return truncation.cut(inputs, model.max_input_tokens)
+def _cut(request: InferenceRequest, model: Model) -> tuple[InferenceRequest, frozenset[int]]:
+    """The request with its inputs as long as the model takes them, and the places of those that were cut."""
+    most = model.max_input_tokens
+    if most is None:
+        return request, frozenset()
+    match request.input:
+        case Tokens() as tokens:
+            inputs, places = truncation.cut_tokens(tokens, most)
+        case Contents() as contents:
+            inputs, places = truncation.cut_texts(contents, most)
+        case _:
+            inputs, places = truncation.cut(request.texts, most)
+    return replace(request, input=inputs), places
 
 
 class _Row(msgspec.Struct):

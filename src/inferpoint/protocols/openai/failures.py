@@ -71,15 +71,15 @@ def _name(*values: Any) -> str | None:
 def text_of(words: Any) -> str:
     """The text of an error in whatever form it is written: a string, an object that has it, a list of either, any JSON.
 
-    FastAPI, which many servers are made with, lists what is wrong with a body as objects with a `msg`;
-    Elasticsearch has a `reason`.
+    FastAPI, which many servers are made with, lists what is wrong with a body as objects with a `msg`, Llama Stack
+    under `errors`; Elasticsearch has a `reason`.
     """
     match words:
         case str():
             return words
         case {"message": str(text)} | {"msg": str(text)} | {"reason": str(text)}:
             return text
-        case {"detail": [_, *_] | str() as inner}:
+        case {"detail": [_, *_] | str() | {"errors": _} as inner} | {"errors": [_, *_] as inner}:
             return text_of(inner)
         case [_, *_] as parts if all(isinstance(part, str) or _has_words(part) for part in parts):
             return "; ".join(map(text_of, parts))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 NAMES = frozenset(
     {"metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "service_tier", "store"}
 )
+
+
+def taken(*names: str) -> Callable[[Any, str], frozenset[str]]:
+    """What a task says of its hints that takes those called *names*, whatever the model and wherever it is."""
+    known = frozenset(names)
+    return lambda _model, _origin: known
 
 
 def parted(members: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from inferpoint.errors import InferenceError, Kind, Upstream
+from inferpoint.errors import InferenceError, Kind, Upstream, invalid
 from inferpoint.model.endpoint import TaskType
 from inferpoint.model.http import Call, Reply, json_call, parse, present
-from inferpoint.model.settings import as_java, rest, setting, settings
+from inferpoint.model.settings import declared, rest, setting, settings
+from inferpoint.model.wording import unknown_settings
 from inferpoint.protocols import aws
 from inferpoint.protocols.openai import failures
 from inferpoint.protocols.service import Failures, Limits, Rates
@@ -73,13 +74,11 @@ def check(kind: TaskType) -> Callable[[Account, Options], tuple[str, ...]]:
             raise InferenceError(
                 Kind.UNSUPPORTED,
                 f"Task [{kind}] is not compatible for service [sagemaker] and api [{OPENAI}]."
-                f" Supported tasks: [[{', '.join(OF_OPENAI)}]]",
+                f" Supported tasks: [[{', '.join(OF_OPENAI)}]]; for others [api] must be [{ELASTIC}]",
             )
         if account.api == OPENAI and options.extra:
-            problem = (
-                f"Configuration contains settings [{as_java(options.extra)}] unknown to the [amazon_sagemaker] service"
-            )
-            raise InferenceError(Kind.INVALID, problem)
+            names = [option.name for option in declared(OpenAIOptions) if not option.rest]
+            raise invalid(unknown_settings(options.extra, "amazon_sagemaker", f"the API {OPENAI}", names))
         return ()
 
     return checked

@@ -37,7 +37,10 @@ class Account:
 def refuse_unavailable(account: Account, task: str, providers: tuple[str, ...]) -> None:
     """`INVALID` when the provider's models cannot do *task*."""
     if account.provider not in providers:
-        raise invalid(f"The [{task}] task type for provider [{account.provider}] is not available")
+        raise invalid(
+            f"The [{task}] task type for provider [{account.provider}] is not available;"
+            f" [provider] must be one of [{', '.join(sorted(providers))}]"
+        )
 
 
 def address(account: Account) -> str:

@@ -58,7 +58,8 @@ def check(task: TaskType) -> Callable[[Account, Options], Sequence[str]]:
     def checked(model: Account, options: Options) -> Sequence[str]:
         account.refuse_unavailable(model, task, PROVIDERS)
         if options.top_k is not None and model.provider not in TOP_K:
-            raise invalid(f"The [top_k] task parameter is not available for provider [{model.provider}]")
+            must = f"[provider] must be one of [{', '.join(sorted(TOP_K))}]"
+            raise invalid(f"The [top_k] task parameter is not available for provider [{model.provider}]; {must}")
         return advice(options)
 
     return checked

@@ -31,7 +31,6 @@ EMBEDDINGS = "Amazon Bedrock embeddings"
 OF = f"{EMBEDDINGS} response"
 _COUNT = re.compile(r"[0-9]{1,15}")
 PURPOSES = {
-    None: "search_document",
     InputType.INGEST: "search_document",
     InputType.SEARCH: "search_query",
     InputType.CLASSIFICATION: "classification",
@@ -77,7 +76,7 @@ def _read_titan(reply: Reply) -> Embeddings:
 
 
 def _ask_cohere(request: InferenceRequest) -> dict[str, Any]:
-    return {"texts": request.texts, "input_type": PURPOSES[request.input_type]}
+    return {"texts": request.texts, "input_type": PURPOSES[request.input_type or InputType.INGEST]}
 
 
 class _Cohere(msgspec.Struct):

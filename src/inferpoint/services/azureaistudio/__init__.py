@@ -19,7 +19,7 @@ from inferpoint.protocols.service import Limits, Rates, Service
 from inferpoint.services.azureaistudio.account import RATES, Account, address, check, passed_on, sign
 from inferpoint.services.azureaistudio.completion import COMPLETE
 
-PURPOSES: Mapping[str | None, str] = {InputType.INGEST: "document", InputType.SEARCH: "query"}
+PURPOSES: Mapping[str, str] = {InputType.INGEST: "document", InputType.SEARCH: "query"}
 
 
 @settings
@@ -55,7 +55,7 @@ class EmbeddingOptions:
 
 def members(request: InferenceRequest, model: EmbeddingSettings, options: EmbeddingOptions) -> Mapping[str, Any]:
     """The purpose, the length and the end user, if they are set."""
-    purpose = PURPOSES.get(request.input_type)
+    purpose = embedding_settings.purpose(request, options, PURPOSES)
     return {"user": options.user, "dimensions": model.dimensions, "input_type": purpose}
 
 

@@ -57,12 +57,14 @@ def check(task: str) -> Callable[[Account, Any], Sequence[str]]:
     """The check that *task* is to be had of the provider's models, deployed as they are; texts are Elasticsearch's."""
 
     def checked(account: Account, _options: object) -> Sequence[str]:
-        types = DEPLOYED[task].get(account.provider)
+        providers = DEPLOYED[task]
+        types = providers.get(account.provider)
         what = f"[{task}] task type for provider [{account.provider}] is not available"
         if types is None:
-            raise invalid(f"The {what}")
+            raise invalid(f"The {what}; [provider] must be one of [{', '.join(sorted(providers))}]")
         if account.endpoint_type not in types:
-            raise invalid(f"The [{account.endpoint_type}] endpoint type with {what}")
+            must = f"[endpoint_type] must be [{', '.join(types)}]"
+            raise invalid(f"The [{account.endpoint_type}] endpoint type with {what}; {must}")
         return ()
 
     return checked

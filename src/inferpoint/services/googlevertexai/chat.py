@@ -60,7 +60,7 @@ def check_chat(account: ChatSettings, options: Options) -> Sequence[str]:
         if url is None and streaming is None:
             raise invalid(
                 f"Google Model Garden provider={account.provider} selected."
-                " Either 'uri' or 'streaming_uri' must be provided"
+                " Either 'uri' or 'streaming_uri' must be provided; they are the settings [url] and [streaming_url]"
             )
         return check(account, options)
     if url is not None or streaming is not None:

@@ -12,7 +12,7 @@ from inferpoint.model.requests import InferenceRequest
 from inferpoint.model.results import Embeddings, Usage
 from inferpoint.model.settings import setting, settings
 from inferpoint.protocols import embedding_settings, truncation, vectors
-from inferpoint.protocols.gemini.embeddings import INPUT_TYPES, TASK_TYPES, of_one_length
+from inferpoint.protocols.gemini.embeddings import INPUT_TYPES, PURPOSES, of_one_length
 from inferpoint.protocols.readers import count, members
 from inferpoint.protocols.service import Limits, Rates, Task
 from inferpoint.services.googlevertexai.account import FAILURES, Account, group, location, model_url, project_id
@@ -45,7 +45,7 @@ class Options:
     auto_truncate: bool | None = setting(
         "Whether Google cuts what is too long, or refuses it.", default=None, updatable=True
     )
-    input_type: str | None = embedding_settings.input_type(sorted(filter(None, TASK_TYPES)))
+    input_type: str | None = embedding_settings.input_type(sorted(PURPOSES))
 
 
 def limits(model: EmbeddingSettings) -> Limits:
@@ -57,7 +57,7 @@ def limits(model: EmbeddingSettings) -> Limits:
 def encode(request: InferenceRequest, model: EmbeddingSettings, options: Options, origin: str) -> Call:
     """The texts, each with what it is for; or in the form of newer models, the one."""
     texts, _ = truncation.cut(request.texts, model.max_input_tokens)
-    purpose = TASK_TYPES.get(request.input_type or options.input_type)
+    purpose = embedding_settings.purpose(request, options, PURPOSES)
     cuts, length = options.auto_truncate, model.dimensions
     parameters = present({"autoTruncate": cuts, "outputDimensionality": length})
     if not model.model_id.startswith(GEMINI) or model.model_id == FIRST:

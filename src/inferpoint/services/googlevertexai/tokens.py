@@ -71,7 +71,7 @@ def _signer(key: _Key) -> Any:
     return private
 
 
-def ask(account: Account, now: datetime) -> Call:
+def ask(account: Account, now: datetime, _origin: str) -> Call:
     """The call for a token, at the address that the key file names."""
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
     from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415

@@ -13,7 +13,7 @@ from inferpoint.protocols.auth import bearer
 from inferpoint.protocols.openai.chats import chat
 from inferpoint.protocols.openai.requests import request_body
 from inferpoint.protocols.service import Grant, NoOptions, Service
-from inferpoint.services.watsonxai.account import RATES, Account, ask, post
+from inferpoint.services.watsonxai.account import IAM, RATES, Account, ask, post
 from inferpoint.services.watsonxai.inputs import EMBED, RERANK
 
 
@@ -41,5 +41,5 @@ SERVICE = Service(
         TaskType.CHAT_COMPLETION: CHAT,
     },
     sign=bearer,
-    grant=Grant(ask, oauth2.read, oauth2.complaint),
+    grant=Grant(ask, oauth2.read, oauth2.complaint, IAM),
 )

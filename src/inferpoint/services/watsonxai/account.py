@@ -9,9 +9,9 @@ from urllib.parse import quote, urlencode
 
 from inferpoint.model.http import Call, json_call
 from inferpoint.model.settings import secret, setting, settings
-from inferpoint.protocols.service import Limits, RateLimit, Rates, rate_limit
+from inferpoint.protocols.service import Limits, Origin, RateLimit, Rates, rate_limit
 
-IAM = "https://iam.cloud.ibm.com/identity/token"
+IAM: Origin[Any] = Origin(lambda _: "https://iam.cloud.ibm.com", "WATSONX_AI_AUTH_URL")
 API_KEY = "urn:ibm:params:oauth:grant-type:apikey"
 
 
@@ -36,10 +36,11 @@ def post(account: Account, path: str, body: Mapping[str, Any]) -> Call:
     return json_call(f"{root.rstrip('/')}/ml/v1/text/{path}?version={quote(account.api_version, safe='')}", body)
 
 
-def ask(account: Account, _now: datetime) -> Call:
+def ask(account: Account, _now: datetime, origin: str) -> Call:
     """The call for a token, which IBM Cloud gives for its key (cloud.ibm.com/apidocs/iam-identity-token-api)."""
     form = urlencode({"grant_type": API_KEY, "apikey": account.api_key})
-    return Call(IAM, form.encode(), {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"})
+    headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
+    return Call(f"{origin}/identity/token", form.encode(), headers)
 
 
 def group(account: Account) -> Hashable:

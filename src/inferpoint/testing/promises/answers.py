@@ -76,9 +76,8 @@ def an_answer_with_anything_strange_in_it_is_an_answer_or_an_error(exchange: Exc
 
 def an_answer_with_a_new_member_is_an_answer(exchange: Exchange) -> None:
     """Wherever a provider adds a member that nobody knows yet; but every member of a sparse embedding is a token."""
-    if isinstance(exchange.decoded(exchange.body), SparseEmbeddings):
-        return
-    for body in newer_versions(exchange.body):
+    sparse = isinstance(exchange.decoded(exchange.body), SparseEmbeddings)
+    for body in newer_versions(exchange.body, into_numbers=not sparse):
         exchange.decoded(body)
 
 

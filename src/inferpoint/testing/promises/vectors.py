@@ -39,14 +39,15 @@ def n_inputs_are_n_vectors_in_order(recorded: RecordedTask) -> None:
 
 def an_answer_for_more_or_fewer_inputs_is_an_error(exchange: Exchange) -> None:
     """A provider that loses an input, or makes one up, is not believed."""
-    for texts in (("one more", *exchange.request.texts), exchange.request.texts[1:]):
+    asked: Any = exchange.request.input
+    for inputs in (("one more", *exchange.request.inputs), exchange.request.inputs[1:]):
         try:
-            exchange.decoded(exchange.body, request=replace(exchange.request, input=texts))
+            exchange.decoded(exchange.body, request=replace(exchange.request, input=type(asked)(inputs)))
         except InferenceError as error:
             must(error.kind is Kind.UNREADABLE, f"the provider's fault is said to be {error!r}")
         else:
-            count = len(exchange.request.texts)
-            raise AssertionError(f"{count} embeddings were taken for the answer to {len(texts)} inputs")
+            count = exchange.request.count
+            raise AssertionError(f"{count} embeddings were taken for the answer to {len(inputs)} inputs")
 
 
 def a_bad_row_fails_its_own_text_alone(recorded: RecordedTask) -> None:
