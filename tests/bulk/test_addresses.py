@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inferpoint.bulk.addresses import Address, address
+from inferpoint.bulk.addresses import Address, Addresses, address
 from inferpoint.errors import InferenceError, Kind
 
 ENVIRON = {"WHO": "me", "SECRET": "p@ss:/?&#word", "BUCKET": "documents", "EMPTY": ""}
@@ -81,3 +81,22 @@ def test_parameters_that_nobody_knows_are_refused() -> None:
     with pytest.raises(InferenceError, match=r"has a parameter \[formt\], which is not known; known is \[format\]"):
         taken.only("format")
     address("x?format=csv").only("format")
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("docs.jsonl", "{}/docs.jsonl"),
+        ("sub/../docs.jsonl?format=jsonl", "{}/sub/../docs.jsonl?format=jsonl"),
+        ("out/", "{}/out/"),
+        ("*.parquet", "{}/*.parquet"),
+        ("/from/the/root.csv", "/from/the/root.csv"),
+        ("s3://bucket/docs/", "s3://bucket/docs/"),
+        ("${HOME}/docs.jsonl", "${HOME}/docs.jsonl"),
+        ("-", "-"),
+    ],
+)
+def test_a_path_is_kept_from_the_root(written: str, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that who goes on with a job from another folder reads what it was begun with."""
+    monkeypatch.chdir(tmp_path)
+    assert Addresses().kept(written) == kept.replace("{}", str(tmp_path))

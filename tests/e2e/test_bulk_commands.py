@@ -270,7 +270,7 @@ def test_a_dry_run_tells_what_it_would_take(folder: Path, embeddings: Embeddings
     assert lines["items"] == f"{COUNT}"
     assert lines["calls"] == "19 at least"
     assert re.fullmatch(r"[\d,]+ \(± \d\d%, by the bytes of \d+ of them\)", lines["tokens"])
-    assert lines["price"].startswith("$0.00 ±")
+    assert lines["price"].startswith("$0.0019 ±")
     told = json.loads(embed(folder, "--dry-run", "--json", "--limit", "64").stdout)
     assert (told["event"], told["items"], told["calls"]) == ("estimate", 64, 2)
     assert not embeddings.served

@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, assert_type
 
 import inferpoint
 from inferpoint import InferenceError, Inferpoint, connect
+from inferpoint.bulk.job import Counts, Failure, Job
+from inferpoint.bulk.verifying import Verified
 from inferpoint.errors import Kind
-from inferpoint.library import Answer, ChatPiece, Connected
+from inferpoint.library import Answer, BulkJob, ChatPiece, Connected, ConnectedJob, Embedded
 from inferpoint.model.chat import Thought, ToolUse
 from inferpoint.model.results import (
     ChunkedEmbeddings,
@@ -143,3 +145,35 @@ def failing() -> Kind:
 
 
 assert_type(inferpoint.__version__, str)
+
+
+async def in_bulk(items: AsyncIterator[tuple[str, str]]) -> None:
+    """Jobs, and any number of texts, awaited."""
+    async with Inferpoint() as ip:
+        job = await ip.jobs.start(source="a.jsonl", endpoint="e", to="b/", name="n", id="id", keep=["x"], chunk=True)
+        assert_type(job, BulkJob)
+        assert_type(await job.run(shards=2), Counts)
+        assert_type(await job.read(), Job)
+        assert_type(await job.retry(), int)
+        assert_type(await job.verify(), Verified)
+        assert_type(job.failures(), AsyncGenerator[Failure])
+        assert_type(await ip.jobs.all(), list[BulkJob])
+        assert_type(await ip.jobs.get("n"), BulkJob)
+        assert_type(ip.embed_many("e", items, chunked=True), AsyncGenerator[Embedded])
+        async for result in ip.embed_many("e", ["a", {"id": 1, "text": "b"}], text="text", task_settings={}):
+            assert_type(result.error, InferenceError | None)
+            assert_type(result.numbers(), list[float])
+        await ip.jobs.start(source="a.jsonl", endpoint="e", to="b/", on_error="go")  # type: ignore[arg-type]
+
+
+def in_bulk_without_await() -> None:
+    """Jobs, and any number of texts, waited for."""
+    with connect() as ip:
+        job = ip.jobs.start(source="a.jsonl", endpoint="e", to="b/", limit=5, on_error="stop", max_failed=0.5)
+        assert_type(job, ConnectedJob)
+        assert_type(job.run(), Counts)
+        assert_type(job.counts(), Counts)
+        assert_type(list(job.failures()), list[Failure])
+        assert_type(ip.jobs.all(), list[ConnectedJob])
+        assert_type(ip.jobs.get("n").name, str)
+        assert_type(list(ip.embed_many("e", ("a", "b"))), list[Embedded])

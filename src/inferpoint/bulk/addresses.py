@@ -49,6 +49,11 @@ class Address(msgspec.Struct, frozen=True):
 class Addresses:
     """The addresses that a job's specification stands for: those that it has, unless it names places."""
 
+    def kept(self, written: str) -> str:
+        """What is written down for *written*: of a path one that is the same wherever it is read again."""
+        relative = "://" not in written and not written.startswith(("/", "$")) and written != "-"
+        return str(Path.cwd() / written) + "/" * written.endswith("/") if relative else written
+
     def source(self, written: str) -> str:
         """The address of a source."""
         return written

@@ -14,6 +14,8 @@ from inferpoint.storage.folder import make_private, make_private_file
 
 FILE = "jobs.db"
 _POSTGRES = "postgresql://"
+# A worker that stands still in the middle of a transaction has what it has locked for a minute, and no longer.
+_NO_STANDING_STILL = "-c idle_in_transaction_session_timeout=60000"
 
 
 def database(place: str | Path) -> sql.Engine:
@@ -55,4 +57,8 @@ def _postgres(address: str) -> sql.Engine:
         importlib.import_module("psycopg")
     except ImportError:
         raise invalid("Jobs in PostgreSQL need its driver: pip install 'inferpoint[postgres]'") from None
-    return sql.create_engine(address.replace(_POSTGRES, "postgresql+psycopg://", 1), pool_pre_ping=True)
+    return sql.create_engine(
+        address.replace(_POSTGRES, "postgresql+psycopg://", 1),
+        pool_pre_ping=True,
+        connect_args={"options": _NO_STANDING_STILL, "connect_timeout": 10},
+    )

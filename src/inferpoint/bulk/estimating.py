@@ -17,6 +17,7 @@ from inferpoint.bulk.sources.source import Item, Source, Span
 from inferpoint.calls.sizing import DEVIATION, MEAN, OUTPUT_GUESS, Load, Sizing
 from inferpoint.chunking import chunk
 from inferpoint.model.endpoint import TaskType
+from inferpoint.model.price import NANO
 from inferpoint.model.quota import Cost, Rate
 from inferpoint.model.settings import declared, read
 from inferpoint.protocols.service import Task
@@ -28,7 +29,8 @@ class Estimate(msgspec.Struct, frozen=True):
     """What a job would take: `tokens` are estimated from the bytes of `sampled` items, with a `margin` of so much.
 
     `inputs` are items, or their chunks. `output` are tokens that a model would write. `minutes` are those of the rate
-    limits of the endpoint, None where it has none, or a batch is not held to them; `usd` is None without a price.
+    limits of the endpoint, None where it has none. `usd` is None without a price; `usd_in_batches` also where the
+    provider has no batches, which no rate limit holds back.
     """
 
     items: int
@@ -40,6 +42,7 @@ class Estimate(msgspec.Struct, frozen=True):
     output: int
     minutes: float | None
     usd: float | None
+    usd_in_batches: float | None
 
 
 def estimated(spec: Spec, shown: Mapping[str, Any], source: Source) -> Estimate:
@@ -55,8 +58,8 @@ def estimated(spec: Spec, shown: Mapping[str, Any], source: Source) -> Estimate:
     completes = shown["task_type"] == TaskType.COMPLETION
     rate, calls = _calls(shown, load, completes=completes)
     output = round(OUTPUT_GUESS * items) if completes else 0
-    price, batches = price_of(shown), _task(shown).batches if spec.mode == "batch" else None
-    cost = Cost(0, tokens + output, output, calls=calls)
+    price, batches = price_of(shown), _task(shown).batches
+    usd = None if price is None else price.nano_usd(Cost(0, tokens + output, output, calls=calls)) / NANO
     return Estimate(
         items,
         len(sample),
@@ -65,8 +68,9 @@ def estimated(spec: Spec, shown: Mapping[str, Any], source: Source) -> Estimate:
         tokens,
         _margin(sizes),
         output,
-        None if batches else _minutes(rate, calls, tokens + output),
-        None if price is None else price.nano_usd(cost) * (batches.price if batches else 1) / 1e9,
+        _minutes(rate, calls, tokens + output),
+        usd,
+        None if usd is None or batches is None else usd * batches.price,
     )
 
 

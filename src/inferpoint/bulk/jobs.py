@@ -9,6 +9,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from inferpoint.bulk import pinning, starting
 from inferpoint.bulk.addresses import Addresses
 from inferpoint.bulk.asking import Asking
@@ -59,6 +61,7 @@ class Jobs:
 
         With *accept* it goes on although its source or its chunking is not what it was.
         """
+        spec = replace(spec, source=self._addresses.kept(spec.source), sink=self._addresses.kept(spec.sink))
         if name is None:
             starting.refuse_nameless(spec)
             name = starting.usual_name(spec)

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sql
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from inferpoint.bulk import owed, records
 from inferpoint.bulk.counting import counted
@@ -54,9 +54,10 @@ class Manifest:
         """Write a new job down with all its shards; False when there is one of its name."""
         rows = [records.of_shard(job.name, shard) for shard in shards]
         with self.transaction(f"write the job [{job.name}]") as connection:
-            if connection.execute(_job(job.name)).first() is not None:
+            try:
+                connection.execute(sql.insert(JOBS).values(records.of_job(job)))
+            except IntegrityError:
                 return False
-            connection.execute(sql.insert(JOBS).values(records.of_job(job)))
             for begin in range(0, len(rows), _MANY):
                 connection.execute(sql.insert(SHARDS), rows[begin : begin + _MANY])
             return True

@@ -64,6 +64,10 @@ class NamedPlaces(Addresses):
             yield "path", reason
 
     @override
+    def kept(self, written: str) -> str:
+        return written
+
+    @override
     def source(self, written: str) -> str:
         """The address that `place:NAME/PATH` stands for; `FORBIDDEN` when a link leads out of the place."""
         return self._address(written, writes=False)

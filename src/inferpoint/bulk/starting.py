@@ -47,13 +47,13 @@ def usual_name(spec: Spec) -> str:
 
 
 def started(name: str, spec: Spec, pinned: Pinned, source: Source, manifest: Manifest, now: float) -> Job:
-    """A new job with all its shards, written down; `CONFLICT` where another process was faster is `INVALID` here."""
+    """A new job with all its shards, written down; where another process was faster, that one's, to go on with."""
     shards = list(_limited(planned(source.spans(SHARD_ITEMS)), spec.limit))
     _refuse_unreadable(source, shards[:1])
     job = Job(name, JobState.RUNNING, spec, pinned, now)
-    if not manifest.add(job, shards):
-        raise invalid(f"The job [{name}] was started by somebody else meanwhile: start it again to go on with it")
-    return job
+    if manifest.add(job, shards) or (faster := manifest.find(name)) is None:
+        return job
+    return resumed(faster, spec, pinned, manifest)
 
 
 def resumed(job: Job, spec: Spec, pinned: Pinned, manifest: Manifest, *, accept: bool = False) -> Job:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Generator
-from functools import wraps
 from itertools import chain, repeat
 from pathlib import Path
 from types import TracebackType
@@ -66,7 +65,6 @@ class Connected(Waits[Inferpoint]):
         """Bulk jobs whose endpoints are these; where they are written down, `Inferpoint.jobs` says."""
         return ConnectedJobs(self._awaited.jobs, self._portal)
 
-    @wraps(Inferpoint.embed_many)
     def embed_many(self, inference_id: str, items: AnyItems, **options: Unpack[ManyOptions]) -> Generator[Embedded]:
         """Items that are not asynchronous are read in the thread of whoever iterates."""
         if isinstance(items, AsyncIterable):
@@ -90,3 +88,6 @@ class Connected(Waits[Inferpoint]):
     chat = Waits.waiting(Inferpoint.chat)
     stream = Waits.iterating(Inferpoint.stream)
     stream_chat = Waits.iterating(Inferpoint.stream_chat)
+
+
+Connected.embed_many.__doc__ = Inferpoint.embed_many.__doc__  # the help is one for both

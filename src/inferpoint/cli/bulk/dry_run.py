@@ -13,7 +13,8 @@ from inferpoint.bulk.job import Spec
 from inferpoint.bulk.sources import opening as sources
 from inferpoint.bulk.sources.source import Fields
 from inferpoint.cli.bulk.opening import Endpoints
-from inferpoint.cli.bulk.words import duration
+from inferpoint.cli.bulk.words import dollars, duration
+from inferpoint.model.price import NANO
 
 
 async def told(spec: Spec, endpoints: Endpoints, *, as_json: bool) -> int:
@@ -41,7 +42,15 @@ def _lines(estimate: Estimate) -> list[tuple[str, str]]:
     lines += [("chunks", f"{estimate.inputs:,}")] if estimate.inputs != estimate.items else []
     lines += [("calls", f"{estimate.calls:,} at least"), ("tokens", f"{estimate.tokens:,} ({by})")]
     lines += [("written", f"{estimate.output:,} tokens, where an answer has 256")] if estimate.output else []
-    limited = None if estimate.minutes is None else duration(estimate.minutes * 60)
-    lines += [("time", "no limit is set" if limited is None else f"{limited} at the endpoint's rate limit, at least")]
-    lines += [("price", "none is set" if estimate.usd is None else f"${estimate.usd:,.2f} ± {estimate.margin:.0%}")]
+    limited = "no limit is set" if estimate.minutes is None else f"{duration(estimate.minutes * 60)} at least"
+    lines += [("time", f"{limited}; in batches within a day" if estimate.usd_in_batches is not None else limited)]
+    lines += [("price", _price(estimate))]
     return lines
+
+
+def _price(estimate: Estimate) -> str:
+    if estimate.usd is None:
+        return "none is set"
+    price = f"{dollars(round(estimate.usd * NANO))} ± {estimate.margin:.0%}"
+    halved = estimate.usd_in_batches
+    return price if halved is None else f"{price}; in batches {dollars(round(halved * NANO))}"
