@@ -232,6 +232,20 @@ def test_a_sink_that_fails_costs_no_batch(bench: MakeBench, kind: Kind) -> None:
     assert one.provider.handed.total() == 10
 
 
+def test_a_batch_that_was_made_while_its_job_was_cancelled_is_ended(bench: MakeBench) -> None:
+    """The worker that made it ends it, where whoever cancelled the job did not know of it."""
+    one = bench("openai", 10, Outcome(polls=10**6))
+
+    async def cancelled() -> None:
+        work = asyncio.create_task(one.work())
+        await until(lambda: bool(one.provider.batches))
+        one.manifest.change("job", JobState.CANCELLED, of=[JobState.RUNNING])
+        await work
+
+    asyncio.run(cancelled())
+    assert [made.ended for made in one.provider.batches.values()] == ["cancelled"]
+
+
 def test_a_batch_that_its_provider_has_lost_is_handed_in_again(bench: MakeBench) -> None:
     """Nobody will ever read its answers."""
     one = bench("openai", 10, Outcome(polls=10**6))

@@ -13,7 +13,7 @@ import pytest
 from batch_provider import BatchProvider, Outcome, serving
 from bulk_batches import moved
 from raw_http import ask
-from real_processes import Inferpoint, environ, run
+from real_processes import Inferpoint, environ, eventually, run
 
 from inferpoint import connect
 
@@ -99,7 +99,6 @@ def test_a_server_does_its_own_jobs_by_batches(tmp_path: Path, env: dict[str, st
             assert ask(server.url, "POST", "/_inference/_jobs", {**body, "name": name, "sink": sink}).status == 200
             if name == "one":
                 assert job(name, "done")["counts"]["done"] == COUNT
-        while len(provider.batches) < 2:
-            time.sleep(0.1)
+        eventually(lambda: len(provider.batches) == 2)
         job("two", "cancelled", "POST", "/_cancel")
-        assert [made.ended for made in provider.batches.values()] == ["completed", "cancelled"]
+        eventually(lambda: [made.ended for made in provider.batches.values()] == ["completed", "cancelled"])

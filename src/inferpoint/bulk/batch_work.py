@@ -20,7 +20,7 @@ from typing_extensions import override
 from inferpoint.bulk.asking import Answers, passes
 from inferpoint.bulk.batch_items import BatchItems, Sorted, items_of, sort
 from inferpoint.bulk.batch_shards import BatchShards, Handed, part_of, together
-from inferpoint.bulk.job import Job, Paid, Shard
+from inferpoint.bulk.job import Job, JobState, Paid, Shard
 from inferpoint.bulk.pricing import added, cheaper
 from inferpoint.bulk.working import Worker
 from inferpoint.calls.batches import EndpointBatches
@@ -66,11 +66,14 @@ class BatchWorker(Worker):
             await self._ask_for_batches()
             await self._hand_in_batches()
             if self._stopping:
-                return
+                break
             if not await asyncio.to_thread(self._manifest.left, self._job.name):
                 await self._finish()
                 return
             await self._pause()
+        job = await self._wait_for(partial(self._manifest.find, self._job.name))
+        if job is not None and job.state is JobState.CANCELLED:  # perhaps while a batch was made
+            await cancel_batches(self._books, self._batches)
 
     # Batches that their provider has
 
