@@ -89,6 +89,8 @@ class Scripted(Inference):
         self.outages: list[InferenceError] = []
         self.faults: dict[str, InferenceError | list[InferenceError]] = {}
         self.at_once = self.most_at_once = 0
+        self.most = 10**9  # texts of a request
+        self.refused: set[str] = set()  # with whom a request is refused as a whole
         self.open = asyncio.Event()
         self.open.set()
         self.changed = asyncio.Condition()
@@ -113,6 +115,8 @@ class Scripted(Inference):
             self.at_once -= len(request.texts)
         if self.outages:
             raise self.outages.pop()
+        if len(request.texts) > self.most or self.refused.intersection(request.texts):
+            raise InferenceError(Kind.INVALID, "too much, or not this")
         request.stats.calls += 1
         self.asked.update(request.texts)
         if self.task_type == "completion":

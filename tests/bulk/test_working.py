@@ -401,3 +401,13 @@ def test_who_is_cancelled_gives_back_what_is_being_claimed(
 
     asyncio.run(work())
     assert one.manifest.owners("job") == []
+
+
+def test_what_is_too_much_at_once_is_asked_for_in_parts(bench: Callable[..., Bench]) -> None:
+    """A request that is refused as a whole is halved, until it is taken, or is about the one text that is at fault."""
+    one = bench(600, max_failed=1.0)
+    one.inference.most = 100
+    one.inference.refused = {"text 77"}
+    assert one.run().state is JobState.DONE
+    assert [failure.id for failure in one.manifest.failures("job")] == ["d77"]
+    assert len(one.held()) == 599

@@ -104,6 +104,8 @@ class Asking:
             result = await self.inference.infer(request)
         except InferenceError as error:
             answers.calls += request.stats.calls
+            if len(places) > 1 and error.kind in OF_THE_ITEM:  # too much at once, or of one of them
+                return await self._embed_by_halves(left, answers)
             return for_now(error, answers, places)
         answers.calls += request.stats.calls
         values, usage, errors = read(result)
@@ -115,6 +117,12 @@ class Asking:
             else:
                 answers.values[place] = values[index]
         return refusal
+
+    async def _embed_by_halves(self, left: Mapping[int, str], answers: Answers) -> InferenceError | None:
+        texts = list(left.items())
+        half = len(texts) // 2
+        first = await self._embed(dict(texts[:half]), answers)
+        return await self._embed(dict(texts[half:]), answers) or first
 
     async def _complete(self, left: Mapping[int, str], answers: Answers) -> InferenceError | None:
         """Take in what the prompts are answered, so many of them at once."""
