@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from bulk_places import MemorySource, items
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,3 +46,16 @@ def test_what_a_source_has_no_more_is_told_of_each_item() -> None:
     source = MemorySource(items(5), 3, InferenceError(Kind.UNREADABLE, "damaged"))
     problems = [item.problem for _, item in Steps(source, Shard(0, "a", 0, 5, 0, 5), 512).next()]
     assert problems == [None, None, None, "damaged", "damaged"]
+
+
+def test_what_could_not_be_read_for_now_is_read_again() -> None:
+    """After an error that passes the items come again that it was about, each once, and none is left out."""
+    source = MemorySource(items(30), 17, InferenceError(Kind.CUT_OFF, "no connection"))
+    reader = Steps(source, Shard(0, "a", 0, 30, 0, 30), 10)
+    assert [number for number, _ in reader.next()] == [*range(10)]
+    for _ in range(2):
+        with pytest.raises(InferenceError, match="no connection"):
+            reader.next()
+    source.error = None
+    assert [number for number, _ in reader.next() + reader.next()] == [*range(10, 30)]
+    assert reader.next() == []

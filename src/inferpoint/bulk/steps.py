@@ -19,12 +19,25 @@ class Steps:
     """The items of *shard* that are not done yet, read from *source* in a thread, at most *most* a step."""
 
     def __init__(self, source: Source, shard: Shard, most: int) -> None:
-        self._items = islice(_items(source, shard), shard.done, None)
-        self._most = most
+        self._source, self._shard, self._most = source, shard, most
+        self._taken = shard.done
+        self._items = self._from_here()
         self._left: Numbered | None = None
 
     def next(self) -> list[Numbered]:
-        """The next items; none when all were given."""
+        """The next items; none when all were given. After an error those that it was about may be asked for again."""
+        try:
+            step = self._read()
+        except InferenceError:
+            self._items, self._left = self._from_here(), None  # what has raised an error goes on no more
+            raise
+        self._taken += len(step)
+        return step
+
+    def _from_here(self) -> Iterator[Numbered]:
+        return islice(_items(self._source, self._shard), self._taken, None)
+
+    def _read(self) -> list[Numbered]:
         step = [] if self._left is None else [self._left]
         self._left = None
         characters = sum(len(item.text) for _, item in step)
