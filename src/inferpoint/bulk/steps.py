@@ -52,14 +52,14 @@ class Steps:
 
 def _items(source: Source, shard: Shard) -> Iterator[Numbered]:
     """Every item that *shard* is about, with its number."""
-    every = enumerate(_every(source, shard), shard.first_item)
+    numbered = enumerate(every(source, shard), shard.first_item)
     if shard.only is None:
-        return every
+        return numbered
     wanted = frozenset(shard.only)
-    return ((number, item) for number, item in every if number - shard.first_item in wanted)
+    return ((number, item) for number, item in numbered if number - shard.first_item in wanted)
 
 
-def _every(source: Source, shard: Shard) -> Iterator[Item]:
+def every(source: Source, shard: Shard) -> Iterator[Item]:
     """As many items as the span of *shard* has, whatever the source has of them still."""
     read = 0
     problem = _GONE

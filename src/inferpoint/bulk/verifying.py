@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 
 import msgspec
 
 from inferpoint.bulk import owed, rows
 from inferpoint.bulk.job import Job
-from inferpoint.bulk.sources.source import Span
+from inferpoint.bulk.steps import every
 from inferpoint.bulk.working import Places
 
 _NAMED = 10  # ids of each sort
@@ -86,10 +87,7 @@ def _documents(job: Job, places: Places, without: set[int]) -> tuple[Counter[str
         if shard.only is not None:
             continue
         items += shard.items
-        span = Span(shard.object, shard.begin, shard.end, shard.items)
-        for number, item in zip(
-            range(shard.first_item, shard.first_item + shard.done), places.source.read(span), strict=False
-        ):
+        for number, item in islice(enumerate(every(places.source, shard), shard.first_item), shard.done):
             if number not in without:
                 documents[rows.item_id(number, item)] += 1
     return documents, items
