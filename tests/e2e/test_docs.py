@@ -111,7 +111,7 @@ def test_every_command_and_answer_is_true(path: Path, env: dict[str, str]) -> No
             with alone(path, text, env) as own:
                 for command in commands(text):
                     answer = typed(command, own)
-        elif language == "yaml":  # what the commands after it name
+        elif language == "yaml" and "endpoints:" in text:  # what the commands after it name
             (Path(env["HOME"]) / "inferpoint.yaml").write_text(text, "utf-8")
         elif language == "json":
             assert json.loads(text) == json.loads(answer)
