@@ -40,10 +40,9 @@ def example(setting: Setting) -> Any:
         return setting.choices[0]
     if setting.url:
         return "https://provider.example/v1"
-    if setting.pattern and isinstance(setting.default, str):
-        return setting.default
     if setting.pattern:
-        return next(text for text in ("us-east-1", "s3://bucket/folder") if re.fullmatch(setting.pattern, text))
+        fitting = (setting.default, "us-east-1", "s3://bucket/folder")
+        return next(text for text in fitting if isinstance(text, str) and re.fullmatch(setting.pattern, text))
     if setting.kind in (int, float):
         return max(1, int(setting.at_least or 0), int(setting.above or 0) + 1 if setting.above is not None else 0)
     entries = [["a", "b"]] if setting.pairs else ["a"]
