@@ -13,6 +13,8 @@ from inferpoint.bulk.inference import Inference
 from inferpoint.bulk.job import Pinned, Space, Spec
 from inferpoint.bulk.sinks.sink import Part, Receipt, Row, Sink
 from inferpoint.bulk.sources.source import Item, Source, Span
+from inferpoint.bulk.working import GRACE
+from inferpoint.clock import SystemClock
 from inferpoint.errors import InferenceError, Kind
 from inferpoint.model.chat import TextPart
 from inferpoint.model.requests import InferenceRequest
@@ -135,6 +137,20 @@ class Scripted(Inference):
         if isinstance(fault, list):
             return fault.pop() if fault else None
         return fault
+
+
+class Hurried(SystemClock):
+    """The machine's clock, on which nobody waits long; but who is to stop waits for answers as long as it takes."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self.gives_up = False
+
+    async def sleep(self, seconds: float, /) -> None:
+        self.waits.append(seconds)
+        if seconds == GRACE and not self.gives_up:
+            await asyncio.Event().wait()
+        await asyncio.sleep(min(seconds, 0.01))
 
 
 def vector(text: str) -> msgspec.Raw:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bulk_places import PINNED, SPEC, MemorySink, MemorySource, Scripted, items, outage
+from bulk_places import PINNED, SPEC, Hurried, MemorySink, MemorySource, Scripted, items, outage
 from msgspec.structs import replace
 
 from inferpoint.bulk import starting
@@ -20,22 +20,7 @@ from inferpoint.bulk.sinks.sink import Receipt
 from inferpoint.bulk.sources.source import Item
 from inferpoint.bulk.verifying import verified
 from inferpoint.bulk.working import GRACE, Places, Worker
-from inferpoint.clock import SystemClock
 from inferpoint.errors import InferenceError, Kind
-
-
-class Hurried(SystemClock):
-    """The machine's clock, on which nobody waits long; but who is to stop waits for answers as long as it takes."""
-
-    def __init__(self) -> None:
-        self.waits: list[float] = []
-        self.gives_up = False
-
-    async def sleep(self, seconds: float, /) -> None:
-        self.waits.append(seconds)
-        if seconds == GRACE and not self.gives_up:
-            await asyncio.Event().wait()
-        await asyncio.sleep(min(seconds, 0.01))
 
 
 class Bench:

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from bulk_places import PINNED, SPACE, SPEC, MemorySource, Scripted, items
+from bulk_places import PINNED, SPACE, SPEC, Hurried, MemorySource, Scripted, items
 from processes import StandIn
 
 from inferpoint.bulk import starting
@@ -21,7 +21,6 @@ from inferpoint.bulk.manifest import opened
 from inferpoint.bulk.sinks import opening
 from inferpoint.bulk.verifying import verified
 from inferpoint.bulk.working import Places, Worker
-from inferpoint.clock import SystemClock
 
 FAILING = 25  # writes that are answered with 500: more than the client itself repeats
 COUNT = 3000
@@ -100,8 +99,8 @@ def test_a_job_waits_for_a_bucket_that_answers_500(
     door.failing = FAILING
     job = starting.started("job", SPEC, PINNED, source, manifest, 0.0)
     places = Places(manifest, source, sink)
-    asking = Asking(inference, SystemClock(), embeds=True, waiting=lambda error: waits.append(str(error or "")))
-    asyncio.run(Worker(job, places, asking, SystemClock()).run())
+    asking = Asking(inference, Hurried(), embeds=True, waiting=lambda error: waits.append(str(error or "")))
+    asyncio.run(Worker(job, places, asking, Hurried()).run())
     done = manifest.find("job")
     assert done is not None
     assert done.state is JobState.DONE
