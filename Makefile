@@ -1,6 +1,6 @@
 # Everything a fresh machine needs: Python 3.11 or newer, pip, make, git; for the tests also Node 20.
-# Setting up takes as long as the tests, which wait more than they compute: three things at a time.
-MAKEFLAGS += --jobs=3
+# Setting up takes as long as the tests: two things at a time.
+MAKEFLAGS += --jobs=2
 PYTHON ?= python3
 PIP := .venv/bin/pip install --quiet --disable-pip-version-check
 WHEELS := --require-hashes --only-binary :all:
@@ -22,7 +22,7 @@ lint: .venv/.test
 types: .venv/.test node_modules/.installed
 	node_modules/.bin/pyright
 
-# The tests in three parts, which together keep two processors busy; `e2e` begins while `unit` is still being set up.
+# The tests in three parts, of which two at a time keep both processors busy; `e2e` begins while `unit` is still being set up.
 e2e: .venv/.test .venvs/elasticsearch8/.installed node_modules/.installed $(MODEL)
 	.venv/bin/python -m pytest tests/e2e
 

@@ -16,7 +16,7 @@ from inferpoint.storage import store
 
 settings.register_profile(
     "inferpoint",
-    max_examples=30,
+    max_examples=20,
     deadline=None,  # a busy machine is not a broken program
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

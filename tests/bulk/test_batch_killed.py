@@ -17,7 +17,7 @@ from real_processes import environ
 
 PROGRAM = Path(__file__).parents[1] / "bulk_killed.py"
 COUNT = 30
-EVERY = 14  # points, of which there are some eighty
+EVERY = 28  # points, of which there are some eighty
 DONE, KILLED = 0, 9
 
 

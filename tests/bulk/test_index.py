@@ -34,7 +34,7 @@ BOOKS_1 += [Item("text 5 anew", "d5", {"lang": "en"})]
 OLD = [Item(f"text {number}", f"d{number}", {"lang": "en"}) for number in range(14, 20)]
 
 
-@pytest.mark.parametrize("most", [1, 3, 2048])
+@pytest.mark.parametrize("most", [3, 2048])
 def test_every_document_is_an_item(cluster: FakeElasticsearch, most: int) -> None:
     """Of every shard, of all indices of a pattern; its id is that of the index, unless a field is named."""
     assert read(f"http://{cluster.host}/books", FIELDS, most) == BOOKS_0 + BOOKS_1

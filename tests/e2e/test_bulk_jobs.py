@@ -145,10 +145,9 @@ def whole(client: Client, folder: Path, provider: Counting, most_again: int) -> 
     assert provider.again <= most_again
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_job_is_started_paused_resumed_and_done(tmp_path: Path, serve: Serve, slow: Counting, workers: int) -> None:
+def test_a_job_is_started_paused_resumed_and_done(tmp_path: Path, serve: Serve, slow: Counting) -> None:
     """By the client's own way to ask for what it has no method for; several workers share it, and count together."""
-    with serve(f"--workers={workers}") as server:
+    with serve("--workers=2") as server:
         endpoint(server, slow)
         client = Client(server)
         assert client("POST", body=BODY)["state"] == "running"
