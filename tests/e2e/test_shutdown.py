@@ -26,11 +26,11 @@ def made(server: Inferpoint, provider: Provider) -> str:
 
 
 def refuses(server: Inferpoint) -> bool:
-    """Whether a new connection is refused."""
+    """Whether a new connection is refused, or was waiting to be taken when nobody would any more."""
     try:
         with plugged(server.url):
             return False
-    except ConnectionRefusedError:
+    except (ConnectionRefusedError, ConnectionResetError):
         return True
 
 
