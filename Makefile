@@ -81,9 +81,10 @@ endef
 	touch $@
 
 # Each in a place of its own: the official client's older major, and the stand-ins for providers that pin old libraries.
+# Most of what is in them is never run, so nothing is compiled beforehand, and none has a pip.
 .venvs/%/.installed: requirements/%.txt
-	$(PYTHON) -m venv .venvs/$*
-	.venvs/$*/bin/pip install --quiet --disable-pip-version-check $(WHEELS) -r $<
+	$(PYTHON) -m venv --without-pip .venvs/$*
+	$(PYTHON) -m pip --python .venvs/$*/bin/python install --quiet --disable-pip-version-check --no-compile $(WHEELS) -r $<
 	touch $@
 
 # Some of what these need is to be had as source alone.
@@ -185,7 +186,7 @@ sbom: wheel .venvs/runtime/.installed
 
 .venvs/runtime/.installed: requirements/runtime.txt .venvs/sbom/.installed
 	$(PYTHON) -m venv --clear --without-pip $(@D)
-	.venvs/sbom/bin/pip --python $(@D)/bin/python install --quiet --disable-pip-version-check $(WHEELS) -r $<
+	$(PYTHON) -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check $(WHEELS) -r $<
 	touch $@
 
 # Written anew with `uv`, after a change of what is asked for; the result names no host.
