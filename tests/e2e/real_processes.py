@@ -28,7 +28,9 @@ def environ(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]
 
 def moved_to(address: str) -> dict[str, str]:
     """The variables that move every service to *address*, so that no test calls a provider."""
-    origins = (services.find(name).origin for name in services.names())
+    every = [services.find(name) for name in services.names()]
+    grants = (service.grant for service in every)
+    origins = [*(service.origin for service in every), *(grant and grant.origin for grant in grants)]
     return {origin.variable: address for origin in origins if origin is not None}
 
 

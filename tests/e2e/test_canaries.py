@@ -190,7 +190,7 @@ def watch(request: pytest.FixtureRequest, tmp_path: Path, echoing: Provider) -> 
         assert b"Traceback" not in server.written
 
 
-# Secrets that go to an address which nothing moves; that none of them is shown is asked by the contract kit.
+# Secrets of token flows with settings of their own; that none of them is shown is asked by the contract kit.
 UNMOVED = {("watsonxai", "api_key"), ("azureopenai", "client_secret")}
 THIRD = 3  # of the ways, another one in each form of the log
 # What some services need beside what they require, or as something else than any word.
