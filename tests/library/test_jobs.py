@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +16,8 @@ from inferpoint import InferenceError, Inferpoint, connect
 from inferpoint.bulk.job import FailureKind, JobState
 from inferpoint.errors import Kind, invalid
 from inferpoint.library import BulkJob, ConnectedJob, ConnectedJobs, Jobs
-from inferpoint.library.inprocess import InProcess
-from inferpoint.model.endpoint import TaskType
-from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import InferenceResult
 
 COUNT = 100
-
-
-@pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Scripted:
-    """An endpoint in place of all that an engine has: the vector of a text is its length."""
-    scripted = Scripted()
-
-    async def get(_self: InProcess, _inference_id: str) -> Mapping[str, Any]:
-        return await scripted.shown()
-
-    async def infer(
-        _self: InProcess, _inference_id: str, request: InferenceRequest, _kind: TaskType | None
-    ) -> InferenceResult:
-        return await scripted.infer(request)
-
-    monkeypatch.setattr(InProcess, "get", get)
-    monkeypatch.setattr(InProcess, "infer", infer)
-    return scripted
 
 
 @pytest.fixture

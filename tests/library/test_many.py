@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -14,29 +14,7 @@ from bulk_places import Scripted, outage
 from inferpoint import InferenceError, Inferpoint, connect
 from inferpoint.errors import Kind, invalid
 from inferpoint.library import Embedded
-from inferpoint.library.inprocess import InProcess
 from inferpoint.library.many import WINDOW, WINDOWS
-from inferpoint.model.endpoint import TaskType
-from inferpoint.model.requests import InferenceRequest
-from inferpoint.model.results import InferenceResult
-
-
-@pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Scripted:
-    """An endpoint in place of all that an engine has: the vector of a text is its length."""
-    scripted = Scripted()
-
-    async def get(_self: InProcess, _inference_id: str) -> Mapping[str, Any]:
-        return await scripted.shown()
-
-    async def infer(
-        _self: InProcess, _inference_id: str, request: InferenceRequest, _kind: TaskType | None
-    ) -> InferenceResult:
-        return await scripted.infer(request)
-
-    monkeypatch.setattr(InProcess, "get", get)
-    monkeypatch.setattr(InProcess, "infer", infer)
-    return scripted
 
 
 async def collected(items: Any, **options: Any) -> list[Embedded]:
